@@ -1,0 +1,48 @@
+# Everything a newcomer types. Needs python3 (3.11 or later, with venv) and make; the rest is fetched into .venv/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test demo check lint types imports docs lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(READY) ## install what is missing and serve on the embedded default
+	@exec $(BIN)/python run.py serve
+
+test: $(READY) ## install what is missing and run the complete test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
+	@exec $(BIN)/python run.py demo
+
+check: lint types imports ## what continuous integration runs beside the tests
+
+lint: $(READY) ## ruff, every rule on
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY) ## mypy --strict
+	@$(BIN)/mypy
+
+imports: $(READY) ## who may import whom
+	@$(BIN)/lint-imports
+
+docs: $(READY) ## regenerate the pages that come from code
+	@$(BIN)/python run.py diagram --format markdown > docs/state-machine.md
+
+lock: $(READY) ## resolve the pins anew, with hashes and without index addresses
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev --upgrade pyproject.toml -o requirements.lock
+
+clean: ## remove the virtual environment and caches (never the data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# pip checks every hash; nothing outside the lock file is installed.
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "rdchat needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Setting up $(VENV) (once, about half a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@

@@ -1,0 +1,31 @@
+"""The life of a chat session as a pure decision table: no input, no output, no clock.
+
+`step` is the only entry: it takes a session, a command and the instant, and answers with a `Decision`
+(the changed session and the effects to perform) or a `Refusal`. The rows are in `table.py`.
+"""
+
+from statemachine.commands import Cancel, Command, EndSession, RunAutomation, SendMessage
+from statemachine.decision import Decision, Refusal, RefusalCode
+from statemachine.session import Automation, AutomationKind, AutomationStatus, Session
+from statemachine.states import OPEN, TERMINAL, EndReason, Status
+from statemachine.step import step
+
+__all__ = [
+    "OPEN",
+    "TERMINAL",
+    "Automation",
+    "AutomationKind",
+    "AutomationStatus",
+    "Cancel",
+    "Command",
+    "Decision",
+    "EndReason",
+    "EndSession",
+    "Refusal",
+    "RefusalCode",
+    "RunAutomation",
+    "SendMessage",
+    "Session",
+    "Status",
+    "step",
+]

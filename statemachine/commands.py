@@ -1,0 +1,58 @@
+"""What can be asked of a session. Every cause in the program becomes one of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from statemachine.session import AutomationKind
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """A participant says something. `message_id` is the id the message will have."""
+
+    message_id: UUID
+    sender_id: UUID
+    text: str
+    client_message_id: str | None = None
+
+    trigger = "send_message"
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """Someone ends the open chat before its time. `by` is None for an administrator."""
+
+    by: UUID | None
+
+    trigger = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Someone calls the session off. `by` is None for an administrator."""
+
+    by: UUID | None
+    reason: str | None = None
+
+    trigger = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class RunAutomation:
+    """A timer says that an automation is due. One of an older schedule version changes nothing."""
+
+    kind: AutomationKind
+    schedule_version: int
+
+    @property
+    def trigger(self) -> str:
+        """The row of the table: automations are named after what they do."""
+        return self.kind.value
+
+
+Command = SendMessage | EndSession | Cancel | RunAutomation

@@ -1,0 +1,53 @@
+"""The answer of a step: a decision, or a refusal. Both are values; nothing here is an exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from statemachine.effects import Effect
+    from statemachine.session import Session
+    from statemachine.states import Status
+
+
+class RefusalCode(StrEnum):
+    """Why a command changes nothing. The first five are codes of the HTTP contract as well."""
+
+    CHAT_NOT_ENABLED = "CHAT_NOT_ENABLED"
+    SESSION_ENDED = "SESSION_ENDED"
+    NOT_PARTICIPANT = "NOT_PARTICIPANT"
+    ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
+    SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
+    NOT_DUE = "NOT_DUE"
+    SETTLED = "SETTLED"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The command was not carried out. `status` is the state the session is in (None: there is none)."""
+
+    code: RefusalCode
+    status: Status | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a command does: the session after it, and the effects, in order.
+
+    `trigger` and `source` name the row of the table; the destination is `session.status`.
+    """
+
+    session: Session
+    trigger: str
+    source: Status
+    at: datetime
+    effects: tuple[Effect, ...]
+
+    @property
+    def changes_state(self) -> bool:
+        """Whether the session is in another state than before."""
+        return self.source is not self.session.status

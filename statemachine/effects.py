@@ -1,0 +1,77 @@
+"""What has to be done once a decision is committed. The machine lists these; the engine performs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from statemachine.session import AutomationKind
+
+
+class StatusEvent(StrEnum):
+    """The `status` of a `session-status` event, as clients see it."""
+
+    CHAT_ENABLED = "chat_enabled"
+    ENDING_SOON = "ending_soon"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class NotificationType(StrEnum):
+    """The `type` of a personal notification."""
+
+    CHAT_ENABLED = "chat_enabled"
+    SESSION_CANCELLED = "session_cancelled"
+    SESSION_MISSED = "session_missed"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMessage:
+    """Store what a participant said, under the next `seq`, and deliver it."""
+
+    message_id: UUID
+    seq: int
+    sender_id: UUID
+    text: str
+    client_message_id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAutomatedMessage:
+    """Store and deliver the automated text of `kind`; it comes from the psychologist and is marked."""
+
+    kind: AutomationKind
+    seq: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastStatus:
+    """Tell both participants, on the chat channel, what the session has become."""
+
+    event: StatusEvent
+    at: datetime
+    minutes_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell one person on their own channel, wherever they are in the product."""
+
+    person_id: UUID
+    type: NotificationType
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DisarmTimers:
+    """Take what is left of the session's automations out of the delay queue."""
+
+
+Effect = StoreMessage | StoreAutomatedMessage | BroadcastStatus | Notify | DisarmTimers

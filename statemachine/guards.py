@@ -1,0 +1,49 @@
+"""Conditions of the table's rows. One that fails may leave the code to refuse with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from statemachine import schedule
+from statemachine.commands import Cancel, EndSession, SendMessage
+from statemachine.decision import RefusalCode
+
+if TYPE_CHECKING:
+    from statemachine.case import Case
+
+
+def participant(case: Case) -> bool:
+    """Let in the client and the psychologist only; an administrator (None) may end and cancel."""
+    match case.command:
+        case SendMessage(sender_id=person):
+            allowed = person in case.session.participants
+        case EndSession(by=person) | Cancel(by=person):
+            allowed = person is None or person in case.session.participants
+        case _:
+            allowed = False
+    if not allowed:
+        case.refusal = RefusalCode.NOT_PARTICIPANT
+    return allowed
+
+
+def before_end(case: Case) -> bool:
+    """Hold what arrives at the end instant or later to be too late, even when the end itself runs late."""
+    if case.now < case.session.ends_at:
+        return True
+    case.refusal = RefusalCode.SESSION_ENDED
+    return False
+
+
+def start_not_due(case: Case) -> bool:
+    """Ask whether the announcement still comes before what it announces."""
+    return not schedule.start_is_due(case.session, case.now)
+
+
+def time_to_talk(case: Case) -> bool:
+    """Ask whether at least the end-warning lead is left before the end."""
+    return schedule.time_to_talk(case.session, case.now)
+
+
+def worth_warning(case: Case) -> bool:
+    """Ask whether at least a fifth of the warning's lead is left."""
+    return schedule.worth_warning(case.session, case.now)

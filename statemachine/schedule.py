@@ -1,0 +1,63 @@
+"""When the automations of a session fall due, and what to do with one that is late (the misfire policy)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from statemachine.session import Automation, AutomationKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from statemachine.session import Session
+
+#: An end warning with less than this share of its lead left would only startle: it is skipped.
+_WORTH_WARNING: Final = 1 / 5
+
+
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """How long before the start the first message comes, and before the end the warning."""
+
+    initial_message: timedelta = timedelta(minutes=10)
+    end_warning: timedelta = timedelta(minutes=5)
+
+
+def plan(
+    starts_at: datetime, ends_at: datetime, leads: Leads, now: datetime
+) -> dict[AutomationKind, Automation]:
+    """Lay out the four automations of a session booked at `now`.
+
+    A booking later than the first message's instant gets that message at once. The end warning must fall
+    after the start: the settings see to it that the shortest session is longer than the lead.
+    """
+    due = {
+        AutomationKind.INITIAL_MESSAGE: max(starts_at - leads.initial_message, now),
+        AutomationKind.ENABLE_CHAT: starts_at,
+        AutomationKind.END_WARNING: ends_at - leads.end_warning,
+        AutomationKind.AUTO_END: ends_at,
+    }
+    return {kind: Automation(kind, due_at) for kind, due_at in due.items()}
+
+
+def start_is_due(session: Session, now: datetime) -> bool:
+    """Whether the announcement of the start would come after the start itself."""
+    return now >= session.starts_at
+
+
+def time_to_talk(session: Session, now: datetime) -> bool:
+    """Whether a chat opened at `now` still has its end warning before it; otherwise it was missed."""
+    return now <= session.automations[AutomationKind.END_WARNING].due_at
+
+
+def worth_warning(session: Session, now: datetime) -> bool:
+    """Whether enough of the lead is left for the warning to help."""
+    lead = session.ends_at - session.automations[AutomationKind.END_WARNING].due_at
+    return session.ends_at - now >= lead * _WORTH_WARNING
+
+
+def minutes_left(session: Session, now: datetime) -> int:
+    """Whole minutes until the end, rounded to the nearest, never negative."""
+    return max(0, round((session.ends_at - now).total_seconds() / 60))

@@ -1,0 +1,118 @@
+"""What is known of one session: the plain model that the shared machine is triggered on."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from statemachine.states import OPEN, TERMINAL, EndReason, Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+class AutomationKind(StrEnum):
+    """The four things a session does by itself, in the order in which they fall due."""
+
+    INITIAL_MESSAGE = "initial_message"
+    ENABLE_CHAT = "enable_chat"
+    END_WARNING = "end_warning"
+    AUTO_END = "auto_end"
+
+
+class AutomationStatus(StrEnum):
+    """What became of an automation. Only `scheduled` ones are ever run."""
+
+    SCHEDULED = "scheduled"
+    DONE = "done"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """One scheduled step of a session.
+
+    `lateness_ms` is how long after `due_at` it was run, in whole milliseconds; `reason` says why it was
+    not (skipped, cancelled, failed).
+    """
+
+    kind: AutomationKind
+    due_at: datetime
+    status: AutomationStatus = AutomationStatus.SCHEDULED
+    executed_at: datetime | None = None
+    lateness_ms: int | None = None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """One chat session between a client and a psychologist.
+
+    `version` counts commits and fences writers; `last_seq` is the number of the newest message (dense from
+    1, 0 when there is none); `schedule_version` names the plan of automations that counts. All instants are
+    aware UTC datetimes. Only a copy made by `step` is ever changed.
+    """
+
+    id: UUID
+    counseling_id: UUID
+    client_id: UUID
+    client_name: str
+    psychologist_id: UUID
+    psychologist_name: str
+    starts_at: datetime
+    ends_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    status: Status = Status.PENDING
+    version: int = 0
+    last_seq: int = 0
+    schedule_version: int = 1
+    language: str = "id"
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    end_reason: EndReason | None = None
+    automations: dict[AutomationKind, Automation] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether participants may write: exactly in `active` and `ending_soon`."""
+        return self.status in OPEN
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session reached a terminal state."""
+        return self.status in TERMINAL
+
+    @property
+    def participants(self) -> tuple[UUID, UUID]:
+        """The client and the psychologist."""
+        return self.client_id, self.psychologist_id
+
+    def name_of(self, person_id: UUID) -> str:
+        """Give the full name of a participant."""
+        return self.psychologist_name if person_id == self.psychologist_id else self.client_name
+
+    def due(self, now: datetime) -> list[Automation]:
+        """List the scheduled automations that are due at `now`, in the order in which they must run."""
+        if self.is_over:
+            return []
+        waiting = [
+            automation
+            for automation in self.automations.values()
+            if automation.status is AutomationStatus.SCHEDULED and automation.due_at <= now
+        ]
+        return sorted(waiting, key=lambda automation: (automation.due_at, _ORDER[automation.kind]))
+
+    def draft(self) -> Session:
+        """Copy the session so that a step can change it without touching the original."""
+        draft = copy.copy(self)
+        draft.automations = dict(self.automations)
+        return draft
+
+
+_ORDER = {kind: position for position, kind in enumerate(AutomationKind)}

@@ -1,0 +1,34 @@
+"""The states of a chat session, and why it ended."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Status(StrEnum):
+    """Where a session stands. The values are the ones clients and the database see."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    ENDING_SOON = "ending_soon"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+#: The chat can be written in.
+OPEN: Final = frozenset({Status.ACTIVE, Status.ENDING_SOON})
+
+#: Nothing leads out of these.
+TERMINAL: Final = frozenset({Status.COMPLETED, Status.CANCELLED})
+
+
+class EndReason(StrEnum):
+    """Why a session is over: a fact beside the state, not a state of its own."""
+
+    ENDED_BY_CLIENT = "ended_by_client"
+    ENDED_BY_PSYCHOLOGIST = "ended_by_psychologist"
+    ENDED_BY_ADMIN = "ended_by_admin"
+    AUTO_ENDED = "auto_ended"
+    CLIENT_CANCELLED = "client_cancelled"
+    PSYCHOLOGIST_CANCELLED = "psychologist_cancelled"
+    ADMIN_CANCELLED = "admin_cancelled"
+    MISSED = "missed"

@@ -1,0 +1,109 @@
+"""`step`: put one command to one session. The machine of `transitions` decides; this module asks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from transitions import EventData, Machine, MachineError
+
+from statemachine.case import Case
+from statemachine.commands import Cancel, EndSession, RunAutomation, SendMessage
+from statemachine.decision import Decision, Refusal, RefusalCode
+from statemachine.session import AutomationStatus
+from statemachine.states import Status
+from statemachine.table import TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from statemachine.commands import Command
+    from statemachine.session import Session
+
+
+def build_machine() -> Machine:
+    """Build the machine from the table. One serves every session: models are never registered with it.
+
+    It is the synchronous `Machine`, used as a decision table. `AsyncMachine` (0.9.3) swallows the
+    cancellation of tasks, and a second trigger aborts callbacks that are under way.
+    """
+    machine = Machine(
+        model=None,
+        model_attribute="status",
+        states=Status,
+        initial=Status.PENDING,
+        auto_transitions=False,
+        send_event=True,
+    )
+    for row in TABLE:
+        for source in row.sources:
+            machine.add_transition(
+                row.trigger,
+                source,
+                row.destination,
+                conditions=[_asked(guard) for guard in row.guards],
+                after=[_asked(action) for action in row.actions],
+            )
+    return machine
+
+
+T = TypeVar("T")
+
+
+def _asked(function: Callable[[Case], T]) -> Callable[[EventData], T]:
+    def ask(event: EventData) -> T:
+        return function(event.kwargs["case"])
+
+    ask.__name__ = function.__name__
+    ask.__doc__ = function.__doc__
+    return ask
+
+
+MACHINE = build_machine()
+
+
+def step(session: Session, command: Command, now: datetime) -> Decision | Refusal:
+    """Decide what `command` does to `session` at the instant `now` (aware, UTC).
+
+    The session itself is never changed: the decision holds a changed copy. An automation that is not due
+    yet is refused with NOT_DUE; one that is settled, of an older plan or of a session that is over, with
+    SETTLED, which tells its timer that nothing is left to do.
+    """
+    if isinstance(command, RunAutomation):
+        code = _cannot_run(session, command, now)
+        if code is not None:
+            return Refusal(code, session.status)
+    draft = session.draft()
+    case = Case(draft, command, now)
+    try:
+        taken = MACHINE.events[command.trigger].trigger(draft, case=case)
+    except MachineError:
+        return Refusal(_no_row(session, command), session.status)
+    if not taken:
+        return Refusal(case.refusal or RefusalCode.ILLEGAL_TRANSITION, session.status)
+    draft.updated_at = now
+    return Decision(draft, command.trigger, session.status, now, tuple(case.effects))
+
+
+def _cannot_run(session: Session, command: RunAutomation, now: datetime) -> RefusalCode | None:
+    automation = session.automations.get(command.kind)
+    if (
+        session.is_over
+        or automation is None
+        or command.schedule_version != session.schedule_version
+        or automation.status is not AutomationStatus.SCHEDULED
+    ):
+        return RefusalCode.SETTLED
+    return RefusalCode.NOT_DUE if now < automation.due_at else None
+
+
+def _no_row(session: Session, command: Command) -> RefusalCode:
+    """Name what is wrong when no row starts here; strangers learn nothing of the state."""
+    match command:
+        case SendMessage(sender_id=person) if person not in session.participants:
+            return RefusalCode.NOT_PARTICIPANT
+        case EndSession(by=person) | Cancel(by=person) if person and person not in session.participants:
+            return RefusalCode.NOT_PARTICIPANT
+        case SendMessage():
+            return RefusalCode.SESSION_ENDED if session.is_over else RefusalCode.CHAT_NOT_ENABLED
+    return RefusalCode.ILLEGAL_TRANSITION
