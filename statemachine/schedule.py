@@ -30,13 +30,14 @@ def plan(
 ) -> dict[AutomationKind, Automation]:
     """Lay out the four automations of a session booked at `now`.
 
-    A booking later than the first message's instant gets that message at once. The end warning must fall
-    after the start: the settings see to it that the shortest session is longer than the lead.
+    A booking later than the first message's instant gets that message at once. A session shorter than twice
+    the warning's lead is warned at half time, so that the warning always falls inside the chat.
     """
+    warning_lead = min(leads.end_warning, (ends_at - starts_at) / 2)
     due = {
         AutomationKind.INITIAL_MESSAGE: max(starts_at - leads.initial_message, now),
         AutomationKind.ENABLE_CHAT: starts_at,
-        AutomationKind.END_WARNING: ends_at - leads.end_warning,
+        AutomationKind.END_WARNING: ends_at - warning_lead,
         AutomationKind.AUTO_END: ends_at,
     }
     return {kind: Automation(kind, due_at) for kind, due_at in due.items()}

@@ -78,11 +78,16 @@ def step(session: Session, command: Command, now: datetime) -> Decision | Refusa
     try:
         taken = MACHINE.events[command.trigger].trigger(draft, case=case)
     except MachineError:
-        return Refusal(_no_row(session, command), session.status)
+        return _refusal(_no_row(session, command), session)
     if not taken:
-        return Refusal(case.refusal or RefusalCode.ILLEGAL_TRANSITION, session.status)
+        return _refusal(case.refusal or RefusalCode.ILLEGAL_TRANSITION, session)
     draft.updated_at = now
     return Decision(draft, command.trigger, session.status, now, tuple(case.effects))
+
+
+def _refusal(code: RefusalCode, session: Session) -> Refusal:
+    """Refuse; strangers learn nothing of the state."""
+    return Refusal(code, None if code is RefusalCode.NOT_PARTICIPANT else session.status)
 
 
 def _cannot_run(session: Session, command: RunAutomation, now: datetime) -> RefusalCode | None:
@@ -98,7 +103,7 @@ def _cannot_run(session: Session, command: RunAutomation, now: datetime) -> Refu
 
 
 def _no_row(session: Session, command: Command) -> RefusalCode:
-    """Name what is wrong when no row starts here; strangers learn nothing of the state."""
+    """Name what is wrong when no row starts here; a stranger is a stranger first."""
     match command:
         case SendMessage(sender_id=person) if person not in session.participants:
             return RefusalCode.NOT_PARTICIPANT

@@ -45,7 +45,7 @@ class Row:
 TABLE: Final = (
     # ---- timers: nobody else can open a chat ---------------------------------------------------------
     Row("initial_message", WAITING,  None,        (given.start_not_due,), (do.finish, do.say)),
-    Row("initial_message", WAITING,  None,        (),                     (do.skip_start_was_due,)),
+    Row("initial_message", LIVE,     None,        (),                     (do.skip_start_was_due,)),
     Row("enable_chat",     WAITING,  ACTIVE,      (given.time_to_talk,),  (do.finish, do.say, do.open_chat)),
     Row("enable_chat",     WAITING,  CANCELLED,   (),                     (do.miss,)),
     Row("end_warning",     OPENED,   ENDING_SOON, (given.worth_warning,), (do.finish, do.warn)),

@@ -1,0 +1,40 @@
+"""Secrets for development: made once per data directory, never used beside a database of one's own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from pathlib import Path
+
+_FILE = "secrets.json"
+
+
+def development_secrets(data_dir: Path) -> dict[str, str]:
+    """Read the data directory's secrets, making them on first use (readable by the owner alone).
+
+    Keys: `jwt_secret`, `encryption_keys` (`kid:base64`), `ably_key` (`app.key:secret`).
+    """
+    path = Path(data_dir) / _FILE
+    try:
+        stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = {
+            "jwt_secret": secrets.token_urlsafe(48),
+            "encryption_keys": f"dev1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+            "ably_key": f"rdchat.local:{secrets.token_urlsafe(32)}",
+        }
+        # Written beside and linked into place: of two processes that start together, both read one file.
+        draft = path.with_name(f"{_FILE}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(fresh, indent=2) + "\n", encoding="utf-8")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return development_secrets(data_dir)
+        finally:
+            draft.unlink()
+        return fresh
+    return stored

@@ -1,0 +1,241 @@
+"""What an operator may set, read once from the environment and checked as a whole.
+
+Every variable, its default and its meaning stand in `rdchat.env.example`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from environs import FileAwareEnv
+from marshmallow import ValidationError
+from marshmallow.validate import OneOf, Range
+
+from config.development import development_secrets
+from config.texts import LANGUAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+ROLES: Final = frozenset({"api", "worker", "relay"})
+_SECRETS: Final = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "ABLY_KEY",
+    "JWT_SECRET",
+    "ENCRYPTION_KEYS",
+)
+#: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
+_SHORTEST_SECRET: Final = 32
+_KEY_BYTES: Final = 32
+_ALGORITHMS: Final = frozenset(
+    {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"}
+)
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used. `faults` lists everything that is wrong with them, a sentence each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one replica. Durations are `timedelta`; an unset address means: embedded."""
+
+    host: str
+    port: int
+    data_dir: Path
+    database_url: str | None
+    redis_url: str | None
+    ably_key: str
+    ably_is_local: bool
+    ably_endpoint: str | None
+    ably_local_port: int
+    jwt_secret: str | None
+    jwt_jwks_url: str | None
+    jwt_algorithms: tuple[str, ...]
+    jwt_issuer: str
+    jwt_audience: str
+    initial_message_lead: timedelta
+    end_warning_lead: timedelta
+    min_session: timedelta
+    max_session: timedelta
+    max_active_per_client: int
+    max_active_per_psychologist: int
+    encryption_keys: dict[str, bytes]
+    language: str
+    roles: frozenset[str]
+    log_format: str
+
+
+def load() -> Settings:
+    """Read the environment (`RDCHAT_*`; secrets also as `RDCHAT_*_FILE`).
+
+    Raises SettingsError with all faults at once.
+    """
+    faults = _unreadable_secret_files()
+    if faults:
+        raise SettingsError(faults)
+    env = FileAwareEnv(eager=False, prefix="RDCHAT_", strip_whitespace=True)
+    positive = Range(min=0, min_inclusive=False)
+    port = Range(min=0, max=65535)
+    data_dir = env.path("DATA_DIR", Path(".rdchat"))
+    database_url = env.str("DATABASE_URL", None, validate=_scheme("postgresql", "postgres"))
+    redis_url = env.str("REDIS_URL", None, validate=_scheme("redis", "rediss", "unix"))
+    ably_key = env.str("ABLY_KEY", None, validate=_ably_key)
+    ably_endpoint = env.str("ABLY_ENDPOINT", None)
+    jwt_secret = env.str("JWT_SECRET", None, validate=_long_enough)
+    jwks_url = env.str("JWT_JWKS_URL", None, validate=_scheme("https", "http"))
+    keys_text = env.str("ENCRYPTION_KEYS", None, validate=_parse_keys)
+    algorithms = env.list("JWT_ALGORITHMS", ["HS256"], validate=_subset(_ALGORITHMS))
+    values: dict[str, Any] = {
+        "host": env.str("HOST", "127.0.0.1"),
+        "port": env.int("PORT", 8080, validate=port),
+        "ably_local_port": env.int("ABLY_LOCAL_PORT", 8081, validate=port),
+        "jwt_issuer": env.str("JWT_ISSUER", "rdchat"),
+        "jwt_audience": env.str("JWT_AUDIENCE", "rdchat"),
+        "language": env.str("LANGUAGE", "id", validate=OneOf(LANGUAGES)),
+        "log_format": env.str("LOG_FORMAT", "text", validate=OneOf(("text", "json"))),
+        "max_active_per_client": env.int("MAX_ACTIVE_PER_CLIENT", 1, validate=positive),
+        "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
+    }
+    roles = env.list("ROLES", sorted(ROLES), validate=_subset(ROLES))
+    seconds = {
+        "initial_message_lead": env.float("INITIAL_MESSAGE_LEAD", 600.0, validate=Range(min=0, max=86400)),
+        "end_warning_lead": env.float("END_WARNING_LEAD", 300.0, validate=Range(min=0, max=86400)),
+        "min_session": env.float("MIN_SESSION", 600.0, validate=positive),
+        "max_session": env.float(
+            "MAX_SESSION", 14400.0, validate=Range(min=0, max=86400, min_inclusive=False)
+        ),
+    }
+    faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
+    faults += _contradictions(seconds, jwt_secret, jwks_url, algorithms)
+    if database_url is not None:
+        faults += _missing_secrets(jwt_secret or jwks_url, keys_text)
+    if faults:
+        raise SettingsError(faults)
+    generated = {} if ably_key and keys_text and (jwt_secret or jwks_url) else development_secrets(data_dir)
+    return Settings(
+        **values,
+        **cast("dict[str, Any]", {name: timedelta(seconds=value) for name, value in seconds.items()}),
+        data_dir=data_dir,
+        database_url=database_url,
+        redis_url=redis_url,
+        ably_key=ably_key or generated["ably_key"],
+        ably_is_local=ably_key is None,
+        ably_endpoint=ably_endpoint,
+        jwt_secret=jwt_secret or (None if jwks_url else generated["jwt_secret"]),
+        jwt_jwks_url=jwks_url,
+        jwt_algorithms=tuple(algorithms),
+        encryption_keys=_parse_keys(keys_text or generated["encryption_keys"]),
+        roles=frozenset(roles),
+    )
+
+
+# ---- checks -----------------------------------------------------------------------------------------------
+
+
+def _unreadable_secret_files() -> list[str]:
+    faults = []
+    for name in _SECRETS:
+        variable = f"RDCHAT_{name}_FILE"
+        path = os.environ.get(variable)
+        if path and not os.access(path, os.R_OK):
+            faults.append(f"{variable}: {path} cannot be read.")
+    return faults
+
+
+def _contradictions(
+    seconds: Mapping[str, float | None],
+    jwt_secret: str | None,
+    jwks_url: str | None,
+    algorithms: list[str] | None,
+) -> list[str]:
+    faults = []
+    shortest, longest = seconds["min_session"], seconds["max_session"]
+    if shortest and longest and shortest > longest:
+        faults.append("RDCHAT_MIN_SESSION: must not be longer than RDCHAT_MAX_SESSION.")
+    if jwt_secret and jwks_url:
+        faults.append("RDCHAT_JWT_SECRET, RDCHAT_JWT_JWKS_URL: set one of them, not both.")
+    symmetric = {name.startswith("HS") for name in algorithms or ()}
+    if len(symmetric) > 1:
+        faults.append("RDCHAT_JWT_ALGORITHMS: symmetric (HS*) and asymmetric ones must not be mixed.")
+    elif symmetric == {True} and jwks_url:
+        faults.append(
+            "RDCHAT_JWT_ALGORITHMS: a key set (RDCHAT_JWT_JWKS_URL) needs asymmetric ones, e.g. RS256."
+        )
+    elif symmetric == {False} and not jwks_url:
+        faults.append("RDCHAT_JWT_ALGORITHMS: asymmetric ones need RDCHAT_JWT_JWKS_URL.")
+    return faults
+
+
+def _missing_secrets(caller_keys: str | None, encryption_keys: str | None) -> list[str]:
+    faults = []
+    if caller_keys is None:
+        faults.append(
+            "RDCHAT_JWT_SECRET or RDCHAT_JWT_JWKS_URL: required with RDCHAT_DATABASE_URL; "
+            "generated secrets are for the embedded default only."
+        )
+    if encryption_keys is None:
+        faults.append(
+            "RDCHAT_ENCRYPTION_KEYS: required with RDCHAT_DATABASE_URL, or nobody could read its messages "
+            "from another machine. Make one: echo main:$(openssl rand -base64 32)"
+        )
+    return faults
+
+
+def _scheme(*schemes: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value.partition("://")[0] not in schemes:
+            raise ValidationError(f"Must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+        return value
+
+    return check
+
+
+def _subset(allowed: Iterable[str]) -> Callable[[list[str]], list[str]]:
+    def check(values: list[str]) -> list[str]:
+        unknown = sorted(set(values) - set(allowed))
+        if unknown or not values:
+            raise ValidationError(
+                f"Must be some of {', '.join(sorted(allowed))}; got {unknown or 'nothing'}."
+            )
+        return values
+
+    return check
+
+
+def _ably_key(value: str) -> str:
+    if not re.fullmatch(r"[\w-]+\.[\w-]+:\S+", value):
+        raise ValidationError("Must have the form app.key:secret.")
+    return value
+
+
+def _long_enough(value: str) -> str:
+    if len(value.encode()) < _SHORTEST_SECRET:
+        raise ValidationError(f"Must be at least {_SHORTEST_SECRET} bytes long.")
+    return value
+
+
+def _parse_keys(value: str) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for entry in value.split(","):
+        kid, colon, encoded = entry.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            key = b""
+        if not (colon and re.fullmatch(r"[A-Za-z0-9_-]{1,32}", kid) and len(key) == _KEY_BYTES):
+            raise ValidationError("Must be kid:base64 of 32 bytes, comma separated.")
+        keys[kid] = key
+    return keys

@@ -1,0 +1,108 @@
+"""The form of every answer, and the middlewares that see to it that nothing leaves in another one."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import orjson
+import structlog
+from aiohttp import web
+
+from rdchat.errors import ERRORS, ErrorCode, RdchatError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from rdchat.telemetry import Metrics
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID: Final = "request_id"
+_OURS = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+#: What aiohttp raises by itself, in the words of the contract.
+_AIOHTTP: Final = {
+    HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: ErrorCode.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.PAYLOAD_TOO_LARGE,
+}
+
+
+def success(data: Any, message: str, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
+    """Answer with data."""
+    return json_response({"success": True, "data": data, "message": message}, status)
+
+
+def failure(error: RdchatError, request_id: str) -> web.Response:
+    """Answer with an error."""
+    body: dict[str, Any] = {
+        "success": False,
+        "message": error.message,
+        "statusCode": error.status,
+        "code": error.code.value,
+        "requestId": request_id,
+    }
+    if error.fields is not None:
+        body["errors"] = error.fields
+    answer = json_response(body, error.status)
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
+    """Answer with JSON. Nothing of it may be cached: it belongs to one person."""
+    return web.Response(
+        body=orjson.dumps(body),
+        status=status,
+        content_type="application/json",
+        charset="utf-8",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def middleware(metrics: Metrics, now: Callable[[], float]) -> Middleware:
+    """Give every request an id and every error its envelope, and measure both.
+
+    `now` is a monotonic clock in seconds.
+    """
+
+    @web.middleware
+    async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = now()
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _OURS.fullmatch(given) else uuid4().hex
+        request[REQUEST_ID] = request_id
+        answer = await _answer(request, handler, request_id)
+        answer.headers["X-Request-Id"] = request_id
+        resource = request.match_info.route.resource
+        metrics.requests.labels(
+            resource.canonical if resource is not None else "", request.method, str(answer.status)
+        ).observe(now() - started)
+        return answer
+
+    return envelope
+
+
+async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RdchatError as error:
+        return failure(error, request_id)
+    except web.HTTPException as error:
+        code = _AIOHTTP.get(HTTPStatus(error.status), ErrorCode.BAD_REQUEST)
+        answer = failure(RdchatError(code), request_id)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+    except Exception:
+        log.exception("a request failed", path=request.path, method=request.method, request_id=request_id)
+        return failure(RdchatError(ErrorCode.INTERNAL, ERRORS[ErrorCode.INTERNAL][1]), request_id)

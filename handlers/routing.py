@@ -1,0 +1,162 @@
+"""What a route is: one value that the router, the checks and the OpenAPI document are all made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from aiohttp import web
+from marshmallow import ValidationError
+
+from handlers import strict_json
+from handlers.envelope import success
+from rdchat.errors import ErrorCode, RdchatError
+from rdchat.tokens import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from marshmallow import Schema
+
+    from rdchat.runtime import Runtime
+    from rdchat.tokens import Caller
+
+PREFIX: Final = "/api/v1"
+ANYBODY: Final = frozenset(Role)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One checked request: who calls, and what they say, already loaded by the route's schemas."""
+
+    runtime: Runtime
+    caller: Caller
+    path: dict[str, UUID]
+    query: dict[str, Any]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler gives back; the envelope is put around it. `data` is JSON."""
+
+    data: Any
+    message: str
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route under /api/v1.
+
+    `data` describes the answer's data; `errors` lists the codes beyond those that every route can answer.
+    A handler may also answer with a response of its own, as the diagram does.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call], Awaitable[Answer | web.Response]]
+    summary: str
+    tag: str
+    roles: frozenset[Role] = ANYBODY
+    body: type[Schema] | None = None
+    query: type[Schema] | None = None
+    data: type[Schema] | None = None
+    many: bool = False
+    status: int = 200
+    errors: tuple[ErrorCode, ...] = field(default=())
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation in OpenAPI: the handler's."""
+        return self.handler.__name__
+
+
+def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime) -> None:
+    """Put routes into an application."""
+    for route in routes:
+        app.router.add_route(route.method, PREFIX + route.path, _endpoint(route, runtime))
+
+
+def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    body_schema = route.body() if route.body is not None else None
+    query_schema = route.query() if route.query is not None else None
+
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        caller = _caller(request, runtime)
+        if caller.role not in route.roles:
+            raise RdchatError(ErrorCode.FORBIDDEN)
+        path = {name: _path_id(text) for name, text in request.match_info.items()}
+        query = _load_query(query_schema, request)
+        body = await _load_body(body_schema, request)
+        answer = await route.handler(Call(runtime, caller, path, query, body))
+        if isinstance(answer, Answer):
+            return success(answer.data, answer.message, answer.status)
+        return answer
+
+    return endpoint
+
+
+def _caller(request: web.Request, runtime: Runtime) -> Caller:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise RdchatError(ErrorCode.UNAUTHENTICATED)
+    return runtime.tokens.verify(token.strip())
+
+
+def _path_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        # What has no valid name does not exist.
+        raise RdchatError(ErrorCode.NOT_FOUND) from error
+
+
+def _load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
+    given: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name in given:
+            raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={name: ["Given twice."]})
+        if "\x00" in value or not value.isprintable():
+            raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={name: ["Not a valid text."]})
+        given[name] = value
+    if schema is None:
+        if given:
+            raise RdchatError(
+                ErrorCode.VALIDATION_FAILED, fields={name: ["Unknown field."] for name in given}
+            )
+        return {}
+    return _load(schema, given)
+
+
+async def _load_body(schema: Schema | None, request: web.Request) -> dict[str, Any]:
+    if schema is None:
+        return {}
+    raw = await request.read()
+    try:
+        body = strict_json.loads(raw) if raw.strip() or any(f.required for f in schema.fields.values()) else {}
+    except strict_json.StrictJsonError as error:
+        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": [str(error)]}) from error
+    if not isinstance(body, dict):
+        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": ["Must be a JSON object."]})
+    return _load(schema, body)
+
+
+def _load(schema: Schema, given: dict[str, Any]) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(given)
+    except ValidationError as error:
+        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields=_flat(error.messages)) from error
+    return loaded
+
+
+def _flat(messages: Any) -> dict[str, list[str]]:  # noqa: ANN401 - marshmallow nests texts in any way
+    fields = {}
+    for name, texts in messages.items():
+        fields[str(name)] = (
+            [str(text) for text in texts]
+            if isinstance(texts, list)
+            else [text for nested in _flat(texts).values() for text in nested]
+        )
+    return fields

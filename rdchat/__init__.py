@@ -1,0 +1,1 @@
+"""The service: engine, timers, outbox, stores. What may import what is held in `pyproject.toml`."""

@@ -1,0 +1,210 @@
+"""What participants do in a chat: send, read, end, and get tokens for listening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Never
+from uuid import uuid4
+
+from rdchat.database import messages, sessions
+from rdchat.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.realtime import events
+from rdchat.realtime.ably_client import PublishError
+from rdchat.tokens import ably_token
+from statemachine import EndSession, Refusal, RefusalCode, SendMessage
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rdchat.clock import Clock
+    from rdchat.database.pool import Pool
+    from rdchat.engine.change import Message, TimelineEntry
+    from rdchat.engine.engine import Engine
+    from rdchat.engine.outcome import Outcome
+    from rdchat.realtime.ably_client import AblyClient
+    from rdchat.sealing import Sealer
+    from rdchat.tokens import Caller
+    from statemachine import Session, Status
+
+_TOKEN_LIFETIME: Final = timedelta(minutes=30)
+#: After the end, a token still serves to hear the last events and to read what was said.
+_TOKEN_GRACE: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeAccess:
+    """What somebody needs to listen to a session. `token` is an Ably JWT, or a TokenRequest."""
+
+    token: str | dict[str, Any]
+    expires_at: Any
+    client_id: UUID
+    capability: dict[str, list[str]]
+    session_id: UUID
+    client_options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A part of a session's history: a page (1 is the newest), or what lies `before` or `after` a seq."""
+
+    limit: int
+    page: int = 1
+    before: int | None = None
+    after: int | None = None
+
+    def bounds(self, last_seq: int) -> tuple[int, int]:
+        """Give the first seq and the one behind the last. `seq` is dense, so this needs no counting."""
+        if self.after is not None:
+            return self.after + 1, self.after + 1 + self.limit
+        stop = self.before if self.before is not None else last_seq + 1 - (self.page - 1) * self.limit
+        return max(stop - self.limit, 1), max(stop, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """The chat, for its participants."""
+
+    pool: Pool
+    engine: Engine
+    ably: AblyClient
+    ably_key: str
+    sealer: Sealer
+    clock: Clock
+
+    # ---- writing ------------------------------------------------------------------------------------------
+
+    async def send(
+        self, caller: Caller, session_id: UUID, text: str, client_message_id: str | None
+    ) -> tuple[Message, bool]:
+        """Send a message. Returns it, and whether it is new: a repeated clientMessageId gives the first one.
+
+        Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
+        """
+        command = SendMessage(uuid4(), caller.id, text, client_message_id)
+        outcome = _accepted(await self.engine.submit(session_id, command, actor_id=caller.id))
+        message = outcome.message
+        if message is None:  # pragma: no cover - an accepted SendMessage has its message
+            raise UnavailableError("engine")
+        return message, not outcome.repeated
+
+    async def end(self, caller: Caller, session_id: UUID) -> Session:
+        """End an open chat before its time.
+
+        Raises RdchatError: ILLEGAL_TRANSITION, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
+        """
+        by = None if caller.is_admin else caller.id
+        return _accepted(await self.engine.submit(session_id, EndSession(by), actor_id=caller.id)).session
+
+    async def typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
+        """Tell the other participant that somebody is typing; not kept, and lost while Ably is away."""
+        session = await self.session(caller, session_id, content=True)
+        _must_be_open(session)
+        try:
+            await self.ably.publish_now(
+                events.typing_channel(session.id),
+                events.TYPING,
+                events.typing_data(caller.id, is_typing=is_typing, at=self.clock.now()),
+                client_id=str(caller.id),
+            )
+        except PublishError as error:
+            raise UnavailableError("Ably") from error
+
+    # ---- reading ------------------------------------------------------------------------------------------
+
+    async def session(self, caller: Caller, session_id: UUID, *, content: bool = False) -> Session:
+        """Read a session as one of its participants, or as an administrator unless `content` is wanted.
+
+        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
+        """
+        session = await sessions.load_session(self.pool, session_id)
+        if session is None:
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        if caller.id not in session.participants and (content or not caller.is_admin):
+            raise RdchatError(ErrorCode.NOT_PARTICIPANT)
+        return session
+
+    async def sessions(
+        self, caller: Caller, *, statuses: list[Status] | None, before: tuple[Any, UUID] | None, limit: int
+    ) -> list[Session]:
+        """List the caller's sessions, latest start first."""
+        return await sessions.sessions_of(self.pool, caller.id, statuses=statuses, before=before, limit=limit)
+
+    async def history(
+        self, caller: Caller, session_id: UUID, window: Window
+    ) -> tuple[Session, list[Message]]:
+        """Read a window of the messages, oldest first."""
+        session = await self.session(caller, session_id, content=True)
+        first, stop = window.bounds(session.last_seq)
+        found = await messages.messages_between(
+            self.pool, session.id, first=first, stop=stop, sealer=self.sealer
+        )
+        return session, found
+
+    async def timeline(self, caller: Caller, session_id: UUID) -> tuple[Session, list[TimelineEntry]]:
+        """Read what happened to a session."""
+        session = await self.session(caller, session_id)
+        return session, await sessions.timeline_of(self.pool, session_id)
+
+    # ---- listening ----------------------------------------------------------------------------------------
+
+    async def realtime_access(
+        self, caller: Caller, session_id: UUID, *, as_token_request: bool
+    ) -> RealtimeAccess:
+        """Let a participant listen, also while the session is pending.
+
+        Only what this session needs: no wildcard, and nobody but the server publishes on the chat channel.
+        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, SESSION_ENDED, UNAVAILABLE.
+        """
+        session = await self.session(caller, session_id, content=True)
+        now = self.clock.now()
+        until = min(now + _TOKEN_LIFETIME, max(session.ended_at or session.ends_at, now) + _TOKEN_GRACE)
+        if session.is_over and session.ended_at is not None:
+            until = min(until, session.ended_at + _TOKEN_GRACE)
+            if until <= now:
+                raise RdchatError(ErrorCode.SESSION_ENDED)
+        capability = {
+            events.chat_channel(session.id): ["history", "presence", "subscribe"],
+            events.typing_channel(session.id): ["publish", "subscribe"],
+            events.notification_channel(caller.id): ["history", "subscribe"],
+        }
+        token: str | dict[str, Any]
+        if as_token_request:
+            token = await self.ably.token_request(
+                client_id=str(caller.id),
+                capability=capability,
+                ttl_ms=int((until - now).total_seconds() * 1000),
+            )
+        else:
+            token = ably_token(
+                self.ably_key,
+                capability=capability,
+                client_id=str(caller.id),
+                lifetime=until - now,
+                now=now,
+                revocation_key=str(session.id),
+            )
+        return RealtimeAccess(token, until, caller.id, capability, session.id, self.ably.client_options)
+
+
+def _accepted(result: Outcome | Refusal) -> Outcome:
+    if isinstance(result, Refusal):
+        _refuse(result)
+    return result
+
+
+def _refuse(refusal: Refusal) -> Never:
+    """Turn a refusal into what HTTP says. Only here do refusals become exceptions."""
+    if refusal.code in (RefusalCode.NOT_DUE, RefusalCode.SETTLED):  # pragma: no cover - only timers get these
+        raise RdchatError(ErrorCode.INTERNAL)
+    code = ErrorCode(refusal.code.value)
+    if code is ErrorCode.ILLEGAL_TRANSITION and refusal.status is not None:
+        raise RdchatError(code, f"This is not possible: the chat session is {refusal.status.value}")
+    raise RdchatError(code)
+
+
+def _must_be_open(session: Session) -> None:
+    if session.is_over:
+        raise RdchatError(ErrorCode.SESSION_ENDED)
+    if not session.is_open:
+        raise RdchatError(ErrorCode.CHAT_NOT_ENABLED)

@@ -1,0 +1,42 @@
+"""The wall clock. The only module that reads it; everything else is given an instant or a `Clock`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+_MILLISECOND = timedelta(milliseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """Something that tells the time. Tests bring their own."""
+
+    def now(self) -> datetime:
+        """Tell the instant, aware, UTC, in whole milliseconds (what clients see is what is stored)."""
+        ...
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> datetime:
+        """Tell the instant, cut to the millisecond."""
+        return from_ms(time.time_ns() // 1_000_000)
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Turn milliseconds since 1970 into an instant."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def to_ms(instant: datetime) -> int:
+    """Turn an instant into milliseconds since 1970, rounded down."""
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def iso(instant: datetime) -> str:
+    """Write an instant as the contract does: UTC, milliseconds, `Z`."""
+    utc = instant.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"

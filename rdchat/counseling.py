@@ -1,0 +1,181 @@
+"""Booking and cancelling counsellings: the ways into and out of a session's life that people take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4, uuid5
+
+import structlog
+
+from rdchat.clock import to_ms
+from rdchat.database import counselings, people
+from rdchat.database.pool import transaction
+from rdchat.errors import ErrorCode, RdchatError
+from rdchat.hot.connection import LOST
+from rdchat.hot.delay_queue import Job
+from rdchat.realtime import events
+from rdchat.realtime.publisher import LEASE
+from rdchat.timers.reconciler import HORIZON
+from statemachine import Cancel, Refusal, Session
+from statemachine.schedule import Leads, plan
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rdchat.booking import Booking, Limits
+    from rdchat.clock import Clock
+    from rdchat.database.counselings import Counseling
+    from rdchat.database.pool import Pool
+    from rdchat.engine.aftermath import TakesEvents
+    from rdchat.engine.engine import Engine
+    from rdchat.hot.delay_queue import DelayQueue
+    from rdchat.realtime.events import Event
+    from rdchat.sealing import Sealer
+    from rdchat.tokens import Caller
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counselings:
+    """Books and cancels. `language`: of the automated texts of new sessions."""
+
+    pool: Pool
+    engine: Engine
+    queue: DelayQueue
+    publisher: TakesEvents
+    sealer: Sealer
+    clock: Clock
+    limits: Limits
+    leads: Leads
+    language: str
+
+    async def book(self, caller: Caller, booking: Booking) -> tuple[Counseling, Session | None]:
+        """Book a counselling; with method chat, its session and automations are in the same transaction.
+
+        Raises RdchatError: CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, VALIDATION_FAILED, UNAVAILABLE.
+        """
+        counseling_id = uuid4()
+        now = self.clock.now()
+        session: Session | None = None
+        told: list[Event] = []
+        async with transaction(self.pool) as connection:
+            await people.see(connection, caller, now)
+            await counselings.check_client(connection, booking.client_id, booking.slot, self.limits)
+            psychologist = await counselings.choose_psychologist(connection, booking, self.limits)
+            await counselings.insert_counseling(
+                connection,
+                booking,
+                counseling_id=counseling_id,
+                psychologist_id=psychologist.id,
+                exclusive=self.limits.per_client == 1,
+                sealer=self.sealer,
+                at=now,
+            )
+            if booking.method == "chat":
+                session = self._new_session(caller, booking, counseling_id, psychologist)
+                command_id = uuid4()
+                await counselings.insert_session(
+                    connection, session, command_id=command_id, actor_id=caller.id
+                )
+                told = [_booked(session)]
+                await counselings.insert_events(connection, told, sealer=self.sealer, lease=LEASE)
+        self.publisher.hand_over(told)
+        if session is not None:
+            await self._arm(session)
+        counseling = counselings.Counseling(
+            id=counseling_id,
+            client_id=booking.client_id,
+            psychologist_id=psychologist.id,
+            psychologist_name=psychologist.full_name,
+            method=booking.method,
+            status="pending",
+            slot=booking.slot,
+            session_id=session.id if session else None,
+            session_status=session.status if session else None,
+        )
+        return counseling, session
+
+    def _new_session(
+        self, caller: Caller, booking: Booking, counseling_id: UUID, psychologist: people.Psychologist
+    ) -> Session:
+        now = self.clock.now()
+        slot = booking.slot
+        return Session(
+            id=uuid4(),
+            counseling_id=counseling_id,
+            client_id=booking.client_id,
+            client_name=caller.full_name,
+            psychologist_id=psychologist.id,
+            psychologist_name=psychologist.full_name,
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            created_at=now,
+            updated_at=now,
+            language=self.language,
+            automations=plan(slot.starts_at, slot.ends_at, self.leads, now),
+        )
+
+    async def _arm(self, session: Session) -> None:
+        """Put the automations into the delay queue. Where that fails, the reconciler does it."""
+        near = self.clock.now() + HORIZON
+        jobs = [
+            (Job(session.id, one.kind, session.schedule_version), to_ms(one.due_at))
+            for one in session.automations.values()
+            if one.due_at <= near
+        ]
+        try:
+            await self.queue.schedule(jobs)
+        except LOST as error:
+            log.warning("a booking is left to the reconciler", session=str(session.id), error=str(error))
+
+    async def cancel(self, caller: Caller, counseling_id: UUID, reason: str | None) -> Counseling:
+        """Cancel a counselling that is not over, its session with it.
+
+        Raises RdchatError: NOT_FOUND, FORBIDDEN, ILLEGAL_TRANSITION, UNAVAILABLE.
+        """
+        counseling = await self.read(caller, counseling_id)
+        by = None if caller.is_admin else caller.id
+        if counseling.session_id is not None:
+            result = await self.engine.submit(counseling.session_id, Cancel(by, reason), actor_id=caller.id)
+            cancelled = not isinstance(result, Refusal)
+        else:
+            cancelled = await counselings.cancel_without_chat(
+                self.pool, counseling_id, reason, self.clock.now()
+            )
+        after = await self.read(caller, counseling_id)
+        if not cancelled:
+            raise RdchatError(
+                ErrorCode.ILLEGAL_TRANSITION, f"The counseling cannot be cancelled: it is {after.status}"
+            )
+        return after
+
+    async def read(self, caller: Caller, counseling_id: UUID) -> Counseling:
+        """Read a counselling of the caller's. Raises RdchatError: NOT_FOUND, FORBIDDEN."""
+        counseling = await counselings.counseling(self.pool, counseling_id)
+        if counseling is None:
+            raise RdchatError(ErrorCode.NOT_FOUND, "Counseling not found")
+        if not caller.is_admin and caller.id not in (counseling.client_id, counseling.psychologist_id):
+            raise RdchatError(ErrorCode.FORBIDDEN)
+        return counseling
+
+
+def _booked(session: Session) -> Event:
+    data = events.notification_data(
+        session,
+        notification_id=uuid5(session.id, "counseling_booked"),
+        person_id=session.psychologist_id,
+        kind="counseling_booked",
+        at=session.created_at,
+    )
+    return events.Event(
+        session_id=session.id,
+        version=0,
+        position=0,
+        channel=events.notification_channel(session.psychologist_id),
+        ably_id=f"{session.id.hex}-0-0-0:0",
+        name=events.NOTIFICATION,
+        data=data,
+        created_at=session.created_at,
+    )

@@ -1,0 +1,1 @@
+"""PostgreSQL: everything that was promised. One module per subject; statements stand beside their use."""

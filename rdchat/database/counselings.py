@@ -1,0 +1,293 @@
+"""Counsellings: booking them, in one transaction with their chat session, and reading them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from asyncpg import ExclusionViolationError
+
+from rdchat.booking import Slot, depth
+from rdchat.database import people
+from rdchat.database.pool import acquire, rows_changed, transaction
+from rdchat.errors import ErrorCode, RdchatError, invalid
+from statemachine import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    import asyncpg
+
+    from rdchat.booking import Booking, Limits
+    from rdchat.database.pool import Connection, Pool
+    from rdchat.realtime.events import Event
+    from rdchat.sealing import Sealer
+    from rdchat.tokens import Caller
+    from statemachine import Session
+
+_PRESENT: Final = "status IN ('pending', 'active')"
+
+_INSERT_COUNSELING = """
+INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
+                         local_date, local_start, local_end, notes, client_exclusive, created_at, updated_at)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+"""
+
+_INSERT_SESSION = """
+INSERT INTO chat_sessions (id, counseling_id, client_id, psychologist_id, status, version, last_seq,
+                           schedule_version, language, starts_at, ends_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $10)
+"""
+
+_INSERT_AUTOMATION = """
+INSERT INTO automations (session_id, kind, schedule_version, due_at, status)
+VALUES ($1, $2, $3, $4, 'scheduled')
+"""
+
+_INSERT_TIMELINE = """
+INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_id, from_status,
+                      to_status, at)
+VALUES ($1, 0, 0, $2, 'book', $3, 'pending', 'pending', $4)
+"""
+
+_INSERT_EVENT = """
+INSERT INTO outbox (session_id, version, position, channel, ably_id, name, payload, created_at, lease_until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval)
+"""
+
+_CANDIDATES = """
+SELECT s.id, count(c.id) AS that_day
+  FROM psychologists s
+  LEFT JOIN counselings c ON c.psychologist_id = s.id AND c.status <> 'cancelled'
+                         AND (c.starts_at AT TIME ZONE $1)::date = $2
+ WHERE s.is_active AND s.id <> $3
+ GROUP BY s.id ORDER BY that_day, random()
+"""
+
+_COUNSELING = """
+SELECT c.*, p.full_name AS psychologist_name, s.id AS session_id, s.status AS session_status
+  FROM counselings c
+  JOIN people p ON p.id = c.psychologist_id
+  LEFT JOIN chat_sessions s ON s.counseling_id = c.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counseling:
+    """One booked counselling. `session_id` is None unless its method is chat."""
+
+    id: UUID
+    client_id: UUID
+    psychologist_id: UUID
+    psychologist_name: str
+    method: str
+    status: str
+    slot: Slot
+    session_id: UUID | None
+    session_status: Status | None
+
+
+async def choose_psychologist(
+    connection: Connection, booking: Booking, limits: Limits
+) -> people.Psychologist:
+    """Find who takes a booking, and lock their row until the transaction ends.
+
+    Raises RdchatError: PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, or VALIDATION_FAILED for one who does not exist.
+    """
+    if booking.psychologist_id is not None:
+        if booking.psychologist_id == booking.client_id:
+            raise invalid("psychologistId", "Nobody can book themselves.")
+        chosen = await _lock_if_free(connection, booking.psychologist_id, booking.slot, limits)
+        if chosen is None:
+            raise RdchatError(ErrorCode.PSYCHOLOGIST_LIMIT)
+        return chosen
+    candidates = await connection.fetch(
+        _CANDIDATES, booking.slot.timezone, booking.slot.date, booking.client_id
+    )
+    for candidate in candidates:
+        # A savepoint: the lock on somebody who turns out to be full is let go before the next one is taken.
+        savepoint = connection.transaction()
+        await savepoint.start()
+        chosen = await _lock_if_free(connection, candidate["id"], booking.slot, limits)
+        if chosen is not None:
+            await savepoint.commit()
+            return chosen
+        await savepoint.rollback()
+    raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
+
+
+async def _lock_if_free(
+    connection: Connection, psychologist_id: UUID, slot: Slot, limits: Limits
+) -> people.Psychologist | None:
+    row = await connection.fetchrow(
+        "SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id) "
+        "WHERE s.id = $1 AND s.is_active FOR NO KEY UPDATE OF s",
+        psychologist_id,
+    )
+    if row is None:
+        raise invalid("psychologistId", "Unknown psychologist.")
+    # Counted after the lock, in a statement of its own: it sees what the one before us has committed.
+    if await _depth_with(connection, "psychologist_id", psychologist_id, slot) > limits.per_psychologist:
+        return None
+    return people.Psychologist(**dict(row))
+
+
+async def check_client(connection: Connection, client_id: UUID, slot: Slot, limits: Limits) -> None:
+    """Lock the client's row and see that one more fits. Raises RdchatError (CLIENT_LIMIT)."""
+    await connection.execute("SELECT 1 FROM people WHERE id = $1 FOR NO KEY UPDATE", client_id)
+    if await _depth_with(connection, "client_id", client_id, slot) > limits.per_client:
+        raise RdchatError(ErrorCode.CLIENT_LIMIT)
+
+
+async def _depth_with(connection: Connection, column: str, person_id: UUID, slot: Slot) -> int:
+    """Count how many counsellings somebody would have at once, during the slot, with one more in it."""
+    rows = await connection.fetch(
+        f"SELECT starts_at, ends_at FROM counselings WHERE {column} = $1 AND {_PRESENT} "  # noqa: S608 - a column's name, ours
+        "AND starts_at < $3 AND ends_at > $2",
+        person_id,
+        slot.starts_at,
+        slot.ends_at,
+    )
+    clipped = [(max(row["starts_at"], slot.starts_at), min(row["ends_at"], slot.ends_at)) for row in rows]
+    return 1 + depth(clipped)
+
+
+async def insert_counseling(
+    connection: Connection,
+    booking: Booking,
+    *,
+    counseling_id: UUID,
+    psychologist_id: UUID,
+    exclusive: bool,
+    sealer: Sealer,
+    at: datetime,
+) -> None:
+    """Write a counselling. Raises RdchatError (CLIENT_LIMIT) where the database finds an overlap."""
+    slot = booking.slot
+    notes = sealer.seal(booking.notes.encode(), counseling_id.bytes) if booking.notes is not None else None
+    try:
+        await connection.execute(
+            _INSERT_COUNSELING,
+            counseling_id,
+            booking.client_id,
+            psychologist_id,
+            booking.method,
+            slot.starts_at,
+            slot.ends_at,
+            slot.timezone,
+            slot.date,
+            slot.start,
+            slot.end,
+            notes,
+            exclusive,
+            at,
+        )
+    except ExclusionViolationError as error:
+        raise RdchatError(ErrorCode.CLIENT_LIMIT) from error
+
+
+async def insert_session(
+    connection: Connection, session: Session, *, command_id: UUID, actor_id: UUID
+) -> None:
+    """Write a new session with its automations and the first line of its timeline."""
+    await connection.execute(
+        _INSERT_SESSION,
+        session.id,
+        session.counseling_id,
+        session.client_id,
+        session.psychologist_id,
+        session.status.value,
+        session.schedule_version,
+        session.language,
+        session.starts_at,
+        session.ends_at,
+        session.created_at,
+    )
+    await connection.executemany(
+        _INSERT_AUTOMATION,
+        [
+            (session.id, one.kind.value, session.schedule_version, one.due_at)
+            for one in session.automations.values()
+        ],
+    )
+    await connection.execute(_INSERT_TIMELINE, session.id, command_id, actor_id, session.created_at)
+
+
+async def insert_events(
+    connection: Connection, events: Sequence[Event], *, sealer: Sealer, lease: timedelta
+) -> None:
+    """Write events to the outbox."""
+    await connection.executemany(
+        _INSERT_EVENT,
+        [
+            (
+                event.session_id,
+                event.version,
+                event.position,
+                event.channel,
+                event.ably_id,
+                event.name,
+                sealer.seal(orjson.dumps(event.data), event.session_id.bytes),
+                event.created_at,
+                lease,
+            )
+            for event in events
+        ],
+    )
+
+
+async def counseling(pool: Pool, counseling_id: UUID) -> Counseling | None:
+    """Read one counselling, or None."""
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(_COUNSELING + "WHERE c.id = $1", counseling_id)
+    return None if row is None else _counseling(row)
+
+
+async def counselings_of(pool: Pool, caller: Caller, *, limit: int) -> list[Counseling]:
+    """List somebody's counsellings, latest first."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(
+            _COUNSELING
+            + "WHERE c.client_id = $1 OR c.psychologist_id = $1 "
+            "ORDER BY c.starts_at DESC, c.id DESC LIMIT $2",
+            caller.id,
+            limit,
+        )
+    return [_counseling(row) for row in rows]
+
+
+async def cancel_without_chat(pool: Pool, counseling_id: UUID, reason: str | None, at: datetime) -> bool:
+    """Cancel a counselling that has no session. Returns whether it was still to take place."""
+    async with transaction(pool) as connection:
+        tag: Any = await connection.execute(
+            "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
+            f"WHERE id = $1 AND {_PRESENT}",
+            counseling_id,
+            reason,
+            at,
+        )
+    return rows_changed(tag) == 1
+
+
+def _counseling(row: asyncpg.Record) -> Counseling:
+    return Counseling(
+        id=row["id"],
+        client_id=row["client_id"],
+        psychologist_id=row["psychologist_id"],
+        psychologist_name=row["psychologist_name"],
+        method=row["method"],
+        status=row["status"],
+        slot=Slot(
+            row["local_date"],
+            row["local_start"],
+            row["local_end"],
+            row["timezone"],
+            row["starts_at"],
+            row["ends_at"],
+        ),
+        session_id=row["session_id"],
+        session_status=Status(row["session_status"]) if row["session_status"] else None,
+    )

@@ -1,0 +1,73 @@
+"""Reading messages: a page of history, and a message by the id that its sender gave it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rdchat.database.pool import acquire
+from rdchat.engine.change import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    import asyncpg
+
+    from rdchat.database.pool import Pool
+    from rdchat.sealing import Sealer
+
+_RANGE = """
+SELECT m.*, p.full_name AS sender_name FROM messages m JOIN people p ON p.id = m.sender_id
+ WHERE m.session_id = $1 AND m.seq >= $2 AND m.seq < $3 ORDER BY m.seq
+"""
+
+_BY_ID = """
+SELECT m.*, p.full_name AS sender_name FROM messages m JOIN people p ON p.id = m.sender_id
+ WHERE m.session_id = $1 AND m.id = $2
+"""
+
+_BY_CLIENT_ID = """
+SELECT m.*, p.full_name AS sender_name FROM messages m JOIN people p ON p.id = m.sender_id
+ WHERE m.session_id = $1
+   AND (m.sender_id, m.client_message_id) IN (SELECT * FROM unnest($2::uuid[], $3::text[]))
+"""
+
+
+async def messages_between(
+    pool: Pool, session_id: UUID, *, first: int, stop: int, sealer: Sealer
+) -> list[Message]:
+    """Read the messages with `first` <= seq < `stop`, in order. `seq` is dense, so a page is a range."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_RANGE, session_id, first, stop)
+    return [_message(row, sealer) for row in rows]
+
+
+async def message_by_id(pool: Pool, session_id: UUID, message_id: UUID, *, sealer: Sealer) -> Message | None:
+    """Read one message of a session."""
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(_BY_ID, session_id, message_id)
+    return None if row is None else _message(row, sealer)
+
+
+async def messages_by_client_id(
+    pool: Pool, session_id: UUID, keys: Sequence[tuple[UUID, str]], *, sealer: Sealer
+) -> dict[tuple[UUID, str], Message]:
+    """Find messages by (sender, clientMessageId); unknown ones are left out."""
+    senders, client_ids = [key[0] for key in keys], [key[1] for key in keys]
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_BY_CLIENT_ID, session_id, senders, client_ids)
+    return {(row["sender_id"], row["client_message_id"]): _message(row, sealer) for row in rows}
+
+
+def _message(row: asyncpg.Record, sealer: Sealer) -> Message:
+    return Message(
+        id=row["id"],
+        session_id=row["session_id"],
+        seq=row["seq"],
+        sender_id=row["sender_id"],
+        sender_name=row["sender_name"],
+        text=sealer.open(row["body"], row["session_id"].bytes).decode(),
+        message_type=row["message_type"],
+        client_message_id=row["client_message_id"],
+        created_at=row["created_at"],
+    )

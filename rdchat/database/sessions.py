@@ -1,0 +1,129 @@
+"""Reading sessions: whole ones for the engine and for people, by id or by participant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rdchat.database.pool import acquire
+from rdchat.engine.change import TimelineEntry
+from statemachine import Automation, AutomationKind, AutomationStatus, EndReason, Session, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from rdchat.database.pool import Pool
+
+_SESSION = """
+SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psychologist_name,
+       (SELECT array_agg((a.kind, a.due_at, a.status, a.executed_at, a.lateness_ms, a.reason))
+          FROM automations a
+         WHERE a.session_id = s.id AND a.schedule_version = s.schedule_version) AS automations
+  FROM chat_sessions s
+  JOIN people client ON client.id = s.client_id
+  JOIN people psychologist ON psychologist.id = s.psychologist_id
+"""
+
+_BY_IDS = _SESSION + "WHERE s.id = ANY($1)"
+
+_BY_PERSON = (
+    _SESSION
+    + """
+ WHERE (s.client_id = $1 OR s.psychologist_id = $1)
+   AND ($2::text[] IS NULL OR s.status = ANY($2))
+   AND ($3::timestamptz IS NULL OR (s.starts_at, s.id) < ($3, $4))
+ ORDER BY s.starts_at DESC, s.id DESC
+ LIMIT $5
+"""
+)
+
+_TIMELINE = """
+SELECT command_id, trigger, actor_id, from_status, to_status, planned_at, at
+  FROM timeline WHERE session_id = $1 ORDER BY version, position
+"""
+
+
+async def load_sessions(pool: Pool, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
+    """Read sessions, each with the automations of its present plan; unknown ids are left out."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_BY_IDS, list(session_ids))
+    return {row["id"]: _session(row) for row in rows}
+
+
+async def load_session(pool: Pool, session_id: UUID) -> Session | None:
+    """Read one session, or None."""
+    return (await load_sessions(pool, [session_id])).get(session_id)
+
+
+async def sessions_of(
+    pool: Pool,
+    person_id: UUID,
+    *,
+    statuses: Sequence[Status] | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Session]:
+    """List the sessions of a participant, latest start first.
+
+    `before` is the (start, id) of the last one that the caller has seen.
+    """
+    start, session_id = before or (None, None)
+    wanted = [status.value for status in statuses] if statuses else None
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_BY_PERSON, person_id, wanted, start, session_id, limit)
+    return [_session(row) for row in rows]
+
+
+async def timeline_of(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
+    """Read what happened to a session, in order."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_TIMELINE, session_id)
+    return [
+        TimelineEntry(
+            command_id=row["command_id"],
+            trigger=row["trigger"],
+            actor_id=row["actor_id"],
+            source=row["from_status"],
+            destination=row["to_status"],
+            planned_at=row["planned_at"],
+            at=row["at"],
+        )
+        for row in rows
+    ]
+
+
+def _session(row: asyncpg.Record) -> Session:
+    return Session(
+        id=row["id"],
+        counseling_id=row["counseling_id"],
+        client_id=row["client_id"],
+        client_name=row["client_name"],
+        psychologist_id=row["psychologist_id"],
+        psychologist_name=row["psychologist_name"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        status=Status(row["status"]),
+        version=row["version"],
+        last_seq=row["last_seq"],
+        schedule_version=row["schedule_version"],
+        language=row["language"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        end_reason=EndReason(row["end_reason"]) if row["end_reason"] else None,
+        automations=_automations(row["automations"] or ()),
+    )
+
+
+def _automations(rows: Sequence[Any]) -> dict[AutomationKind, Automation]:
+    read = {}
+    for kind, due_at, status, executed_at, lateness_ms, reason in rows:
+        automation = Automation(
+            AutomationKind(kind), due_at, AutomationStatus(status), executed_at, lateness_ms, reason
+        )
+        read[automation.kind] = automation
+    return {kind: read[kind] for kind in AutomationKind if kind in read}

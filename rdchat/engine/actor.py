@@ -1,0 +1,79 @@
+"""A session actor: the mailbox of one live session and what is known of it. The engine drives it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from statemachine import SendMessage
+
+if TYPE_CHECKING:
+    import asyncio
+    from uuid import UUID
+
+    from rdchat.engine.change import Message
+    from rdchat.engine.outcome import Outcome
+    from statemachine import Command, Refusal, Session
+
+#: How many of the latest clientMessageIds an actor remembers; older ones are found in PostgreSQL.
+_REMEMBERED: Final = 128
+
+
+@dataclass(slots=True, eq=False)
+class Letter:
+    """One command on its way through a mailbox, and the promise of an answer to its sender.
+
+    `uncertain`: a commit with it was under way when the connection was lost, so it may have happened.
+    `away`: PostgreSQL could not be asked the last time, so it is given a moment.
+    """
+
+    command: Command
+    command_id: UUID
+    actor_id: UUID | None
+    answer: asyncio.Future[Outcome | Refusal]
+    posted_at: float
+    attempts: int = 0
+    uncertain: bool = False
+    away: bool = False
+
+    def reply(self, result: Outcome | Refusal) -> None:
+        """Answer the sender, unless it has stopped waiting."""
+        if not self.answer.done():
+            self.answer.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the sender that there will be no answer."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    @property
+    def client_key(self) -> tuple[UUID, str] | None:
+        """Identify a message that its sender has named, for recognising a repetition."""
+        if isinstance(self.command, SendMessage) and self.command.client_message_id is not None:
+            return self.command.sender_id, self.command.client_message_id
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class Actor:
+    """One live session.
+
+    `session` is None until hydrated and whenever it is known to be stale; `busy` while a batch has the actor,
+    so that its commands are never worked on in two places.
+    """
+
+    session_id: UUID
+    session: Session | None = None
+    mailbox: deque[Letter] = field(default_factory=deque)
+    busy: bool = False
+    used_at: float = 0.0
+    said: OrderedDict[tuple[UUID, str], Message] = field(default_factory=OrderedDict)
+
+    def remember(self, message: Message) -> None:
+        """Keep a named message at hand for the case that its sender repeats it."""
+        if message.client_message_id is None:
+            return
+        self.said[message.sender_id, message.client_message_id] = message
+        if len(self.said) > _REMEMBERED:
+            self.said.popitem(last=False)

@@ -1,0 +1,99 @@
+"""What follows a commit: events to the publisher, snapshots to Redis, timers out of the queue.
+
+All of it may be lost without harm: the outbox, PostgreSQL and the reconciler make up for it. So none of it is
+waited for by whoever sent the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from rdchat.hot.connection import LOST
+from rdchat.hot.delay_queue import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from rdchat.engine.change import Change
+    from rdchat.hot.delay_queue import DelayQueue
+    from rdchat.hot.snapshots import Snapshots
+    from rdchat.realtime.events import Event
+    from rdchat.telemetry import Metrics
+    from statemachine import Session
+
+log = structlog.get_logger(__name__)
+
+
+class TakesEvents(Protocol):
+    """The publisher, as far as the aftermath knows it."""
+
+    def hand_over(self, events: Iterable[Event]) -> None:
+        """Take committed events over for publishing."""
+        ...
+
+
+class Aftermath:
+    """Performs effects in the background. Of a session that changes often, only the latest is written."""
+
+    def __init__(
+        self, publisher: TakesEvents, snapshots: Snapshots, queue: DelayQueue, metrics: Metrics
+    ) -> None:
+        self._publisher = publisher
+        self._snapshots = snapshots
+        self._queue = queue
+        self._metrics = metrics
+        self._dirty: dict[UUID, Session] = {}
+        self._disarmed: list[Job] = []
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._task = asyncio.create_task(self._run(), name="aftermath")
+
+    async def close(self) -> None:
+        """Write what waits, and stop."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._flush()
+
+    def committed(self, changes: list[Change]) -> None:
+        """Take over the changes of one commit."""
+        self._metrics.commits.inc()
+        self._metrics.committed_sessions.inc(len(changes))
+        self._publisher.hand_over(
+            event for change in changes for event in sorted(change.events, key=lambda event: event.channel)
+        )
+        for change in changes:
+            self._dirty[change.after.id] = change.after
+            if change.disarms:
+                self._disarmed += [
+                    Job(change.after.id, kind, change.after.schedule_version)
+                    for kind in change.after.automations
+                ]
+        self._work.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        sessions, self._dirty = self._dirty, {}
+        jobs, self._disarmed = self._disarmed, []
+        if sessions:
+            await self._snapshots.save(sessions.values())
+        if jobs:
+            try:
+                await self._queue.remove(jobs)
+            except LOST:
+                # They will be claimed, and found settled.
+                log.debug("timers are left to find their session over", jobs=len(jobs))

@@ -1,0 +1,269 @@
+"""One batch: the letters of many actors, stepped together and committed in one statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from rdchat.engine.change import ChangeBuilder
+from rdchat.engine.outcome import Outcome
+from rdchat.engine.storage import CommitRefusedError
+from rdchat.errors import UnavailableError
+from statemachine import Cancel, Refusal, RefusalCode, RunAutomation, SendMessage, step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from rdchat.clock import Clock
+    from rdchat.engine.actor import Actor, Letter
+    from rdchat.engine.change import Change, Message
+    from rdchat.engine.storage import Storage
+    from statemachine import Session
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one actor brings to the batch, and what came of it.
+
+    `fresh`: the session was read from PostgreSQL in this batch, so that its refusals can be trusted.
+    """
+
+    actor: Actor
+    letters: list[Letter]
+    fresh: bool = False
+    builder: ChangeBuilder | None = None
+    answers: list[tuple[Letter, Outcome | Refusal]] = field(default_factory=list)
+    repeats: list[tuple[Letter, Letter]] = field(default_factory=list)
+
+    @property
+    def change(self) -> Change | None:
+        return None if self.builder is None or self.builder.is_empty else self.builder.change
+
+    @property
+    def refuses(self) -> bool:
+        return any(isinstance(answer, Refusal) for _, answer in self.answers)
+
+
+class Batch:
+    """Runs once. `committed` lists the changes that are in PostgreSQL; `again` what has to be retried."""
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+        self.committed: list[Change] = []
+        self.again: list[tuple[Actor, Letter]] = []
+
+    async def run(self, letters: dict[Actor, list[Letter]]) -> list[tuple[Actor, Letter]]:
+        """Answer the letters that can be answered; returns the others, to be retried."""
+        works = [_Work(actor, own) for actor, own in letters.items()]
+        try:
+            await self._hydrate(works)
+            await self._settle_uncertain(works)
+            self._step_all(works)
+            await self._trust_no_stale_refusal(works)
+        except UnavailableError:
+            # Nothing was written, but whoever was uncertain still is; all wait for PostgreSQL.
+            self._retry(works, away=True)
+            return self.again
+        deciding = [work for work in works if work.change is not None]
+        for work in works:
+            if work.change is None:
+                await self._answer(work)
+        if deciding:
+            await self._commit(deciding)
+        return self.again
+
+    # ---- knowing the session ------------------------------------------------------------------------------
+
+    async def _hydrate(self, works: list[_Work]) -> None:
+        missing = [work for work in works if work.actor.session is None]
+        if not missing:
+            return
+        found, fresh = await self._storage.hydrate([work.actor.session_id for work in missing])
+        for work in missing:
+            work.actor.session = found.get(work.actor.session_id)
+            work.fresh = work.actor.session is None or work.actor.session_id in fresh
+
+    async def _reload(self, works: list[_Work]) -> None:
+        found = await self._storage.read([work.actor.session_id for work in works])
+        for work in works:
+            work.actor.session = found.get(work.actor.session_id)
+            work.fresh = True
+
+    async def _settle_uncertain(self, works: list[_Work]) -> None:
+        """Answer the letters whose lost commit had happened, instead of doing them twice."""
+        doubtful = [work for work in works if any(letter.uncertain for letter in work.letters)]
+        if not doubtful:
+            return
+        await self._reload(doubtful)
+        ids = [letter.command_id for work in doubtful for letter in work.letters if letter.uncertain]
+        landed = await self._storage.landed([work.actor.session_id for work in doubtful], ids)
+        for work in doubtful:
+            for letter in [one for one in work.letters if one.command_id in landed]:
+                work.letters.remove(letter)
+                session = work.actor.session
+                if session is None:  # pragma: no cover - its rows refer to it
+                    continue
+                message = None
+                if isinstance(letter.command, SendMessage):
+                    message = await self._storage.message_by_id(session.id, letter.command_id)
+                letter.reply(Outcome(session, message))
+            for letter in work.letters:
+                letter.uncertain = False
+
+    # ---- deciding -----------------------------------------------------------------------------------------
+
+    def _step_all(self, works: list[_Work]) -> None:
+        for work in works:
+            try:
+                self._step(work)
+            except Exception as error:
+                # One session that cannot be decided on must not take its neighbours with it.
+                log.exception("a session cannot be stepped", session=str(work.actor.session_id))
+                work.actor.session, work.builder = None, None
+                work.answers.clear()
+                for letter in work.letters:
+                    letter.fail(error)
+
+    def _step(self, work: _Work) -> None:
+        session = work.actor.session
+        work.answers.clear()
+        work.repeats.clear()
+        if session is None:
+            refusal = Refusal(RefusalCode.SESSION_NOT_FOUND, None)
+            work.answers = [(letter, refusal) for letter in work.letters]
+            return
+        work.builder = ChangeBuilder(session, self._storage.automated_text)
+        named: dict[tuple[UUID, str], Letter] = {}
+        for letter in work.letters:
+            key = letter.client_key
+            if key is not None and (known := work.actor.said.get(key)) is not None:
+                work.answers.append((letter, Outcome(session, known, repeated=True)))
+            elif key is not None and key in named:
+                work.repeats.append((letter, named[key]))
+            else:
+                session, answer = self._decide(work.builder, session, letter)
+                work.answers.append((letter, answer))
+                if key is not None and isinstance(answer, Outcome):
+                    named[key] = letter
+
+    def _decide(
+        self, builder: ChangeBuilder, session: Session, letter: Letter
+    ) -> tuple[Session, Outcome | Refusal]:
+        now = self._clock.now()
+        if isinstance(letter.command, RunAutomation):
+            # Whatever fell due before this automation and was not run yet goes first, in its order.
+            for automation in session.due(now):
+                if automation.kind is letter.command.kind:
+                    break
+                earlier = RunAutomation(automation.kind, session.schedule_version)
+                decision = step(session, earlier, now)
+                if not isinstance(decision, Refusal):
+                    builder.add(decision, command_id=letter.command_id, actor_id=None)
+                    session = decision.session
+        decision = step(session, letter.command, now)
+        if isinstance(decision, Refusal):
+            return session, decision
+        message = builder.add(decision, command_id=letter.command_id, actor_id=letter.actor_id)
+        if isinstance(letter.command, Cancel):
+            builder.change.cancel_reason = letter.command.reason
+        return decision.session, Outcome(decision.session, message)
+
+    async def _trust_no_stale_refusal(self, works: list[_Work]) -> None:
+        doubtful = [work for work in works if work.refuses and not work.fresh]
+        if doubtful:
+            await self._reload(doubtful)
+            self._step_all(doubtful)
+
+    # ---- committing ---------------------------------------------------------------------------------------
+
+    async def _commit(self, works: list[_Work]) -> None:
+        changes = [work.change for work in works if work.change is not None]
+        try:
+            won = await self._storage.commit(changes)
+        except UnavailableError as error:
+            log.warning("a commit has an unknown outcome", sessions=len(changes), what=error.what)
+            self._retry(works, uncertain=True)
+        except CommitRefusedError as error:
+            await self._commit_singly(works, error)
+        else:
+            for work in works:
+                if work.actor.session_id in won:
+                    await self._confirm(work)
+                else:
+                    self._retry([work])
+
+    async def _commit_singly(self, works: list[_Work], error: CommitRefusedError) -> None:
+        """Find the one bad decision, so that it does not sink its neighbours."""
+        if len(works) > 1:
+            for work in works:
+                await self._commit([work])
+            return
+        work = works[0]
+        keys = [key for letter in work.letters if (key := letter.client_key) is not None]
+        if error.repeats and keys:
+            try:
+                found = await self._storage.messages_by_client_id(work.actor.session_id, keys)
+            except UnavailableError:
+                found = {}
+            for message in found.values():
+                work.actor.remember(message)
+            self._retry([work], keep_said=True)
+            return
+        log.error("a commit was refused", session=str(work.actor.session_id), error=str(error))
+        work.actor.session = None
+        for letter in work.letters:
+            letter.fail(error)
+
+    async def _confirm(self, work: _Work) -> None:
+        change = work.change
+        if change is None:  # pragma: no cover - only deciding works are confirmed
+            return
+        change.after.version = change.before.version + 1
+        work.actor.session = change.after
+        for message in change.messages:
+            work.actor.remember(message)
+        self.committed.append(change)
+        await self._answer(work)
+
+    async def _answer(self, work: _Work) -> None:
+        answered: dict[Letter, Outcome | Refusal] = {}
+        for letter, answer in work.answers:
+            result = answer
+            if isinstance(answer, Refusal) and (key := letter.client_key) is not None:
+                # Its sender repeats a message that was stored before the chat closed: that is no refusal.
+                known = await self._known(work, key)
+                if known is not None and work.actor.session is not None:
+                    result = Outcome(work.actor.session, known, repeated=True)
+            answered[letter] = result
+            letter.reply(result)
+        for letter, original in work.repeats:
+            match answered[original]:
+                case Outcome(session=session, message=message):
+                    letter.reply(Outcome(session, message, repeated=True))
+                case Refusal() as refusal:
+                    letter.reply(refusal)
+
+    async def _known(self, work: _Work, key: tuple[UUID, str]) -> Message | None:
+        try:
+            found = await self._storage.messages_by_client_id(work.actor.session_id, [key])
+        except UnavailableError:
+            return None
+        return found.get(key)
+
+    def _retry(
+        self, works: Iterable[_Work], *, uncertain: bool = False, away: bool = False, keep_said: bool = False
+    ) -> None:
+        for work in works:
+            work.actor.session = None
+            if not keep_said:
+                work.actor.said.clear()
+            for letter in work.letters:
+                letter.uncertain = letter.uncertain or uncertain
+                letter.away = uncertain or away
+                self.again.append((work.actor, letter))

@@ -1,0 +1,205 @@
+"""The engine: one corridor for every command, from mailbox to commit to effects.
+
+Commands wait in the mailbox of their session's actor. A *lane* takes the actors that have mail, hydrates
+those that need it, steps all their letters, and commits everything in one statement; what arrives meanwhile
+goes with the next. Nothing waits for a timer: an idle engine commits a lone command at once.
+
+A refusal is never given from memory alone. What an actor remembers may be stale, because another replica has
+gone on; a commit on it would lose to the fence, but a refusal has no fence, so it is asked again of
+PostgreSQL before anybody hears it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+from uuid import UUID, uuid4
+
+import structlog
+
+from rdchat.engine.actor import Actor, Letter
+from rdchat.engine.batch import Batch
+from rdchat.errors import UnavailableError
+from statemachine import SendMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rdchat.clock import Clock
+    from rdchat.engine.change import Change
+    from rdchat.engine.outcome import Outcome
+    from rdchat.engine.storage import Storage
+    from statemachine import Command, Refusal
+
+log = structlog.get_logger(__name__)
+
+_LANES: Final = 2
+_BATCH_SESSIONS: Final = 512
+#: Letters of one session that go into one commit; the others wait for the next.
+_BATCH_LETTERS: Final = 64
+#: How long a letter is tried again after lost races or while PostgreSQL is away.
+_PATIENCE_SECONDS: Final = 5.0
+#: How long a sender waits at most, with PostgreSQL hanging.
+_ANSWER_SECONDS: Final = 12.0
+_BACKOFF_SECONDS: Final = 0.05
+_LONGEST_BACKOFF_SECONDS: Final = 1.0
+
+
+class Effects(Protocol):
+    """Whoever performs what a committed change asks for. Must not wait and must not raise."""
+
+    def committed(self, changes: list[Change]) -> None:
+        """Take over the changes of one commit, in the order in which sessions were committed."""
+        ...
+
+
+class Engine:
+    """Runs the commands of all sessions that are live in this process."""
+
+    def __init__(self, storage: Storage, effects: Effects, clock: Clock) -> None:
+        self._storage = storage
+        self._effects = effects
+        self._clock = clock
+        self._actors: dict[UUID, Actor] = {}
+        self._ready: deque[Actor] = deque()
+        self._mail = asyncio.Event()
+        self._lanes: list[asyncio.Task[None]] = []
+        self._retries: set[asyncio.TimerHandle] = set()
+        self._closing = False
+
+    # ---- for the rest of the program ----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._lanes = [
+            asyncio.create_task(self._lane(), name=f"engine lane {number}") for number in range(_LANES)
+        ]
+
+    async def close(self) -> None:
+        """Finish what is under way and stop; whatever comes later is UnavailableError."""
+        self._closing = True
+        for handle in self._retries:
+            handle.cancel()
+        self._mail.set()
+        await asyncio.gather(*self._lanes)
+        for actor in self._actors.values():
+            for letter in actor.mailbox:
+                letter.fail(UnavailableError("engine"))
+
+    async def submit(
+        self, session_id: UUID, command: Command, *, actor_id: UUID | None = None
+    ) -> Outcome | Refusal:
+        """Put a command to a session and wait for the commit.
+
+        Raises UnavailableError when the outcome could not be established in a few seconds. The command may
+        have happened then or not; repeating it is safe (messages: with a clientMessageId).
+        """
+        answer = self.post(session_id, command, actor_id=actor_id)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await asyncio.shield(answer)
+        except TimeoutError as error:
+            raise UnavailableError("PostgreSQL") from error
+
+    def post(
+        self, session_id: UUID, command: Command, *, actor_id: UUID | None = None
+    ) -> asyncio.Future[Outcome | Refusal]:
+        """Put a command to a session without waiting; the future answers like `submit`."""
+        loop = asyncio.get_running_loop()
+        command_id = command.message_id if isinstance(command, SendMessage) else uuid4()
+        letter = Letter(command, command_id, actor_id, loop.create_future(), loop.time())
+        if self._closing:
+            letter.fail(UnavailableError("engine"))
+            return letter.answer
+        actor = self._actors.get(session_id)
+        if actor is None:
+            actor = self._actors[session_id] = Actor(session_id)
+        actor.mailbox.append(letter)
+        actor.used_at = loop.time()
+        self._make_ready(actor)
+        return letter.answer
+
+    @property
+    def live_actors(self) -> int:
+        """How many sessions this process has in memory."""
+        return len(self._actors)
+
+    def passivate(self, *, idle_seconds: float) -> int:
+        """Forget the actors that nobody has used for a while. Returns how many."""
+        oldest = asyncio.get_running_loop().time() - idle_seconds
+        idle = [
+            actor
+            for actor in self._actors.values()
+            if not actor.busy and not actor.mailbox and actor.used_at <= oldest
+        ]
+        for actor in idle:
+            del self._actors[actor.session_id]
+        return len(idle)
+
+    # ---- lanes --------------------------------------------------------------------------------------------
+
+    def _make_ready(self, actor: Actor) -> None:
+        if not actor.busy and actor.mailbox:
+            actor.busy = True
+            self._ready.append(actor)
+            self._mail.set()
+
+    async def _lane(self) -> None:
+        while True:
+            while not self._ready:
+                if self._closing:
+                    return
+                self._mail.clear()
+                await self._mail.wait()
+            taken = [self._ready.popleft() for _ in range(min(len(self._ready), _BATCH_SESSIONS))]
+            await self._run(taken)
+
+    async def _run(self, actors: list[Actor]) -> None:
+        """Work on one batch. Whatever happens, every letter is answered or back in its mailbox."""
+        batch = Batch(self._storage, self._clock)
+        try:
+            letters = {actor: _take(actor) for actor in actors}
+            again = await batch.run(letters)
+            if batch.committed:
+                self._effects.committed(batch.committed)
+            self._retry(again)
+        except Exception as error:
+            # A lane outlives any error, and no sender is left waiting.
+            log.exception("a batch failed", sessions=len(actors))
+            for actor in actors:
+                actor.session = None
+                for letter in letters[actor]:
+                    letter.fail(error)
+        finally:
+            for actor in actors:
+                actor.busy = False
+                self._make_ready(actor)
+
+    def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
+        """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""
+        now = asyncio.get_running_loop().time()
+        for actor, letter in again:
+            letter.attempts += 1
+            if self._closing or now - letter.posted_at > _PATIENCE_SECONDS:
+                letter.fail(UnavailableError("PostgreSQL"))
+            elif letter.away:
+                pause = min(_BACKOFF_SECONDS * 2**letter.attempts, _LONGEST_BACKOFF_SECONDS)
+                self._later(pause, actor, letter)
+            else:
+                actor.mailbox.append(letter)
+
+    def _later(self, seconds: float, actor: Actor, letter: Letter) -> None:
+        def put_back() -> None:
+            self._retries.discard(handle)
+            # The actor may have been forgotten meanwhile; the letter goes to whoever stands for the session.
+            present = self._actors.setdefault(actor.session_id, actor)
+            present.mailbox.append(letter)
+            self._make_ready(present)
+
+        handle = asyncio.get_running_loop().call_later(seconds, put_back)
+        self._retries.add(handle)
+
+
+def _take(actor: Actor) -> list[Letter]:
+    return [actor.mailbox.popleft() for _ in range(min(len(actor.mailbox), _BATCH_LETTERS))]

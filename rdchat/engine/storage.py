@@ -1,0 +1,60 @@
+"""What the engine needs of the stores. `rdchat.database.storage` is the real one; tests bring a small one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from rdchat.engine.change import Change, Message
+    from statemachine import Session
+
+
+class CommitRefusedError(Exception):
+    """The database refused a commit as it stands; nothing of it is written.
+
+    `repeats` is set when a message has the clientMessageId of an earlier one.
+    """
+
+    def __init__(self, reason: str, *, repeats: bool = False) -> None:
+        super().__init__(reason)
+        self.repeats = repeats
+
+
+class Storage(Protocol):
+    """Reads raise UnavailableError while PostgreSQL is away."""
+
+    async def hydrate(self, session_ids: Sequence[UUID]) -> tuple[dict[UUID, Session], set[UUID]]:
+        """Read sessions from wherever it is quickest; the ids that came from PostgreSQL beside them."""
+        ...
+
+    async def read(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
+        """Read sessions from PostgreSQL."""
+        ...
+
+    async def commit(self, changes: Sequence[Change]) -> set[UUID]:
+        """Write changes; returns the sessions whose fence held.
+
+        Raises CommitRefusedError, or UnavailableError: then the outcome is unknown.
+        """
+        ...
+
+    async def landed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
+        """Say which commands were committed after all."""
+        ...
+
+    async def messages_by_client_id(
+        self, session_id: UUID, keys: Sequence[tuple[UUID, str]]
+    ) -> dict[tuple[UUID, str], Message]:
+        """Find messages by (sender, clientMessageId)."""
+        ...
+
+    async def message_by_id(self, session_id: UUID, message_id: UUID) -> Message | None:
+        """Find one message by its id."""
+        ...
+
+    def automated_text(self, kind: str, language: str) -> str:
+        """Give an automated text."""
+        ...

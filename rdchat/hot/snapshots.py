@@ -1,0 +1,102 @@
+"""Snapshots of live sessions: what an actor is hydrated from without asking PostgreSQL.
+
+A snapshot may be stale (another replica has gone on) or gone (Redis is only a cache). Both are safe: a commit
+on a stale version is refused by its fence, and no refusal is ever given on a snapshot's word.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+import structlog
+
+from rdchat.hot.connection import LOST
+from statemachine import Automation, AutomationKind, AutomationStatus, EndReason, Session, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from redis.asyncio import Redis
+
+log = structlog.get_logger(__name__)
+
+#: A snapshot that nobody refreshed for this long would not be worth its memory.
+_LIFETIME: Final = timedelta(hours=1)
+
+
+class Snapshots:
+    """Sessions in Redis, one key each: `rdchat:session:{id}`, JSON."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def load(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
+        """Read what is there; nothing when Redis is away."""
+        try:
+            values = await self._redis.mget([_key(session_id) for session_id in session_ids])
+        except LOST as error:
+            log.debug("snapshots are away", error=str(error))
+            return {}
+        found = {}
+        for session_id, value in zip(session_ids, values, strict=True):
+            session = _decode(value) if value is not None else None
+            if session is not None:
+                found[session_id] = session
+        return found
+
+    async def save(self, sessions: Iterable[Session]) -> None:
+        """Write snapshots, those of sessions that are over expiring like the others. Loss is harmless."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for session in sessions:
+                    pipeline.set(
+                        _key(session.id), orjson.dumps(session, option=orjson.OPT_NON_STR_KEYS), px=_LIFETIME
+                    )
+                await pipeline.execute()
+        except LOST as error:
+            log.debug("snapshots are away", error=str(error))
+
+
+def _key(session_id: UUID) -> str:
+    return f"rdchat:session:{{{session_id.hex}}}"
+
+
+def _decode(value: bytes | str) -> Session | None:
+    try:
+        return _session(orjson.loads(value))
+    except (ValueError, KeyError, TypeError) as error:
+        # Written by a newer or older release: PostgreSQL knows better.
+        log.warning("a snapshot cannot be read", error=repr(error))
+        return None
+
+
+_INSTANTS: Final = ("starts_at", "ends_at", "created_at", "updated_at", "started_at", "ended_at")
+_IDS: Final = ("id", "counseling_id", "client_id", "psychologist_id")
+
+
+def _session(raw: dict[str, Any]) -> Session:
+    for name in _IDS:
+        raw[name] = UUID(raw[name])
+    for name in _INSTANTS:
+        raw[name] = _instant(raw[name])
+    raw["status"] = Status(raw["status"])
+    raw["end_reason"] = EndReason(raw["end_reason"]) if raw["end_reason"] else None
+    raw["automations"] = {
+        AutomationKind(kind): Automation(
+            AutomationKind(kind),
+            datetime.fromisoformat(one["due_at"]),
+            AutomationStatus(one["status"]),
+            _instant(one["executed_at"]),
+            one["lateness_ms"],
+            one["reason"],
+        )
+        for kind, one in raw["automations"].items()
+    }
+    return Session(**raw)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,134 @@
+"""Realtime events: the channels, their names, and what is sent on them (see docs/realtime.md).
+
+Payloads are JSON objects with camelCase names and ISO instants, exactly as subscribers receive them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rdchat.clock import iso
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from statemachine import Session
+    from statemachine.effects import BroadcastStatus, NotificationType
+
+MESSAGE: Final = "message"
+SESSION_STATUS: Final = "session-status"
+TYPING: Final = "typing"
+NOTIFICATION: Final = "notification"
+
+
+def chat_channel(session_id: UUID) -> str:
+    """Name the channel of a session: messages and status, published by the server alone."""
+    return f"chat:session:{session_id}"
+
+
+def typing_channel(session_id: UUID) -> str:
+    """Name the channel on which participants say that they are typing."""
+    return f"typing:session:{session_id}"
+
+
+def notification_channel(person_id: UUID) -> str:
+    """Name the channel of one person."""
+    return f"notifications:user:{person_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One realtime event: a row of the outbox until Ably has accepted it.
+
+    `version` and `position` order the events of a session. `ably_id` has the form `base:index`; events with
+    one base form the group that is always published together, so that a retry repeats the very same ids.
+    """
+
+    session_id: UUID
+    version: int
+    position: int
+    channel: str
+    ably_id: str
+    name: str
+    data: dict[str, Any]
+    created_at: datetime
+
+    @property
+    def base(self) -> str:
+        """Name the group that this event is published with."""
+        return self.ably_id.rpartition(":")[0]
+
+
+def message_data(
+    *,
+    message_id: UUID,
+    session_id: UUID,
+    seq: int,
+    sender_id: UUID,
+    sender_name: str,
+    content: str,
+    message_type: str,
+    client_message_id: str | None,
+    created_at: datetime,
+) -> dict[str, Any]:
+    """Make the payload of a `message` event."""
+    data: dict[str, Any] = {
+        "id": str(message_id),
+        "sessionId": str(session_id),
+        "seq": seq,
+        "senderId": str(sender_id),
+        "senderName": sender_name,
+        "content": content,
+        "messageType": message_type,
+        "isAutomated": message_type == "automated",
+        "createdAt": iso(created_at),
+    }
+    if client_message_id is not None:
+        data["clientMessageId"] = client_message_id
+    return data
+
+
+def status_data(session: Session, effect: BroadcastStatus) -> dict[str, Any]:
+    """Make the payload of a `session-status` event."""
+    data: dict[str, Any] = {
+        "sessionId": str(session.id),
+        "status": effect.event.value,
+        "endsAt": iso(session.ends_at),
+        "at": iso(effect.at),
+    }
+    if effect.minutes_left is not None:
+        data["minutesLeft"] = effect.minutes_left
+    if session.end_reason is not None:
+        data["endReason"] = session.end_reason.value
+    return data
+
+
+_NOTIFICATIONS: Final = {
+    "chat_enabled": ("Sesi dimulai", "Sesi chat dengan {client} sudah dibuka."),
+    "session_cancelled": ("Sesi dibatalkan", "Sesi chat dengan {other} dibatalkan."),
+    "session_missed": ("Sesi terlewat", "Sesi chat dengan {other} tidak dapat dibuka tepat waktu."),
+    "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling."),
+}
+
+
+def notification_data(
+    session: Session, *, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
+) -> dict[str, Any]:
+    """Make the payload of a `notification` event for one participant."""
+    title, text = _NOTIFICATIONS[str(kind)]
+    other = session.client_name if person_id == session.psychologist_id else session.psychologist_name
+    return {
+        "id": str(notification_id),
+        "type": str(kind),
+        "title": title,
+        "message": text.format(client=session.client_name, other=other),
+        "data": {"sessionId": str(session.id), "counselingId": str(session.counseling_id)},
+        "createdAt": iso(at),
+    }
+
+
+def typing_data(person_id: UUID, *, is_typing: bool, at: datetime) -> dict[str, Any]:
+    """Make the payload of a `typing` event."""
+    return {"userId": str(person_id), "isTyping": is_typing, "timestamp": iso(at)}

@@ -1,0 +1,249 @@
+"""Everything wired together: one replica of the service, without its HTTP edge.
+
+`Runtime.start` builds the parts in the order in which they need each other; `close` takes them down in the
+opposite order, so that whatever is under way finishes: first no new timers, then the engine, then what the
+last commits have left to deliver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import structlog
+
+from config import automated_text
+from rdchat.ably_local import AblyLocal
+from rdchat.booking import Limits
+from rdchat.chat import Chat
+from rdchat.clock import SystemClock
+from rdchat.counseling import Counselings
+from rdchat.database import pool
+from rdchat.database.migrate import migrate
+from rdchat.database.storage import StoredSessions
+from rdchat.engine.aftermath import Aftermath
+from rdchat.engine.engine import Engine
+from rdchat.errors import UnavailableError
+from rdchat.hot import connection as redis_connection
+from rdchat.hot.alarms import Alarms
+from rdchat.hot.connection import LOST
+from rdchat.hot.delay_queue import DelayQueue
+from rdchat.hot.snapshots import Snapshots
+from rdchat.realtime.ably_client import AblyClient
+from rdchat.realtime.publisher import LEASE, Publisher
+from rdchat.sealing import Sealer
+from rdchat.telemetry import Metrics
+from rdchat.timers.reconciler import Reconciler
+from rdchat.timers.worker import TimerWorker
+from rdchat.tokens import CallerTokens, ably_token, public_keys
+from statemachine.schedule import Leads
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from config import Settings
+    from rdchat.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+_PASSIVATE_AFTER_SECONDS: Final = 120.0
+_PASSIVATE_EVERY_SECONDS: Final = 15.0
+_KEYS_SECONDS: Final = 10.0
+_PROBE_SECONDS: Final = 2.0
+
+
+class Runtime:
+    """One replica. Build with `await Runtime.start(...)`."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.metrics = Metrics()
+        self._closers: list[Callable[[], Awaitable[Any]]] = []
+
+    @classmethod
+    async def start(
+        cls, settings: Settings, *, database_url: str, redis_url: str, clock: Clock | None = None
+    ) -> Runtime:
+        """Start a replica on running stores. Raises UnavailableError when PostgreSQL does not answer."""
+        self = cls(settings, clock or SystemClock())
+        try:
+            await self._start(database_url, redis_url)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Stop, letting what is under way finish."""
+        while self._closers:
+            await self._closers.pop()()
+
+    # ---- building -----------------------------------------------------------------------------------------
+
+    async def _start(self, database_url: str, redis_url: str) -> None:
+        settings = self.settings
+        sealer = Sealer(settings.encryption_keys)
+        self.pool = await pool.connect(database_url)
+        self._closers.append(lambda: pool.close(self.pool))
+        applied = await migrate(self.pool)
+        if applied:
+            log.info("migrations applied", names=applied)
+
+        self.redis = redis_connection.connect(redis_url)
+        self._closers.append(self.redis.aclose)
+        snapshots = Snapshots(self.redis)
+        self.queue = DelayQueue(self.redis)
+
+        self.ably = await self._start_ably()
+        self.publisher = Publisher(self.pool, self.ably, sealer, self.metrics)
+        self.publisher.start(relay="relay" in settings.roles)
+        self._closers.append(self.publisher.close)
+
+        storage = StoredSessions(
+            self.pool, snapshots, sealer=sealer, outbox_lease=LEASE, text_of=automated_text
+        )
+        aftermath = Aftermath(self.publisher, snapshots, self.queue, self.metrics)
+        aftermath.start()
+        self._closers.append(aftermath.close)
+        self.engine = Engine(storage, aftermath, self.clock)
+        self.engine.start()
+        self._closers.append(self.engine.close)
+        passivation = asyncio.create_task(self._passivate(), name="passivation")
+        self._closers.append(lambda: _cancelled(passivation))
+
+        self.tokens = await self._caller_tokens()
+        self.counselings = Counselings(
+            pool=self.pool,
+            engine=self.engine,
+            queue=self.queue,
+            publisher=self.publisher,
+            sealer=sealer,
+            clock=self.clock,
+            limits=self.limits,
+            leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
+            language=settings.language,
+        )
+        self.chat = Chat(
+            pool=self.pool,
+            engine=self.engine,
+            ably=self.ably,
+            ably_key=settings.ably_key,
+            sealer=sealer,
+            clock=self.clock,
+        )
+        if "worker" in settings.roles:
+            await self._start_timers(redis_url)
+        self._show_metrics()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of booking."""
+        settings = self.settings
+        return Limits(
+            shortest=settings.min_session,
+            longest=settings.max_session,
+            per_client=settings.max_active_per_client,
+            per_psychologist=settings.max_active_per_psychologist,
+        )
+
+    async def _start_ably(self) -> AblyClient:
+        settings = self.settings
+        endpoint = settings.ably_endpoint
+        if settings.ably_is_local and endpoint is None:
+            key_name, _, secret = settings.ably_key.partition(":")
+            local = AblyLocal(keys={key_name: secret})
+            await local.start(settings.host, settings.ably_local_port)
+            self._closers.append(local.close)
+            endpoint = local.address
+        ably = AblyClient(settings.ably_key, endpoint=endpoint, server_token=self._server_token)
+        self._closers.append(ably.close)
+        return ably
+
+    def _server_token(self) -> str:
+        return ably_token(
+            self.settings.ably_key,
+            capability={"*": ["*"]},
+            client_id="*",
+            lifetime=timedelta(hours=1),
+            now=self.clock.now(),
+        )
+
+    async def _caller_tokens(self) -> CallerTokens:
+        settings = self.settings
+        keys = await _fetch_keys(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
+        return CallerTokens(
+            algorithms=settings.jwt_algorithms,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            clock=self.clock,
+            secret=settings.jwt_secret,
+            keys=keys,
+        )
+
+    async def _start_timers(self, redis_url: str) -> None:
+        reconciler = Reconciler(self.pool, self.queue, self.engine, self.clock)
+        alarms = Alarms(redis_url, on_hint=lambda: worker.hint(), on_reconnect=reconciler.hint)
+        worker = TimerWorker(
+            queue=self.queue,
+            alarms=alarms,
+            pool=self.pool,
+            engine=self.engine,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        await alarms.start()
+        self._closers.append(alarms.close)
+        worker.start()
+        self._closers.append(worker.close)
+        reconciler.start()
+        self._closers.append(reconciler.close)
+
+    async def _passivate(self) -> None:
+        while True:
+            await asyncio.sleep(_PASSIVATE_EVERY_SECONDS)
+            self.engine.passivate(idle_seconds=_PASSIVATE_AFTER_SECONDS)
+
+    def _show_metrics(self) -> None:
+        self.metrics.gauge("rdchat_live_actors", "Sessions in memory.", lambda: self.engine.live_actors)
+        self.metrics.gauge(
+            "rdchat_outbox_held", "Events that this process has yet to publish.", lambda: self.publisher.held
+        )
+
+    # ---- health -------------------------------------------------------------------------------------------
+
+    async def health(self) -> dict[str, str]:
+        """Ask each store for a sign of life: `ok` or what is wrong, by store."""
+        return {"postgresql": await self._probe_database(), "redis": await self._probe_redis()}
+
+    async def _probe_database(self) -> str:
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await pool.probe(self.pool)
+        except (UnavailableError, TimeoutError):
+            return "away"
+        return "ok"
+
+    async def _probe_redis(self) -> str:
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await self.redis.ping()
+        except LOST:
+            return "away"
+        return "ok"
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _fetch_keys(url: str) -> dict[str, Any]:
+    timeout = aiohttp.ClientTimeout(total=_KEYS_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as client, client.get(url) as answer:
+        answer.raise_for_status()
+        return public_keys(await answer.json(content_type=None))

@@ -1,0 +1,101 @@
+"""Metrics for Prometheus, and logs. What people write is never logged."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LATENESS_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 60, 300)
+_REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The metrics of one service; each instance has a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "rdchat_http_request_seconds",
+            "Time from the first byte of a request to its answer.",
+            ("route", "method", "status"),
+            registry=self.registry,
+            buckets=_REQUEST_SECONDS,
+        )
+        self._lateness = Histogram(
+            "rdchat_automation_lateness_seconds",
+            "How long after its due instant an automation was decided.",
+            ("kind",),
+            registry=self.registry,
+            buckets=_LATENESS_SECONDS,
+        )
+        self._automations = Counter(
+            "rdchat_automations", "Automations settled.", ("kind", "status"), registry=self.registry
+        )
+        self._dead_letters = Counter(
+            "rdchat_dead_letters", "Automations given up.", ("kind",), registry=self.registry
+        )
+        self.published = Counter(
+            "rdchat_events_published", "Realtime events accepted by Ably.", registry=self.registry
+        )
+        self.publish_failures = Counter(
+            "rdchat_publish_failures", "Publish requests that have to be repeated.", registry=self.registry
+        )
+        self._overflow = Counter(
+            "rdchat_outbox_overflow", "Events left to the outbox for want of memory.", registry=self.registry
+        )
+        self.commits = Counter("rdchat_commits", "Group commits.", registry=self.registry)
+        self.committed_sessions = Counter(
+            "rdchat_committed_sessions", "Session changes in group commits.", registry=self.registry
+        )
+
+    def automation(self, kind: str, status: str, lateness_ms: int) -> None:
+        """Count an automation that was settled."""
+        self._automations.labels(kind, status).inc()
+        self._lateness.labels(kind).observe(lateness_ms / 1000)
+
+    def dead_letter(self, kind: str) -> None:
+        """Count an automation that was given up."""
+        self._dead_letters.labels(kind).inc()
+
+    def outbox_overflow(self, events: int) -> None:
+        """Count events that this process will not hold in memory."""
+        self._overflow.inc(events)
+
+    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Show a value that is read when somebody asks."""
+        Gauge(name, text, registry=self.registry).set_function(value)
+
+    def page(self) -> bytes:
+        """Render the metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def configure_logging(style: str) -> None:
+    """Log to standard error: `text` for people, `json` for collectors."""
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            *([structlog.processors.format_exc_info] if style == "json" else []),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    # Libraries that log by themselves: only what somebody should act on.
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("ably").setLevel(logging.ERROR)

@@ -1,0 +1,267 @@
+"""The timer worker: claims jobs a little ahead of time, and fires each at its instant.
+
+It wakes for whichever comes first: an alarm or another change of the queue, the head that it knows, or the
+sweep once a second. Claimed jobs wait in a heap; before one is fired, clock and lease are checked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from rdchat.clock import to_ms
+from rdchat.database import automations
+from rdchat.errors import UnavailableError
+from rdchat.hot.connection import LOST
+from rdchat.hot.delay_queue import SHARDS
+from statemachine import AutomationKind, Refusal, RefusalCode, RunAutomation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from rdchat.clock import Clock
+    from rdchat.database.pool import Pool
+    from rdchat.engine.outcome import Outcome
+    from rdchat.hot.alarms import Alarms
+    from rdchat.hot.delay_queue import Claim, DelayQueue, Job
+    from rdchat.telemetry import Metrics
+    from statemachine import Command
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_SECONDS: Final = 1.0
+#: Longer than the sweep, so that in ordinary times every job is in the heap before it is due.
+_LOOK_AHEAD_MS: Final = 1_500
+_LEASE_MS: Final = 8_000
+#: A job is not started with less of its lease left: it may be somebody else's before it is committed.
+_LEASE_MARGIN_MS: Final = 2_000
+_CLAIM_LIMIT: Final = 1_000
+_IN_FLIGHT: Final = 4_096
+#: After so many failures an automation becomes a dead letter; an end never does.
+_ATTEMPTS: Final = 8
+_FIRST_BACKOFF_MS: Final = 200
+_LONGEST_BACKOFF_MS: Final = 60_000
+#: While a store is away, everything waits about this long: it is not the automation's fault.
+_AWAY_MS: Final = 500
+
+
+class Submits(Protocol):
+    """The engine, as far as the worker knows it."""
+
+    def post(self, session_id: UUID, command: Command) -> asyncio.Future[Outcome | Refusal]:
+        """Put a command to a session."""
+        ...
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    due_ms: int
+    order: int
+    claim: Claim
+
+
+class TimerWorker:
+    """Fires the automations of one replica's share: whatever it claims."""
+
+    def __init__(
+        self,
+        *,
+        queue: DelayQueue,
+        alarms: Alarms,
+        pool: Pool,
+        engine: Submits,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._queue = queue
+        self._alarms = alarms
+        self._pool = pool
+        self._engine = engine
+        self._clock = clock
+        self._metrics = metrics
+        self._wake = asyncio.Event()
+        self._heap: list[_Waiting] = []
+        self._heads: dict[int, int] = {}
+        self._in_flight: set[Job] = set()
+        self._firing: set[asyncio.Task[None]] = set()
+        self._order = 0
+        self._full = False
+        self._loop_task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._loop_task = asyncio.create_task(self._run(), name="timer worker")
+
+    async def close(self) -> None:
+        """Finish what is being fired, and give back what was claimed but is not due."""
+        self._closing = True
+        self._wake.set()
+        if self._loop_task is not None:
+            await self._loop_task
+        if self._firing:
+            await asyncio.gather(*self._firing)
+        if self._heap:
+            try:
+                await self._queue.postpone((one.claim.job, one.due_ms) for one in self._heap)
+            except LOST:
+                log.debug("leases are left to run out")
+
+    def hint(self) -> None:
+        """Say that the queue may have changed."""
+        self._wake.set()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        swept_at = -_SWEEP_SECONDS
+        hinted = True
+        while not self._closing:
+            if hinted or loop.time() - swept_at >= _SWEEP_SECONDS or self._claimable():
+                swept_at = loop.time()
+                await self._claim()
+            self._fire_due()
+            hinted = await self._sleep(swept_at + _SWEEP_SECONDS - loop.time())
+
+    async def _sleep(self, until_sweep: float) -> bool:
+        """Sleep until the next instant that matters. Returns whether somebody hinted."""
+        seconds = until_sweep
+        if self._heap:
+            # Measured against the clock, not slept through: timers of event loops fire up to 1 ms early.
+            due = (self._heap[0].due_ms - to_ms(self._clock.now())) / 1000
+            seconds = min(seconds, max(due, 0.0005))
+        if self._heads:
+            claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - to_ms(self._clock.now())) / 1000
+            seconds = min(seconds, max(claimable, 0.001))
+        try:
+            async with asyncio.timeout(max(seconds, 0)):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        self._wake.clear()
+        return True
+
+    # ---- claiming -----------------------------------------------------------------------------------------
+
+    def _claimable(self) -> list[int]:
+        """List the shards whose head has come within the look-ahead."""
+        horizon = to_ms(self._clock.now()) + _LOOK_AHEAD_MS
+        return [shard for shard, head in self._heads.items() if head <= horizon]
+
+    async def _claim(self) -> None:
+        """Take what is due within the look-ahead, until nothing more is or the hands are full."""
+        await self._alarms.nudge(self._claimable())
+        more = True
+        while more and len(self._heap) + len(self._in_flight) < _IN_FLIGHT and not self._closing:
+            try:
+                claims, self._heads = await self._queue.claim(
+                    range(SHARDS), look_ahead_ms=_LOOK_AHEAD_MS, lease_ms=_LEASE_MS, limit=_CLAIM_LIMIT
+                )
+            except LOST as error:
+                log.debug("the delay queue is away", error=str(error))
+                return
+            held = {one.claim.job for one in self._heap} | self._in_flight
+            for claim in claims:
+                if claim.job not in held:
+                    self._order += 1
+                    heapq.heappush(self._heap, _Waiting(claim.due_ms, self._order, claim))
+            self._fire_due()
+            more = len(claims) >= _CLAIM_LIMIT
+        self._full = more
+        await self._alarms.arm({shard: head - _LOOK_AHEAD_MS for shard, head in self._heads.items()})
+
+    # ---- firing -------------------------------------------------------------------------------------------
+
+    def _fire_due(self) -> None:
+        now_ms = to_ms(self._clock.now())
+        jobs = []
+        while self._heap and self._heap[0].due_ms <= now_ms:
+            claim = heapq.heappop(self._heap).claim
+            if now_ms < claim.lease_until_ms - _LEASE_MARGIN_MS:
+                jobs.append(claim.job)
+        if jobs:
+            self._in_flight.update(jobs)
+            task = asyncio.create_task(self._fire(jobs), name=f"fire {len(jobs)}")
+            self._firing.add(task)
+            task.add_done_callback(self._firing.discard)
+
+    async def _fire(self, jobs: list[Job]) -> None:
+        """Put jobs to the engine, and settle them in the queue by what comes back."""
+        try:
+            answers = [
+                self._engine.post(job.session_id, RunAutomation(job.kind, job.schedule_version))
+                for job in jobs
+            ]
+            results = await asyncio.gather(*answers, return_exceptions=True)
+            done: list[Job] = []
+            later: list[tuple[Job, int]] = []
+            for job, result in zip(jobs, results, strict=True):
+                delay_ms = await self._judge(job, result)
+                if delay_ms is None:
+                    done.append(job)
+                else:
+                    later.append((job, to_ms(self._clock.now()) + delay_ms))
+            try:
+                await self._queue.finish(done)
+                await self._queue.postpone(later)
+            except LOST:
+                log.debug("leases are left to run out", jobs=len(jobs))
+        finally:
+            self._in_flight.difference_update(jobs)
+            if self._full:
+                self._full = False
+                self._wake.set()
+
+    async def _judge(self, job: Job, result: Outcome | Refusal | BaseException) -> int | None:
+        """Say what becomes of a fired job: None when it is settled, else after how many ms to try again."""
+        match result:
+            case Refusal(code=RefusalCode.NOT_DUE):
+                return 1
+            case UnavailableError():
+                return _jittered(_AWAY_MS)
+            case BaseException() as error:
+                return await self._failed(job, error)
+            case Refusal():
+                return None
+        automation = result.session.automations.get(job.kind)
+        if automation is not None and automation.lateness_ms is not None:
+            self._metrics.automation(job.kind.value, automation.status.value, automation.lateness_ms)
+        return None
+
+    async def _failed(self, job: Job, error: BaseException) -> int | None:
+        reason = f"{type(error).__name__}: {error}"[:500]
+        try:
+            attempts = await automations.count_failure(self._pool, job, reason)
+            if attempts is None:
+                return None
+            if attempts >= _ATTEMPTS and job.kind is not AutomationKind.AUTO_END:
+                await automations.give_up(self._pool, job, self._clock.now())
+                self._metrics.dead_letter(job.kind.value)
+                log.error("an automation is given up", session=str(job.session_id), kind=job.kind, why=reason)
+                return None
+        except UnavailableError:
+            return _jittered(_AWAY_MS)
+        delay_ms = backoff_ms(attempts)
+        log.warning(
+            "an automation failed",
+            session=str(job.session_id),
+            kind=job.kind,
+            why=reason,
+            again_in_ms=delay_ms,
+        )
+        return delay_ms
+
+
+def backoff_ms(attempts: int, jitter: Callable[[float, float], float] = random.uniform) -> int:
+    """Give the pause before the next attempt: doubled each time, capped, with half of it left to chance."""
+    full = min(_FIRST_BACKOFF_MS * 2 ** (attempts - 1), _LONGEST_BACKOFF_MS)
+    return round(jitter(full / 2, full))
+
+
+def _jittered(milliseconds: int) -> int:
+    return round(random.uniform(milliseconds / 2, milliseconds))  # noqa: S311 - spreads load, guards nothing

@@ -1,0 +1,191 @@
+"""Tokens: who calls (verified), and what a client may do at Ably (issued). The only module that uses PyJWT.
+
+Facts about PyJWT that shape it: a token without `exp` passes unless `require` names it, `aud` may be a list
+unless `strict_aud`, and a short HMAC key is only warned about (the settings refuse it).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid4
+
+import jwt
+import orjson
+
+from rdchat.errors import ErrorCode, RdchatError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from rdchat.clock import Clock
+
+_CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub")
+_REMEMBERED: Final = 10_000
+_LONGEST_NAME: Final = 200
+#: Clocks of issuer and service may differ by this much.
+_LEEWAY_SECONDS: Final = 5
+
+
+class Role(StrEnum):
+    """Who somebody is. The first three are clients."""
+
+    CLIENT = "client"
+    STUDENT = "student"
+    EMPLOYEE = "employee"
+    PSYCHOLOGIST = "psychologist"
+    SUPER_ADMIN = "super_admin"
+
+
+CLIENT_ROLES: Final = frozenset({Role.CLIENT, Role.STUDENT, Role.EMPLOYEE})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as their token says."""
+
+    id: UUID
+    role: Role
+    full_name: str
+    email: str | None = None
+    organization_id: UUID | None = None
+
+    @property
+    def is_client(self) -> bool:
+        """Whether they are a client, of whichever kind."""
+        return self.role in CLIENT_ROLES
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether they run the service."""
+        return self.role is Role.SUPER_ADMIN
+
+
+class CallerTokens:
+    """Verifies the tokens of callers.
+
+    `secret` for HMAC algorithms; `keys` maps a key id to a public key for the asymmetric ones. A verified
+    token is remembered until it expires, so that its signature is checked once and not at every request.
+    """
+
+    def __init__(
+        self,
+        *,
+        algorithms: tuple[str, ...],
+        issuer: str,
+        audience: str,
+        clock: Clock,
+        secret: str | None = None,
+        keys: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._algorithms = list(algorithms)
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+        self._secret = secret
+        self._keys = keys or {}
+        self._verified: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+
+    def verify(self, token: str) -> Caller:
+        """Say who calls. Raises RdchatError (UNAUTHENTICATED)."""
+        now = self._clock.now().timestamp()
+        known = self._verified.get(token)
+        if known is not None and now < known[0]:
+            return known[1]
+        try:
+            claims = jwt.decode(
+                token,
+                self._secret if self._secret is not None else self._key_of(token),
+                algorithms=self._algorithms,
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": list(_CLAIMS), "strict_aud": True},
+            )
+            caller = _caller(claims)
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise RdchatError(ErrorCode.UNAUTHENTICATED) from error
+        self._verified[token] = (float(claims["exp"]), caller)
+        if len(self._verified) > _REMEMBERED:
+            self._verified.popitem(last=False)
+        return caller
+
+    def _key_of(self, token: str) -> Any:  # noqa: ANN401 - a public key of whichever kind
+        return self._keys[jwt.get_unverified_header(token)["kid"]]
+
+    def issue(self, caller: Caller, *, lifetime: timedelta) -> str:
+        """Make a token, as an identity provider would (development, tests, the demo)."""
+        if self._secret is None:
+            raise ValueError("tokens are issued by the identity provider behind RDCHAT_JWT_JWKS_URL")
+        now = self._clock.now()
+        claims: dict[str, Any] = {
+            "sub": str(caller.id),
+            "role": caller.role.value,
+            "fullName": caller.full_name,
+            "iss": self._issuer,
+            "aud": self._audience,
+            "iat": now,
+            "exp": now + lifetime,
+        }
+        if caller.email is not None:
+            claims["email"] = caller.email
+        if caller.organization_id is not None:
+            claims["organizationId"] = str(caller.organization_id)
+        return jwt.encode(claims, self._secret, algorithm=self._algorithms[0])
+
+
+def _caller(claims: dict[str, Any]) -> Caller:
+    name = claims["fullName"]
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or "\x00" in name:
+        raise ValueError("fullName")
+    name.encode()  # a lone surrogate raises here, and not in the database
+    email = claims.get("email")
+    if email is not None and (not isinstance(email, str) or "\x00" in email):
+        raise ValueError("email")
+    organization = claims.get("organizationId")
+    return Caller(
+        id=UUID(claims["sub"]),
+        role=Role(claims["role"]),
+        full_name=name.strip(),
+        email=email,
+        organization_id=UUID(organization) if organization is not None else None,
+    )
+
+
+def public_keys(key_set: dict[str, Any]) -> dict[str, Any]:
+    """Read a JSON Web Key Set: public keys by key id; keys of unknown kinds are left out."""
+    return {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(key_set).keys if key.key_id is not None}
+
+
+# ---- Ably -------------------------------------------------------------------------------------------------
+
+
+def ably_token(
+    key: str,
+    *,
+    capability: dict[str, list[str]],
+    client_id: str | None,
+    lifetime: timedelta,
+    now: datetime,
+    revocation_key: str | None = None,
+) -> str:
+    """Issue an Ably JWT, signed with an Ably key (`app.key:secret`).
+
+    The form is the one that Ably documents: HS256, `kid` names the key, capability as JSON text.
+    """
+    name, _, secret = key.partition(":")
+    claims: dict[str, Any] = {
+        "iat": now,
+        "exp": now + lifetime,
+        "x-ably-capability": orjson.dumps(capability).decode(),
+        # Without something unique, two tokens of one second would be one token, revoked together.
+        "jti": uuid4().hex,
+    }
+    if client_id is not None:
+        claims["x-ably-clientId"] = client_id
+    if revocation_key is not None:
+        claims["x-ably-revocation-key"] = revocation_key
+    return jwt.encode(claims, secret, algorithm="HS256", headers={"kid": name})

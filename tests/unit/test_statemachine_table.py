@@ -1,0 +1,433 @@
+"""The table by example: every row, every refusal, and the misfire policy at its exact borders."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from statemachine import (
+    TERMINAL,
+    AutomationKind,
+    AutomationStatus,
+    Cancel,
+    Command,
+    Decision,
+    EndReason,
+    EndSession,
+    Refusal,
+    RefusalCode,
+    RunAutomation,
+    SendMessage,
+    Session,
+    Status,
+    step,
+)
+from statemachine.effects import (
+    BroadcastStatus,
+    DisarmTimers,
+    Effect,
+    NotificationType,
+    Notify,
+    StatusEvent,
+    StoreAutomatedMessage,
+    StoreMessage,
+)
+from statemachine.schedule import Leads, plan
+from statemachine.step import MACHINE
+from statemachine.table import TABLE
+
+CLIENT, PSYCHOLOGIST, STRANGER = UUID(int=1), UUID(int=2), UUID(int=3)
+START = datetime(2026, 12, 1, 7, tzinfo=UTC)
+END = START + timedelta(hours=1)
+BOOKED = START - timedelta(days=2)
+INITIAL_DUE = START - timedelta(minutes=10)
+WARNING_DUE = END - timedelta(minutes=5)
+LAST_USEFUL_WARNING = END - timedelta(minutes=1)
+TICK = timedelta(microseconds=1)
+
+INITIAL, ENABLE, WARNING, AUTO_END = AutomationKind
+PENDING, ACTIVE, ENDING_SOON, COMPLETED, CANCELLED = Status
+
+
+def timer(kind: AutomationKind, version: int = 1) -> RunAutomation:
+    return RunAutomation(kind, version)
+
+
+def message(sender: UUID = CLIENT) -> SendMessage:
+    return SendMessage(UUID(int=77), sender, "Halo", "c-1")
+
+
+def decide(session: Session, command: Command, now: datetime) -> Decision:
+    answer = step(session, command, now)
+    assert isinstance(answer, Decision), answer
+    return answer
+
+
+def refuse(session: Session, command: Command, now: datetime) -> Refusal:
+    answer = step(session, command, now)
+    assert isinstance(answer, Refusal), answer
+    return answer
+
+
+def a_session(status: Status = PENDING, leads: Leads | None = None) -> Session:
+    """A session brought to `status` by the shortest way, everything on time."""
+    session = Session(
+        id=UUID(int=10),
+        counseling_id=UUID(int=11),
+        client_id=CLIENT,
+        client_name="Budi",
+        psychologist_id=PSYCHOLOGIST,
+        psychologist_name="Sari",
+        starts_at=START,
+        ends_at=END,
+        created_at=BOOKED,
+        updated_at=BOOKED,
+        automations=plan(START, END, leads or Leads(), BOOKED),
+    )
+    ways: dict[Status, list[tuple[Command, datetime]]] = {
+        PENDING: [],
+        ACTIVE: [(timer(ENABLE), START)],
+        ENDING_SOON: [(timer(ENABLE), START), (timer(WARNING), WARNING_DUE)],
+        COMPLETED: [(timer(ENABLE), START), (timer(AUTO_END), END)],
+        CANCELLED: [(Cancel(CLIENT), BOOKED)],
+    }
+    for command, now in ways[status]:
+        session = decide(session, command, now).session
+    assert session.status is status
+    return session
+
+
+def statuses(session: Session) -> dict[AutomationKind, AutomationStatus]:
+    return {kind: automation.status for kind, automation in session.automations.items()}
+
+
+# ---- every row --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row at work. `guarded` tells it from the row of the same trigger that is taken otherwise."""
+
+    source: Status
+    command: Command
+    now: datetime
+    destination: Status
+    guarded: bool
+    effects: tuple[Effect, ...]
+    became: AutomationStatus | None = None
+    because: str | None = None
+
+    def __str__(self) -> str:
+        how = "when" if self.guarded else "else"
+        return f"{self.source}-{self.command.trigger}-{self.destination}-{how}"
+
+
+def missed_at(now: datetime) -> tuple[Effect, ...]:
+    return (
+        BroadcastStatus(StatusEvent.CANCELLED, now),
+        Notify(CLIENT, NotificationType.SESSION_MISSED, now),
+        Notify(PSYCHOLOGIST, NotificationType.SESSION_MISSED, now),
+        DisarmTimers(),
+    )
+
+
+def said_and_closed(seq: int, now: datetime) -> tuple[Effect, ...]:
+    return (
+        StoreAutomatedMessage(AUTO_END, seq, now),
+        BroadcastStatus(StatusEvent.COMPLETED, now),
+        DisarmTimers(),
+    )
+
+
+def called_off_by_client(now: datetime) -> tuple[Effect, ...]:
+    return (
+        BroadcastStatus(StatusEvent.CANCELLED, now),
+        Notify(PSYCHOLOGIST, NotificationType.SESSION_CANCELLED, now),
+        DisarmTimers(),
+    )
+
+
+DONE, SKIPPED = AutomationStatus.DONE, AutomationStatus.SKIPPED
+LATE = WARNING_DUE + TICK
+TOO_LATE = LAST_USEFUL_WARNING + TICK
+DURING = START + timedelta(minutes=20)
+TEXT = (StoreMessage(UUID(int=77), 2, CLIENT, "Halo", "c-1", DURING),)
+OPENED = (
+    StoreAutomatedMessage(ENABLE, 1, START),
+    BroadcastStatus(StatusEvent.CHAT_ENABLED, START),
+    Notify(PSYCHOLOGIST, NotificationType.CHAT_ENABLED, START),
+)
+ANNOUNCED = (StoreAutomatedMessage(INITIAL, 1, INITIAL_DUE),)
+WARNED = (BroadcastStatus(StatusEvent.ENDING_SOON, WARNING_DUE, minutes_left=5),)
+
+EXAMPLES = [
+    Example(PENDING, timer(INITIAL), INITIAL_DUE, PENDING, True, ANNOUNCED, DONE),
+    Example(PENDING, timer(INITIAL), START, PENDING, False, (), SKIPPED, "start_was_due"),
+    Example(ACTIVE, timer(INITIAL), DURING, ACTIVE, False, (), SKIPPED, "start_was_due"),
+    Example(ENDING_SOON, timer(INITIAL), LATE, ENDING_SOON, False, (), SKIPPED, "start_was_due"),
+    Example(PENDING, timer(ENABLE), START, ACTIVE, True, OPENED, DONE),
+    Example(PENDING, timer(ENABLE), LATE, CANCELLED, False, missed_at(LATE), SKIPPED, "missed"),
+    Example(ACTIVE, timer(WARNING), WARNING_DUE, ENDING_SOON, True, WARNED, DONE),
+    Example(ACTIVE, timer(WARNING), TOO_LATE, ACTIVE, False, (), SKIPPED, "too_late_to_warn"),
+    Example(PENDING, timer(WARNING), WARNING_DUE, PENDING, False, (), SKIPPED, "never_opened"),
+    Example(ACTIVE, timer(AUTO_END), END, COMPLETED, False, said_and_closed(2, END), DONE),
+    Example(ENDING_SOON, timer(AUTO_END), END, COMPLETED, False, said_and_closed(2, END), DONE),
+    Example(PENDING, timer(AUTO_END), END, CANCELLED, False, missed_at(END), SKIPPED, "missed"),
+    Example(ACTIVE, message(), DURING, ACTIVE, True, TEXT),
+    Example(ENDING_SOON, message(), DURING, ENDING_SOON, True, TEXT),
+    Example(ACTIVE, EndSession(CLIENT), DURING, COMPLETED, True, said_and_closed(2, DURING)),
+    Example(ENDING_SOON, EndSession(CLIENT), DURING, COMPLETED, True, said_and_closed(2, DURING)),
+    Example(PENDING, Cancel(CLIENT), BOOKED, CANCELLED, True, called_off_by_client(BOOKED)),
+    Example(ACTIVE, Cancel(CLIENT), DURING, CANCELLED, True, called_off_by_client(DURING)),
+    Example(ENDING_SOON, Cancel(CLIENT), DURING, CANCELLED, True, called_off_by_client(DURING)),
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_row(example: Example) -> None:
+    before = a_session(example.source)
+    decision = decide(before, example.command, example.now)
+    assert decision.session.status is example.destination
+    assert decision.effects == example.effects
+    assert (decision.trigger, decision.source) == (example.command.trigger, example.source)
+    assert decision.changes_state is (example.source is not example.destination)
+    assert decision.at == decision.session.updated_at == example.now
+    if isinstance(example.command, RunAutomation):
+        automation = decision.session.automations[example.command.kind]
+        assert (automation.status, automation.reason) == (example.became, example.because)
+        assert automation.executed_at == example.now
+
+
+def test_every_row_has_an_example() -> None:
+    rows = {
+        (row.trigger, source, row.destination or source, bool(row.guards))
+        for row in TABLE
+        for source in row.sources
+    }
+    shown = {(e.command.trigger, e.source, e.destination, e.guarded) for e in EXAMPLES}
+    assert rows <= shown
+
+
+# ---- refusals ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "command", "now", "code"),
+    [
+        (PENDING, message(), START, RefusalCode.CHAT_NOT_ENABLED),
+        (COMPLETED, message(), END, RefusalCode.SESSION_ENDED),
+        (CANCELLED, message(), START, RefusalCode.SESSION_ENDED),
+        (ACTIVE, message(), END, RefusalCode.SESSION_ENDED),
+        (ACTIVE, message(STRANGER), DURING, RefusalCode.NOT_PARTICIPANT),
+        (ACTIVE, message(STRANGER), END, RefusalCode.NOT_PARTICIPANT),
+        (PENDING, EndSession(CLIENT), START, RefusalCode.ILLEGAL_TRANSITION),
+        (COMPLETED, EndSession(PSYCHOLOGIST), END, RefusalCode.ILLEGAL_TRANSITION),
+        (CANCELLED, EndSession(None), END, RefusalCode.ILLEGAL_TRANSITION),
+        (COMPLETED, Cancel(CLIENT), END, RefusalCode.ILLEGAL_TRANSITION),
+        (CANCELLED, Cancel(None), END, RefusalCode.ILLEGAL_TRANSITION),
+        (PENDING, timer(ENABLE), START - TICK, RefusalCode.NOT_DUE),
+        (ACTIVE, timer(ENABLE), START, RefusalCode.SETTLED),
+        (COMPLETED, timer(AUTO_END), END, RefusalCode.SETTLED),
+        (CANCELLED, timer(INITIAL), INITIAL_DUE, RefusalCode.SETTLED),
+        (PENDING, timer(ENABLE, version=0), START, RefusalCode.SETTLED),
+    ],
+)
+def test_refusal(status: Status, command: Command, now: datetime, code: RefusalCode) -> None:
+    refusal = refuse(a_session(status), command, now)
+    assert refusal.code is code
+    if code is not RefusalCode.NOT_PARTICIPANT:
+        assert refusal.status is status
+
+
+STRANGERS_COMMANDS = [message(STRANGER), EndSession(STRANGER), Cancel(STRANGER)]
+
+
+@pytest.mark.parametrize("command", STRANGERS_COMMANDS, ids=lambda command: command.trigger)
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("now", [BOOKED, DURING, END])
+def test_strangers_are_told_the_same_in_every_state(status: Status, command: Command, now: datetime) -> None:
+    assert refuse(a_session(status), command, now).code is RefusalCode.NOT_PARTICIPANT
+
+
+@pytest.mark.parametrize("command", STRANGERS_COMMANDS, ids=lambda command: command.trigger)
+def test_a_strangers_refusal_carries_no_state(command: Command) -> None:
+    told = {refuse(a_session(status), command, DURING).status for status in Status}
+    assert told == {None}
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_nothing_leads_out_of_the_end(status: Status) -> None:
+    session = a_session(status)
+    commands: list[Command] = [message(), EndSession(None), Cancel(None), *map(timer, AutomationKind)]
+    for command in commands:
+        refuse(session, command, END + timedelta(days=1))
+
+
+def test_an_older_plan_never_fires() -> None:
+    session = a_session()
+    session.schedule_version = 3
+    for kind in AutomationKind:
+        for old in (1, 2):
+            assert refuse(session, timer(kind, old), END).code is RefusalCode.SETTLED
+    assert decide(session, timer(ENABLE, 3), START).session.status is ACTIVE
+
+
+def test_an_unknown_automation_is_settled() -> None:
+    session = a_session()
+    del session.automations[INITIAL]
+    assert refuse(session, timer(INITIAL), START).code is RefusalCode.SETTLED
+
+
+# ---- the misfire policy, to the instant -------------------------------------------------------------------
+
+
+def test_the_announcement_is_made_until_the_start_is_due() -> None:
+    in_time = decide(a_session(), timer(INITIAL), START - TICK)
+    assert in_time.session.automations[INITIAL].status is DONE
+    too_late = decide(a_session(), timer(INITIAL), START)
+    assert too_late.session.automations[INITIAL].reason == "start_was_due"
+    assert too_late.effects == ()
+
+
+def test_a_late_start_opens_while_the_warnings_lead_is_left() -> None:
+    opened = decide(a_session(), timer(ENABLE), WARNING_DUE)
+    assert opened.session.status is ACTIVE
+    assert opened.session.started_at == WARNING_DUE
+    assert opened.session.automations[ENABLE].lateness_ms == 55 * 60 * 1000
+
+
+def test_a_start_later_than_that_is_missed() -> None:
+    missed = decide(a_session(), timer(ENABLE), WARNING_DUE + TICK)
+    assert missed.session.status is CANCELLED
+    assert missed.session.end_reason is EndReason.MISSED
+    assert missed.session.started_at is None
+    told = [effect.person_id for effect in missed.effects if isinstance(effect, Notify)]
+    assert told == [CLIENT, PSYCHOLOGIST]
+    assert set(statuses(missed.session).values()) == {SKIPPED}
+
+
+def test_a_warning_is_given_while_a_fifth_of_its_lead_is_left() -> None:
+    warned = decide(a_session(ACTIVE), timer(WARNING), LAST_USEFUL_WARNING)
+    assert warned.session.status is ENDING_SOON
+    assert warned.effects == (BroadcastStatus(StatusEvent.ENDING_SOON, LAST_USEFUL_WARNING, minutes_left=1),)
+    skipped = decide(a_session(ACTIVE), timer(WARNING), LAST_USEFUL_WARNING + TICK)
+    assert skipped.session.status is ACTIVE
+    assert skipped.session.automations[WARNING].reason == "too_late_to_warn"
+
+
+def test_the_borders_follow_the_leads() -> None:
+    session = a_session(ACTIVE, Leads(end_warning=timedelta(minutes=20)))
+    assert decide(session, timer(WARNING), END - timedelta(minutes=4)).session.status is ENDING_SOON
+    assert decide(session, timer(WARNING), END - timedelta(minutes=4) + TICK).session.status is ACTIVE
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(hours=1), timedelta(days=400)])
+@pytest.mark.parametrize("status", [ACTIVE, ENDING_SOON])
+def test_the_end_always_runs(status: Status, late: timedelta) -> None:
+    ended = decide(a_session(status), timer(AUTO_END), END + late)
+    assert ended.session.status is COMPLETED
+    assert ended.session.end_reason is EndReason.AUTO_ENDED
+    assert ended.session.ended_at == END + late
+    assert ended.session.automations[AUTO_END].lateness_ms == late // timedelta(milliseconds=1)
+
+
+def test_the_last_instant_for_a_message_is_before_the_end() -> None:
+    session = a_session(ENDING_SOON)
+    assert decide(session, message(), END - TICK).session.last_seq == 2
+    assert refuse(session, message(), END).code is RefusalCode.SESSION_ENDED
+
+
+# ---- who ends it, and what is left ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("by", "reason"),
+    [
+        (CLIENT, EndReason.ENDED_BY_CLIENT),
+        (PSYCHOLOGIST, EndReason.ENDED_BY_PSYCHOLOGIST),
+        (None, EndReason.ENDED_BY_ADMIN),
+    ],
+)
+def test_an_end_by_hand_says_goodbye_and_cancels_what_was_scheduled(
+    by: UUID | None, reason: EndReason
+) -> None:
+    ended = decide(a_session(ACTIVE), EndSession(by), DURING)
+    assert ended.effects == said_and_closed(2, DURING)
+    assert ended.session.end_reason is reason
+    assert ended.session.ended_at == DURING
+    assert statuses(ended.session) == {
+        INITIAL: AutomationStatus.CANCELLED,
+        ENABLE: DONE,
+        WARNING: AutomationStatus.CANCELLED,
+        AUTO_END: AutomationStatus.CANCELLED,
+    }
+    assert ended.session.automations[AUTO_END].reason == reason
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "told"),
+    [
+        (CLIENT, EndReason.CLIENT_CANCELLED, [PSYCHOLOGIST]),
+        (PSYCHOLOGIST, EndReason.PSYCHOLOGIST_CANCELLED, [CLIENT]),
+        (None, EndReason.ADMIN_CANCELLED, [CLIENT, PSYCHOLOGIST]),
+    ],
+)
+@pytest.mark.parametrize("status", [PENDING, ACTIVE, ENDING_SOON])
+def test_whoever_did_not_cancel_is_told(
+    status: Status, by: UUID | None, reason: EndReason, told: list[UUID]
+) -> None:
+    off = decide(a_session(status), Cancel(by, "sakit"), DURING)
+    assert off.session.end_reason is reason
+    assert [effect.person_id for effect in off.effects if isinstance(effect, Notify)] == told
+    assert AutomationStatus.SCHEDULED not in statuses(off.session).values()
+    assert not any(isinstance(effect, StoreAutomatedMessage) for effect in off.effects)
+
+
+# ---- the plan ---------------------------------------------------------------------------------------------
+
+
+def test_the_plan_of_a_session() -> None:
+    due = {kind: automation.due_at for kind, automation in plan(START, END, Leads(), BOOKED).items()}
+    assert due == {INITIAL: INITIAL_DUE, ENABLE: START, WARNING: WARNING_DUE, AUTO_END: END}
+
+
+def test_a_late_booking_is_announced_at_once() -> None:
+    booked = START - timedelta(minutes=3)
+    assert plan(START, END, Leads(), booked)[INITIAL].due_at == booked
+
+
+def test_a_short_session_is_warned_at_half_time() -> None:
+    end = START + timedelta(minutes=8)
+    assert plan(START, end, Leads(), BOOKED)[WARNING].due_at == START + timedelta(minutes=4)
+
+
+def test_due_lists_what_must_run_in_order() -> None:
+    session = a_session()
+    assert [automation.kind for automation in session.due(START)] == [INITIAL, ENABLE]
+    assert session.due(INITIAL_DUE - TICK) == []
+    assert session.due(END) == list(session.automations.values())
+    assert a_session(CANCELLED).due(END) == []
+
+
+# ---- purity -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_the_given_session_is_never_changed(example: Example) -> None:
+    given = a_session(example.source)
+    before = copy.deepcopy(given)
+    answer = step(given, example.command, example.now)
+    assert given == before
+    if isinstance(answer, Decision):
+        assert answer.session is not given
+        assert answer.session.automations is not given.automations
+
+
+def test_no_model_is_registered_with_the_machine() -> None:
+    for example in EXAMPLES:
+        step(a_session(example.source), example.command, example.now)
+    assert MACHINE.models == []
