@@ -76,6 +76,7 @@ class Settings:
     language: str
     roles: frozenset[str]
     log_format: str
+    drain: timedelta
 
 
 def load() -> Settings:
@@ -113,6 +114,7 @@ def load() -> Settings:
     seconds = {
         "initial_message_lead": env.float("INITIAL_MESSAGE_LEAD", 600.0, validate=Range(min=0, max=86400)),
         "end_warning_lead": env.float("END_WARNING_LEAD", 300.0, validate=Range(min=0, max=86400)),
+        "drain": env.float("DRAIN_SECONDS", 1.0, validate=Range(min=0, max=600)),
         "min_session": env.float("MIN_SESSION", 600.0, validate=positive),
         "max_session": env.float(
             "MAX_SESSION", 14400.0, validate=Range(min=0, max=86400, min_inclusive=False)

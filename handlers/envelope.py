@@ -14,12 +14,11 @@ from aiohttp import web
 from rdchat.errors import ERRORS, ErrorCode, RdchatError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+
+    from aiohttp.typedefs import Handler, Middleware
 
     from rdchat.telemetry import Metrics
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-    Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger(__name__)
 

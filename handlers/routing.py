@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from aiohttp import web
 from marshmallow import ValidationError
 
 from handlers import strict_json
@@ -17,6 +16,7 @@ from rdchat.tokens import Role
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from aiohttp import web
     from marshmallow import Schema
 
     from rdchat.runtime import Runtime
@@ -135,7 +135,9 @@ async def _load_body(schema: Schema | None, request: web.Request) -> dict[str, A
         return {}
     raw = await request.read()
     try:
-        body = strict_json.loads(raw) if raw.strip() or any(f.required for f in schema.fields.values()) else {}
+        body = (
+            strict_json.loads(raw) if raw.strip() or any(f.required for f in schema.fields.values()) else {}
+        )
     except strict_json.StrictJsonError as error:
         raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": [str(error)]}) from error
     if not isinstance(body, dict):

@@ -291,9 +291,7 @@ class TokenAnswer(Schema):
     token = fields.Raw(required=True)
     expires_at = _instant(required=True, data_key="expiresAt")
     client_id = fields.UUID(required=True, data_key="clientId")
-    capability = fields.Dict(
-        keys=fields.String(), values=fields.List(fields.String()), required=True
-    )
+    capability = fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True)
     channel_name = fields.String(required=True, data_key="channelName")
     typing_channel_name = fields.String(required=True, data_key="typingChannelName")
     notification_channel_name = fields.String(required=True, data_key="notificationChannelName")

@@ -186,7 +186,8 @@ class Runtime:
 
     async def _start_timers(self, redis_url: str) -> None:
         reconciler = Reconciler(self.pool, self.queue, self.engine, self.clock)
-        alarms = Alarms(redis_url, on_hint=lambda: worker.hint(), on_reconnect=reconciler.hint)
+        hinted = asyncio.Event()
+        alarms = Alarms(redis_url, on_hint=hinted.set, on_reconnect=reconciler.hint)
         worker = TimerWorker(
             queue=self.queue,
             alarms=alarms,
@@ -194,6 +195,7 @@ class Runtime:
             engine=self.engine,
             clock=self.clock,
             metrics=self.metrics,
+            hinted=hinted,
         )
         await alarms.start()
         self._closers.append(alarms.close)

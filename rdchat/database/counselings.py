@@ -250,8 +250,7 @@ async def counselings_of(pool: Pool, caller: Caller, *, limit: int) -> list[Coun
     """List somebody's counsellings, latest first."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(
-            _COUNSELING
-            + "WHERE c.client_id = $1 OR c.psychologist_id = $1 "
+            _COUNSELING + "WHERE c.client_id = $1 OR c.psychologist_id = $1 "
             "ORDER BY c.starts_at DESC, c.id DESC LIMIT $2",
             caller.id,
             limit,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # it ships no types
+import psutil  # it ships no types
 from psutil import Process
 
 __all__ = ["Process", "end", "kill", "servers_in", "wait_gone"]

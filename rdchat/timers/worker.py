@@ -67,7 +67,10 @@ class _Waiting:
 
 
 class TimerWorker:
-    """Fires the automations of one replica's share: whatever it claims."""
+    """Fires the automations of one replica's share: whatever it claims.
+
+    `hinted` is set by whoever knows that the queue may have changed.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class TimerWorker:
         engine: Submits,
         clock: Clock,
         metrics: Metrics,
+        hinted: asyncio.Event,
     ) -> None:
         self._queue = queue
         self._alarms = alarms
@@ -85,7 +89,7 @@ class TimerWorker:
         self._engine = engine
         self._clock = clock
         self._metrics = metrics
-        self._wake = asyncio.Event()
+        self._wake = hinted
         self._heap: list[_Waiting] = []
         self._heads: dict[int, int] = {}
         self._in_flight: set[Job] = set()
@@ -112,10 +116,6 @@ class TimerWorker:
                 await self._queue.postpone((one.claim.job, one.due_ms) for one in self._heap)
             except LOST:
                 log.debug("leases are left to run out")
-
-    def hint(self) -> None:
-        """Say that the queue may have changed."""
-        self._wake.set()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

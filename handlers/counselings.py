@@ -1,0 +1,93 @@
+"""/counselings: book, cancel, look."""
+
+from __future__ import annotations
+
+from handlers import schemas
+from handlers.presenters import counseling_json
+from handlers.routing import Answer, Call, Route
+from rdchat import booking
+from rdchat.booking import Booking
+from rdchat.database.counselings import counselings_of
+from rdchat.errors import ErrorCode
+from rdchat.tokens import CLIENT_ROLES, Role
+
+
+async def book_counseling(call: Call) -> Answer:
+    """Book a counselling; with method chat, its session is created as pending and its timers are set."""
+    wanted = call.body
+    slot = booking.slot(
+        wanted["date"],
+        wanted["start_time"],
+        wanted["end_time"],
+        wanted["timezone"],
+        limits=call.runtime.limits,
+        now=call.runtime.clock.now(),
+    )
+    counseling, _ = await call.runtime.counselings.book(
+        call.caller,
+        Booking(call.caller.id, wanted["method"], slot, wanted["notes"], wanted["psychologist_id"]),
+    )
+    return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
+
+
+async def list_counselings(call: Call) -> Answer:
+    """List one's own counsellings, latest first."""
+    found = await counselings_of(call.runtime.pool, call.caller, limit=call.query["limit"])
+    return Answer([counseling_json(one) for one in found], "Counselings retrieved successfully")
+
+
+async def get_counseling(call: Call) -> Answer:
+    """Look at one counselling."""
+    found = await call.runtime.counselings.read(call.caller, call.path["id"])
+    return Answer(counseling_json(found), "Counseling retrieved successfully")
+
+
+async def cancel_counseling(call: Call) -> Answer:
+    """Cancel a counselling that is not over; its session ends with it, and its timers are removed."""
+    cancelled = await call.runtime.counselings.cancel(call.caller, call.path["id"], call.body["reason"])
+    return Answer(counseling_json(cancelled), "Counseling cancelled successfully")
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/counselings/book",
+        handler=book_counseling,
+        summary="Book a counselling",
+        tag="Counselling",
+        roles=CLIENT_ROLES | {Role.SUPER_ADMIN},
+        body=schemas.BookRequest,
+        data=schemas.CounselingAnswer,
+        status=201,
+        errors=(ErrorCode.CLIENT_LIMIT, ErrorCode.PSYCHOLOGIST_LIMIT, ErrorCode.NO_PSYCHOLOGIST),
+    ),
+    Route(
+        method="GET",
+        path="/counselings",
+        handler=list_counselings,
+        summary="List own counsellings",
+        tag="Counselling",
+        query=schemas.LimitQuery,
+        data=schemas.CounselingAnswer,
+        many=True,
+    ),
+    Route(
+        method="GET",
+        path="/counselings/{id}",
+        handler=get_counseling,
+        summary="Look at a counselling",
+        tag="Counselling",
+        data=schemas.CounselingAnswer,
+        errors=(ErrorCode.NOT_FOUND,),
+    ),
+    Route(
+        method="PUT",
+        path="/counselings/{id}/cancel",
+        handler=cancel_counseling,
+        summary="Cancel a counselling",
+        tag="Counselling",
+        body=schemas.CancelRequest,
+        data=schemas.CounselingAnswer,
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_TRANSITION),
+    ),
+)

@@ -1,0 +1,151 @@
+"""Domain values as the JSON of the contract. The schemas document these shapes; here they are made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rdchat.clock import iso, to_ms
+from rdchat.realtime import events
+from statemachine import Status
+
+if TYPE_CHECKING:
+    from datetime import datetime, time
+
+    from rdchat.chat import RealtimeAccess
+    from rdchat.database.counselings import Counseling
+    from rdchat.database.people import Psychologist
+    from rdchat.engine.change import Message, TimelineEntry
+    from statemachine import Automation, Session
+
+
+def _maybe(instant: datetime | None) -> str | None:
+    return iso(instant) if instant is not None else None
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """Show a session."""
+    return {
+        "id": str(session.id),
+        "counselingId": str(session.counseling_id),
+        "clientId": str(session.client_id),
+        "psychologistId": str(session.psychologist_id),
+        "client": {"id": str(session.client_id), "fullName": session.client_name},
+        "psychologist": {"id": str(session.psychologist_id), "fullName": session.psychologist_name},
+        "status": session.status.value,
+        "isActive": session.is_open,
+        "isChatEnabled": session.is_open,
+        "scheduledAt": iso(session.starts_at),
+        "endsAt": iso(session.ends_at),
+        "startedAt": _maybe(session.started_at),
+        "endedAt": _maybe(session.ended_at),
+        "endReason": session.end_reason.value if session.end_reason else None,
+        "lastSeq": session.last_seq,
+        "automations": [automation_json(automation) for automation in session.automations.values()],
+        "createdAt": iso(session.created_at),
+        "updatedAt": iso(session.updated_at),
+    }
+
+
+def automation_json(automation: Automation) -> dict[str, Any]:
+    """Show an automation."""
+    return {
+        "kind": automation.kind.value,
+        "dueAt": iso(automation.due_at),
+        "status": automation.status.value,
+        "executedAt": _maybe(automation.executed_at),
+        "latenessMs": automation.lateness_ms,
+        "reason": automation.reason,
+    }
+
+
+def message_json(message: Message, psychologist_id: Any) -> dict[str, Any]:  # noqa: ANN401 - a UUID
+    """Show a message. Only the two participants send, so the psychologist's id tells the role."""
+    shown: dict[str, Any] = {
+        "id": str(message.id),
+        "sessionId": str(message.session_id),
+        "seq": message.seq,
+        "senderId": str(message.sender_id),
+        "sender": {
+            "id": str(message.sender_id),
+            "fullName": message.sender_name,
+            "role": "psychologist" if message.sender_id == psychologist_id else "client",
+        },
+        "message": message.text,
+        "messageType": message.message_type,
+        "isAutomated": message.message_type == "automated",
+        "isRead": False,
+        "readAt": None,
+        "createdAt": iso(message.created_at),
+    }
+    if message.client_message_id is not None:
+        shown["clientMessageId"] = message.client_message_id
+    return shown
+
+
+def counseling_json(counseling: Counseling) -> dict[str, Any]:
+    """Show a counselling."""
+    slot = counseling.slot
+    chat_session = None
+    if counseling.session_id is not None and counseling.session_status is not None:
+        chat_session = {
+            "sessionId": str(counseling.session_id),
+            "status": counseling.session_status.value,
+            "isChatEnabled": counseling.session_status in (Status.ACTIVE, Status.ENDING_SOON),
+            "scheduledAt": iso(slot.starts_at),
+            "endsAt": iso(slot.ends_at),
+        }
+    return {
+        "id": str(counseling.id),
+        "method": counseling.method,
+        "status": counseling.status,
+        "scheduledAt": iso(slot.starts_at),
+        "endsAt": iso(slot.ends_at),
+        "date": slot.date.isoformat(),
+        "startTime": _wall(slot.start),
+        "endTime": _wall(slot.end),
+        "timezone": slot.timezone,
+        "psychologist": {"id": str(counseling.psychologist_id), "fullName": counseling.psychologist_name},
+        "chatSession": chat_session,
+    }
+
+
+def _wall(at: time) -> str:
+    return at.isoformat("seconds" if at.second else "minutes")
+
+
+def psychologist_json(psychologist: Psychologist) -> dict[str, Any]:
+    """Show a psychologist."""
+    return {
+        "id": str(psychologist.id),
+        "fullName": psychologist.full_name,
+        "timezone": psychologist.timezone,
+        "isActive": psychologist.is_active,
+    }
+
+
+def timeline_json(entry: TimelineEntry) -> dict[str, Any]:
+    """Show a line of a timeline."""
+    planned = entry.planned_at
+    return {
+        "trigger": entry.trigger,
+        "from": entry.source,
+        "to": entry.destination,
+        "actorId": str(entry.actor_id) if entry.actor_id else None,
+        "plannedAt": _maybe(planned),
+        "at": iso(entry.at),
+        "latenessMs": max(0, to_ms(entry.at) - to_ms(planned)) if planned else None,
+    }
+
+
+def access_json(access: RealtimeAccess) -> dict[str, Any]:
+    """Show what a client needs to listen."""
+    return {
+        "token": access.token,
+        "expiresAt": iso(access.expires_at),
+        "clientId": str(access.client_id),
+        "capability": access.capability,
+        "channelName": events.chat_channel(access.session_id),
+        "typingChannelName": events.typing_channel(access.session_id),
+        "notificationChannelName": events.notification_channel(access.client_id),
+        "clientOptions": access.client_options,
+    }

@@ -1,0 +1,71 @@
+"""/psychologists: who can be booked."""
+
+from __future__ import annotations
+
+from handlers import schemas
+from handlers.presenters import psychologist_json
+from handlers.routing import Answer, Call, Route
+from rdchat.booking import zone
+from rdchat.database import people
+from rdchat.errors import ErrorCode, RdchatError
+from rdchat.tokens import Role
+
+
+async def list_psychologists(call: Call) -> Answer:
+    """List the psychologists that can be booked."""
+    found = await people.psychologists(call.runtime.pool)
+    return Answer([psychologist_json(one) for one in found], "Psychologists retrieved successfully")
+
+
+async def get_psychologist(call: Call) -> Answer:
+    """Look at one psychologist."""
+    found = await people.psychologist(call.runtime.pool, call.path["id"])
+    if found is None:
+        raise RdchatError(ErrorCode.NOT_FOUND, "Psychologist not found")
+    return Answer(psychologist_json(found), "Psychologist retrieved successfully")
+
+
+async def put_psychologist(call: Call) -> Answer:
+    """Create or change a psychologist."""
+    zone(call.body["timezone"])
+    saved, created = await people.put_psychologist(
+        call.runtime.pool,
+        call.path["id"],
+        full_name=call.body["full_name"].strip(),
+        timezone=call.body["timezone"],
+        is_active=call.body["is_active"],
+        at=call.runtime.clock.now(),
+    )
+    return Answer(psychologist_json(saved), "Psychologist saved successfully", 201 if created else 200)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/psychologists",
+        handler=list_psychologists,
+        summary="List psychologists",
+        tag="Psychologists",
+        data=schemas.PsychologistAnswer,
+        many=True,
+    ),
+    Route(
+        method="GET",
+        path="/psychologists/{id}",
+        handler=get_psychologist,
+        summary="Look at a psychologist",
+        tag="Psychologists",
+        data=schemas.PsychologistAnswer,
+        errors=(ErrorCode.NOT_FOUND,),
+    ),
+    Route(
+        method="PUT",
+        path="/psychologists/{id}",
+        handler=put_psychologist,
+        summary="Create or change a psychologist",
+        tag="Psychologists",
+        roles=frozenset({Role.SUPER_ADMIN}),
+        body=schemas.PsychologistRequest,
+        data=schemas.PsychologistAnswer,
+    ),
+)

@@ -1,0 +1,174 @@
+"""/chat/sessions: look at sessions, end one, and see what happened to it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+from aiohttp import web
+
+from handlers import schemas
+from handlers.presenters import session_json, timeline_json
+from handlers.routing import Answer, Call, Route
+from rdchat import drawing
+from rdchat.administration import taken
+from rdchat.errors import ErrorCode, invalid
+from statemachine import OPEN, Status, diagram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from statemachine import Session
+
+_NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
+
+
+async def list_sessions(call: Call) -> Answer:
+    """List one's own sessions, latest start first."""
+    status = call.query["status"]
+    statuses = [Status(status)] if status is not None else None
+    return await _page(call, statuses, call.query["cursor"], call.query["limit"])
+
+
+async def list_active_sessions(call: Call) -> Answer:
+    """List one's own sessions that can be written in now."""
+    return await _page(call, sorted(OPEN), None, 100)
+
+
+async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
+    found = await call.runtime.chat.sessions(
+        call.caller, statuses=statuses, before=_read_cursor(cursor), limit=limit + 1
+    )
+    shown, more = found[:limit], len(found) > limit
+    return Answer(
+        {
+            "data": [session_json(session) for session in shown],
+            "nextCursor": _cursor(shown[-1]) if more else None,
+        },
+        "Chat sessions retrieved successfully",
+    )
+
+
+def _cursor(session: Session) -> str:
+    return base64.urlsafe_b64encode(f"{session.starts_at.isoformat()}|{session.id}".encode()).decode()
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    try:
+        start, _, session_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
+        position = datetime.fromisoformat(start).astimezone(UTC), UUID(session_id)
+    except (ValueError, binascii.Error) as error:
+        raise invalid("cursor", "Not a cursor of this list.") from error
+    return position
+
+
+async def get_session(call: Call) -> Answer:
+    """Look at a session."""
+    session = await call.runtime.chat.session(call.caller, call.path["id"])
+    return Answer(session_json(session), "Chat session retrieved successfully")
+
+
+async def end_session(call: Call) -> Answer:
+    """End an open chat before its time."""
+    session = await call.runtime.chat.end(call.caller, call.path["id"])
+    return Answer(session_json(session), "Chat session ended successfully")
+
+
+async def get_timeline(call: Call) -> Answer:
+    """See what happened to a session, with planned and actual instants."""
+    _, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
+    return Answer([timeline_json(entry) for entry in entries], "Timeline retrieved successfully")
+
+
+async def get_diagram(call: Call) -> web.Response:
+    """Draw the state machine, with the session's state and the way it took."""
+    session, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
+    path = diagram.Path(current=session.status, taken=taken(entries))
+    form = call.query["format"]
+    if form == "png":
+        body = await _in_another_process(drawing.png, path)
+        return web.Response(body=body, content_type="image/png")
+    content_type, draw = _DRAWN[form]
+    return web.Response(text=draw(path), content_type=content_type, charset="utf-8")
+
+
+_DRAWN: dict[str, tuple[str, Callable[[diagram.Path], str]]] = {
+    "mermaid": ("text/plain", diagram.mermaid),
+    "dot": ("text/vnd.graphviz", diagram.dot),
+    "svg": ("image/svg+xml", drawing.svg),
+    "json": ("application/json", lambda path: orjson.dumps(diagram.as_json(path)).decode()),
+}
+
+
+async def _in_another_process(draw: Callable[[diagram.Path], bytes], path: diagram.Path) -> Any:  # noqa: ANN401 - whatever `draw` returns
+    # Rasterising holds the interpreter for a third of a second: in this process, every timer would be late.
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as executor:
+        return await loop.run_in_executor(executor, draw, path)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/chat/sessions",
+        handler=list_sessions,
+        summary="List own sessions",
+        tag="Sessions",
+        query=schemas.SessionsQuery,
+        data=schemas.SessionsAnswer,
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/active",
+        handler=list_active_sessions,
+        summary="List own open sessions",
+        tag="Sessions",
+        data=schemas.SessionsAnswer,
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/{id}",
+        handler=get_session,
+        summary="Look at a session",
+        tag="Sessions",
+        data=schemas.SessionAnswer,
+        errors=_NO_SESSION,
+    ),
+    Route(
+        method="PUT",
+        path="/chat/sessions/{id}/end",
+        handler=end_session,
+        summary="End an open session",
+        tag="Sessions",
+        data=schemas.SessionAnswer,
+        errors=(*_NO_SESSION, ErrorCode.ILLEGAL_TRANSITION),
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/{id}/timeline",
+        handler=get_timeline,
+        summary="See what happened to a session",
+        tag="Sessions",
+        data=schemas.TimelineAnswer,
+        many=True,
+        errors=_NO_SESSION,
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/{id}/diagram",
+        handler=get_diagram,
+        summary="Draw a session's way through the state machine",
+        tag="Sessions",
+        query=schemas.DiagramQuery,
+        errors=_NO_SESSION,
+    ),
+)

@@ -1,0 +1,116 @@
+"""Pages of a channel's history, with the links that lead to the next ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from .errors import AblyError, ErrorCode
+from .publications import Backlog, flattened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .protocol import Message
+
+_DEFAULT_LIMIT = 100
+_HIGHEST_LIMIT = 1_000
+_CURSOR_PARTS = 2
+
+Place = tuple[int, int]
+"""Where a message stands: the position of its publication, and its index there."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """What a history request asks for. Instants are milliseconds, both ends included."""
+
+    start: int | None
+    end: int | None
+    backwards: bool
+    limit: int
+    until: int | None
+    after: Place | None
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], position_of: Callable[[str], int | None]) -> PageQuery:
+        """Read `start`, `end`, `direction`, `limit`, `from_serial` (a channelSerial) and our own `cursor`.
+
+        Raises AblyError 40003 for values that are none.
+        """
+        direction = query.get("direction") or "backwards"
+        limit = _number(query, "limit", _DEFAULT_LIMIT)
+        start, end = _number(query, "start", None), _number(query, "end", None)
+        if direction not in ("backwards", "forwards") or limit is None or not 0 < limit <= _HIGHEST_LIMIT:
+            raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid direction or limit")
+        if start is not None and end is not None and start > end:
+            raise AblyError(ErrorCode.INVALID_PARAMETER, "start is after end")
+        until = None
+        if query.get("from_serial"):
+            until = position_of(query["from_serial"])
+            if until is None:
+                raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid from_serial")
+        return cls(start, end, direction == "backwards", limit, until, _cursor(query))
+
+    def page(self, backlog: Backlog) -> tuple[list[Message], Place | None]:
+        """Return the messages of this page, and the place of its last one when there are more."""
+        publications = reversed(list(backlog)) if self.backwards else iter(backlog)
+        found = [
+            ((publication.position, index), message)
+            for publication, index, message in flattened(publications)
+            if self._wants(publication.timestamp, (publication.position, index))
+        ]
+        found.sort(key=lambda item: item[0], reverse=self.backwards)
+        messages = [message for _, message in found[: self.limit]]
+        return messages, found[self.limit - 1][0] if len(found) > self.limit else None
+
+    def _wants(self, timestamp: int, place: Place) -> bool:
+        if (self.start is not None and timestamp < self.start) or (
+            self.end is not None and timestamp > self.end
+        ):
+            return False
+        if self.until is not None and place[0] > self.until:
+            return False
+        if self.after is None:
+            return True
+        return place < self.after if self.backwards else place > self.after
+
+
+def link_header(resource: str, query: Mapping[str, str], following: Place | None) -> str:
+    """Write the `Link` header of a page: relations first, current and, when there is more, next.
+
+    Addresses are relative to the request's (`./messages?...`), the only form that the JavaScript SDK reads.
+    """
+    kept = {name: value for name, value in query.items() if name in _LINKED}
+    first = {name: value for name, value in kept.items() if name != "cursor"}
+    relations = {"first": first, "current": kept}
+    if following is not None:
+        relations["next"] = {**first, "cursor": f"{following[0]}-{following[1]}"}
+    return ", ".join(
+        f'<./{resource}?{urlencode(params or {"limit": _DEFAULT_LIMIT})}>; rel="{relation}"'
+        for relation, params in relations.items()
+    )
+
+
+_LINKED = ("start", "end", "direction", "limit", "from_serial", "cursor", "clientId", "connectionId")
+
+
+def _cursor(query: Mapping[str, str]) -> Place | None:
+    text = query.get("cursor")
+    if not text:
+        return None
+    parts = text.split("-")
+    if len(parts) != _CURSOR_PARTS or not all(part.isdecimal() and part.isascii() for part in parts):
+        raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid cursor")
+    return int(parts[0]), int(parts[1])
+
+
+def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:
+    text = query.get(name)
+    if not text:
+        return default
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError) as error:
+        raise AblyError(ErrorCode.INVALID_PARAMETER, f"{name} must be a number") from error

@@ -1,0 +1,116 @@
+"""HTTP the way Ably's clients expect it: negotiated format, error form, CORS, envelope."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from .encoding import decode, encode
+from .errors import AblyError, ErrorCode
+from .protocol import Format
+
+_log = logging.getLogger(__name__)
+
+# The SDKs compare the type with exactly these: a charset behind it would make errors unreadable.
+_CONTENT_TYPES = {Format.JSON: "application/json", Format.MSGPACK: "application/x-msgpack"}
+_EXPOSED = "Link, X-Ably-Errorcode, X-Ably-Errormessage"
+_HIGHEST_SUCCESS = 299
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def read_body(request: web.Request) -> object:
+    """Decode the body: MessagePack when its type says so, else JSON. Raises AblyError 40001, 40009."""
+    try:
+        data = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise AblyError(ErrorCode.MESSAGE_TOO_LARGE, "request body too large", status=413) from error
+    binary = request.content_type == _CONTENT_TYPES[Format.MSGPACK]
+    return decode(data, Format.MSGPACK if binary else Format.JSON)
+
+
+def respond(
+    request: web.Request, body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Answer in the format that the request accepts, wrapped in an envelope if it asks for that."""
+    sent = dict(headers or {})
+    if request.query.get("envelope") == "json":
+        enveloped = {"statusCode": status, "headers": sent, "response": body}
+        return _response(enveloped, Format.JSON, 200, sent)
+    return _response(body, accepted_format(request), status, sent)
+
+
+def accepted_format(request: web.Request) -> Format:
+    """MessagePack when the request accepts that, else JSON."""
+    asked = request.headers.get("Accept", "")
+    return Format.MSGPACK if _CONTENT_TYPES[Format.MSGPACK] in asked else Format.JSON
+
+
+@web.middleware
+async def speak_ably(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every failure in Ably's form, and let browsers of any origin read the answers."""
+    if request.method == "OPTIONS":
+        response: web.StreamResponse = web.Response(status=204)
+    else:
+        try:
+            response = await handler(request)
+        except AblyError as error:
+            response = _refusal(request, error)
+        except web.HTTPException as error:
+            response = _refusal(request, _from_aiohttp(request, error))
+        except Exception:  # noqa: BLE001 - whatever a handler missed is logged, and answered like any failure
+            _log.exception("a request could not be handled")
+            response = _refusal(request, AblyError(ErrorCode.INTERNAL, "internal error"))
+    if not response.prepared:
+        _allow_origin(request, response)
+    return response
+
+
+def _response(body: object, fmt: Format, status: int, headers: Mapping[str, str]) -> web.Response:
+    return web.Response(
+        body=encode(body, fmt), status=status, headers=headers, content_type=_CONTENT_TYPES[fmt]
+    )
+
+
+def _refusal(request: web.Request, error: AblyError) -> web.Response:
+    # Header values are Latin-1, one line; whatever else a message says is in the body.
+    message = (
+        error.message.encode("latin-1", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
+    )
+    headers = {"X-Ably-Errorcode": str(error.code), "X-Ably-Errormessage": message}
+    return respond(request, {"error": error.wire()}, status=error.status, headers=headers)
+
+
+def _from_aiohttp(request: web.Request, error: web.HTTPException) -> AblyError:
+    if error.status <= _HIGHEST_SUCCESS:
+        return AblyError(ErrorCode.INTERNAL, "internal error")
+    return AblyError(
+        error.status * 100,
+        f"{error.reason}: {request.method} {request.rel_url.raw_path}",
+        status=error.status,
+    )
+
+
+def _allow_origin(request: web.Request, response: web.StreamResponse) -> None:
+    origin = request.headers.get("Origin")
+    if origin is None or not origin.isascii():
+        return
+    response.headers.update(
+        {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Allow-Credentials": "true",
+            "Access-Control-Expose-Headers": _EXPOSED,
+            "Vary": "Origin",
+        }
+    )
+    if request.method == "OPTIONS":
+        asked = request.headers.get("Access-Control-Request-Headers", "")
+        response.headers.update(
+            {
+                "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+                "Access-Control-Allow-Headers": asked if asked.isascii() else "",
+                "Access-Control-Max-Age": "86400",
+            }
+        )

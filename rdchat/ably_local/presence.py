@@ -1,0 +1,43 @@
+"""Who is present on a channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from .protocol import Message, PresenceAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class PresenceSet:
+    """The members of one channel, each a connection and a clientId, with the message that last told of it."""
+
+    def __init__(self) -> None:
+        self._members: dict[tuple[str, str], Message] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[Message]:
+        """Iterate over the members as `present` messages, in the order in which they entered."""
+        return iter(self._members.values())
+
+    def apply(self, message: Message) -> bool:
+        """Note an enter, update or leave; False when it tells nothing new and need not be passed on."""
+        key = (message["connectionId"], message["clientId"])
+        known = self._members.get(key)
+        if message["action"] == PresenceAction.LEAVE:
+            self._members.pop(key, None)
+            return known is not None
+        if known is not None and known["id"] == message["id"]:
+            # The SDKs enter their members again after each attach, under the id that they had.
+            return False
+        member = cast("Message", dict(message))
+        member["action"] = PresenceAction.PRESENT
+        self._members[key] = member
+        return True
+
+    def of_connection(self, connection_id: str) -> list[Message]:
+        """Return the members that entered over that connection."""
+        return [member for (owner, _), member in self._members.items() if owner == connection_id]

@@ -1,0 +1,115 @@
+"""What operators do from the command line. Each function opens the stores, does one thing and closes them."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from rdchat.clock import SystemClock, from_ms, iso, to_ms
+from rdchat.database import automations, outbox, people, sessions
+from rdchat.database.migrate import migrate
+from rdchat.database.pool import close, connect
+from rdchat.errors import ErrorCode, RdchatError
+from rdchat.hot import connection as redis_connection
+from rdchat.hot.delay_queue import DelayQueue
+from statemachine import Status, diagram
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+    from config import Settings
+    from rdchat.database.pool import Pool
+    from rdchat.engine.change import TimelineEntry
+    from rdchat.stores import Addresses
+
+
+@asynccontextmanager
+async def _database(addresses: Addresses) -> AsyncIterator[Pool]:
+    pool = await connect(addresses.database_url, size=2, patience=3.0)
+    try:
+        await migrate(pool)
+        yield pool
+    finally:
+        await close(pool)
+
+
+@asynccontextmanager
+async def _queue(addresses: Addresses) -> AsyncIterator[DelayQueue]:
+    redis = redis_connection.connect(addresses.redis_url)
+    try:
+        yield DelayQueue(redis)
+    finally:
+        await redis.aclose()
+
+
+async def migrate_now(_settings: Settings, addresses: Addresses) -> list[str]:
+    """Apply migrations. Returns their names."""
+    pool = await connect(addresses.database_url, size=2, patience=3.0)
+    try:
+        return await migrate(pool)
+    finally:
+        await close(pool)
+
+
+async def psychologists(
+    addresses: Addresses, psychologist_id: UUID | None, name: str | None, timezone: str, *, active: bool
+) -> list[str]:
+    """List psychologists, after creating or changing the one that is named."""
+    async with _database(addresses) as pool:
+        if psychologist_id is not None and name is not None:
+            await people.put_psychologist(
+                pool,
+                psychologist_id,
+                full_name=name,
+                timezone=timezone,
+                is_active=active,
+                at=SystemClock().now(),
+            )
+        return [f"{one.id}  {one.timezone}  {one.full_name}" for one in await people.psychologists(pool)]
+
+
+async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
+    """Read the way that a session took. Raises RdchatError (SESSION_NOT_FOUND)."""
+    async with _database(addresses) as pool:
+        session = await sessions.load_session(pool, session_id)
+        if session is None:
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        return diagram.Path(current=session.status, taken=taken(await sessions.timeline_of(pool, session_id)))
+
+
+def taken(entries: list[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...]:
+    """Read the way through the state machine off a timeline."""
+    return tuple(
+        (Status(entry.source), entry.trigger, Status(entry.destination))
+        for entry in entries
+        if entry.trigger != "book"
+    )
+
+
+async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
+    """Describe the delay queue, the outbox and the dead letters."""
+    now_ms = to_ms(SystemClock().now())
+    async with _queue(addresses) as queue, _database(addresses) as pool:
+        depths = await queue.depth(now_ms)
+        dead = await automations.dead_letters(pool)
+        unpublished = await outbox.count(pool)
+    lines = ["shard  waiting  leased  overdue  next due"]
+    for depth in depths:
+        head = iso(from_ms(depth.head_ms)) if depth.head_ms is not None else "-"
+        lines.append(f"{depth.shard:>5}  {depth.waiting:>7}  {depth.leased:>6}  {depth.overdue:>7}  {head}")
+    lines.append(f"\nevents waiting for Ably: {unpublished}")
+    lines.append(f"dead letters: {len(dead)}")
+    lines += [
+        f"  {letter['session_id']}  {letter['kind']}  attempts {letter['attempts']}  {letter['reason']}"
+        for letter in dead
+    ]
+    return lines
+
+
+async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str]:
+    """Schedule a session's dead letters again. Returns a line for each."""
+    async with _queue(addresses) as queue, _database(addresses) as pool:
+        jobs = await automations.revive(pool, session_id)
+        await queue.schedule(jobs)
+    return [f"scheduled {job.kind.value}" for job, _ in jobs] or ["No dead letters."]

@@ -1,0 +1,215 @@
+"""The command line of rdchat. `run.py COMMAND --help` explains each command."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import click
+import orjson
+import uvloop
+
+import config
+from handlers.app import api_document
+from handlers.serving import serve as serve_replica
+from rdchat import administration, drawing
+from rdchat.clock import SystemClock
+from rdchat.demo import play
+from rdchat.doctor import examine
+from rdchat.embedded import EmbeddedStoreError
+from rdchat.errors import RdchatError
+from rdchat.stores import any_stores, own_stores
+from rdchat.telemetry import configure_logging
+from rdchat.tokens import Caller, CallerTokens, Role
+from statemachine import diagram as diagrams
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from config import Settings
+    from rdchat.stores import Addresses
+
+
+def _say(text: str) -> None:
+    click.echo(text)
+    sys.stdout.flush()
+
+
+def _settings() -> Settings:
+    try:
+        settings = config.load()
+    except config.SettingsError as error:
+        click.echo("The settings cannot be used:", err=True)
+        for fault in error.faults:
+            click.echo(f"  {fault}", err=True)
+        raise SystemExit(2) from None
+    configure_logging(settings.log_format)
+    return settings
+
+
+def _complain(error: Exception) -> SystemExit:
+    click.echo(str(error), err=True)
+    return SystemExit(1)
+
+
+def _with_stores(work: Any) -> Any:  # noqa: ANN401 - `work` takes (settings, addresses), and its result is passed on
+    settings = _settings()
+    try:
+        with any_stores(settings, _whisper) as addresses:
+            coroutine: Coroutine[Any, Any, Any] = work(settings, addresses)
+            return asyncio.run(coroutine)
+    except (EmbeddedStoreError, LookupError, RdchatError) as error:
+        raise _complain(error) from None
+
+
+def _whisper(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Scheduled counselling by chat: the backend of Ruang Diri.
+
+    Settings come from the environment; config/rdchat.env.example lists every one.
+    """
+
+
+@cli.command()
+def serve() -> None:
+    """Serve one replica until Ctrl-C or SIGTERM."""
+    settings = _settings()
+    try:
+        with own_stores(settings, _say) as addresses:
+            uvloop.run(serve_replica(settings, addresses, _say))
+    except (EmbeddedStoreError, RdchatError, OSError) as error:
+        raise _complain(error) from None
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database's schema up to date (`serve` does so by itself)."""
+    applied = _with_stores(administration.migrate_now)
+    _say("\n".join(f"applied {name}" for name in applied) or "The schema is up to date.")
+
+
+@cli.command()
+@click.option("--seconds", default=24, show_default=True, help="How long the played session lasts.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Also write the transcript and diagram here.")
+def demo(seconds: int, keep: Path | None) -> None:
+    """Play one whole session with genuine Ably SDK clients, and check what everybody saw."""
+    raise SystemExit(asyncio.run(play(seconds=seconds, keep=keep)))
+
+
+@cli.command()
+@click.option("--role", type=click.Choice([role.value for role in Role]), default="client", show_default=True)
+@click.option("--sub", "person_id", type=click.UUID, help="Who it is for; a new id if not given.")
+@click.option("--name", default="Budi", show_default=True, help="Their full name.")
+@click.option("--email")
+@click.option("--hours", default=12.0, show_default=True, help="How long it is valid.")
+def token(role: str, person_id: UUID | None, name: str, email: str | None, hours: float) -> None:
+    """Print a token (JWT) to call the service with, as an identity provider would issue it."""
+    settings = _settings()
+    tokens = CallerTokens(
+        algorithms=settings.jwt_algorithms,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        clock=SystemClock(),
+        secret=settings.jwt_secret,
+    )
+    caller = Caller(person_id or uuid4(), Role(role), name, email)
+    try:
+        click.echo(tokens.issue(caller, lifetime=timedelta(hours=hours)))
+    except ValueError as error:
+        raise _complain(error) from None
+
+
+@cli.command()
+@click.option("--id", "psychologist_id", type=click.UUID, help="Who; without it, everybody is listed.")
+@click.option("--name", help="Their full name.")
+@click.option("--timezone", default="Asia/Jakarta", show_default=True)
+@click.option("--active/--inactive", default=True, show_default=True, help="Whether they can be booked.")
+def psychologist(psychologist_id: UUID | None, name: str | None, timezone: str, *, active: bool) -> None:
+    """List psychologists, or create or change one."""
+    if psychologist_id is not None and not name:
+        raise click.UsageError("--id needs --name.")
+
+    async def work(_settings: Settings, addresses: Addresses) -> list[str]:
+        return await administration.psychologists(addresses, psychologist_id, name, timezone, active=active)
+
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+@cli.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["mermaid", "dot", "svg", "png", "json", "markdown"]),
+    default="mermaid",
+    show_default=True,
+)
+@click.option(
+    "--session", "session_id", type=click.UUID, help="Mark this session's state and the way it took."
+)
+def diagram(form: str, session_id: UUID | None) -> None:
+    """Export the state diagram to standard output."""
+    path = None
+    if session_id is not None:
+
+        async def work(_settings: Settings, addresses: Addresses) -> diagrams.Path:
+            return await administration.path_of(addresses, session_id)
+
+        path = _with_stores(work)
+    if form == "png":
+        sys.stdout.buffer.write(drawing.png(path))
+        return
+    text = {
+        "mermaid": lambda: diagrams.mermaid(path),
+        "dot": lambda: diagrams.dot(path),
+        "svg": lambda: drawing.svg(path),
+        "json": lambda: orjson.dumps(diagrams.as_json(path), option=orjson.OPT_INDENT_2).decode() + "\n",
+        "markdown": diagrams.markdown,
+    }[form]()
+    click.echo(text, nl=False)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    click.echo(orjson.dumps(api_document(), option=orjson.OPT_INDENT_2))
+
+
+@cli.command()
+def doctor() -> None:
+    """Check settings, stores and Ably, and say what is wrong with them."""
+    raise SystemExit(_with_stores(examine))
+
+
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def queue(context: click.Context) -> None:
+    """Show the delay queue: depth, head, leases, dead letters."""
+    if context.invoked_subcommand is None:
+        for line in _with_stores(administration.show_queue):
+            click.echo(line)
+
+
+@queue.command()
+@click.argument("session_id", type=click.UUID)
+def retry(session_id: UUID) -> None:
+    """Schedule the dead letters of a session again."""
+
+    async def work(_settings: Settings, addresses: Addresses) -> list[str]:
+        return await administration.retry_dead_letters(addresses, session_id)
+
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,188 @@
+"""What the local endpoint keeps for clients that come back, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from rdchat.ably_local import AblyLocal
+
+Mint = Callable[..., str]
+Connect = Callable[..., Awaitable[Any]]
+MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
+
+RESUMED, HAS_BACKLOG = 1 << 2, 1 << 1
+
+
+async def publish(client: Any, channel: str, *data: str, serial: int = 0) -> dict[str, Any]:
+    """Publish one message for each text, in one call, and wait for the ACK."""
+    messages = [{"name": "n", "data": text} for text in data]
+    await client.send(action=15, channel=channel, msgSerial=serial, messages=messages)
+    ack: dict[str, Any] = await client.receive(1)
+    return ack
+
+
+def texts(frame: dict[str, Any]) -> list[str]:
+    return [message["data"] for message in frame["messages"]]
+
+
+async def test_resume_replays_what_was_missed(endpoint: AblyLocal, connect: Connect) -> None:
+    client, other = await connect(endpoint), await connect(endpoint, binary=True)
+    first = await client.receive(4)
+    await client.attach("c")
+    await publish(other, "c", "1")
+    serial = (await client.receive(15))["channelSerial"]
+    await client.websocket.close()
+    await publish(other, "c", "2", "3", serial=1)
+    await publish(other, "c", "4", serial=2)
+
+    back = await connect(endpoint, resume=first["connectionDetails"]["connectionKey"])
+    second = await back.receive(4)
+    assert second["connectionId"] == first["connectionId"]
+    assert second["connectionDetails"]["connectionKey"] != first["connectionDetails"]["connectionKey"]
+    assert "error" not in second
+    attached = await back.attach("c", channelSerial=serial, flags=32)
+    assert attached["flags"] & RESUMED
+    assert [texts(await back.receive(15)) for _ in range(2)] == [["2", "3"], ["4"]]
+
+
+async def test_a_resumed_connection_ends_its_old_websocket(endpoint: AblyLocal, connect: Connect) -> None:
+    old = await connect(endpoint)
+    connected = await old.receive(4)
+    new = await connect(endpoint, resume=connected["connectionDetails"]["connectionKey"])
+    assert (await new.receive(4))["connectionId"] == connected["connectionId"]
+    await old.closed()
+    await new.attach("c")
+    await publish(new, "c", "x")
+
+
+@pytest.mark.parametrize(("given", "code"), [("nonsense", 80018), ("gone!key", 80008)])
+async def test_what_cannot_be_resumed(endpoint: AblyLocal, connect: Connect, given: str, code: int) -> None:
+    connected = await (await connect(endpoint, resume=given)).receive(4)
+    assert connected["error"]["code"] == code
+    assert connected["connectionId"]
+
+
+async def test_nobody_resumes_the_connection_of_another(
+    endpoint: AblyLocal, connect: Connect, mint: Mint
+) -> None:
+    ann = await connect(endpoint, mint(client_id="ann"))
+    connected = await ann.receive(4)
+    key = connected["connectionDetails"]["connectionKey"]
+    for token, resume in ((mint(client_id="ben"), key), (mint(client_id="ann"), key[:-1] + "~")):
+        other = await (await connect(endpoint, token, resume=resume)).receive(4)
+        assert other["error"]["code"] == 80018
+        assert other["connectionId"] != connected["connectionId"]
+
+
+async def test_lost_continuity_is_told(make_endpoint: MakeEndpoint, connect: Connect) -> None:
+    endpoint = await make_endpoint(history_messages=2)
+    client = await connect(endpoint)
+    serial = (await client.attach("c"))["channelSerial"]
+    for number in range(3):
+        await publish(client, "c", str(number), serial=number)
+    attached = await client.attach("c", channelSerial=serial)
+    assert (attached["flags"] & RESUMED, attached["error"]["code"]) == (0, 90003)
+    foreign = await client.attach("c", channelSerial="123@elsewhere")
+    assert foreign["error"]["code"] == 90003
+
+
+@pytest.mark.parametrize(
+    ("rewind", "expected"), [("2", [["2"], ["3"]]), ("9", [["1", "2"], ["3"]]), ("1m", [["1", "2"], ["3"]])]
+)
+async def test_rewind(endpoint: AblyLocal, connect: Connect, rewind: str, expected: list[list[str]]) -> None:
+    client = await connect(endpoint)
+    await publish(client, "c", "1", "2")
+    await publish(client, "c", "3", serial=1)
+    attached = await client.attach("c", params={"rewind": rewind})
+    assert attached["flags"] & HAS_BACKLOG
+    assert attached["params"] == {"rewind": rewind}
+    assert [texts(await client.receive(15)) for _ in expected] == expected
+    assert not (await client.attach("empty", params={"rewind": rewind}))["flags"] & HAS_BACKLOG
+
+
+async def test_members_of_a_dropped_connection_leave_after_a_while(
+    make_endpoint: MakeEndpoint, connect: Connect, mint: Mint
+) -> None:
+    endpoint = await make_endpoint(presence_grace=0.05)
+    ann, watcher = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
+    connection_id = (await ann.receive(4))["connectionId"]
+    await watcher.attach("room")
+    await ann.attach("room")
+    await ann.send(action=14, channel="room", msgSerial=5, presence=[{"action": 2}])
+    assert (await watcher.receive(14))["presence"][0]["id"] == f"{connection_id}:5:0"
+    ann.websocket._response.connection.transport.abort()  # noqa: SLF001 - an abrupt loss has no public name
+
+    leave = (await watcher.receive(14))["presence"][0]
+    assert (leave["action"], leave["clientId"], leave["connectionId"]) == (3, "ann", connection_id)
+    assert not leave["id"].startswith(connection_id)
+
+
+async def test_a_message_sent_again_after_resuming_is_not_repeated(
+    endpoint: AblyLocal, connect: Connect
+) -> None:
+    client = await connect(endpoint)
+    await client.receive(4)
+    assert (await publish(client, "c", "x", serial=7))["res"] == (await publish(client, "c", "x", serial=7))[
+        "res"
+    ]
+    assert len(endpoint.published) == 1
+
+
+async def test_a_reader_who_is_too_slow_is_dropped_and_may_resume(
+    make_endpoint: MakeEndpoint, connect: Connect
+) -> None:
+    endpoint = await make_endpoint(outbox_bytes=300_000)
+    slow, other = await connect(endpoint), await connect(endpoint)
+    connected = await slow.receive(4)
+    await slow.attach("c")
+    slow.websocket._response.connection.transport.pause_reading()  # noqa: SLF001 - so that it reads nothing
+    key = connected["connectionDetails"]["connectionKey"]
+    for serial in range(400):  # far more than the sockets' own buffers hold
+        await publish(other, "c", "x" * 60_000, serial=serial)
+        if not _attached(endpoint, connected["connectionId"]):
+            break
+    assert not _attached(endpoint, connected["connectionId"])
+    assert len(endpoint.published) == serial + 1
+    back = await connect(endpoint, resume=key)
+    assert (await back.receive(4))["connectionId"] == connected["connectionId"]
+
+
+def _attached(endpoint: AblyLocal, connection_id: str) -> bool:
+    channels = endpoint._channels  # noqa: SLF001 - no client can see that another one is gone
+    return connection_id in channels.get("c").attachments
+
+
+async def test_started_again_on_the_same_port_with_its_history(endpoint: AblyLocal, connect: Connect) -> None:
+    client = await connect(endpoint)
+    serial = (await client.attach("c"))["channelSerial"]
+    await publish(client, "c", "kept")
+    port = endpoint.port
+    with pytest.raises(RuntimeError):
+        await endpoint.start()
+    await endpoint.close()
+    await endpoint.close()
+    await client.closed()
+    await endpoint.start(port=port)
+    assert endpoint.address == f"127.0.0.1:{port}"
+    again = await connect(endpoint)
+    assert (await again.attach("c", channelSerial=serial))["flags"] & RESUMED
+    assert texts(await again.receive(15)) == ["kept"]
+
+
+def test_old_history_is_forgotten() -> None:
+    now = [1_000.0]
+    endpoint = AblyLocal(keys={}, clock=lambda: now[0])
+    channels = endpoint._channels  # noqa: SLF001 - time passes here, and no client waits two minutes for it
+    channel = channels.get("c")
+    channel.publish([{"id": "a", "data": "x"}])
+    now[0] += 121
+    channel.publish([{"id": "a", "data": "x"}])
+    assert [len(message["data"]) for _, message in endpoint.published] == [1, 1]
+    channels.sweep()
+    assert [publication.messages[0]["id"] for publication in channel.messages] == ["a"]
+    now[0] += 242
+    channels.sweep()
+    assert channels.get("c") is not channel

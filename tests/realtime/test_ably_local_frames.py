@@ -1,0 +1,199 @@
+"""The local endpoint spoken to by hand: what no SDK sends, and what none of them shows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from rdchat.ably_local import AblyLocal
+
+Mint = Callable[..., str]
+Connect = Callable[..., Awaitable[Any]]
+MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
+
+HAS_PRESENCE = 1 << 0
+PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE = 1 << 17, 1 << 18, 1 << 19
+
+
+async def publish(client: Any, channel: str, *data: str, serial: int = 0) -> dict[str, Any]:
+    """Publish one message for each text, in one call, and wait for the ACK."""
+    messages = [{"name": "n", "data": text} for text in data]
+    await client.send(action=15, channel=channel, msgSerial=serial, messages=messages)
+    ack: dict[str, Any] = await client.receive(1)
+    return ack
+
+
+def texts(frame: dict[str, Any]) -> list[str]:
+    return [message["data"] for message in frame["messages"]]
+
+
+async def test_connected_tells_the_details(endpoint: AblyLocal, connect: Connect) -> None:
+    client = await connect(endpoint)
+    connected = await client.receive(4)
+    details = connected["connectionDetails"]
+    assert details["connectionKey"].startswith(connected["connectionId"] + "!")
+    assert (details["maxIdleInterval"], details["connectionStateTtl"]) == (15_000, 120_000)
+    assert details["maxMessageSize"] == 65_536
+
+
+MALFORMED = {
+    "no JSON": "{",
+    "no object": "[1]",
+    "no action": "{}",
+    "action that is no number": '{"action": "15"}',
+    "not a number": '{"action": NaN}',
+    "huge integer": '{"action": 15, "msgSerial": ' + "9" * 5_000 + "}",
+    "half a surrogate pair": '{"action": 15, "channel": "\\ud800"}',
+    "too deep": '{"action": 15, "extras": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "channel that is no text": '{"action": 10, "channel": 7}',
+    "no channel": '{"action": 15, "msgSerial": 0}',
+    "no serial": '{"action": 15, "channel": "c", "messages": []}',
+    "AUTH without a token": '{"action": 17, "auth": "x"}',
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+async def test_a_malformed_frame_ends_its_own_connection_only(
+    endpoint: AblyLocal, connect: Connect, case: str
+) -> None:
+    good, bad = await connect(endpoint), await connect(endpoint)
+    await good.attach("c")
+    await bad.receive(4)
+    await bad.websocket.send_str(MALFORMED[case])
+
+    assert (await bad.receive(9))["error"]["code"] in (40000, 40001)
+    await bad.closed()
+    await publish(good, "c", "still here")
+    assert endpoint.published[-1][1]["data"] == "still here"
+
+
+@pytest.mark.parametrize("frame", [b"\xc1", b"\x91" * 2_000, b"\xa2\xff\xfe", b"", b"\x81\x01\x01"])
+async def test_malformed_msgpack(endpoint: AblyLocal, connect: Connect, frame: bytes) -> None:
+    client = await connect(endpoint, binary=True)
+    await client.receive(4)
+    await client.websocket.send_bytes(frame)
+    assert (await client.receive(9))["error"]["code"] == 40001
+    await client.closed()
+
+
+async def test_a_frame_that_is_too_large_ends_its_connection(
+    make_endpoint: MakeEndpoint, connect: Connect
+) -> None:
+    endpoint = await make_endpoint(frame_size=1_000)
+    client = await connect(endpoint)
+    await client.receive(4)
+    await client.websocket.send_str(" " * 2_000)
+    await client.closed()
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ({"action": 15, "messages": []}, 40001),
+        ({"action": 15, "messages": [7]}, 40001),
+        ({"action": 15, "messages": [{"data": 7}]}, 40013),
+        ({"action": 15, "messages": [{"data": "x" * 70_000}]}, 40009),
+        ({"action": 15, "messages": [{"clientId": "ben"}]}, 40012),
+        ({"action": 14, "presence": [{"action": 2}]}, 90001),
+        ({"action": 14, "presence": "x", "channel": "room"}, 40001),
+        ({"action": 14, "presence": [{"action": 9}], "channel": "room"}, 40001),
+    ],
+)
+async def test_what_is_answered_with_nack(
+    endpoint: AblyLocal, connect: Connect, mint: Mint, frame: dict[str, Any], code: int
+) -> None:
+    client = await connect(endpoint, mint(client_id="ann"))
+    await client.attach("room")
+    await client.send(**({"channel": "c", "msgSerial": 3} | frame))
+    nack = await client.receive(2)
+    assert (nack["msgSerial"], nack["count"], nack["error"]["code"]) == (3, 1, code)
+    await publish(client, "c", "goes on", serial=4)
+
+
+async def test_presence_needs_a_client_id(endpoint: AblyLocal, connect: Connect) -> None:
+    client = await connect(endpoint)
+    await client.attach("room")
+    await client.send(action=14, channel="room", msgSerial=0, presence=[{"action": 2}])
+    assert (await client.receive(2))["error"]["code"] == 40012
+
+
+@pytest.mark.parametrize("name", ["", "[meta]", ":c", "a\nb"])
+async def test_channel_names_that_are_not_allowed(endpoint: AblyLocal, connect: Connect, name: str) -> None:
+    client = await connect(endpoint)
+    await client.send(action=10, channel=name)
+    failed = await client.receive(9)
+    assert (failed["channel"], failed["error"]["code"]) == (name, 40010)
+
+
+async def test_unknown_actions_are_ignored(endpoint: AblyLocal, connect: Connect) -> None:
+    client = await connect(endpoint)
+    await client.send(action=99)
+    await client.send(action=0, id="ping")
+    assert (await client.receive(0))["id"] == "ping"
+
+
+async def test_modes_are_those_asked_for_and_granted(
+    endpoint: AblyLocal, connect: Connect, mint: Mint
+) -> None:
+    client = await connect(endpoint, mint({"c": ["publish", "subscribe"]}))
+    assert (await client.attach("c"))["flags"] == PUBLISH | SUBSCRIBE | PRESENCE_SUBSCRIBE
+    assert (await client.attach("c", flags=PUBLISH))["flags"] == PUBLISH
+    await client.send(action=15, channel="c", msgSerial=0, messages=[{"data": "x"}])
+    assert [frame["action"] for frame in await client.frames_until(1)] == [1]
+
+
+async def test_too_many_channels(make_endpoint: MakeEndpoint, connect: Connect) -> None:
+    endpoint = await make_endpoint(channels_per_connection=2)
+    client = await connect(endpoint)
+    await client.attach("a")
+    await client.attach("b")
+    await client.send(action=10, channel="c")
+    assert (await client.receive(9))["error"]["code"] == 90021
+    await client.send(action=12, channel="a")
+    await client.receive(13)
+    await client.attach("c")
+
+
+async def test_sync_comes_in_pages_and_ends_with_an_empty_cursor(
+    make_endpoint: MakeEndpoint, connect: Connect, mint: Mint
+) -> None:
+    endpoint = await make_endpoint(sync_page=2)
+    crowd = await connect(endpoint, mint(client_id="*"))
+    await crowd.attach("room")
+    members = [{"action": 2, "clientId": f"c{number}"} for number in range(3)]
+    await crowd.send(action=14, channel="room", msgSerial=0, presence=members)
+    await crowd.receive(1)
+    late = await connect(endpoint)
+    assert (await late.attach("room"))["flags"] & HAS_PRESENCE
+    pages = [await late.receive(16) for _ in range(2)]
+    assert [len(page["presence"]) for page in pages] == [2, 1]
+    assert [page["channelSerial"].partition(":")[2] for page in pages] == ["2", ""]
+    assert {member["action"] for page in pages for member in page["presence"]} == {1}
+
+
+async def test_heartbeats_unless_they_are_not_wanted(make_endpoint: MakeEndpoint, connect: Connect) -> None:
+    endpoint = await make_endpoint(heartbeat_interval=0.05)
+    await (await connect(endpoint)).receive(0)
+    quiet = await connect(endpoint, heartbeats="false")
+    await (await connect(endpoint)).receive(0)
+    await quiet.send(action=7)
+    assert [frame["action"] for frame in await quiet.frames_until(8)] == [4, 8]
+
+
+async def test_an_expired_token_disconnects(endpoint: AblyLocal, connect: Connect, mint: Mint) -> None:
+    client = await connect(endpoint, mint(lifetime=0.3))
+    frames = await client.frames_until(6)
+    assert [frame["action"] for frame in frames] == [4, 6]
+    assert frames[-1]["error"]["code"] == 40142
+    await client.closed()
+
+
+async def test_the_same_bytes_go_to_every_reader(endpoint: AblyLocal, connect: Connect) -> None:
+    readers = [await connect(endpoint, binary=binary) for binary in (False, True, False, True)]
+    for reader in readers:
+        await reader.attach("c")
+    await publish(readers[0], "c", "halo 😊")
+    received = [texts(await reader.receive(15)) for reader in readers[1:]]
+    assert received == [["halo 😊"]] * 3

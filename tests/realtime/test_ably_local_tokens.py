@@ -1,0 +1,162 @@
+"""Credentials that must be refused, each with its own code, over both transports; and what tokens may do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from rdchat.ably_local import AblyLocal
+
+Mint = Callable[..., str]
+Connect = Callable[..., Awaitable[Any]]
+Named = tuple[str, str]
+
+
+def _tampered(mint: Mint) -> str:
+    """A good token whose capability was widened after it had been signed."""
+    header, _, mac = mint({"own": ["subscribe"]}).split(".")
+    claims = {"iat": time.time(), "exp": time.time() + 60, "x-ably-capability": '{"*":["*"]}'}
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"{header}.{body}.{mac}"
+
+
+def _with_claims(**claims: object) -> Callable[[Mint], str]:
+    def make(mint: Mint) -> str:
+        now = time.time()
+        body = {"iat": now, "exp": now + 60} | claims
+        body = {name: value for name, value in body.items() if value is not None}
+        return mint(claims=body)
+
+    return make
+
+
+HOSTILE: dict[str, tuple[Callable[[Mint], str], int, int]] = {
+    "wrong mac": (lambda mint: mint(secret="x" * 40), 40144, 401),
+    "expired": (lambda mint: mint(lifetime=-1.0), 40142, 401),
+    "another app": (lambda mint: mint(key="elsewhere.key"), 40400, 404),
+    "unknown key": (lambda mint: mint(key="app.unknown"), 40101, 401),
+    "alg none": (lambda mint: mint(secret="", algorithm="none"), 40144, 401),
+    "another algorithm": (lambda mint: mint(algorithm="HS512"), 40144, 401),
+    "capability widened": (_tampered, 40144, 401),
+    "capability that is none": (_with_claims(**{"x-ably-capability": "everything"}), 40003, 400),
+    "clientId that is no text": (_with_claims(**{"x-ably-clientId": 7}), 40144, 401),
+    "never expires": (_with_claims(exp=None), 40144, 401),
+    "no issue instant": (_with_claims(iat=None), 40144, 401),
+    "expires before it is issued": (_with_claims(exp=0), 40144, 401),
+    "lives too long": (lambda mint: mint(lifetime=86_500.0), 40144, 401),
+    "revocable, lives too long": (lambda mint: mint(lifetime=3_700.0, revocation_key="s"), 40144, 401),
+    "from the future": (_with_claims(iat=time.time() + 5_000, exp=time.time() + 5_060), 40144, 401),
+    "garbage": (lambda _: "garbage", 40143, 401),
+    "garbage with dots": (lambda _: "gar.ba.ge", 40144, 401),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+async def test_hostile_tokens_over_http(
+    endpoint: AblyLocal, http: aiohttp.ClientSession, mint: Mint, case: str
+) -> None:
+    make, code, status = HOSTILE[case]
+    token = base64.b64encode(make(mint).encode()).decode()
+    url = f"http://{endpoint.address}/channels/c/messages"
+    async with http.get(url, headers={"Authorization": f"Bearer {token}"}) as answer:
+        assert (answer.status, answer.headers["X-Ably-Errorcode"]) == (status, str(code))
+        assert answer.headers["Content-Type"] == "application/json"
+        error = (await answer.json())["error"]
+    assert (error["code"], error["statusCode"]) == (code, status)
+    assert error["message"] == answer.headers["X-Ably-Errormessage"]
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+async def test_hostile_tokens_over_a_websocket(
+    endpoint: AblyLocal, connect: Connect, mint: Mint, case: str
+) -> None:
+    make, code, status = HOSTILE[case]
+    client = await connect(endpoint, make(mint))
+    error = (await client.receive(9))["error"]
+    assert (error["code"], error["statusCode"]) == (code, status)
+    await client.closed()
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+async def test_hostile_tokens_offered_in_band(
+    endpoint: AblyLocal, connect: Connect, mint: Mint, case: str
+) -> None:
+    make, code, _ = HOSTILE[case]
+    client = await connect(endpoint)
+    await client.receive(4)
+    await client.send(action=17, auth={"accessToken": make(mint)})
+    assert (await client.receive(9))["error"]["code"] == code
+    await client.closed()
+
+
+async def test_a_client_id_other_than_the_tokens(endpoint: AblyLocal, connect: Connect, mint: Mint) -> None:
+    client = await connect(endpoint, mint(client_id="ann"), clientId="ben")
+    assert (await client.receive(9))["error"]["code"] == 40102
+    client = await connect(endpoint, mint(client_id="ann"))
+    assert (await client.receive(4))["connectionDetails"]["clientId"] == "ann"
+    await client.send(action=17, auth={"accessToken": mint(client_id="ben")})
+    assert (await client.receive(9))["error"]["code"] == 40102
+
+
+@pytest.mark.parametrize(
+    ("credentials", "code", "status"),
+    [
+        ("app.key:wrong", 40101, 401),
+        ("app.unknown:x", 40101, 401),
+        ("elsewhere.key:x", 40400, 404),
+        ("nothing", 40400, 404),
+        (None, 40100, 401),
+    ],
+)
+async def test_wrong_keys(
+    endpoint: AblyLocal, http: aiohttp.ClientSession, credentials: str | None, code: int, status: int
+) -> None:
+    headers = {}
+    if credentials is not None:
+        headers["Authorization"] = "Basic " + base64.b64encode(credentials.encode()).decode()
+    async with http.get(f"http://{endpoint.address}/channels/c/messages", headers=headers) as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (status, code)
+
+
+async def test_a_key_and_a_client_id(endpoint: AblyLocal, connect: Connect, key: Named) -> None:
+    client = await connect(endpoint, key=":".join(key), clientId="ann")
+    assert (await client.receive(4))["connectionDetails"]["clientId"] == "ann"
+
+
+async def test_revoked_tokens_are_disconnected_and_refused(
+    endpoint: AblyLocal, http: aiohttp.ClientSession, connect: Connect, mint: Mint
+) -> None:
+    token = mint(revocation_key="session-1")
+    revoked, other = await connect(endpoint, token), await connect(endpoint, mint(revocation_key="session-2"))
+    await revoked.receive(4)
+    await other.receive(4)
+    url = f"http://{endpoint.address}/keys/app.key/revokeTokens"
+    body = {"targets": ["revocationKey:session-1"]}
+    async with http.post(url, json=body, headers={"Authorization": f"Bearer {token}"}) as answer:
+        results = await answer.json()
+
+    assert (answer.status, results["successCount"]) == (201, 1)
+    assert (await revoked.receive(6))["error"]["code"] == 40141
+    await revoked.closed()
+    again = await connect(endpoint, token)
+    assert (await again.receive(9))["error"]["code"] == 40141
+    await other.send(action=0, id="still here")
+    assert (await other.receive(0))["id"] == "still here"
+
+
+async def test_only_the_keys_owner_revokes(
+    endpoint: AblyLocal, http: aiohttp.ClientSession, mint: Mint
+) -> None:
+    url = f"http://{endpoint.address}/keys/app.key/revokeTokens"
+    for token in (mint({"*": ["publish"]}), mint(client_id="ann")):
+        headers = {"Authorization": f"Bearer {token}"}
+        async with http.post(url, json={"targets": ["clientId:ben"]}, headers=headers) as answer:
+            assert answer.headers["X-Ably-Errorcode"] == "40162"
