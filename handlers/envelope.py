@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-REQUEST_ID: Final = "request_id"
+REQUEST_ID: Final = web.RequestKey("request_id", str)
 _OURS = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 #: What aiohttp raises by itself, in the words of the contract.

@@ -113,7 +113,7 @@ def _welcome(settings: Settings, runtime: Runtime, port: int, *, embedded: bool)
         f"  API documentation   {address}/docs",
         f"  Health              {address}/readyz",
         f"  Realtime            {f'local Ably endpoint at {ably}' if ably else 'Ably'}",
-        f"  Data                {f'embedded, in {settings.data_dir}/' if embedded else 'RDCHAT_DATABASE_URL'}",
+        f"  Data                {f'embedded, in {settings.data_dir}/' if embedded else 'your PostgreSQL'}",
     ]
     if settings.jwt_secret is not None:
         lines += [

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from concurrent.futures import ProcessPoolExecutor
+import sys
+from asyncio.subprocess import PIPE
 from datetime import UTC, datetime
-from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import orjson
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from statemachine import Session
 
+_ROOT: Final = Path(__file__).parents[1]
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 
 
@@ -95,7 +97,7 @@ async def get_diagram(call: Call) -> web.Response:
     path = diagram.Path(current=session.status, taken=taken(entries))
     form = call.query["format"]
     if form == "png":
-        body = await _in_another_process(drawing.png, path)
+        body = await _rasterise(drawing.svg(path))
         return web.Response(body=body, content_type="image/png")
     content_type, draw = _DRAWN[form]
     return web.Response(text=draw(path), content_type=content_type, charset="utf-8")
@@ -109,11 +111,15 @@ _DRAWN: dict[str, tuple[str, Callable[[diagram.Path], str]]] = {
 }
 
 
-async def _in_another_process(draw: Callable[[diagram.Path], bytes], path: diagram.Path) -> Any:  # noqa: ANN401 - whatever `draw` returns
-    # Rasterising holds the interpreter for a third of a second: in this process, every timer would be late.
-    loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as executor:
-        return await loop.run_in_executor(executor, draw, path)
+async def _rasterise(svg: str) -> bytes:
+    # It holds the interpreter for a third of a second: in this process, every timer would be late.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", drawing.__name__, cwd=_ROOT, stdin=PIPE, stdout=PIPE
+    )
+    png, _ = await process.communicate(svg.encode())
+    if process.returncode != 0:
+        raise RuntimeError("the picture could not be drawn")
+    return png
 
 
 ROUTES = (

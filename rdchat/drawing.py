@@ -9,6 +9,7 @@ long are measures and colours.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -108,12 +109,16 @@ def svg(path: Path | None = None) -> str:
 def png(path: Path | None = None) -> bytes:
     """Draw the diagram as PNG, with no font of the machine.
 
-    This takes some 0.3 s, in which the renderer lets no other thread run: beside an event loop, call it in a
-    process of its own (a path can be pickled).
+    This takes some 0.3 s, in which the renderer lets no other thread run. Beside an event loop, give the SVG
+    to `python -m rdchat.drawing` instead: it reads SVG from standard input and writes PNG.
     """
+    return _rasterised(svg(path))
+
+
+def _rasterised(drawn: str) -> bytes:
     return bytes(
         resvg_py.svg_to_bytes(
-            svg_string=svg(path),
+            svg_string=drawn,
             zoom=_PNG_ZOOM,
             skip_system_fonts=True,
             font_files=[_font()],
@@ -287,3 +292,7 @@ def _legend(root: ET.Element, path: Path | None) -> None:
             box = {"x": str(x + 44), "y": str(baseline - 12), "width": "28", "height": "15", "rx": "4"}
             _add(group, "rect", box | sample | {"stroke-width": "1.5"})
         _text(group, x + 86, baseline, [(meaning, {"fill": "#475569"})])
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(_rasterised(sys.stdin.read()))

@@ -8,7 +8,6 @@ last commits have left to deliver.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ import structlog
 
 from config import automated_text
 from rdchat.ably_local import AblyLocal
+from rdchat.background import cancel, keep_running
 from rdchat.booking import Limits
 from rdchat.chat import Chat
 from rdchat.clock import SystemClock
@@ -80,7 +80,12 @@ class Runtime:
     async def close(self) -> None:
         """Stop, letting what is under way finish."""
         while self._closers:
-            await self._closers.pop()()
+            closer = self._closers.pop()
+            try:
+                await closer()
+            except Exception:
+                # The others still want to be closed, the stores above all.
+                log.exception("a part did not close")
 
     # ---- building -----------------------------------------------------------------------------------------
 
@@ -112,8 +117,8 @@ class Runtime:
         self.engine = Engine(storage, aftermath, self.clock)
         self.engine.start()
         self._closers.append(self.engine.close)
-        passivation = asyncio.create_task(self._passivate(), name="passivation")
-        self._closers.append(lambda: _cancelled(passivation))
+        passivation = keep_running(self._passivate, "passivation")
+        self._closers.append(lambda: cancel(passivation))
 
         self.tokens = await self._caller_tokens()
         self.counselings = Counselings(
@@ -236,12 +241,6 @@ class Runtime:
         except LOST:
             return "away"
         return "ok"
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
 
 
 async def _fetch_keys(url: str) -> dict[str, Any]:

@@ -28,8 +28,11 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The command was not carried out. `status` is the state the session is in (None: there is none, or
-    it is not the business of whoever asks)."""
+    """The command was not carried out.
+
+    `status` is the state the session is in; None when there is no session, or it is not the business of
+    whoever asks.
+    """
 
     code: RefusalCode
     status: Status | None

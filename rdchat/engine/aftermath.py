@@ -7,11 +7,11 @@ waited for by whoever sent the command.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from rdchat.background import cancel, keep_running
 from rdchat.hot.connection import LOST
 from rdchat.hot.delay_queue import Job
 
@@ -54,14 +54,11 @@ class Aftermath:
 
     def start(self) -> None:
         """Begin to work."""
-        self._task = asyncio.create_task(self._run(), name="aftermath")
+        self._task = keep_running(self._run, "aftermath")
 
     async def close(self) -> None:
         """Write what waits, and stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
         await self._flush()
 
     def committed(self, changes: list[Change]) -> None:

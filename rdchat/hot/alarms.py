@@ -19,6 +19,7 @@ import structlog
 from redis.asyncio.keyspace_notifications import AsyncKeyspaceNotifications
 from redis.exceptions import RedisError, ResponseError
 
+from rdchat.background import cancel, keep_running
 from rdchat.hot.connection import LOST, connect
 from rdchat.hot.delay_queue import SHARDS, alarm_key, due_key
 
@@ -59,14 +60,11 @@ class Alarms:
             log.warning("Redis is away; timers are swept from PostgreSQL meanwhile", error=str(error))
         finally:
             await main.aclose()
-        self._listener = asyncio.create_task(self._listen(), name="alarms")
+        self._listener = keep_running(self._listen, "alarms")
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+        await cancel(self._listener)
         if self._keys is not None:
             await self._keys.aclose()
 

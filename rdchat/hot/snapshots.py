@@ -52,9 +52,7 @@ class Snapshots:
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for session in sessions:
-                    pipeline.set(
-                        _key(session.id), orjson.dumps(session, option=orjson.OPT_NON_STR_KEYS), px=_LIFETIME
-                    )
+                    pipeline.set(_key(session.id), _encode(session), px=_LIFETIME)
                 await pipeline.execute()
         except LOST as error:
             log.debug("snapshots are away", error=str(error))
@@ -62,6 +60,11 @@ class Snapshots:
 
 def _key(session_id: UUID) -> str:
     return f"rdchat:session:{{{session_id.hex}}}"
+
+
+def _encode(session: Session) -> bytes:
+    # `default` serves the ids: asyncpg has a UUID class of its own.
+    return orjson.dumps(session, option=orjson.OPT_NON_STR_KEYS, default=str)
 
 
 def _decode(value: bytes | str) -> Session | None:

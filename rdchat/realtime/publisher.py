@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from rdchat.background import cancel, keep_running
 from rdchat.database import outbox
 from rdchat.errors import UnavailableError
 from rdchat.realtime.ably_client import BATCH_CHANNELS, PublishError
@@ -69,10 +70,10 @@ class Publisher:
 
     def start(self, *, relay: bool) -> None:
         """Begin to work; with `relay`, also on what others have left behind."""
-        jobs = [self._publish_lane() for _ in range(_LANES)] + [self._confirm_lane(), self._keep_leases()]
+        loops = [self._publish_lane] * _LANES + [self._confirm_lane, self._keep_leases]
         if relay:
-            jobs.append(self._take_over())
-        self._tasks = [asyncio.create_task(job, name="publisher") for job in jobs]
+            loops.append(self._take_over)
+        self._tasks = [keep_running(loop, f"publisher {loop.__name__}") for loop in loops]
 
     async def close(self) -> None:
         """Publish what is held, for a few seconds at most; what is left is given to the other replicas."""
@@ -80,8 +81,7 @@ class Publisher:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._idle.wait()
         for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await cancel(task)
         left = [event for groups in self._channels.values() for group in groups for event in group]
         with contextlib.suppress(UnavailableError):
             if self._unconfirmed:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from rdchat.background import cancel, keep_running
 from rdchat.database import automations
 from rdchat.errors import UnavailableError
 from rdchat.hot.connection import LOST
@@ -48,14 +49,11 @@ class Reconciler:
 
     def start(self) -> None:
         """Begin, with a round at once."""
-        self._task = asyncio.create_task(self._run(), name="reconciler")
+        self._task = keep_running(self._run, "reconciler")
 
     async def close(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
 
     def hint(self) -> None:
         """Ask for a round now."""

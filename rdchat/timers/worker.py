@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
+from rdchat.background import keep_running
 from rdchat.clock import to_ms
 from rdchat.database import automations
 from rdchat.errors import UnavailableError
@@ -101,7 +102,7 @@ class TimerWorker:
 
     def start(self) -> None:
         """Begin to work."""
-        self._loop_task = asyncio.create_task(self._run(), name="timer worker")
+        self._loop_task = keep_running(self._run, "timer worker")
 
     async def close(self) -> None:
         """Finish what is being fired, and give back what was claimed but is not due."""

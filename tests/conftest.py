@@ -1,0 +1,120 @@
+"""What every test can ask for: real stores, started once, a fresh database and Redis for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+import redis.asyncio
+
+from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
+from tests.support.service import Service, service_settings
+
+#: Templates are kept between runs: a new PostgreSQL then takes half a second.
+_TEMPLATES = Path(tempfile.gettempdir()) / f"rdchat-test-templates-{os.getuid()}"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = EmbeddedPostgres(
+        tmp_path_factory.mktemp("pg"),
+        settings={"fsync": "off", "max_connections": "200"},
+        template=_TEMPLATES / "postgres",
+    )
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # RDCHAT_TEST_REDIS_SERVER names another server's binary, for instance a plain redis-server.
+    server = EmbeddedRedis(
+        tmp_path_factory.mktemp("redis"), binary=os.environ.get("RDCHAT_TEST_REDIS_SERVER") or None
+    )
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: str) -> str:
+    """A database with the schema in it, which each test's database is copied from."""
+    from rdchat.database import pool
+    from rdchat.database.migrate import migrate
+
+    async def prepare() -> None:
+        admin = await asyncpg.connect(postgres_server)
+        await admin.execute("CREATE DATABASE rdchat_template")
+        await admin.close()
+        database = await pool.connect(at_database(postgres_server, "rdchat_template"))
+        await migrate(database)
+        await pool.close(database)
+
+    asyncio.run(prepare())
+    return "rdchat_template"
+
+
+def at_database(url: str, name: str) -> str:
+    head, question, options = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}{question}{options}"
+
+
+@pytest.fixture
+async def database_url(postgres_server: str, migrated_template: str) -> AsyncIterator[str]:
+    name = f"test_{next(_numbers)}"
+    admin = await asyncpg.connect(postgres_server)
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield at_database(postgres_server, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def redis_url(redis_server: str) -> AsyncIterator[str]:
+    client = redis.asyncio.Redis.from_url(redis_server)
+    await client.flushall()
+    yield redis_server
+    await client.aclose()
+
+
+@pytest.fixture
+async def service(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """A whole replica on real stores, in this process, with its HTTP edge on a free port."""
+    settings = service_settings(tmp_path)
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left_behind() -> AsyncIterator[None]:
+    """Fail a test that leaks a task or a process."""
+    processes = {child.pid for child in psutil.Process().children(recursive=True)}
+    before = asyncio.all_tasks()
+    yield
+    gc.collect()
+    # Tasks that were cancelled just now get the few rounds that they need to end.
+    for _ in range(20):
+        leaked = {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
+        if not leaked:
+            break
+        await asyncio.sleep(0)
+    assert not leaked, f"the test leaks tasks: {leaked}"
+    children = {child.pid: child for child in psutil.Process().children(recursive=True)}
+    started = [child for pid, child in children.items() if pid not in processes and not _is_store(child)]
+    assert not started, f"the test leaks processes: {started}"
+
+
+def _is_store(process: psutil.Process) -> bool:
+    """Session-wide servers may come up, and PostgreSQL starts and ends its backends as it likes."""
+    try:
+        return process.name() in {"postgres", "valkey-server", "redis-server"} or "postgres" in process.name()
+    except psutil.NoSuchProcess:
+        return True
