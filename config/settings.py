@@ -14,9 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from environs import FileAwareEnv
-from marshmallow import ValidationError
-from marshmallow.validate import OneOf, Range
+from environs import FileAwareEnv, ValidationError, validate
 
 from config.development import development_secrets
 from config.texts import LANGUAGES
@@ -88,8 +86,8 @@ def load() -> Settings:
     if faults:
         raise SettingsError(faults)
     env = FileAwareEnv(eager=False, prefix="RDCHAT_", strip_whitespace=True)
-    positive = Range(min=0, min_inclusive=False)
-    port = Range(min=0, max=65535)
+    positive = validate.Range(min=0, min_inclusive=False)
+    port = validate.Range(min=0, max=65535)
     data_dir = env.path("DATA_DIR", Path(".rdchat"))
     database_url = env.str("DATABASE_URL", None, validate=_scheme("postgresql", "postgres"))
     redis_url = env.str("REDIS_URL", None, validate=_scheme("redis", "rediss", "unix"))
@@ -105,19 +103,21 @@ def load() -> Settings:
         "ably_local_port": env.int("ABLY_LOCAL_PORT", 8081, validate=port),
         "jwt_issuer": env.str("JWT_ISSUER", "rdchat"),
         "jwt_audience": env.str("JWT_AUDIENCE", "rdchat"),
-        "language": env.str("LANGUAGE", "id", validate=OneOf(LANGUAGES)),
-        "log_format": env.str("LOG_FORMAT", "text", validate=OneOf(("text", "json"))),
+        "language": env.str("LANGUAGE", "id", validate=validate.OneOf(LANGUAGES)),
+        "log_format": env.str("LOG_FORMAT", "text", validate=validate.OneOf(("text", "json"))),
         "max_active_per_client": env.int("MAX_ACTIVE_PER_CLIENT", 1, validate=positive),
         "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
     }
     roles = env.list("ROLES", sorted(ROLES), validate=_subset(ROLES))
     seconds = {
-        "initial_message_lead": env.float("INITIAL_MESSAGE_LEAD", 600.0, validate=Range(min=0, max=86400)),
-        "end_warning_lead": env.float("END_WARNING_LEAD", 300.0, validate=Range(min=0, max=86400)),
-        "drain": env.float("DRAIN_SECONDS", 1.0, validate=Range(min=0, max=600)),
+        "initial_message_lead": env.float(
+            "INITIAL_MESSAGE_LEAD", 600.0, validate=validate.Range(min=0, max=86400)
+        ),
+        "end_warning_lead": env.float("END_WARNING_LEAD", 300.0, validate=validate.Range(min=0, max=86400)),
+        "drain": env.float("DRAIN_SECONDS", 1.0, validate=validate.Range(min=0, max=600)),
         "min_session": env.float("MIN_SESSION", 600.0, validate=positive),
         "max_session": env.float(
-            "MAX_SESSION", 14400.0, validate=Range(min=0, max=86400, min_inclusive=False)
+            "MAX_SESSION", 14400.0, validate=validate.Range(min=0, max=86400, min_inclusive=False)
         ),
     }
     faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all

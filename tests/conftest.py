@@ -7,16 +7,21 @@ import gc
 import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import psutil
 import pytest
 import redis.asyncio
 
+from rdchat.database import pool
+from rdchat.database.migrate import migrate
 from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
 from tests.support.service import Service, service_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 #: Templates are kept between runs: a new PostgreSQL then takes half a second.
 _TEMPLATES = Path(tempfile.gettempdir()) / f"rdchat-test-templates-{os.getuid()}"
@@ -47,8 +52,6 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: str) -> str:
     """A database with the schema in it, which each test's database is copied from."""
-    from rdchat.database import pool
-    from rdchat.database.migrate import migrate
 
     async def prepare() -> None:
         admin = await asyncpg.connect(postgres_server)

@@ -65,7 +65,7 @@ class Engine:
         self._ready: deque[Actor] = deque()
         self._mail = asyncio.Event()
         self._lanes: list[asyncio.Task[None]] = []
-        self._retries: set[asyncio.TimerHandle] = set()
+        self._paused: dict[Letter, asyncio.TimerHandle] = {}
         self._closing = False
 
     # ---- for the rest of the program ----------------------------------------------------------------------
@@ -79,13 +79,11 @@ class Engine:
     async def close(self) -> None:
         """Finish what is under way and stop; whatever comes later is UnavailableError."""
         self._closing = True
-        for handle in self._retries:
-            handle.cancel()
         self._mail.set()
         await asyncio.gather(*self._lanes)
-        for actor in self._actors.values():
-            for letter in actor.mailbox:
-                letter.fail(UnavailableError("engine"))
+        for letter, handle in self._paused.items():
+            handle.cancel()
+            letter.fail(UnavailableError("engine"))
 
     async def submit(
         self, session_id: UUID, command: Command, *, actor_id: UUID | None = None
@@ -175,6 +173,9 @@ class Engine:
             for actor in actors:
                 actor.busy = False
                 self._make_ready(actor)
+                if actor.session is None and not actor.busy:
+                    # Nothing is known of it, perhaps because there is no such session.
+                    self._actors.pop(actor.session_id, None)
 
     def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
         """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""
@@ -191,14 +192,13 @@ class Engine:
 
     def _later(self, seconds: float, actor: Actor, letter: Letter) -> None:
         def put_back() -> None:
-            self._retries.discard(handle)
+            del self._paused[letter]
             # The actor may have been forgotten meanwhile; the letter goes to whoever stands for the session.
             present = self._actors.setdefault(actor.session_id, actor)
             present.mailbox.append(letter)
             self._make_ready(present)
 
-        handle = asyncio.get_running_loop().call_later(seconds, put_back)
-        self._retries.add(handle)
+        self._paused[letter] = asyncio.get_running_loop().call_later(seconds, put_back)
 
 
 def _take(actor: Actor) -> list[Letter]:

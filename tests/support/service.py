@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-SECRET = "a secret for tests that is long enough"
+SECRET = "a secret for tests that is long enough"  # noqa: S105 - it guards nothing
 ENCRYPTION_KEY = b"k" * 32
 
 
@@ -177,9 +177,7 @@ class Service:
     async def running(
         cls, settings: Settings, *, database_url: str, redis_url: str, clock: Any = None
     ) -> AsyncIterator[Service]:
-        runtime = await Runtime.start(
-            settings, database_url=database_url, redis_url=redis_url, clock=clock
-        )
+        runtime = await Runtime.start(settings, database_url=database_url, redis_url=redis_url, clock=clock)
         runner = web.AppRunner(build_app(runtime), access_log=None)
         try:
             await runner.setup()

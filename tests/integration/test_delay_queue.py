@@ -1,0 +1,178 @@
+"""The delay queue's contract, on a real server and on fakeredis alike."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import fakeredis
+import pytest
+import redis.asyncio
+
+from rdchat.hot.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
+from statemachine import AutomationKind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KINDS = tuple(AutomationKind)
+ALL = range(SHARDS)
+
+
+@pytest.fixture(params=["redis", "fakeredis"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[redis.asyncio.Redis]:
+    if request.param == "redis":
+        client = redis.asyncio.Redis.from_url(request.getfixturevalue("redis_server"))
+        await client.flushall()
+    else:
+        client = fakeredis.FakeAsyncRedis()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def queue(client: redis.asyncio.Redis) -> DelayQueue:
+    return DelayQueue(client)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def job(kind: AutomationKind = AutomationKind.ENABLE_CHAT, version: int = 1) -> Job:
+    return Job(uuid4(), kind, version)
+
+
+async def claim(queue: DelayQueue, *, lease_ms: int = 8000, limit: int = 100) -> dict[Job, int]:
+    claims, _ = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=lease_ms, limit=limit)
+    return {one.job: one.due_ms for one in claims}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_member_is_nineteen_bytes_and_reads_back(kind: AutomationKind) -> None:
+    one = Job(uuid4(), kind, 513)
+    assert len(one.member()) == 19
+    assert Job.from_member(one.member()) == one
+
+
+def test_anything_else_is_not_a_job() -> None:
+    for member in (b"", b"x" * 19, job().member() + b"!"):
+        with pytest.raises(ValueError, match="not a job"):
+            Job.from_member(member)
+
+
+async def test_what_is_due_soon_is_claimed_once_and_what_is_not_stays(queue: DelayQueue) -> None:
+    soon, late = job(), job()
+    due = now_ms() + 500
+    await queue.schedule([(soon, due), (late, now_ms() + 60_000)])
+    assert await claim(queue) == {soon: due}
+    assert await claim(queue) == {}
+
+
+async def test_the_head_of_what_stays_is_told(queue: DelayQueue) -> None:
+    late = job()
+    due = now_ms() + 60_000
+    await queue.schedule([(late, due), (Job(late.session_id, AutomationKind.AUTO_END, 1), due + 1000)])
+    _, heads = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=8000, limit=10)
+    assert heads == {late.shard: due}
+
+
+async def test_due_instants_any_distance_ahead_keep_their_millisecond(queue: DelayQueue) -> None:
+    far = job()
+    due = now_ms() + 10 * 365 * 86_400_000 + 7
+    await queue.schedule([(far, due)])
+    _, heads = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=8000, limit=10)
+    assert heads == {far.shard: due}
+
+
+async def test_a_finished_job_is_gone(queue: DelayQueue, client: redis.asyncio.Redis) -> None:
+    done = job()
+    await queue.schedule([(done, now_ms())])
+    await claim(queue)
+    await queue.finish([done])
+    assert await client.zcard(leases_key(done.shard)) == 0
+    assert await client.zcard(due_key(done.shard)) == 0
+
+
+async def test_a_lease_that_ran_out_is_claimed_again_at_once(queue: DelayQueue) -> None:
+    one = job()
+    await queue.schedule([(one, now_ms() - 1)])
+    assert list(await claim(queue, lease_ms=-1)) == [one]
+    assert await claim(queue) == {one: 0}
+    assert await claim(queue) == {}
+
+
+async def test_a_lease_outlives_a_job_that_is_claimed_ahead(queue: DelayQueue) -> None:
+    one = job()
+    due = now_ms() + 900
+    await queue.schedule([(one, due)])
+    claims, _ = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=100, limit=10)
+    assert claims[0].lease_until_ms == due + 100
+
+
+async def test_the_limit_holds_for_each_shard(queue: DelayQueue) -> None:
+    session = uuid4()
+    jobs = [Job(session, kind, 1) for kind in KINDS]
+    await queue.schedule([(one, now_ms() - 10 + index) for index, one in enumerate(jobs)])
+    assert list(await claim(queue, limit=3)) == jobs[:3]
+    assert list(await claim(queue, limit=3)) == jobs[3:]
+
+
+async def test_scheduling_again_moves_a_job(queue: DelayQueue) -> None:
+    one = job()
+    await queue.schedule([(one, now_ms() + 60_000)])
+    due = now_ms()
+    await queue.schedule([(one, due)])
+    assert await claim(queue) == {one: due}
+
+
+async def test_removed_jobs_are_gone_whether_they_wait_or_are_leased(queue: DelayQueue) -> None:
+    session = uuid4()
+    leased, waiting = Job(session, KINDS[0], 1), Job(session, KINDS[1], 1)
+    await queue.schedule([(leased, now_ms()), (waiting, now_ms() + 60_000)])
+    await claim(queue)
+    await queue.remove([leased, waiting])
+    assert all((depth.waiting, depth.leased) == (0, 0) for depth in await queue.depth(now_ms()))
+
+
+async def test_a_postponed_job_waits_for_its_new_instant(queue: DelayQueue) -> None:
+    one = job()
+    await queue.schedule([(one, now_ms())])
+    await claim(queue)
+    due = now_ms() + 500
+    await queue.postpone([(one, due)])
+    assert await claim(queue) == {one: due}
+
+
+async def test_a_job_whose_lease_was_lost_cannot_be_postponed(queue: DelayQueue) -> None:
+    one = job()
+    await queue.schedule([(one, now_ms())])
+    await claim(queue)
+    await queue.finish([one])
+    await queue.postpone([(one, now_ms())])
+    assert await claim(queue) == {}
+
+
+async def test_only_what_is_missing_is_added(queue: DelayQueue) -> None:
+    leased, waiting, missing = job(), job(), job()
+    later = now_ms() + 60_000
+    await queue.schedule([(leased, now_ms()), (waiting, later)])
+    await claim(queue)
+    assert await queue.add_missing([(leased, 1), (waiting, 1), (missing, later)]) == 1
+    assert await claim(queue) == {}
+
+
+async def test_depth_counts_by_shard(queue: DelayQueue) -> None:
+    overdue = Job(UUID(int=3), KINDS[0], 1)
+    await queue.schedule([(overdue, 1000), (Job(UUID(int=3), KINDS[1], 1), now_ms() + 60_000)])
+    depth = (await queue.depth(now_ms()))[3]
+    assert (depth.shard, depth.waiting, depth.leased, depth.overdue, depth.head_ms) == (3, 2, 0, 1, 1000)
+
+
+async def test_nothing_to_do_is_no_error(queue: DelayQueue) -> None:
+    await queue.schedule([])
+    await queue.finish([])
+    await queue.remove([])
+    await queue.postpone([])
+    assert await queue.add_missing([]) == 0
