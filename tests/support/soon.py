@@ -1,0 +1,51 @@
+"""Instants for bookings that do not depend on the time of day at which the tests run."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from tests.support.service import whole_second
+
+if TYPE_CHECKING:
+    from tests.support.service import Person, Reply
+
+
+def noon_zone() -> str:
+    """Name a zone in which it is about noon, so that nothing near crosses midnight."""
+    ahead = 12 - datetime.now(UTC).hour
+    # The names count the other way round: Etc/GMT-3 is three hours ahead of UTC.
+    return f"Etc/GMT{-ahead:+d}"
+
+
+def in_days(days: int, at: time = time(12), zone: str = "UTC") -> datetime:
+    """Give a wall time some days from today."""
+    return datetime.combine(datetime.now(UTC).date() + timedelta(days=days), at, ZoneInfo(zone))
+
+
+async def book_soon(person: Person, starts_in: float, lasts: float, **more: Any) -> Reply:
+    """Book a chat at the first whole second that is at least so far away."""
+    return await book_at(person, whole_second(starts_in), lasts, **more)
+
+
+async def book_at(person: Person, starts_at: datetime, lasts: float, **more: Any) -> Reply:
+    """Book a chat at an instant of today."""
+    zone = noon_zone()
+    starts_at = starts_at.astimezone(ZoneInfo(zone))
+    return await person.book(starts_at, starts_at + timedelta(seconds=lasts), timezone=zone, **more)
+
+
+async def session_soon(person: Person, starts_in: float, lasts: float, **more: Any) -> str:
+    """Book like `book_soon`, which must succeed. Returns the session's id."""
+    reply = await book_soon(person, starts_in, lasts, **more)
+    assert reply.status == 201, reply.json
+    session_id: str = reply.data["chatSession"]["sessionId"]
+    return session_id
+
+
+def sunday(year: int, month: int, number: int) -> date:
+    """Give a Sunday of a month: 1 is the first, -1 the last."""
+    days = [date(year, month, 1) + timedelta(days=offset) for offset in range(31)]
+    sundays = [day for day in days if day.month == month and day.weekday() == 6]
+    return sundays[number - 1 if number > 0 else number]

@@ -1,0 +1,315 @@
+"""The corridor: mailboxes, group commit, the fence, refusals that can be trusted, unknown outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from rdchat.engine import engine as engine_module
+from rdchat.engine.engine import Engine
+from rdchat.engine.outcome import Outcome
+from rdchat.engine.storage import CommitRefusedError
+from rdchat.errors import UnavailableError
+from statemachine import (
+    AutomationKind,
+    AutomationStatus,
+    Cancel,
+    EndSession,
+    Refusal,
+    RefusalCode,
+    RunAutomation,
+    SendMessage,
+    Session,
+    Status,
+)
+from tests.support.memory_storage import MemoryStorage, SetClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rdchat.engine.change import Change
+
+
+class Effects:
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+
+    def committed(self, changes: list[Change]) -> None:
+        self.changes += changes
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+def effects() -> Effects:
+    return Effects()
+
+
+@pytest.fixture
+async def engine(storage: MemoryStorage, effects: Effects, clock: SetClock) -> AsyncIterator[Engine]:
+    engine = Engine(storage, effects, clock)
+    engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def open_session(storage: MemoryStorage, clock: SetClock) -> Session:
+    return storage.add(clock, status=Status.ACTIVE)
+
+
+def message(session: Session, text: str = "Halo", client_message_id: str | None = None) -> SendMessage:
+    return SendMessage(uuid4(), session.client_id, text, client_message_id)
+
+
+async def accepted(engine: Engine, session: Session, command: object) -> Outcome:
+    result = await engine.submit(session.id, command)  # type: ignore[arg-type]
+    assert isinstance(result, Outcome), result
+    return result
+
+
+async def test_a_message_is_answered_after_its_commit(
+    engine: Engine, storage: MemoryStorage, effects: Effects, open_session: Session
+) -> None:
+    outcome = await accepted(engine, open_session, message(open_session))
+    assert outcome.message is not None
+    assert storage.said(open_session.id) == [outcome.message]
+    assert storage.truth[open_session.id].version == 1
+    assert [event.name for change in effects.changes for event in change.events] == ["message"]
+
+
+async def test_fifty_senders_get_a_dense_seq_in_few_commits(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    outcomes = await asyncio.gather(
+        *(accepted(engine, open_session, message(open_session, str(number))) for number in range(50))
+    )
+    assert sorted(one.message.seq for one in outcomes if one.message) == list(range(1, 51))
+    assert [one.seq for one in storage.said(open_session.id)] == list(range(1, 51))
+    assert len(storage.commits) <= 2
+
+
+async def test_commands_of_many_sessions_share_a_commit(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(40)]
+    await asyncio.gather(*(accepted(engine, session, message(session)) for session in sessions))
+    assert sum(storage.commits) == 40
+    assert len(storage.commits) <= 2
+
+
+async def test_a_stale_snapshot_never_refuses(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    stale = copy.copy(open_session)
+    stale.status = Status.PENDING
+    storage.snapshots[open_session.id] = stale
+    await accepted(engine, open_session, message(open_session))
+
+
+async def test_a_refusal_is_asked_of_the_truth_even_by_an_actor_in_memory(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    session = storage.add(clock)
+    refusal = await engine.submit(session.id, message(session))
+    assert isinstance(refusal, Refusal)
+    elsewhere = copy.copy(storage.truth[session.id])
+    elsewhere.status, elsewhere.version = Status.ACTIVE, 1
+    storage.truth[session.id] = elsewhere
+    outcome = await accepted(engine, session, message(session))
+    assert outcome.session.status is Status.ACTIVE
+
+
+async def test_whoever_loses_the_race_steps_again_on_the_truth(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    await accepted(engine, open_session, message(open_session))
+    elsewhere = copy.copy(storage.truth[open_session.id])
+    elsewhere.version, elsewhere.last_seq = 2, 7
+    storage.truth[open_session.id] = elsewhere
+    outcome = await accepted(engine, open_session, message(open_session))
+    assert outcome.message is not None
+    assert outcome.message.seq == 8
+    assert storage.truth[open_session.id].version == 3
+
+
+async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repeated(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    storage.lose_after = 1
+    sent = message(open_session)
+    outcome = await accepted(engine, open_session, sent)
+    assert outcome.message is not None
+    assert outcome.message.id == sent.message_id
+    assert len(storage.said(open_session.id)) == 1
+
+
+async def test_an_end_that_happened_before_the_connection_was_lost_is_no_illegal_transition(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    storage.lose_after = 1
+    outcome = await accepted(engine, open_session, EndSession(open_session.client_id))
+    assert outcome.session.status is Status.COMPLETED
+    assert len(storage.said(open_session.id)) == 1
+
+
+async def test_a_commit_that_did_not_happen_is_tried_again(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    storage.lose_before = 2
+    await accepted(engine, open_session, message(open_session))
+    assert len(storage.said(open_session.id)) == 1
+
+
+async def test_while_the_database_is_away_senders_are_told_in_the_end(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_PATIENCE_SECONDS", 0.2)
+    storage.away = True
+    with pytest.raises(UnavailableError):
+        await engine.submit(open_session.id, message(open_session))
+    storage.away = False
+    await accepted(engine, open_session, message(open_session))
+
+
+async def test_one_bad_decision_does_not_sink_its_neighbours(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(10)]
+    storage.poisoned.add(sessions[3].id)
+    results = await asyncio.gather(
+        *(engine.submit(session.id, message(session)) for session in sessions), return_exceptions=True
+    )
+    assert isinstance(results[3], CommitRefusedError)
+    assert sum(isinstance(result, Outcome) for result in results) == 9
+
+
+async def test_a_session_that_cannot_be_stepped_does_not_sink_its_neighbours(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    broken, sound = storage.add(clock, status=Status.ACTIVE), storage.add(clock, status=Status.ACTIVE)
+    broken.language = "xx"
+    results = await asyncio.gather(
+        engine.submit(broken.id, EndSession(broken.client_id)),
+        engine.submit(sound.id, EndSession(sound.client_id)),
+        return_exceptions=True,
+    )
+    assert isinstance(results[0], KeyError)
+    assert isinstance(results[1], Outcome)
+
+
+async def test_a_repeated_client_message_id_gives_the_first_message(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    outcomes = await asyncio.gather(
+        *(accepted(engine, open_session, message(open_session, "Halo", "a")) for _ in range(10))
+    )
+    assert len({one.message.id for one in outcomes if one.message}) == 1
+    assert sum(not one.repeated for one in outcomes) == 1
+    again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    assert again.repeated
+    assert len(storage.said(open_session.id)) == 1
+
+
+async def test_a_repetition_is_recognised_after_the_actor_was_forgotten(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    first = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    assert engine.passivate(idle_seconds=0) == 1
+    batch = await asyncio.gather(
+        accepted(engine, open_session, message(open_session, "Halo", "a")),
+        accepted(engine, open_session, message(open_session, "new", "b")),
+    )
+    assert (batch[0].repeated, batch[0].message) == (True, first.message)
+    assert not batch[1].repeated
+    assert [one.text for one in storage.said(open_session.id)] == ["Halo", "new"]
+
+
+async def test_a_repetition_after_the_end_is_the_message_and_no_refusal(
+    engine: Engine, open_session: Session
+) -> None:
+    first = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    await accepted(engine, open_session, EndSession(open_session.psychologist_id))
+    engine.passivate(idle_seconds=0)
+    again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    assert (again.repeated, again.message) == (True, first.message)
+    refused = await engine.submit(open_session.id, message(open_session, "Halo", "b"))
+    assert isinstance(refused, Refusal)
+
+
+async def test_what_fell_due_earlier_runs_first(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    session = storage.add(clock)
+    clock.instant = session.starts_at + timedelta(seconds=1)
+    outcome = await accepted(engine, session, RunAutomation(AutomationKind.ENABLE_CHAT, 1))
+    statuses = {kind: one.status for kind, one in outcome.session.automations.items()}
+    assert statuses[AutomationKind.INITIAL_MESSAGE] is AutomationStatus.SKIPPED
+    assert statuses[AutomationKind.ENABLE_CHAT] is AutomationStatus.DONE
+    assert [one.trigger for one in storage.timeline] == ["initial_message", "enable_chat"]
+
+
+async def test_a_timer_that_fires_twice_acts_once(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    session = storage.add(clock)
+    clock.instant = session.starts_at
+    results = await asyncio.gather(
+        *(engine.submit(session.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)) for _ in range(5))
+    )
+    assert sum(isinstance(result, Outcome) for result in results) == 1
+    refusals = [result for result in results if isinstance(result, Refusal)]
+    assert {refusal.code for refusal in refusals} == {RefusalCode.SETTLED}
+    assert len(storage.said(session.id)) == 1
+
+
+async def test_a_timer_that_fires_early_is_told_so(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    session = storage.add(clock)
+    clock.instant = session.starts_at - timedelta(milliseconds=1)
+    result = await engine.submit(session.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1))
+    assert isinstance(result, Refusal)
+    assert result.code is RefusalCode.NOT_DUE
+
+
+async def test_an_unknown_session_is_refused_and_leaves_nothing_in_memory(engine: Engine) -> None:
+    result = await engine.submit(uuid4(), Cancel(None))
+    assert result == Refusal(RefusalCode.SESSION_NOT_FOUND, None)
+    assert engine.live_actors == 0
+
+
+async def test_idle_actors_are_forgotten_and_busy_ones_are_not(engine: Engine, open_session: Session) -> None:
+    await accepted(engine, open_session, message(open_session))
+    assert engine.passivate(idle_seconds=60) == 0
+    assert engine.live_actors == 1
+    assert engine.passivate(idle_seconds=0) == 1
+    assert engine.live_actors == 0
+
+
+async def test_closing_answers_everybody(
+    storage: MemoryStorage, effects: Effects, clock: SetClock, open_session: Session
+) -> None:
+    engine = Engine(storage, effects, clock)
+    engine.start()
+    storage.away = True
+    waiting = [engine.post(open_session.id, message(open_session)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await engine.close()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, UnavailableError) for result in results)
+    with pytest.raises(UnavailableError):
+        await engine.submit(open_session.id, message(open_session))
