@@ -1,11 +1,22 @@
+#!/usr/bin/env python3
 """The command line of rdchat. `run.py COMMAND --help` explains each command."""
 
 from __future__ import annotations
 
-import asyncio
+import os
 import sys
-from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
+
+if find_spec("ably") is None:
+    # Called with the system's Python, as people do. The dependencies are in the virtual environment.
+    _PYTHON = Path(__file__).with_name(".venv") / "bin" / "python"
+    if not _PYTHON.exists() or Path(sys.prefix) == _PYTHON.parents[1]:
+        sys.exit("The dependencies are not installed yet. `make run` installs them and starts the service.")
+    os.execv(_PYTHON, [str(_PYTHON), *sys.argv])  # noqa: S606 - the same program, by the Python that has it all
+
+import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -18,7 +29,6 @@ from handlers.app import api_document
 from handlers.serving import serve as serve_replica
 from rdchat import administration, drawing
 from rdchat.clock import SystemClock
-from rdchat.demo import play
 from rdchat.doctor import examine
 from rdchat.embedded import EmbeddedStoreError
 from rdchat.errors import RdchatError
@@ -102,6 +112,8 @@ def migrate() -> None:
 @click.option("--keep", type=click.Path(path_type=Path), help="Also write the transcript and diagram here.")
 def demo(seconds: int, keep: Path | None) -> None:
     """Play one whole session with genuine Ably SDK clients, and check what everybody saw."""
+    from rdchat.demo import play  # noqa: PLC0415 - no other command needs the demo or Ably's realtime client
+
     raise SystemExit(asyncio.run(play(seconds=seconds, keep=keep)))
 
 

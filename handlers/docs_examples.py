@@ -1,15 +1,15 @@
-"""What the schemas of an OpenAPI document say, in a form for people: fields, limits, examples, curl lines."""
+"""What the schemas of an OpenAPI document say, in a form for people: fields, limits, examples."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import unquote
 from uuid import NAMESPACE_OID, uuid5
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
 Node = dict[str, Any]
 
@@ -28,12 +28,14 @@ _RANGES: Final = (
     ("minimum", "maximum", ""),
     ("minItems", "maxItems", "items"),
 )
-_NO_BODY: Final = "GET"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an object. `parent` is the way to it, as in `automations[]`; `limits` are name and values."""
+    """One field of an object.
+
+    `parent` is the way to it, as in `automations[]`; `limits` are pairs of a name and its values.
+    """
 
     parent: str
     name: str
@@ -147,33 +149,6 @@ class Reader:
         elif "format" in schema:
             text = f"{text}, {schema['format']}"
         return f"{text} or null" if "null" in _types(schema) else text
-
-
-def curl(
-    method: str,
-    path: str,
-    *,
-    queries: Mapping[str, object],
-    secured: bool,
-    body: object = None,
-    form: Iterable[str] = (),
-) -> str:
-    """Write the command that sends a request. `$RDCHAT` and `$TOKEN` are the reader's shell variables."""
-    address = quote(path, safe="/-_.~") + ("?" + urlencode(dict(queries)) if queries else "")
-    parts = [f'curl "$RDCHAT{address}"' if method == _NO_BODY else f'curl -X {method} "$RDCHAT{address}"']
-    if secured:
-        parts.append('-H "Authorization: Bearer $TOKEN"')
-    if body is not None:
-        parts += [
-            "-H 'Content-Type: application/json'",
-            f"-d {_quoted(json.dumps(body, ensure_ascii=False))}",
-        ]
-    parts += [f"-F {_quoted(part)}" for part in form]
-    return " \\\n  ".join(parts)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _types(schema: Node) -> list[str]:

@@ -1,4 +1,4 @@
-"""The HTML that the page at /docs is built of. What is not HTML by type is escaped: nothing can be forgotten."""
+"""The HTML that the page at /docs is built of. What is not HTML by its type is escaped, so nothing slips."""
 
 from __future__ import annotations
 

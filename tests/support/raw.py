@@ -9,13 +9,16 @@ from urllib.parse import urlsplit
 from tests.support.service import Reply
 
 
-async def exchange(base: str, request: bytes, seconds: float = 5.0) -> Reply:
-    """Send bytes, and read one answer."""
+async def exchange(base: str, request: bytes, *later: bytes, seconds: float = 5.0) -> Reply:
+    """Send bytes, and read one answer. Each of `later` is sent after the service said 100 Continue."""
     address = urlsplit(base)
     async with asyncio.timeout(seconds):
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         try:
             writer.write(request)
+            for part in later:
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+                writer.write(part)
             await writer.drain()
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {
@@ -24,8 +27,7 @@ async def exchange(base: str, request: bytes, seconds: float = 5.0) -> Reply:
             }
             body = await reader.readexactly(int(headers.get("Content-Length", "0")))
         finally:
-            writer.close()
-            await writer.wait_closed()
+            writer.transport.abort()
     is_json = headers.get("Content-Type", "").startswith("application/json")
     return Reply(int(head[0].split()[1]), json.loads(body) if is_json else body.decode(), headers)
 

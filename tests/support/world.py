@@ -23,13 +23,20 @@ from rdchat.hot.delay_queue import SHARDS, due_key, leases_key
 from rdchat.sealing import Sealer
 from rdchat.tokens import Caller, CallerTokens, Role
 from tests.support.replica import Replica, until
-from tests.support.service import ENCRYPTION_KEY, SECRET, Person, Reply, service_settings, whole_second
+from tests.support.service import (
+    ENCRYPTION_KEY,
+    SECRET,
+    Person,
+    Reply,
+    Service,
+    service_settings,
+    whole_second,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
-ABLY_KEY = service_settings.__wrapped__ if hasattr(service_settings, "__wrapped__") else None
 _SPEAKING = ("initial_message", "enable_chat", "auto_end")
 _STATUS_OF = {"enable_chat": "chat_enabled", "end_warning": "ending_soon", "auto_end": "completed"}
 _PER_PSYCHOLOGIST = 5
@@ -128,6 +135,15 @@ class World:
             talks.append(Talk(session_id, client, host, starts_at, ends_at))
         self.talks += talks
         return talks
+
+    @asynccontextmanager
+    async def service(self, **changes: Any) -> AsyncIterator[Service]:
+        """A replica in this process, for tests that reach into it."""
+        settings = service_settings(self.directory / "service", ably_endpoint=self.ably.address, **changes)
+        async with Service.running(
+            settings, database_url=self.database_url, redis_url=self.redis_url
+        ) as running:
+            yield running
 
     # ---- talking ------------------------------------------------------------------------------------------
 
