@@ -78,6 +78,7 @@ class UnavailableError(RdchatError):
     def __init__(self, what: str, *, retry_after: int = 1) -> None:
         super().__init__(ErrorCode.UNAVAILABLE, retry_after=retry_after)
         self.what = what
+        self.add_note(f"{what} is away")
 
 
 def invalid(field: str, text: str) -> RdchatError:

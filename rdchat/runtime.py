@@ -11,7 +11,6 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
 import structlog
 
 from config import automated_text
@@ -32,13 +31,14 @@ from rdchat.hot.alarms import Alarms
 from rdchat.hot.connection import LOST
 from rdchat.hot.delay_queue import DelayQueue
 from rdchat.hot.snapshots import Snapshots
+from rdchat.key_set import KeySet
 from rdchat.realtime.ably_client import AblyClient
 from rdchat.realtime.publisher import LEASE, Publisher
 from rdchat.sealing import Sealer
 from rdchat.telemetry import Metrics
 from rdchat.timers.reconciler import Reconciler
 from rdchat.timers.worker import TimerWorker
-from rdchat.tokens import CallerTokens, ably_token, public_keys
+from rdchat.tokens import CallerTokens, ably_token
 from statemachine.schedule import Leads
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ log = structlog.get_logger(__name__)
 
 _PASSIVATE_AFTER_SECONDS: Final = 120.0
 _PASSIVATE_EVERY_SECONDS: Final = 15.0
-_KEYS_SECONDS: Final = 10.0
 _PROBE_SECONDS: Final = 2.0
 
 
@@ -179,7 +178,12 @@ class Runtime:
 
     async def _caller_tokens(self) -> CallerTokens:
         settings = self.settings
-        keys = await _fetch_keys(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
+        keys = None
+        if settings.jwt_jwks_url is not None:
+            key_set = KeySet(settings.jwt_jwks_url)
+            await key_set.start()
+            self._closers.append(key_set.close)
+            keys = key_set.keys
         return CallerTokens(
             algorithms=settings.jwt_algorithms,
             issuer=settings.jwt_issuer,
@@ -241,10 +245,3 @@ class Runtime:
         except LOST:
             return "away"
         return "ok"
-
-
-async def _fetch_keys(url: str) -> dict[str, Any]:
-    timeout = aiohttp.ClientTimeout(total=_KEYS_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as client, client.get(url) as answer:
-        answer.raise_for_status()
-        return public_keys(await answer.json(content_type=None))

@@ -68,7 +68,8 @@ class CallerTokens:
     """Verifies the tokens of callers.
 
     `secret` for HMAC algorithms; `keys` maps a key id to a public key for the asymmetric ones. A verified
-    token is remembered until it expires, so that its signature is checked once and not at every request.
+    token is remembered until it expires or its key is withdrawn, so that its signature is checked once and
+    not at every request.
     """
 
     def __init__(
@@ -87,18 +88,19 @@ class CallerTokens:
         self._clock = clock
         self._secret = secret
         self._keys = keys or {}
-        self._verified: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+        self._verified: OrderedDict[str, tuple[float, Caller, str | None]] = OrderedDict()
 
     def verify(self, token: str) -> Caller:
         """Say who calls. Raises RdchatError (UNAUTHENTICATED)."""
         now = self._clock.now().timestamp()
         known = self._verified.get(token)
-        if known is not None and now < known[0]:
+        if known is not None and now < known[0] and (known[2] is None or known[2] in self._keys):
             return known[1]
         try:
+            kid, key = self._key_for(token)
             claims = jwt.decode(
                 token,
-                self._secret if self._secret is not None else self._key_of(token),
+                key,
                 algorithms=self._algorithms,
                 audience=self._audience,
                 issuer=self._issuer,
@@ -108,13 +110,16 @@ class CallerTokens:
             caller = _caller(claims)
         except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise RdchatError(ErrorCode.UNAUTHENTICATED) from error
-        self._verified[token] = (float(claims["exp"]), caller)
+        self._verified[token] = (float(claims["exp"]), caller, kid)
         if len(self._verified) > _REMEMBERED:
             self._verified.popitem(last=False)
         return caller
 
-    def _key_of(self, token: str) -> Any:  # noqa: ANN401 - a public key of whichever kind
-        return self._keys[jwt.get_unverified_header(token)["kid"]]
+    def _key_for(self, token: str) -> tuple[str | None, Any]:
+        if self._secret is not None:
+            return None, self._secret
+        kid = str(jwt.get_unverified_header(token)["kid"])
+        return kid, self._keys[kid]
 
     def issue(self, caller: Caller, *, lifetime: timedelta) -> str:
         """Make a token, as an identity provider would (development, tests, the demo)."""
@@ -156,8 +161,15 @@ def _caller(claims: dict[str, Any]) -> Caller:
 
 
 def public_keys(key_set: dict[str, Any]) -> dict[str, Any]:
-    """Read a JSON Web Key Set: public keys by key id; keys of unknown kinds are left out."""
-    return {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(key_set).keys if key.key_id is not None}
+    """Read a JSON Web Key Set: public keys by key id; keys of unknown kinds are left out.
+
+    Raises ValueError when that leaves none, or it is no key set.
+    """
+    try:
+        keys = jwt.PyJWKSet.from_dict(key_set).keys
+    except (jwt.PyJWTError, AttributeError, TypeError) as error:
+        raise ValueError("not a JSON Web Key Set with a usable key") from error
+    return {key.key_id: key.key for key in keys if key.key_id is not None}
 
 
 # ---- Ably -------------------------------------------------------------------------------------------------

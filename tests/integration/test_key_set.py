@@ -1,0 +1,120 @@
+"""Tokens signed by an identity provider: keys are fetched, kept fresh, and kept while it is away."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import jwt
+import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from rdchat import key_set as key_set_module
+from rdchat.clock import SystemClock
+from rdchat.errors import RdchatError, UnavailableError
+from rdchat.key_set import KeySet
+from rdchat.tokens import CallerTokens
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Provider:
+    """An identity provider with changing keys."""
+
+    def __init__(self) -> None:
+        self.private = {"one": _key(), "two": _key()}
+        self.published = ["one"]
+        self.status = 200
+        self.url = ""
+
+    async def answer(self, _request: web.Request) -> web.Response:
+        keys = [
+            {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.private[kid].public_key())), "kid": kid}
+            for kid in self.published
+        ]
+        return web.json_response({"keys": keys}, status=self.status)
+
+    def token(self, kid: str, **changes: Any) -> str:
+        now = SystemClock().now()
+        claims = {
+            "sub": str(uuid4()),
+            "role": "client",
+            "fullName": "Budi",
+            "iss": "rdchat",
+            "aud": "rdchat",
+            "iat": now,
+            "exp": now + timedelta(minutes=5),
+            **changes,
+        }
+        return jwt.encode(claims, self.private[kid], algorithm="RS256", headers={"kid": kid})
+
+
+def _key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    provider = Provider()
+    app = web.Application()
+    app.router.add_get("/keys", provider.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
+    yield provider
+    await runner.cleanup()
+
+
+def verifier(keys: KeySet) -> CallerTokens:
+    return CallerTokens(
+        algorithms=("RS256",), issuer="rdchat", audience="rdchat", clock=SystemClock(), keys=keys.keys
+    )
+
+
+async def test_keys_are_fetched_and_follow_the_provider(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_set_module, "_REFRESH_SECONDS", 0.02)
+    keys = KeySet(provider.url)
+    await keys.start()
+    tokens = verifier(keys)
+    seen = provider.token("one")
+    assert tokens.verify(seen).full_name == "Budi"
+    with pytest.raises(RdchatError):
+        tokens.verify(provider.token("two"))
+
+    async def changed() -> bool:
+        return list(keys.keys) == ["two"]
+
+    provider.published = ["two"]
+    await until(changed)
+    assert tokens.verify(provider.token("two")).full_name == "Budi"
+    for withdrawn in (seen, provider.token("one")):
+        with pytest.raises(RdchatError):
+            tokens.verify(withdrawn)
+
+    provider.status = 500
+    assert tokens.verify(provider.token("two")).full_name == "Budi"
+    await keys.close()
+
+
+async def test_without_keys_the_service_does_not_start(provider: Provider) -> None:
+    provider.published = []
+    with pytest.raises(UnavailableError):
+        await KeySet(provider.url).start()
+
+
+async def test_a_shared_secret_is_no_public_key(provider: Provider) -> None:
+    """The classic confusion: a token signed with HMAC over the text of the public key."""
+    keys = KeySet(provider.url)
+    await keys.start()
+    forged = jwt.encode({"sub": str(uuid4())}, "x" * 64, algorithm="HS256", headers={"kid": "one"})
+    with pytest.raises(RdchatError):
+        verifier(keys).verify(forged)
+    await keys.close()
