@@ -97,7 +97,8 @@ class Reader:
         if schema.get("properties"):
             required = schema.get("required", ())
             return {
-                key: self.example(sub, key, sparse=sparse, depth=depth + 1)
+                # So that `sender.id` is the same as `senderId`.
+                key: self.example(sub, f"{name}Id" if key == "id" else key, sparse=sparse, depth=depth + 1)
                 for key, sub in schema["properties"].items()
                 if not sparse or key in required or _known_example(self.flat(sub)) is not None
             }
@@ -147,7 +148,7 @@ class Reader:
         elif isinstance(schema.get("additionalProperties"), dict):
             text = f"object, name to {self._type(self.flat(schema['additionalProperties']))}"
         elif "format" in schema:
-            text = f"{text}, {schema['format']}"
+            text = f"{text} ({schema['format']})"
         return f"{text} or null" if "null" in _types(schema) else text
 
 
