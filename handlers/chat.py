@@ -9,7 +9,6 @@ from handlers.presenters import access_json, message_json
 from handlers.routing import Answer, Call, Route
 from rdchat.chat import Window
 from rdchat.errors import ErrorCode
-from rdchat.tokens import Role
 
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 _CLOSED = (ErrorCode.CHAT_NOT_ENABLED, ErrorCode.SESSION_ENDED)
@@ -26,11 +25,10 @@ async def get_ably_token(call: Call) -> Answer:
 async def send_message(call: Call) -> Answer:
     """Send a message while the chat is open. A repeated clientMessageId gives the first message, with 200."""
     body = call.body
-    message, is_new = await call.runtime.chat.send(
+    session, message, is_new = await call.runtime.chat.send(
         call.caller, body["session_id"], body["message"], body["client_message_id"]
     )
-    psychologist_id = call.caller.id if call.caller.role is Role.PSYCHOLOGIST else None
-    shown = message_json(message, psychologist_id)
+    shown = message_json(message, session.psychologist_id)
     return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
 
@@ -73,6 +71,8 @@ ROUTES = (
         handler=get_ably_token,
         summary="Get an Ably token for a session",
         tag="Chat",
+        done="A token for the three channels, and what the SDK needs beside it.",
+        message="Token created successfully",
         query=schemas.TokenQuery,
         data=schemas.TokenAnswer,
         errors=(*_NO_SESSION, ErrorCode.SESSION_ENDED),
@@ -83,9 +83,12 @@ ROUTES = (
         handler=send_message,
         summary="Send a message",
         tag="Chat",
+        done="The message, stored; both participants receive it.",
+        message="Message sent successfully",
         body=schemas.MessageRequest,
         data=schemas.MessageAnswer,
         status=201,
+        also=((200, "The first message of this `clientMessageId`: it was sent before."),),
         errors=(*_CLOSED, *_NO_SESSION),
     ),
     Route(
@@ -94,6 +97,8 @@ ROUTES = (
         handler=get_history,
         summary="Read a session's messages",
         tag="Chat",
+        done="The messages of the page, and where it stands.",
+        message="Chat history retrieved successfully",
         query=schemas.HistoryQuery,
         data=schemas.HistoryAnswer,
         errors=_NO_SESSION,
@@ -104,6 +109,8 @@ ROUTES = (
         handler=set_typing,
         summary="Say that one is typing",
         tag="Chat",
+        done="The other participant was told, if they listen.",
+        message="Typing status sent",
         body=schemas.TypingRequest,
         data=schemas.TypingAnswer,
         errors=(*_CLOSED, *_NO_SESSION),

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
-_OURS = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ID_HEADER: Final = "X-Request-Id"
+_OURS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 #: What aiohttp raises by itself, in the words of the contract.
 _AIOHTTP: Final = {
@@ -50,6 +51,7 @@ def failure(error: RdchatError, request_id: str) -> web.Response:
     if error.fields is not None:
         body["errors"] = error.fields
     answer = json_response(body, error.status)
+    answer.headers[_ID_HEADER] = request_id
     if error.retry_after is not None:
         answer.headers["Retry-After"] = str(error.retry_after)
     if error.code is ErrorCode.UNAUTHENTICATED:
@@ -77,11 +79,11 @@ def middleware(metrics: Metrics, now: Callable[[], float]) -> Middleware:
     @web.middleware
     async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = now()
-        given = request.headers.get("X-Request-Id", "")
+        given = request.headers.get(_ID_HEADER, "")
         request_id = given if _OURS.fullmatch(given) else uuid4().hex
         request[REQUEST_ID] = request_id
         answer = await _answer(request, handler, request_id)
-        answer.headers["X-Request-Id"] = request_id
+        answer.headers[_ID_HEADER] = request_id
         resource = request.match_info.route.resource
         metrics.requests.labels(
             resource.canonical if resource is not None else "", request.method, str(answer.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,116 +11,234 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from handlers import schemas
 from handlers.routing import ANYBODY, PREFIX
+from handlers.schemas import parts
 from rdchat.errors import ERRORS, ErrorCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from marshmallow import Schema
 
     from handlers.routing import Route
 
-_EVERYWHERE: Final = (ErrorCode.UNAUTHENTICATED, ErrorCode.UNAVAILABLE)
-_DIAGRAM_TYPES: Final = ("text/plain", "text/vnd.graphviz", "image/svg+xml", "image/png", "application/json")
+Node = dict[str, Any]
+
+_ABOUT: Final = """
+Scheduled counselling by chat. A counselling that is booked with method `chat` has a chat session, which opens,
+warns and closes by itself, each at its time.
+
+What happens in a session arrives on Ably channels, as JSON. `GET /chat/ably-token` gives a token for them,
+also while the session is pending.
+
+On `chat:session:<id>`, only the server publishes. Event `message`: `id`, `sessionId`, `seq`, `senderId`,
+`senderName`, `content`, `messageType`, `isAutomated`, `createdAt`, and `clientMessageId` if there is one.
+Event `session-status`: `sessionId`, `status` (`chat_enabled`, `ending_soon`, `completed` or `cancelled`),
+`endsAt`, `at`, and where it applies `minutesLeft` or `endReason`.
+
+On `typing:session:<id>`, the participants publish, or the server for `POST /chat/typing`. Event `typing`:
+`userId`, `isTyping`, `timestamp`. Trust the `clientId` that Ably shows, not the `userId`.
+
+On `notifications:user:<id>`, only the server publishes. Event `notification`: `id`, `type`
+(`counseling_booked`, `chat_enabled`, `session_cancelled` or `session_missed`), `title`, `message`,
+`createdAt`, and `data` with `sessionId` and `counselingId`.
+
+Order messages by `seq`, which has no gaps: where one is missing, ask `GET /chat/history` with `after`. Drop
+a message whose `id` has been shown. Read receipts have no event in this release.
+"""
+
+_TAGS: Final = {
+    "Counselling": "Book a counselling, look at one's own, call one off.",
+    "Chat": "Listen to a session, write in it, read what was written.",
+    "Sessions": "Look at chat sessions, end one, see what happened to one.",
+    "Psychologists": "See who can be booked; administrators decide who can.",
+    "Operations": "For those who run the service. Without a prefix, and without a token.",
+}
+
+#: What `{id}` stands for, by the part of the path before it.
+_IDS: Final = {
+    "counselings": ("The counselling's id.", parts.COUNSELING_ID),
+    "sessions": ("The session's id.", parts.SESSION_ID),
+    "psychologists": ("The psychologist's id: the `sub` of their tokens.", parts.PSYCHOLOGIST_ID),
+}
+
+_HEADERS: Final = {
+    "X-Request-Id": {
+        "description": "The request's id. A request may bring its own in this header: up to 64 letters, "
+        "digits, dots, hyphens and underscores.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+    "Retry-After": {
+        "description": "After how many seconds to try again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate.",
+        "schema": {"type": "string", "const": "Bearer"},
+    },
+}
+_HEADERS_OF: Final = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}
+
+#: A query parameter that nobody knows is refused, so every route can find its request invalid.
+_EVERYWHERE: Final = (
+    ErrorCode.UNAUTHENTICATED,
+    ErrorCode.VALIDATION_FAILED,
+    ErrorCode.INTERNAL,
+    ErrorCode.UNAVAILABLE,
+)
+_JSON: Final = "application/json"
+_DIAGRAM_TYPES: Final = ("text/plain", "text/vnd.graphviz", "image/svg+xml", "image/png", _JSON)
+
+_READY: Final = {
+    200: "The replica can serve.",
+    503: "Not ready: about to stop, or without PostgreSQL.",
+}
+#: Path, summary, media type, schema, and what each status means.
+_OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str]], ...]] = (
+    ("/healthz", "Is the process alive?", _JSON, schemas.HealthAnswer, {200: "It is."}),
+    ("/readyz", "Can it serve?", _JSON, schemas.ReadyAnswer, _READY),
+    ("/metrics", "Metrics for Prometheus", "text/plain", None, {200: "The metrics, as text."}),
+    ("/openapi.json", "This document", _JSON, None, {200: "The document."}),
+    ("/docs", "This document as a page", "text/html", None, {200: "The page."}),
+)
 
 
-def document(routes: Iterable[Route], *, version: str) -> dict[str, Any]:
+def document(routes: Iterable[Route], *, version: str) -> Node:
     """Describe the routes."""
+    plugin = MarshmallowPlugin()
     spec = APISpec(
         title="rdchat",
         version=version,
         openapi_version="3.1.0",
-        info={
-            "description": "Scheduled counselling by chat. Realtime events are described in docs/realtime.md."
-        },
+        info={"description": re.sub(r"(?<!\n)\n(?!\n)", " ", _ABOUT.strip())},
         security=[{"bearer": []}],
-        plugins=[MarshmallowPlugin()],
+        tags=[{"name": name, "description": description} for name, description in _TAGS.items()],
+        plugins=[plugin],
     )
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     spec.components.schema("Error", schema=schemas.ErrorAnswer)
+    for name, header in _HEADERS.items():
+        spec.components.header(name, header)
     for route in routes:
-        spec.path(path=PREFIX + route.path, operations={route.method.lower(): _operation(route)})
-    for path, summary, media in _OPERATIONS:
-        spec.path(
-            path=path,
-            operations={
-                "get": {
-                    "operationId": path.strip("/").replace(".", "_"),
-                    "summary": summary,
-                    "tags": ["Operations"],
-                    "security": [],
-                    "responses": {"200": {"description": "OK", "content": {media: {}}}},
-                }
-            },
-        )
-    described: dict[str, Any] = spec.to_dict()
+        operation = _operation(route)
+        operation["parameters"] = [*_path_parameters(route.path), *_query_parameters(route.query, plugin)]
+        spec.path(path=PREFIX + route.path, operations={route.method.lower(): operation})
+    for path, summary, media, schema, answers in _OPERATIONS:
+        spec.path(path=path, operations={"get": _operational(path, summary, media, schema, answers)})
+    described: Node = spec.to_dict()
+    for key, name in plugin.converter.refs.items():
+        schema = described["components"]["schemas"][name]
+        described["components"]["schemas"][name] = {"description": inspect.getdoc(key[0]), **schema}
     return described
 
 
-_OPERATIONS: Final = (
-    ("/healthz", "Is the process alive?", "application/json"),
-    ("/readyz", "Can it serve? 503 while draining, or without PostgreSQL", "application/json"),
-    ("/metrics", "Metrics for Prometheus", "text/plain"),
-    ("/openapi.json", "This document", "application/json"),
-    ("/docs", "This document as a page", "text/html"),
-)
-
-
-def _operation(route: Route) -> dict[str, Any]:
-    operation: dict[str, Any] = {
+def _operation(route: Route) -> Node:
+    operation: Node = {
         "operationId": route.operation,
         "summary": route.summary,
         "description": _description(route),
         "tags": [route.tag],
-        "responses": _responses(route),
+        "responses": {**dict(_successes(route)), **dict(_failures(route))},
     }
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-        for name in re.findall(r"{(\w+)}", route.path)
-    ]
-    if route.query is not None:
-        parameters.append({"in": "query", "schema": route.query})
-    if parameters:
-        operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {
             "required": any(field.required for field in route.body().fields.values()),
-            "content": {"application/json": {"schema": route.body}},
+            "content": {_JSON: {"schema": route.body}},
         }
     return operation
 
 
+def _operational(
+    path: str, summary: str, media: str, schema: type[Schema] | None, answers: dict[int, str]
+) -> Node:
+    content: Node = {media: {"schema": schema} if schema is not None else {}}
+    return {
+        "operationId": path.strip("/").replace(".", "_"),
+        "summary": summary,
+        "tags": ["Operations"],
+        "security": [],
+        "responses": {str(status): _response(text, content) for status, text in answers.items()},
+    }
+
+
 def _description(route: Route) -> str:
-    text = (route.handler.__doc__ or "").strip()
-    return f"{text}\n\nRoles: {', '.join(sorted(route.roles))}."
+    return f"{inspect.getdoc(route.handler)}\n\nRoles: {', '.join(sorted(route.roles))}."
 
 
-def _responses(route: Route) -> dict[str, Any]:
-    answers: dict[str, Any] = {str(route.status): {"description": "Done.", "content": _content(route)}}
-    codes = [*_EVERYWHERE, *route.errors]
-    if route.body is not None or route.query is not None:
-        codes.append(ErrorCode.VALIDATION_FAILED)
-    if len(route.roles) < len(ANYBODY):
-        codes.append(ErrorCode.FORBIDDEN)
-    by_status: dict[int, list[ErrorCode]] = {}
-    for code in codes:
-        by_status.setdefault(ERRORS[code][0], []).append(code)
-    for status, own in sorted(by_status.items()):
-        answers[str(status)] = {
-            "description": " ".join(f"`{code}`: {ERRORS[code][1]}." for code in own),
-            "content": {"application/json": {"schema": "Error"}},
+# ---- what comes in ----------------------------------------------------------------------------------------
+
+
+def _path_parameters(path: str) -> Iterator[Node]:
+    for thing, name in re.findall(r"(\w+)/{(\w+)}", path):
+        description, example = _IDS[thing]
+        yield {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": description,
+            "schema": {"type": "string", "format": "uuid", "example": example},
         }
-    return answers
 
 
-def _content(route: Route) -> dict[str, Any]:
+def _query_parameters(query: type[Schema] | None, plugin: MarshmallowPlugin) -> Iterator[Node]:
+    if query is None:
+        return
+    for parameter in plugin.converter.schema2parameters(query(), location="query"):
+        schema = parameter["schema"]
+        if "default" in schema and schema["default"] is None:
+            # To the program, what is left out is None; in a query, nothing can be null.
+            del schema["default"]
+            schema["type"] = schema["type"][0]
+            if "enum" in schema:
+                schema["enum"].remove(None)
+        yield parameter
+
+
+# ---- what goes out ----------------------------------------------------------------------------------------
+
+
+def _response(description: str, content: Node, *headers: str) -> Node:
+    named = {name: name for name in ("X-Request-Id", *headers)}
+    return {"description": description, "headers": named, "content": content}
+
+
+def _successes(route: Route) -> Iterator[tuple[str, Node]]:
+    for status, done in ((route.status, route.done), *route.also):
+        yield str(status), _response(done, _content(route))
+
+
+def _content(route: Route) -> Node:
     if route.data is None:
         return {media: {} for media in _DIAGRAM_TYPES}
     data: Any = {"type": "array", "items": route.data} if route.many else route.data
+    message = {"type": "string", "description": "What was done, for people.", "example": route.message}
     return {
-        "application/json": {
+        _JSON: {
             "schema": {
                 "type": "object",
                 "required": ["success", "data", "message"],
-                "properties": {"success": {"const": True}, "data": data, "message": {"type": "string"}},
+                "properties": {"success": {"const": True}, "data": data, "message": message},
             }
         }
     }
+
+
+def errors_of(route: Route) -> set[ErrorCode]:
+    """Name every code that a route can answer with."""
+    codes = {*_EVERYWHERE, *route.errors}
+    if route.body is not None:
+        codes.add(ErrorCode.PAYLOAD_TOO_LARGE)
+    if "{" in route.path:
+        codes.add(ErrorCode.NOT_FOUND)
+    if route.roles < ANYBODY:
+        codes.add(ErrorCode.FORBIDDEN)
+    return codes
+
+
+def _failures(route: Route) -> Iterator[tuple[str, Node]]:
+    by_status: dict[int, list[ErrorCode]] = {}
+    for code in sorted(errors_of(route), key=lambda code: (ERRORS[code][0], code)):
+        by_status.setdefault(ERRORS[code][0], []).append(code)
+    for status, codes in by_status.items():
+        description = " ".join(f"`{code}`: {ERRORS[code][1]}." for code in codes)
+        content = {_JSON: {"schema": "Error"}}
+        yield str(status), _response(description, content, *_HEADERS_OF.get(status, ()))

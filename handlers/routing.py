@@ -10,7 +10,8 @@ from marshmallow import ValidationError
 
 from handlers import strict_json
 from handlers.envelope import success
-from rdchat.errors import ErrorCode, RdchatError
+from handlers.http_server import expect
+from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.tokens import Role
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ class Answer:
 class Route:
     """One route under /api/v1.
 
-    `data` describes the answer's data; `errors` lists the codes beyond those that every route can answer.
-    A handler may also answer with a response of its own, as the diagram does.
+    `data` describes the answer's data, `done` says what a success with `status` means, and `also` what one
+    with another status does; `message` is the sentence in their envelope. `errors` lists the codes beyond
+    those that the route's other values imply. A handler may also answer with a response of its own, as the
+    diagram does.
     """
 
     method: str
@@ -59,12 +62,15 @@ class Route:
     handler: Callable[[Call], Awaitable[Answer | web.Response]]
     summary: str
     tag: str
+    done: str
+    message: str = ""
     roles: frozenset[Role] = ANYBODY
     body: type[Schema] | None = None
     query: type[Schema] | None = None
     data: type[Schema] | None = None
     many: bool = False
     status: int = 200
+    also: tuple[tuple[int, str], ...] = ()
     errors: tuple[ErrorCode, ...] = field(default=())
 
     @property
@@ -76,7 +82,9 @@ class Route:
 def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime) -> None:
     """Put routes into an application."""
     for route in routes:
-        app.router.add_route(route.method, PREFIX + route.path, _endpoint(route, runtime))
+        app.router.add_route(
+            route.method, PREFIX + route.path, _endpoint(route, runtime), expect_handler=expect
+        )
 
 
 def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -130,10 +138,21 @@ def _load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
     return _load(schema, given)
 
 
+async def _read(request: web.Request) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise invalid("body", "Must not be compressed.")
+    raw = await request.read()
+    content_type, charset = request.content_type, (request.charset or "utf-8").lower()
+    is_json = content_type == "application/json" and charset in ("utf-8", "utf8", "us-ascii")
+    if raw and "Content-Type" in request.headers and not is_json:
+        raise invalid("body", "Must be application/json in UTF-8.")
+    return raw
+
+
 async def _load_body(schema: Schema | None, request: web.Request) -> dict[str, Any]:
     if schema is None:
         return {}
-    raw = await request.read()
+    raw = await _read(request)
     try:
         body = (
             strict_json.loads(raw) if raw.strip() or any(f.required for f in schema.fields.values()) else {}

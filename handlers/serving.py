@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from handlers.app import build_app
+from handlers.http_server import Runner
 from rdchat.database import people
 from rdchat.runtime import Runtime
 
@@ -42,7 +43,7 @@ async def serve(settings: Settings, addresses: Addresses, say: Callable[[str], N
     runtime = await Runtime.start(
         settings, database_url=addresses.database_url, redis_url=addresses.redis_url
     )
-    runner = web.AppRunner(
+    runner = Runner(
         build_app(runtime, draining=lambda: stopping.draining),
         handle_signals=False,
         access_log=None,

@@ -68,7 +68,7 @@ def _read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
     try:
         start, _, session_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
         position = datetime.fromisoformat(start).astimezone(UTC), UUID(session_id)
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, OverflowError, binascii.Error) as error:
         raise invalid("cursor", "Not a cursor of this list.") from error
     return position
 
@@ -129,6 +129,8 @@ ROUTES = (
         handler=list_sessions,
         summary="List own sessions",
         tag="Sessions",
+        done="The sessions of the page.",
+        message="Chat sessions retrieved successfully",
         query=schemas.SessionsQuery,
         data=schemas.SessionsAnswer,
     ),
@@ -138,6 +140,8 @@ ROUTES = (
         handler=list_active_sessions,
         summary="List own open sessions",
         tag="Sessions",
+        done="The open sessions, up to 100.",
+        message="Chat sessions retrieved successfully",
         data=schemas.SessionsAnswer,
     ),
     Route(
@@ -146,6 +150,8 @@ ROUTES = (
         handler=get_session,
         summary="Look at a session",
         tag="Sessions",
+        done="The session.",
+        message="Chat session retrieved successfully",
         data=schemas.SessionAnswer,
         errors=_NO_SESSION,
     ),
@@ -155,6 +161,8 @@ ROUTES = (
         handler=end_session,
         summary="End an open session",
         tag="Sessions",
+        done="The session, now completed.",
+        message="Chat session ended successfully",
         data=schemas.SessionAnswer,
         errors=(*_NO_SESSION, ErrorCode.ILLEGAL_TRANSITION),
     ),
@@ -164,6 +172,8 @@ ROUTES = (
         handler=get_timeline,
         summary="See what happened to a session",
         tag="Sessions",
+        done="What happened, oldest first.",
+        message="Timeline retrieved successfully",
         data=schemas.TimelineAnswer,
         many=True,
         errors=_NO_SESSION,
@@ -174,6 +184,7 @@ ROUTES = (
         handler=get_diagram,
         summary="Draw a session's way through the state machine",
         tag="Sessions",
+        done="The drawing, without an envelope.",
         query=schemas.DiagramQuery,
         errors=_NO_SESSION,
     ),

@@ -57,7 +57,9 @@ class Window:
         """Give the first seq and the one behind the last. `seq` is dense, so this needs no counting."""
         if self.after is not None:
             return self.after + 1, self.after + 1 + self.limit
-        stop = self.before if self.before is not None else last_seq + 1 - (self.page - 1) * self.limit
+        behind = last_seq + 1
+        paged = behind - (self.page - 1) * self.limit
+        stop = paged if self.before is None else min(self.before, behind)
         return max(stop - self.limit, 1), max(stop, 1)
 
 
@@ -76,8 +78,11 @@ class Chat:
 
     async def send(
         self, caller: Caller, session_id: UUID, text: str, client_message_id: str | None
-    ) -> tuple[Message, bool]:
-        """Send a message. Returns it, and whether it is new: a repeated clientMessageId gives the first one.
+    ) -> tuple[Session, Message, bool]:
+        """Send a message.
+
+        Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
+        one.
 
         Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
         """
@@ -86,7 +91,7 @@ class Chat:
         message = outcome.message
         if message is None:  # pragma: no cover - an accepted SendMessage has its message
             raise UnavailableError("engine")
-        return message, not outcome.repeated
+        return outcome.session, message, not outcome.repeated
 
     async def end(self, caller: Caller, session_id: UUID) -> Session:
         """End an open chat before its time.
@@ -158,11 +163,10 @@ class Chat:
         """
         session = await self.session(caller, session_id, content=True)
         now = self.clock.now()
-        until = min(now + _TOKEN_LIFETIME, max(session.ended_at or session.ends_at, now) + _TOKEN_GRACE)
-        if session.is_over and session.ended_at is not None:
-            until = min(until, session.ended_at + _TOKEN_GRACE)
-            if until <= now:
-                raise RdchatError(ErrorCode.SESSION_ENDED)
+        left = (session.ended_at or session.ends_at) - now + _TOKEN_GRACE
+        if left <= timedelta(0):
+            raise RdchatError(ErrorCode.SESSION_ENDED)
+        until = now + min(_TOKEN_LIFETIME, left)
         capability = {
             events.chat_channel(session.id): ["history", "presence", "subscribe"],
             events.typing_channel(session.id): ["publish", "subscribe"],

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 _CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub")
 _REMEMBERED: Final = 10_000
-_LONGEST_NAME: Final = 200
+_LONGEST_TEXT: Final = 200
+#: What a forged or broken token makes PyJWT and the reading of its claims raise.
+_NO_TOKEN: Final = (
+    jwt.PyJWTError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 #: Clocks of issuer and service may differ by this much.
 _LEEWAY_SECONDS: Final = 5
 
@@ -108,9 +118,10 @@ class CallerTokens:
                 options={"require": list(_CLAIMS), "strict_aud": True},
             )
             caller = _caller(claims)
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError) as error:
+            expires = float(claims["exp"])
+        except _NO_TOKEN as error:
             raise RdchatError(ErrorCode.UNAUTHENTICATED) from error
-        self._verified[token] = (float(claims["exp"]), caller, kid)
+        self._verified[token] = (expires, caller, kid)
         if len(self._verified) > _REMEMBERED:
             self._verified.popitem(last=False)
         return caller
@@ -143,21 +154,25 @@ class CallerTokens:
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
-    name = claims["fullName"]
-    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or "\x00" in name:
+    name = _text(claims["fullName"])
+    if not name.strip():
         raise ValueError("fullName")
-    name.encode()  # a lone surrogate raises here, and not in the database
     email = claims.get("email")
-    if email is not None and (not isinstance(email, str) or "\x00" in email):
-        raise ValueError("email")
     organization = claims.get("organizationId")
     return Caller(
         id=UUID(claims["sub"]),
         role=Role(claims["role"]),
         full_name=name.strip(),
-        email=email,
+        email=_text(email) if email is not None else None,
         organization_id=UUID(organization) if organization is not None else None,
     )
+
+
+def _text(claim: object) -> str:
+    if not isinstance(claim, str) or len(claim) > _LONGEST_TEXT or "\x00" in claim:
+        raise ValueError("not a text that can be stored")
+    claim.encode()  # a lone surrogate raises here, and not in the database
+    return claim
 
 
 def public_keys(key_set: dict[str, Any]) -> dict[str, Any]:

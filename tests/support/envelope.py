@@ -15,20 +15,14 @@ def envelope_fault(reply: Reply) -> str | None:
     body = reply.json
     if not isinstance(body, dict):
         return f"{reply.status} without envelope: {str(body)[:120]!r}"
-    if not 400 <= reply.status < 500:
-        return f"{reply.status}, not 4xx: {str(body)[:200]}"
     expected = _KEYS | ({"errors"} if body.get("code") == "VALIDATION_FAILED" else set())
-    if set(body) != expected:
-        return f"keys {sorted(body)} instead of {sorted(expected)}"
-    if body["success"] is not False or body["statusCode"] != reply.status:
-        return f"success {body['success']}, statusCode {body['statusCode']} with status {reply.status}"
-    if not (isinstance(body["message"], str) and body["message"]):
-        return "no message"
-    if not body["requestId"] or body["requestId"] != reply.headers.get("X-Request-Id"):
+    if not 400 <= reply.status < 500 or set(body) != expected:
+        return f"{reply.status} with {sorted(body)}: {str(body)[:200]}"
+    if body["success"] is not False or body["statusCode"] != reply.status or not body["message"]:
+        return f"{reply.status} does not fit {str(body)[:200]}"
+    if not body["requestId"] or body["requestId"] != reply.headers.get("X-Request-Id", body["requestId"]):
         return f"requestId {body['requestId']!r}, header {reply.headers.get('X-Request-Id')!r}"
-    if "errors" in body:
-        return _errors_fault(body["errors"])
-    return None
+    return _errors_fault(body["errors"]) if "errors" in body else None
 
 
 def _errors_fault(errors: object) -> str | None:

@@ -9,16 +9,13 @@ from urllib.parse import urlsplit
 from tests.support.service import Reply
 
 
-async def exchange(base: str, request: bytes, *later: bytes, seconds: float = 5.0) -> Reply:
-    """Send bytes, and read one answer. Each of `later` is sent after the service said 100 Continue."""
+async def exchange(base: str, request: bytes, seconds: float = 5.0) -> Reply:
+    """Send bytes, and read one answer."""
     address = urlsplit(base)
     async with asyncio.timeout(seconds):
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         try:
             writer.write(request)
-            for part in later:
-                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
-                writer.write(part)
             await writer.drain()
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {

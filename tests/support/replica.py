@@ -74,10 +74,10 @@ class Replica:
 
     async def start(self, seconds: float = 20.0) -> None:
         """Start, and wait until it serves."""
-        await self.launch()
+        self.launch()
         await self.serving(seconds)
 
-    async def launch(self) -> None:
+    def launch(self) -> None:
         """Start without waiting."""
         assert self._process is None, "the replica runs already"
         self._began = self._log.stat().st_size if self._log.exists() else 0

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from config import Settings
 from handlers.app import build_app
+from handlers.http_server import Runner
 from rdchat.runtime import Runtime
 from rdchat.tokens import Caller, Role
 
@@ -178,7 +179,7 @@ class Service:
         cls, settings: Settings, *, database_url: str, redis_url: str, clock: Any = None
     ) -> AsyncIterator[Service]:
         runtime = await Runtime.start(settings, database_url=database_url, redis_url=redis_url, clock=clock)
-        runner = web.AppRunner(build_app(runtime), access_log=None)
+        runner = Runner(build_app(runtime), access_log=None)
         try:
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -34,7 +34,7 @@ from tests.support.service import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Coroutine
     from pathlib import Path
 
 _SPEAKING = ("initial_message", "enable_chat", "auto_end")
@@ -139,7 +139,9 @@ class World:
     @asynccontextmanager
     async def service(self, **changes: Any) -> AsyncIterator[Service]:
         """A replica in this process, for tests that reach into it."""
-        settings = service_settings(self.directory / "service", ably_endpoint=self.ably.address, **changes)
+        settings = service_settings(
+            self.directory / "service", **({"ably_endpoint": self.ably.address} | changes)
+        )
         async with Service.running(
             settings, database_url=self.database_url, redis_url=self.redis_url
         ) as running:
@@ -151,9 +153,7 @@ class World:
         self, talk: Talk, person: Person, text: str, *, named: bool = True, again: Said | None = None
     ) -> tuple[Said, Reply | None]:
         """Send a message and keep what was answered; None when there was no answer at all."""
-        said = again or Said(
-            talk.id, str(person.id), text, f"{text}-{uuid4().hex[:8]}" if named else None
-        )
+        said = again or Said(talk.id, str(person.id), text, f"{text}-{uuid4().hex[:8]}" if named else None)
         if again is None:
             self.said.append(said)
         try:
@@ -221,13 +221,22 @@ class World:
         )
         return rows[0]
 
+    async def all_are(self, status: str) -> bool:
+        """Whether every session is in that state; False while PostgreSQL is away."""
+        try:
+            return set(await self.statuses()) == {status}
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+
     async def is_settled(self, talk: Talk, kind: str) -> bool:
         return (await self.automation(talk, kind))["status"] != "scheduled"
 
     async def in_queue(self) -> int:
         client = redis.asyncio.Redis.from_url(self.redis_url)
         try:
-            sizes = [await client.zcard(key(shard)) for shard in range(SHARDS) for key in (due_key, leases_key)]
+            sizes = [
+                await client.zcard(key(shard)) for shard in range(SHARDS) for key in (due_key, leases_key)
+            ]
             return sum(sizes)
         finally:
             await client.aclose()
@@ -245,7 +254,9 @@ class World:
 
     def events(self, channel: str, name: str) -> list[dict[str, Any]]:
         """What the endpoint accepted on a channel, in order."""
-        return [_data(message) for on, message in self.ably.published if on == channel and message["name"] == name]
+        return [
+            _data(message) for on, message in self.ably.published if on == channel and message["name"] == name
+        ]
 
     # ---- what must hold -----------------------------------------------------------------------------------
 
@@ -342,7 +353,7 @@ class World:
                 continue
             key = (said.sender_id, said.client_message_id or said.text)
             if said.replies:
-                assert len(set(reply[1:] for reply in said.replies)) == 1, f"answered differently: {said}"
+                assert len({reply[1:] for reply in said.replies}) == 1, f"answered differently: {said}"
                 assert sum(status == 201 for status, _, _ in said.replies) <= 1, said
                 assert names[key] == 1, f"accepted, and stored {names[key]} times: {said}"
                 row = texts[key]
@@ -413,7 +424,8 @@ async def a_world(directory: Path, *, database_url: str, redis_url: str) -> Asyn
 
 async def at_instant(instant: datetime, *, offset: float = 0.0) -> None:
     """Wait until an instant, plus so many seconds, to the millisecond."""
-    while (left := (instant - datetime.now(UTC)).total_seconds() + offset) > 0:
+    # It is an instant that is waited for here, not a condition.
+    while (left := (instant - datetime.now(UTC)).total_seconds() + offset) > 0:  # noqa: ASYNC110
         await asyncio.sleep(left - 0.002 if left > 0.003 else 0)
 
 

@@ -1,0 +1,241 @@
+"""The shapes of what goes out. Answers are made in `presenters`; here they are documented."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+from handlers.schemas.parts import (
+    BOOKED_AT,
+    BUDI,
+    CLIENT_ID,
+    COUNSELING_ID,
+    CURSOR,
+    DATE,
+    END,
+    METHODS,
+    OPENED_AT,
+    PSYCHOLOGIST_ID,
+    SAID_AT,
+    SARI,
+    SESSION_ID,
+    START,
+    ZONE,
+    about,
+    choice,
+    identity,
+    instant,
+    number,
+    text,
+    yes_no,
+)
+from rdchat.errors import ErrorCode
+from statemachine import AutomationKind, AutomationStatus, Cancel, EndReason, EndSession, Status
+
+#: What makes a line of a timeline: the booking, a timer, or a person.
+_TRIGGERS: Final = ("book", *AutomationKind, EndSession.trigger, Cancel.trigger)
+
+
+class Answer(Schema):
+    """Something that the service says. Fields may be added: programs leave alone what they do not know."""
+
+    class Meta:
+        """Not closed to further fields, unlike requests."""
+
+        unknown = EXCLUDE
+
+
+def _person(description: str, example: dict[str, str]) -> fields.Nested:
+    return fields.Nested(Person, required=True, metadata=about(description, example))
+
+
+# ---- people -----------------------------------------------------------------------------------------------
+
+
+class Person(Answer):
+    """Somebody, by id and name."""
+
+    id = identity("id", "Their id: the `sub` of their tokens.", PSYCHOLOGIST_ID)
+    full_name = text("fullName", "Their name, for display.", SARI["fullName"])
+
+
+class PsychologistAnswer(Person):
+    """Somebody whom clients can book."""
+
+    timezone = text("timezone", "The time zone they work in.", ZONE)
+    is_active = yes_no("isActive", "Whether clients can book them.", example=True)
+
+
+# ---- sessions ---------------------------------------------------------------------------------------------
+
+
+class AutomationAnswer(Answer):
+    """One step that a session takes by itself. `latenessMs` counts from `dueAt`."""
+
+    kind = choice("kind", "Which step.", AutomationKind, AutomationKind.ENABLE_CHAT)
+    due_at = instant("dueAt", "When it is to run.", START)
+    status = choice("status", "What became of it.", AutomationStatus, AutomationStatus.DONE)
+    executed_at = instant("executedAt", "When it was run; null if it was not.", OPENED_AT, allow_none=True)
+    lateness_ms = number(
+        "latenessMs", "How long after `dueAt` it was run, in milliseconds.", 12, allow_none=True
+    )
+    reason = text(
+        "reason",
+        "Why it was skipped or cancelled, or how it failed; null otherwise. Such as `start_was_due`.",
+        None,
+        allow_none=True,
+    )
+
+
+class SessionAnswer(Answer):
+    """A chat session."""
+
+    id = identity("id", "The session's id.", SESSION_ID)
+    counseling_id = identity("counselingId", "The counselling that it belongs to.", COUNSELING_ID)
+    client_id = identity("clientId", "The client's id.", CLIENT_ID)
+    psychologist_id = identity("psychologistId", "The psychologist's id.", PSYCHOLOGIST_ID)
+    client = _person("The client.", BUDI)
+    psychologist = _person("The psychologist.", SARI)
+    status = choice("status", "Where the session stands.", Status, Status.ACTIVE)
+    is_active = yes_no(
+        "isActive", "Whether the session is going on: `active` or `ending_soon`.", example=True
+    )
+    is_chat_enabled = yes_no(
+        "isChatEnabled", "Whether the two participants can send messages now.", example=True
+    )
+    scheduled_at = instant("scheduledAt", "When the chat is to open.", START)
+    ends_at = instant("endsAt", "When it is to close.", END)
+    started_at = instant("startedAt", "When it opened; null before.", OPENED_AT, allow_none=True)
+    ended_at = instant("endedAt", "When it was over; null before.", None, allow_none=True)
+    end_reason = choice(
+        "endReason",
+        "Why it is over; null before. `missed`: it could not be opened in time.",
+        EndReason,
+        None,
+        allow_none=True,
+    )
+    last_seq = number("lastSeq", "The `seq` of the newest message; 0 without any.", 3)
+    automations = fields.List(
+        fields.Nested(AutomationAnswer),
+        required=True,
+        metadata=about("The four steps that the session takes by itself."),
+    )
+    created_at = instant("createdAt", "When it was booked.", BOOKED_AT)
+    updated_at = instant("updatedAt", "When it last changed.", SAID_AT)
+
+
+class SessionsAnswer(Answer):
+    """Sessions, latest start first."""
+
+    data = fields.List(fields.Nested(SessionAnswer), required=True, metadata=about("The sessions."))
+    next_cursor = text(
+        "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
+    )
+
+
+class TimelineAnswer(Answer):
+    """One thing that happened to a session. `plannedAt` and `latenessMs` are set for timers."""
+
+    trigger = choice("trigger", "What happened.", _TRIGGERS, AutomationKind.ENABLE_CHAT)
+    from_status = choice("from", "Where the session stood before.", Status, Status.PENDING)
+    to_status = choice("to", "Where it stood after.", Status, Status.ACTIVE)
+    actor_id = fields.UUID(
+        required=True,
+        allow_none=True,
+        data_key="actorId",
+        metadata=about("Who did it; null for a timer.", example=None),
+    )
+    planned_at = instant("plannedAt", "When the timer was due.", START, allow_none=True)
+    at = instant("at", "When it happened.", OPENED_AT)
+    lateness_ms = number("latenessMs", "How long after `plannedAt`, in milliseconds.", 12, allow_none=True)
+
+
+# ---- counselling ------------------------------------------------------------------------------------------
+
+
+class BookedSession(Answer):
+    """The chat session of a counselling."""
+
+    session_id = identity("sessionId", "The session's id.", SESSION_ID)
+    status = choice("status", "Where the session stands.", Status)
+    is_chat_enabled = yes_no("isChatEnabled", "Whether messages can be sent now.", example=False)
+    scheduled_at = instant("scheduledAt", "When the chat is to open.", START)
+    ends_at = instant("endsAt", "When it is to close.", END)
+
+
+class CounselingAnswer(Answer):
+    """A counselling: wall time, zone, and the instants they mean."""
+
+    id = identity("id", "The counselling's id.", COUNSELING_ID)
+    method = choice("method", "How they meet.", METHODS)
+    status = choice(
+        "status", "Where the counselling stands.", ("pending", "active", "completed", "cancelled")
+    )
+    scheduled_at = instant("scheduledAt", "The instant at which it starts.", START)
+    ends_at = instant("endsAt", "The instant at which it ends.", END)
+    date = fields.Date(required=True, metadata=about("The day, in `timezone`.", DATE))
+    start_time = text("startTime", "When it starts, in `timezone`.", "14:00")
+    end_time = text("endTime", "When it ends, in `timezone`.", "15:00")
+    timezone = text("timezone", "The time zone that it was booked in.", ZONE)
+    psychologist = _person("Who it is with.", SARI)
+    chat_session = fields.Nested(
+        BookedSession,
+        required=True,
+        allow_none=True,
+        data_key="chatSession",
+        metadata=about("Its chat session; null unless `method` is `chat`."),
+    )
+
+
+# ---- errors and health ------------------------------------------------------------------------------------
+
+
+class ErrorAnswer(Answer):
+    """The form of every error."""
+
+    success = yes_no("success", "Always false.", example=False)
+    message = text("message", "What went wrong, for people. It may be reworded.", "Validation failed")
+    status_code = number("statusCode", "The status of the answer.", 400)
+    code = choice(
+        "code",
+        "What went wrong, for programs. It stays.",
+        ErrorCode,
+        ErrorCode.VALIDATION_FAILED,
+    )
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata=about(
+            "What is wrong with each field. Only with `VALIDATION_FAILED`.",
+            {"message": ["Must not be empty."]},
+        ),
+    )
+    request_id = text(
+        "requestId",
+        "The id of the request, as in the header `X-Request-Id`.",
+        "9f0c2e5b7a4d4c1e8b6f3a2d1c0e9f8a",
+    )
+
+
+class HealthAnswer(Answer):
+    """A sign of life."""
+
+    status = choice("status", "Always the same.", ("ok",))
+
+
+class ReadyAnswer(Answer):
+    """Whether a replica can serve."""
+
+    status = choice(
+        "status",
+        "`draining`: about to stop. `unavailable`: without PostgreSQL.",
+        ("ready", "draining", "unavailable"),
+    )
+    postgresql = fields.String(
+        validate=validate.OneOf(("ok", "away")), metadata=about("PostgreSQL; left out while draining.")
+    )
+    redis = fields.String(
+        validate=validate.OneOf(("ok", "away")),
+        metadata=about("Redis; left out while draining. Without it everything works, only later."),
+    )

@@ -1,0 +1,140 @@
+"""The shapes of what the chat answers: messages, history, tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from marshmallow import fields
+
+from handlers.schemas.answers import Answer, Person
+from handlers.schemas.parts import (
+    BUDI,
+    CLIENT_ID,
+    MESSAGE_ID,
+    OWN_ID,
+    SAID,
+    SAID_AT,
+    SESSION_ID,
+    about,
+    choice,
+    identity,
+    instant,
+    number,
+    text,
+    yes_no,
+)
+from rdchat.realtime import events
+
+_CHAT: Final = events.chat_channel(UUID(SESSION_ID))
+_TYPING: Final = events.typing_channel(UUID(SESSION_ID))
+_NOTIFICATIONS: Final = events.notification_channel(UUID(CLIENT_ID))
+
+
+class Sender(Person):
+    """Who sent a message."""
+
+    role = choice("role", "What they are in this session.", ("client", "psychologist"))
+
+
+class MessageAnswer(Answer):
+    """One message. `seq` is dense from 1 within its session."""
+
+    id = identity("id", "The message's id.", MESSAGE_ID)
+    session_id = identity("sessionId", "The session that it was said in.", SESSION_ID)
+    seq = number("seq", "Its number in the session: 1, 2, 3, ... Order by it.", 3)
+    sender_id = identity("senderId", "Who sent it. Automated messages come from the psychologist.", CLIENT_ID)
+    sender = fields.Nested(Sender, required=True, metadata=about("Who sent it.", {**BUDI, "role": "client"}))
+    message = text("message", "The text.", SAID)
+    message_type = choice(
+        "messageType",
+        "`text` from people, `automated` from a timer. The other kinds are not sent yet.",
+        ("text", "image", "file", "automated", "system"),
+    )
+    is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
+    is_read = yes_no("isRead", "Whether it was read. Not recorded yet: always false.", example=False)
+    read_at = instant("readAt", "When it was read. Not recorded yet: always null.", None, allow_none=True)
+    client_message_id = fields.String(
+        data_key="clientMessageId", metadata=about("The sender's own id of it, if they gave one.", OWN_ID)
+    )
+    created_at = instant("createdAt", "When it was sent.", SAID_AT)
+
+
+class HistoryMetadata(Answer):
+    """Where a page stands. Its next page leads back in time, or onwards if `after` was given."""
+
+    page = number("page", "The page that was asked for.", 1)
+    limit = number("limit", "How many messages a page has at most.", 20)
+    total = number("total", "How many messages the session has.", 3)
+    total_pages = number("totalPages", "How many pages that makes.", 1)
+    has_next_page = yes_no("hasNextPage", "Whether there are messages beyond this page.", example=False)
+    has_prev_page = yes_no("hasPrevPage", "Whether there are messages on its other side.", example=False)
+    next_cursor = number(
+        "nextCursor",
+        "The `before` of the next page, or its `after` if `after` was given; null on the last one.",
+        None,
+        allow_none=True,
+    )
+
+
+class HistoryAnswer(Answer):
+    """Messages, oldest first."""
+
+    data = fields.List(fields.Nested(MessageAnswer), required=True, metadata=about("The messages."))
+    metadata = fields.Nested(HistoryMetadata, required=True, metadata=about("Where this page stands."))
+
+
+class ClientOptions(Answer):
+    """What the client's Ably SDK needs to find the service."""
+
+    endpoint = text("endpoint", "The SDK's `endpoint`: a host, or `main` for Ably itself.", "127.0.0.1")
+    port = number("port", "The port: `port` without TLS, `tlsPort` with it.", 8081)
+    tls = yes_no("tls", "Whether to use TLS.", example=False)
+
+
+class TokenAnswer(Answer):
+    """Access to a session's channels."""
+
+    token = fields.Raw(
+        required=True,
+        metadata=about(
+            "An Ably JWT, as text; with `format=tokenRequest`, a signed TokenRequest, as an object.",
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…",
+            type=["string", "object"],
+        ),
+    )
+    expires_at = instant(
+        "expiresAt", "Until when it serves: ask for a new one before.", "2030-01-15T07:25:00.000Z"
+    )
+    client_id = identity("clientId", "Whom it stands for: the caller. The SDK's `clientId`.", CLIENT_ID)
+    capability = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        required=True,
+        metadata=about(
+            "What it allows, by channel.",
+            {
+                _CHAT: ["history", "presence", "subscribe"],
+                _TYPING: ["publish", "subscribe"],
+                _NOTIFICATIONS: ["history", "subscribe"],
+            },
+        ),
+    )
+    channel_name = text("channelName", "Messages and status of the session.", _CHAT)
+    typing_channel_name = text("typingChannelName", "Who is typing.", _TYPING)
+    notification_channel_name = text(
+        "notificationChannelName", "The caller's own notifications.", _NOTIFICATIONS
+    )
+    client_options = fields.Nested(
+        ClientOptions,
+        required=True,
+        data_key="clientOptions",
+        metadata=about("Where the SDK is to connect."),
+    )
+
+
+class TypingAnswer(Answer):
+    """What the other participant was told."""
+
+    session_id = identity("sessionId", "The session.", SESSION_ID)
+    is_typing = yes_no("isTyping", "Whether one is typing.", example=True)

@@ -1,0 +1,125 @@
+"""What the schemas are made of: strict fields, the words about a field, and one story for all examples.
+
+The story: on 15 January 2030, Budi talks with Dr. Sari Wulandari from 14:00 to 15:00, Jakarta time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from marshmallow import ValidationError, fields, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CLIENT_ID: Final = "3c9e1b52-7f0d-4a63-9d1e-52b8c64f7a10"
+PSYCHOLOGIST_ID: Final = "00000000-0000-4000-8000-000000000001"
+COUNSELING_ID: Final = "8a4f6c1d-2b7e-4f39-a05c-9e13d7b86f24"
+SESSION_ID: Final = "f1d2c3b4-5a69-4788-9cab-0e1f2a3b4c5d"
+MESSAGE_ID: Final = "6e0b9a87-4d3c-4c21-8f56-b7a1d2e3f405"
+#: The client's own id of a message.
+OWN_ID: Final = "budi-phone-17"
+#: Where the list of sessions goes on after the one of the story.
+CURSOR: Final = "MjAzMC0wMS0xNVQwNzowMDowMCswMDowMHxmMWQyYzNiNC01YTY5LTQ3ODgtOWNhYi0wZTFmMmEzYjRjNWQ="
+
+BUDI: Final = {"id": CLIENT_ID, "fullName": "Budi Santoso"}
+SARI: Final = {"id": PSYCHOLOGIST_ID, "fullName": "Dr. Sari Wulandari"}
+ZONE: Final = "Asia/Jakarta"
+DATE: Final = "2030-01-15"
+BOOKED_AT: Final = "2030-01-13T03:20:41.507Z"
+START: Final = "2030-01-15T07:00:00.000Z"
+END: Final = "2030-01-15T08:00:00.000Z"
+OPENED_AT: Final = "2030-01-15T07:00:00.012Z"
+SAID_AT: Final = "2030-01-15T07:02:13.250Z"
+SAID: Final = "Halo, saya siap."
+
+LONGEST_MESSAGE: Final = 4096
+LONGEST_NAME: Final = 200
+LONGEST_ZONE: Final = 64
+METHODS: Final = ("chat", "online", "offline", "organization")
+
+#: Where there is no example. None would be one: null.
+NOTHING: Final = object()
+
+
+def about(description: str, example: object = NOTHING, **more: object) -> dict[str, object]:
+    """Say what a field is, for the OpenAPI document. `more` are further keywords of JSON Schema.
+
+    Without `example`, readers take the default or the first of the choices.
+    """
+    shown = {} if example is NOTHING else {"example": example}
+    return {"description": description, **shown, **more}
+
+
+def identity(key: str, description: str, example: str, **kwargs: Any) -> fields.UUID:  # noqa: ANN401 - passed through
+    """Make a field for an id that is there in any case, though perhaps null."""
+    return fields.UUID(required=True, data_key=key, metadata=about(description, example), **kwargs)
+
+
+def instant(key: str, description: str, example: str | None, **kwargs: Any) -> fields.DateTime:  # noqa: ANN401 - passed through
+    """Make a field for an instant that is there in any case, though perhaps null."""
+    return fields.DateTime(
+        format="iso", required=True, data_key=key, metadata=about(description, example), **kwargs
+    )
+
+
+def text(key: str, description: str, example: str | None, **kwargs: Any) -> fields.String:  # noqa: ANN401 - passed through
+    """Make a field for a text of an answer."""
+    return fields.String(required=True, data_key=key, metadata=about(description, example), **kwargs)
+
+
+def choice(
+    key: str,
+    description: str,
+    choices: Iterable[str],
+    example: object = NOTHING,
+    **kwargs: Any,  # noqa: ANN401 - passed through
+) -> fields.String:
+    """Make a field for one of several texts of an answer."""
+    return fields.String(
+        required=True,
+        data_key=key,
+        validate=validate.OneOf([str(one) for one in choices]),
+        metadata=about(description, example),
+        **kwargs,
+    )
+
+
+def number(key: str, description: str, example: int | None, **kwargs: Any) -> fields.Integer:  # noqa: ANN401 - passed through
+    """Make a field for a whole number of an answer."""
+    return fields.Integer(required=True, data_key=key, metadata=about(description, example), **kwargs)
+
+
+def yes_no(key: str, description: str, *, example: bool) -> fields.Boolean:
+    """Make a field for a truth of an answer."""
+    return fields.Boolean(required=True, data_key=key, metadata=about(description, example))
+
+
+def not_blank(value: str) -> None:
+    """Refuse a text of nothing but white space."""
+    if not value.strip():
+        raise ValidationError("Must not be empty.")
+
+
+class WallTime(fields.Time):
+    """A time of day: `HH:MM` or `HH:MM:SS`, nothing looser."""
+
+    PATTERN: Final = r"^\d\d:\d\d(:\d\d)?$"
+    _FORM = re.compile(r"\d{2}:\d{2}(:\d{2})?")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
+        if not isinstance(value, str) or not self._FORM.fullmatch(value):
+            raise ValidationError("Must be HH:MM or HH:MM:SS.")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class CalendarDate(fields.Date):
+    """A date: `YYYY-MM-DD`, nothing looser."""
+
+    _FORM = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
+        if not isinstance(value, str) or not self._FORM.fullmatch(value):
+            raise ValidationError("Must be YYYY-MM-DD.")
+        return super()._deserialize(value, attr, data, **kwargs)
