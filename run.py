@@ -108,8 +108,14 @@ def migrate() -> None:
 
 
 @cli.command()
-@click.option("--seconds", default=24, show_default=True, help="How long the played session lasts.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Also write the transcript and diagram here.")
+@click.option(
+    "--seconds",
+    type=click.IntRange(12, 600),
+    default=24,
+    show_default=True,
+    help="How long the session lasts.",
+)
+@click.option("--keep", type=click.Path(path_type=Path), help="Write transcript, timeline and diagram here.")
 def demo(seconds: int, keep: Path | None) -> None:
     """Play one whole session with genuine Ably SDK clients, and check what everybody saw."""
     from rdchat.demo import play  # noqa: PLC0415 - no other command needs the demo or Ably's realtime client

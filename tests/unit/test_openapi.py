@@ -1,0 +1,233 @@
+"""The OpenAPI document: nothing is missing, nothing leads nowhere, and its examples are what it says."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from handlers import schemas
+from handlers.app import ROUTES, api_document
+from handlers.openapi import errors_of
+from handlers.routing import ANYBODY, PREFIX, Route
+from rdchat.errors import ERRORS, ErrorCode
+from tests.support.shapes import mismatches, references, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marshmallow import Schema
+
+DOCUMENT = api_document()
+COMPONENTS = DOCUMENT["components"]["schemas"]
+REQUESTS = sorted({one for route in ROUTES for one in (route.body, route.query) if one}, key=str)
+SCHEMAS = [getattr(schemas, name) for name in schemas.__all__]
+OPERATIONAL = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
+
+each_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
+each_request = pytest.mark.parametrize("schema", REQUESTS, ids=lambda schema: schema.__name__)
+each_schema = pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def operation_of(route: Route) -> dict[str, Any]:
+    found: dict[str, Any] = DOCUMENT["paths"][PREFIX + route.path][route.method.lower()]
+    return found
+
+
+def objects(part: Any) -> Iterator[dict[str, Any]]:
+    """Find every schema with named fields below a part of the document."""
+    if isinstance(part, dict):
+        if isinstance(part.get("properties"), dict):
+            yield part
+        for value in part.values():
+            yield from objects(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from objects(value)
+
+
+# ---- the document -----------------------------------------------------------------------------------------
+
+
+def test_it_is_openapi_3_1_and_the_same_each_time() -> None:
+    assert re.fullmatch(r"3\.1\.\d+", DOCUMENT["openapi"])
+    assert api_document() == DOCUMENT
+    assert orjson.dumps(api_document()) == orjson.dumps(DOCUMENT)
+    assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
+    used = set(references(DOCUMENT))
+    assert all(resolve(DOCUMENT, reference) for reference in used)
+    for kind in ("schemas", "headers"):
+        assert {f"#/components/{kind}/{name}" for name in DOCUMENT["components"][kind]} <= used
+
+
+def test_every_route_is_there_under_a_name_of_its_own() -> None:
+    assert Counter((method, path) for method, path, _ in operations()) == Counter(
+        [*((route.method, PREFIX + route.path) for route in ROUTES), *(("GET", path) for path in OPERATIONAL)]
+    )
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(names) == len(set(names))
+
+
+def test_every_tag_is_described_and_used() -> None:
+    described = {tag["name"]: tag["description"] for tag in DOCUMENT["tags"]}
+    assert all(described.values())
+    assert list(described) == list(
+        dict.fromkeys(tag for _, _, operation in operations() for tag in operation["tags"])
+    )
+
+
+def test_realtime_events_are_described() -> None:
+    text = DOCUMENT["info"]["description"]
+    for name in ("chat:session:<id>", "typing:session:<id>", "notifications:user:<id>"):
+        assert f"`{name}`" in text
+    for name in ("message", "session-status", "typing", "notification"):
+        assert f"vent `{name}`" in text
+
+
+# ---- words and examples -----------------------------------------------------------------------------------
+
+
+def test_every_schema_and_every_field_is_described() -> None:
+    for name, schema in COMPONENTS.items():
+        assert schema["description"], name
+        for field, described in schema["properties"].items():
+            assert described.get("description", "").endswith("."), f"{name}.{field}"
+
+
+def test_every_parameter_is_described() -> None:
+    for method, path, operation in operations():
+        for parameter in operation.get("parameters", ()):
+            where = f"{method} {path} {parameter['name']}"
+            assert parameter["description"].endswith("."), where
+            # In a query nothing can be null.
+            assert isinstance(parameter["schema"]["type"], str), where
+            assert None not in parameter["schema"].get("enum", ()), where
+            assert parameter["schema"].get("default", 0) is not None, where
+
+
+@each_schema
+def test_every_example_is_a_value_of_its_field(schema: type[Schema]) -> None:
+    for name, field in schema().fields.items():
+        if "example" in field.metadata:
+            field.deserialize(field.metadata["example"])
+            assert "description" in field.metadata, name
+
+
+def test_examples_have_the_shapes_that_stand_beside_them() -> None:
+    shown = 0
+    for schema in objects(DOCUMENT):
+        for name, field in schema["properties"].items():
+            if "example" in field:
+                shown += 1
+                assert not list(mismatches(DOCUMENT, field, field["example"], name))
+                if "pattern" in field:
+                    assert re.fullmatch(field["pattern"], field["example"])
+    assert shown > 50
+
+
+@each_request
+def test_every_example_of_a_request_is_loaded(schema: type[Schema]) -> None:
+    fields = {field.data_key or name: field for name, field in schema().fields.items()}
+    described = COMPONENTS.get(schema.__name__, {"properties": {}})["properties"]
+    required = {
+        name: field.metadata.get("example", next(iter(described.get(name, {}).get("enum", ())), None))
+        for name, field in fields.items()
+        if field.required
+    }
+    schema().load(required)
+    # Each optional field on its own: some exclude each other.
+    for name, field in fields.items():
+        if "example" in field.metadata:
+            schema().load(required | {name: field.metadata["example"]})
+
+
+def test_requests_are_closed_and_answers_are_not() -> None:
+    bodies = {route.body.__name__ for route in ROUTES if route.body is not None}
+    for name, schema in COMPONENTS.items():
+        assert schema.get("additionalProperties", True) is (name not in bodies), name
+
+
+# ---- answers ----------------------------------------------------------------------------------------------
+
+
+@each_route
+def test_every_success_says_what_was_done(route: Route) -> None:
+    responses = operation_of(route)["responses"]
+    expected = {str(route.status): route.done, **{str(status): done for status, done in route.also}}
+    assert {
+        status: response["description"] for status, response in responses.items() if status < "400"
+    } == expected
+    assert all(done.endswith(".") for done in expected.values())
+    if route.data is not None:
+        for status in expected:
+            schema = responses[status]["content"]["application/json"]["schema"]
+            assert schema["properties"]["message"]["example"] == route.message
+        # Once where the handler says it, and once where the route promises it.
+        assert inspect.getsource(inspect.getmodule(route.handler)).count(f'"{route.message}"') >= 2  # type: ignore[arg-type]
+
+
+@each_route
+def test_every_error_stands_under_its_status(route: Route) -> None:
+    responses = operation_of(route)["responses"]
+    codes = {
+        (status, code)
+        for status, response in responses.items()
+        for code in re.findall(r"`([A-Z_]+)`: [^`]+\.", response["description"])
+    }
+    assert codes == {(str(ERRORS[code][0]), code.value) for code in errors_of(route)}
+    for status, response in responses.items():
+        if status >= "400":
+            assert response["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+
+
+@each_route
+def test_a_route_lists_what_follows_from_its_form(route: Route) -> None:
+    codes = errors_of(route)
+    everywhere = {"UNAUTHENTICATED", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"}
+    assert everywhere | set(route.errors) <= codes
+    assert (ErrorCode.PAYLOAD_TOO_LARGE in codes) == (route.body is not None)
+    assert (ErrorCode.NOT_FOUND in codes) == ("{" in route.path)
+    assert ErrorCode.FORBIDDEN in codes or route.roles == ANYBODY
+
+
+@each_route
+def test_the_last_paragraph_names_the_roles(route: Route) -> None:
+    *text, last = operation_of(route)["description"].split("\n\n")
+    assert text == [inspect.getdoc(route.handler)]
+    assert last == f"Roles: {', '.join(sorted(route.roles))}."
+
+
+def test_headers_are_declared() -> None:
+    for method, path, operation in operations():
+        for status, response in operation["responses"].items():
+            headers = set(response["headers"])
+            expected = {"X-Request-Id"}
+            if path.startswith(PREFIX):
+                expected |= {"401": {"WWW-Authenticate"}, "503": {"Retry-After"}}.get(status, set())
+            assert headers == expected, f"{method} {path} {status}"
+
+
+def test_what_is_answered_beside_the_usual_status_is_listed() -> None:
+    paths = DOCUMENT["paths"]
+    assert {"200", "201"} <= set(paths["/api/v1/chat/messages"]["post"]["responses"])
+    assert {"200", "201"} <= set(paths["/api/v1/psychologists/{id}"]["put"]["responses"])
+    ready = paths["/readyz"]["get"]["responses"]
+    assert set(ready) == {"200", "503"}
+    for response in ready.values():
+        shape = response["content"]["application/json"]["schema"]
+        for body in ({"status": "draining"}, {"status": "unavailable", "postgresql": "away", "redis": "ok"}):
+            assert not list(mismatches(DOCUMENT, shape, body))
