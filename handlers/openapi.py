@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Node = dict[str, Any]
 
 _ABOUT: Final = """
-Scheduled counselling by chat. A counselling that is booked with method `chat` has a chat session, which opens,
-warns and closes by itself, each at its time.
+Scheduled counselling by chat. A counselling that is booked with method `chat` has a chat session, which
+opens, warns and closes by itself, each at its time.
 
 What happens in a session arrives on Ably channels, as JSON. `GET /chat/ably-token` gives a token for them,
 also while the session is pending.
@@ -120,7 +120,9 @@ def document(routes: Iterable[Route], *, version: str) -> Node:
         spec.components.header(name, header)
     for route in routes:
         operation = _operation(route)
-        operation["parameters"] = [*_path_parameters(route.path), *_query_parameters(route.query, plugin)]
+        parameters = [*_path_parameters(route.path), *_query_parameters(route.query, plugin)]
+        if parameters:
+            operation["parameters"] = parameters
         spec.path(path=PREFIX + route.path, operations={route.method.lower(): operation})
     for path, summary, media, schema, answers in _OPERATIONS:
         spec.path(path=path, operations={"get": _operational(path, summary, media, schema, answers)})

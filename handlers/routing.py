@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rdchat.tokens import Caller
 
 PREFIX: Final = "/api/v1"
+#: Bodies are small. Whoever takes longer has gone, or wants to hold connections open.
+_BODY_SECONDS: Final = 10
 ANYBODY: Final = frozenset(Role)
 
 
@@ -141,7 +144,11 @@ def _load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
 async def _read(request: web.Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise invalid("body", "Must not be compressed.")
-    raw = await request.read()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            raw = await request.read()
+    except TimeoutError as error:
+        raise invalid("body", f"Must arrive within {_BODY_SECONDS} seconds.") from error
     content_type, charset = request.content_type, (request.charset or "utf-8").lower()
     is_json = content_type == "application/json" and charset in ("utf-8", "utf8", "us-ascii")
     if raw and "Content-Type" in request.headers and not is_json:

@@ -98,8 +98,8 @@ class Chat:
 
         Raises RdchatError: ILLEGAL_TRANSITION, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
         """
-        by = None if caller.is_admin else caller.id
-        return _accepted(await self.engine.submit(session_id, EndSession(by), actor_id=caller.id)).session
+        command = EndSession(caller.id)
+        return _accepted(await self.engine.submit(session_id, command, actor_id=caller.id)).session
 
     async def typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
         """Tell the other participant that somebody is typing; not kept, and lost while Ably is away."""

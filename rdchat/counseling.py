@@ -142,7 +142,7 @@ class Counselings:
             cancelled = not isinstance(result, Refusal)
         else:
             cancelled = await counselings.cancel_without_chat(
-                self.pool, counseling_id, reason, self.clock.now()
+                self.pool, counseling_id, reason, sealer=self.sealer, at=self.clock.now()
             )
         after = await self.read(caller, counseling_id)
         if not cancelled:

@@ -127,12 +127,8 @@ def _close(case: Case, reason: EndReason, event: StatusEvent) -> None:
 def complete(case: Case) -> None:
     """Close the chat at its end, or because somebody ended it."""
     if isinstance(case.command, EndSession):
-        reason = _by_whom(
-            case,
-            client=EndReason.ENDED_BY_CLIENT,
-            psychologist=EndReason.ENDED_BY_PSYCHOLOGIST,
-            admin=EndReason.ENDED_BY_ADMIN,
-        )
+        by_client = case.command.by == case.session.client_id
+        reason = EndReason.ENDED_BY_CLIENT if by_client else EndReason.ENDED_BY_PSYCHOLOGIST
     else:
         reason = EndReason.AUTO_ENDED
     _close(case, reason, StatusEvent.COMPLETED)
@@ -141,14 +137,13 @@ def complete(case: Case) -> None:
 
 def cancel(case: Case) -> None:
     """Call the session off, and tell whoever did not do it."""
-    reason = _by_whom(
-        case,
-        client=EndReason.CLIENT_CANCELLED,
-        psychologist=EndReason.PSYCHOLOGIST_CANCELLED,
-        admin=EndReason.ADMIN_CANCELLED,
-    )
-    _close(case, reason, StatusEvent.CANCELLED)
     by = cast("Cancel", case.command).by
+    if by is None:
+        reason = EndReason.ADMIN_CANCELLED
+    else:
+        by_client = by == case.session.client_id
+        reason = EndReason.CLIENT_CANCELLED if by_client else EndReason.PSYCHOLOGIST_CANCELLED
+    _close(case, reason, StatusEvent.CANCELLED)
     for person in case.session.participants:
         if person != by:
             case.effects.append(Notify(person, NotificationType.SESSION_CANCELLED, case.now))
@@ -162,10 +157,3 @@ def miss(case: Case) -> None:
     for person in case.session.participants:
         case.effects.append(Notify(person, NotificationType.SESSION_MISSED, case.now))
     _end_what_is_left(case, AutomationStatus.SKIPPED, EndReason.MISSED)
-
-
-def _by_whom(case: Case, *, client: EndReason, psychologist: EndReason, admin: EndReason) -> EndReason:
-    by = cast("EndSession | Cancel", case.command).by
-    if by is None:
-        return admin
-    return client if by == case.session.client_id else psychologist

@@ -25,16 +25,16 @@ class SendMessage:
 
 @dataclass(frozen=True, slots=True)
 class EndSession:
-    """Someone ends the open chat before its time. `by` is None for an administrator."""
+    """A participant ends the open chat before its time."""
 
-    by: UUID | None
+    by: UUID
 
     trigger = "end"
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Someone calls the session off. `by` is None for an administrator."""
+    """Somebody calls the session off. `by` is None for an administrator."""
 
     by: UUID | None
     reason: str | None = None

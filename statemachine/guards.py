@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def participant(case: Case) -> bool:
-    """Let in the client and the psychologist only; an administrator (None) may end and cancel."""
+    """Let in the client and the psychologist only; an administrator (None) may cancel."""
     match case.command:
-        case SendMessage(sender_id=person):
+        case SendMessage(sender_id=person) | EndSession(by=person):
             allowed = person in case.session.participants
-        case EndSession(by=person) | Cancel(by=person):
+        case Cancel(by=person):
             allowed = person is None or person in case.session.participants
         case _:
             allowed = False

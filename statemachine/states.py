@@ -26,7 +26,6 @@ class EndReason(StrEnum):
 
     ENDED_BY_CLIENT = "ended_by_client"
     ENDED_BY_PSYCHOLOGIST = "ended_by_psychologist"
-    ENDED_BY_ADMIN = "ended_by_admin"
     AUTO_ENDED = "auto_ended"
     CLIENT_CANCELLED = "client_cancelled"
     PSYCHOLOGIST_CANCELLED = "psychologist_cancelled"

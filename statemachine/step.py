@@ -107,7 +107,9 @@ def _no_row(session: Session, command: Command) -> RefusalCode:
     match command:
         case SendMessage(sender_id=person) if person not in session.participants:
             return RefusalCode.NOT_PARTICIPANT
-        case EndSession(by=person) | Cancel(by=person) if person and person not in session.participants:
+        case EndSession(by=person) if person not in session.participants:
+            return RefusalCode.NOT_PARTICIPANT
+        case Cancel(by=person) if person is not None and person not in session.participants:
             return RefusalCode.NOT_PARTICIPANT
         case SendMessage():
             return RefusalCode.SESSION_ENDED if session.is_over else RefusalCode.CHAT_NOT_ENABLED

@@ -146,9 +146,11 @@ class TimelineAnswer(Answer):
         data_key="actorId",
         metadata=about("Who did it; null for a timer.", example=None),
     )
-    planned_at = instant("plannedAt", "When the timer was due.", START, allow_none=True)
+    planned_at = instant("plannedAt", "When the timer was due; null for people.", START, allow_none=True)
     at = instant("at", "When it happened.", OPENED_AT)
-    lateness_ms = number("latenessMs", "How long after `plannedAt`, in milliseconds.", 12, allow_none=True)
+    lateness_ms = number(
+        "latenessMs", "How long after `plannedAt`, in milliseconds; null for people.", 12, allow_none=True
+    )
 
 
 # ---- counselling ------------------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ class ErrorAnswer(Answer):
 class HealthAnswer(Answer):
     """A sign of life."""
 
-    status = choice("status", "Always the same.", ("ok",))
+    status = choice("status", "That the process answers.", ("ok",))
 
 
 class ReadyAnswer(Answer):

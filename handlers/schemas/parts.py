@@ -91,6 +91,15 @@ def number(key: str, description: str, example: int | None, **kwargs: Any) -> fi
     return fields.Integer(required=True, data_key=key, metadata=about(description, example), **kwargs)
 
 
+class TrueOrFalse(fields.Boolean):
+    """JSON's true or false; marshmallow's own field takes 1, 0 and some words for them as well."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:  # noqa: ANN401, ARG002 - marshmallow's signature
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 def yes_no(key: str, description: str, *, example: bool) -> fields.Boolean:
     """Make a field for a truth of an answer."""
     return fields.Boolean(required=True, data_key=key, metadata=about(description, example))

@@ -19,6 +19,7 @@ from handlers.schemas.parts import (
     SESSION_ID,
     ZONE,
     CalendarDate,
+    TrueOrFalse,
     WallTime,
     about,
     identity,
@@ -95,11 +96,9 @@ class PsychologistRequest(Schema):
         metadata=about("The name that clients see.", SARI["fullName"]),
     )
     timezone = _zone("The time zone they work in")
-    is_active = fields.Boolean(
+    is_active = TrueOrFalse(
         load_default=True,
         data_key="isActive",
-        truthy={True},
-        falsy={False},
         metadata=about("Whether clients can book them."),
     )
 
@@ -135,11 +134,9 @@ class TypingRequest(Schema):
     """Say that one is typing, or no longer."""
 
     session_id = identity("sessionId", "The session one is typing in.", SESSION_ID)
-    is_typing = fields.Boolean(
+    is_typing = TrueOrFalse(
         required=True,
         data_key="isTyping",
-        truthy={True},
-        falsy={False},
         metadata=about("True on starting, false on stopping.", example=True),
     )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _COMMIT = """
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::timestamptz[],
-                         $6::timestamptz[], $7::text[], $8::timestamptz[], $9::text[], $10::text[])
+                         $6::timestamptz[], $7::text[], $8::timestamptz[], $9::text[], $10::bytea[])
         AS t (id, expected, status, last_seq, started_at, ended_at, end_reason, updated_at,
               counseling_status, cancel_reason)
 ),
@@ -98,7 +98,7 @@ async def commit(
     Raises what asyncpg raises; after a lost connection the outcome is unknown (see `landed`).
     """
     arguments = (
-        *_columns(_SESSION, (_session_row(change) for change in changes)),
+        *_columns(_SESSION, (_session_row(change, sealer) for change in changes)),
         *_columns(_MESSAGE, (row for change in changes for row in _message_rows(change, sealer))),
         *_columns(_AUTOMATION, (row for change in changes for row in _automation_rows(change))),
         *_columns(_TIMELINE, (row for change in changes for row in _timeline_rows(change))),
@@ -124,8 +124,8 @@ _COUNSELING = {
 }
 
 
-def _session_row(change: Change) -> tuple[Any, ...]:
-    after = change.after
+def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
+    after, reason = change.after, change.cancel_reason
     return (
         after.id,
         change.before.version,
@@ -136,7 +136,7 @@ def _session_row(change: Change) -> tuple[Any, ...]:
         after.end_reason,
         after.updated_at,
         _COUNSELING[after.status],
-        change.cancel_reason,
+        sealer.seal(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
     )
 
 

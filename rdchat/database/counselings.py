@@ -100,6 +100,11 @@ async def choose_psychologist(
     if booking.psychologist_id is not None:
         if booking.psychologist_id == booking.client_id:
             raise invalid("psychologistId", "Nobody can book themselves.")
+        known = await connection.fetchval(
+            "SELECT is_active FROM psychologists WHERE id = $1", booking.psychologist_id
+        )
+        if not known:
+            raise invalid("psychologistId", "Unknown psychologist.")
         chosen = await _lock_if_free(connection, booking.psychologist_id, booking.slot, limits)
         if chosen is None:
             raise RdchatError(ErrorCode.PSYCHOLOGIST_LIMIT)
@@ -128,7 +133,7 @@ async def _lock_if_free(
         psychologist_id,
     )
     if row is None:
-        raise invalid("psychologistId", "Unknown psychologist.")
+        return None
     # Counted after the lock, in a statement of its own: it sees what the one before us has committed.
     if await _depth_with(connection, "psychologist_id", psychologist_id, slot) > limits.per_psychologist:
         return None
@@ -258,14 +263,16 @@ async def counselings_of(pool: Pool, caller: Caller, *, limit: int) -> list[Coun
     return [_counseling(row) for row in rows]
 
 
-async def cancel_without_chat(pool: Pool, counseling_id: UUID, reason: str | None, at: datetime) -> bool:
+async def cancel_without_chat(
+    pool: Pool, counseling_id: UUID, reason: str | None, *, sealer: Sealer, at: datetime
+) -> bool:
     """Cancel a counselling that has no session. Returns whether it was still to take place."""
     async with transaction(pool) as connection:
         tag: Any = await connection.execute(
             "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
             f"WHERE id = $1 AND {_PRESENT}",
             counseling_id,
-            reason,
+            sealer.seal(reason.encode(), counseling_id.bytes) if reason is not None else None,
             at,
         )
     return rows_changed(tag) == 1

@@ -22,6 +22,8 @@ ON CONFLICT (id) DO UPDATE
    SET role = excluded.role, full_name = excluded.full_name, email = coalesce(excluded.email, people.email),
        organization_id = coalesce(excluded.organization_id, people.organization_id),
        seen_at = excluded.seen_at
+-- Psychologists are named by an administrator, not by whatever token they book with.
+ WHERE people.role <> 'psychologist'
 """
 
 _PUT = """

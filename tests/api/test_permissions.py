@@ -76,7 +76,7 @@ MATRIX = {
         client=403, psychologist=403, admin=200, body={"fullName": PRIVATE_NAMES[0]}
     ),
     # Last, because they end what the others need.
-    ("PUT", "/chat/sessions/{id}/end"): Row(client=200, psychologist=200, admin=200, stranger=403),
+    ("PUT", "/chat/sessions/{id}/end"): Row(client=200, psychologist=200, admin=403, stranger=403),
     ("PUT", "/counselings/{id}/cancel"): Row(
         client=200, psychologist=200, admin=200, stranger=403, body={"reason": "Sakit"}
     ),

@@ -179,8 +179,9 @@ class Service:
         cls, settings: Settings, *, database_url: str, redis_url: str, clock: Any = None
     ) -> AsyncIterator[Service]:
         runtime = await Runtime.start(settings, database_url=database_url, redis_url=redis_url, clock=clock)
-        runner = Runner(build_app(runtime), access_log=None)
+        runner = None
         try:
+            runner = Runner(build_app(runtime), access_log=None)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
@@ -188,7 +189,8 @@ class Service:
             async with aiohttp.ClientSession() as client:
                 yield cls(runtime, base, client)
         finally:
-            await runner.cleanup()
+            if runner is not None:
+                await runner.cleanup()
             await runtime.close()
 
     def person(

@@ -102,7 +102,9 @@ def test_every_operation_is_in_the_text_and_in_the_menu() -> None:
 def test_every_error_code_of_the_document_is_on_the_page_with_its_operation() -> None:
     codes = set(re.findall(r"`([A-Z_]+)`: ", json.dumps(DOCUMENT["paths"])))
     assert len(codes) > 5
-    read = {failure.code for operation in operations(DOCUMENT) for failure in operation.failures}
+    read = {
+        failure.code for operation in operations(DOCUMENT) for failure in operation.failures if failure.code
+    }
     assert read == codes
     text = page().text
     assert all(code in text for code in codes)

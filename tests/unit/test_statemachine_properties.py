@@ -169,8 +169,8 @@ class ChatSession(RuleBasedStateMachine):
         answer = self.put(SendMessage(UUID(int=77), sender, "Halo"))
         assert isinstance(answer, Decision) is allowed
 
-    @rule(by=people_or_admin)
-    def end(self, by: UUID | None) -> None:
+    @rule(by=people)
+    def end(self, by: UUID) -> None:
         allowed = self.session.is_open and by != STRANGER
         assert isinstance(self.put(EndSession(by)), Decision) is allowed
 

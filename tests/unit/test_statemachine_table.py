@@ -226,7 +226,7 @@ def test_every_row_has_an_example() -> None:
         (ACTIVE, message(STRANGER), END, RefusalCode.NOT_PARTICIPANT),
         (PENDING, EndSession(CLIENT), START, RefusalCode.ILLEGAL_TRANSITION),
         (COMPLETED, EndSession(PSYCHOLOGIST), END, RefusalCode.ILLEGAL_TRANSITION),
-        (CANCELLED, EndSession(None), END, RefusalCode.ILLEGAL_TRANSITION),
+        (CANCELLED, EndSession(CLIENT), END, RefusalCode.ILLEGAL_TRANSITION),
         (COMPLETED, Cancel(CLIENT), END, RefusalCode.ILLEGAL_TRANSITION),
         (CANCELLED, Cancel(None), END, RefusalCode.ILLEGAL_TRANSITION),
         (PENDING, timer(ENABLE), START - TICK, RefusalCode.NOT_DUE),
@@ -262,7 +262,7 @@ def test_a_strangers_refusal_carries_no_state(command: Command) -> None:
 @pytest.mark.parametrize("status", sorted(TERMINAL))
 def test_nothing_leads_out_of_the_end(status: Status) -> None:
     session = a_session(status)
-    commands: list[Command] = [message(), EndSession(None), Cancel(None), *map(timer, AutomationKind)]
+    commands: list[Command] = [message(), EndSession(CLIENT), Cancel(None), *map(timer, AutomationKind)]
     for command in commands:
         refuse(session, command, END + timedelta(days=1))
 
@@ -349,12 +349,9 @@ def test_the_last_instant_for_a_message_is_before_the_end() -> None:
     [
         (CLIENT, EndReason.ENDED_BY_CLIENT),
         (PSYCHOLOGIST, EndReason.ENDED_BY_PSYCHOLOGIST),
-        (None, EndReason.ENDED_BY_ADMIN),
     ],
 )
-def test_an_end_by_hand_says_goodbye_and_cancels_what_was_scheduled(
-    by: UUID | None, reason: EndReason
-) -> None:
+def test_an_end_by_hand_says_goodbye_and_cancels_what_was_scheduled(by: UUID, reason: EndReason) -> None:
     ended = decide(a_session(ACTIVE), EndSession(by), DURING)
     assert ended.effects == said_and_closed(2, DURING)
     assert ended.session.end_reason is reason

@@ -36,7 +36,7 @@ CREATE TABLE counselings (
     local_start     time NOT NULL,
     local_end       time NOT NULL,
     notes           bytea,
-    cancel_reason   text,
+    cancel_reason   bytea,
     -- With the usual limit of one counselling at a time, the database itself forbids the second.
     client_exclusive boolean NOT NULL,
     created_at      timestamptz NOT NULL,

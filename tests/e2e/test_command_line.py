@@ -1,0 +1,227 @@
+"""The command line, as an operator meets it: on the embedded default, in processes of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import aiohttp
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60
+
+
+def environment(data_dir: Path, **more: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")}
+    return own | {
+        "RDCHAT_DATA_DIR": str(data_dir),
+        "RDCHAT_PORT": "0",
+        "RDCHAT_ABLY_LOCAL_PORT": "0",
+        "RDCHAT_DRAIN_SECONDS": "0",
+        **more,
+    }
+
+
+async def run(data_dir: Path, *arguments: str, **more: str) -> tuple[int, str]:
+    """Run a command to its end. Returns status and output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "run.py",
+        *arguments,
+        cwd=ROOT,
+        env=environment(data_dir, **more),
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    async with asyncio.timeout(PATIENCE):
+        output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+class Serving:
+    def __init__(self, process: Process, address: str, welcome: str) -> None:
+        self.process = process
+        self.address = address
+        self.welcome = welcome
+
+    async def get(self, path: str, token: str | None = None) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(self.address + path, headers=headers) as answer,
+        ):
+            return answer.status, await answer.read()
+
+    def stores(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    async def ended(self, number: signal.Signals) -> int:
+        """Send a signal and wait until the service and its stores are gone."""
+        stores = self.stores()
+        self.process.send_signal(number)
+        async with asyncio.timeout(PATIENCE):
+            status = await self.process.wait()
+        _, alive = psutil.wait_procs(stores, timeout=10)
+        assert alive == []
+        return status
+
+
+@asynccontextmanager
+async def serving(data_dir: Path, **more: str) -> AsyncIterator[Serving]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "run.py",
+        "serve",
+        cwd=ROOT,
+        env=environment(data_dir, **more),
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    assert process.stdout is not None
+    welcome = ""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while "Ctrl-C" not in welcome:
+                line = (await process.stdout.readline()).decode()
+                assert line, f"it ended instead of serving:\n{welcome}"
+                welcome += line
+        address = re.search(r"serving on (http://\S+)", welcome)
+        assert address is not None
+        yield Serving(process, address[1], welcome)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE):
+            await process.communicate()
+
+
+async def token(data_dir: Path, *arguments: str) -> str:
+    status, output = await run(data_dir, "token", *arguments)
+    assert status == 0, output
+    return output.strip()
+
+
+async def test_it_serves_with_three_psychologists_and_says_how_to_call_it(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        assert "local Ably endpoint" in service.welcome
+        assert "run.py token --role client" in service.welcome
+        assert (await service.get("/readyz"))[0] == 200
+        assert (await service.get("/api/v1/psychologists"))[0] == 401
+        status, body = await service.get("/api/v1/psychologists", await token(tmp_path, "--name", "Budi"))
+        assert status == 200
+        assert len(json.loads(body)["data"]) == 3
+        assert await service.ended(signal.SIGINT) == 0
+
+
+async def test_data_survives_an_orderly_stop_and_a_killed_service(tmp_path: Path) -> None:
+    who = str(uuid4())
+    async with serving(tmp_path) as service:
+        status, output = await run(tmp_path, "psychologist", "--id", who, "--name", "Dr. Tetap")
+        assert (status, "Dr. Tetap" in output) == (0, True)
+        assert await service.ended(signal.SIGTERM) == 0
+    async with serving(tmp_path) as service:
+        assert "Dr. Tetap" in (await run(tmp_path, "psychologist"))[1]
+        assert await service.ended(signal.SIGKILL) == -signal.SIGKILL
+    async with serving(tmp_path):
+        assert "Dr. Tetap" in (await run(tmp_path, "psychologist"))[1]
+
+
+async def test_a_second_service_on_the_same_data_is_told_to_leave(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        status, output = await run(tmp_path, "serve")
+        assert status == 1
+        assert str(service.process.pid) in output
+        assert "Traceback" not in output
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    async with serving(tmp_path / "one") as service:
+        port = service.address.rpartition(":")[2]
+        status, output = await run(tmp_path / "two", "serve", RDCHAT_PORT=port)
+        assert status == 1
+        assert port in output
+        assert "Traceback" not in output
+
+
+async def test_operators_commands_work_beside_the_service(tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        status, output = await run(tmp_path, "queue")
+        assert status == 0
+        assert "dead letters: 0" in output
+        status, output = await run(tmp_path, "queue", "retry", str(uuid4()))
+        assert (status, output.strip()) == (0, "No dead letters.")
+        status, output = await run(tmp_path, "doctor")
+        assert status == 0, output
+        assert "PostgreSQL" in output
+        assert (await run(tmp_path, "migrate"))[1].strip() == "The schema is up to date."
+        status, output = await run(tmp_path, "diagram", "--session", str(uuid4()))
+        assert (status, output.strip()) == (1, "Chat session not found")
+
+
+async def test_operators_commands_work_without_the_service(tmp_path: Path) -> None:
+    status, output = await run(tmp_path, "queue")
+    assert status == 0
+    assert "events waiting for Ably: 0" in output
+
+
+async def test_faults_in_the_settings_are_told_all_at_once(tmp_path: Path) -> None:
+    status, output = await run(tmp_path, "serve", RDCHAT_PORT="x", RDCHAT_JWT_SECRET="short")
+    assert status == 2
+    assert "RDCHAT_PORT" in output
+    assert "RDCHAT_JWT_SECRET" in output
+    assert "Traceback" not in output
+
+
+async def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:9/rdchat"
+    status, output = await run(
+        tmp_path,
+        "migrate",
+        RDCHAT_DATABASE_URL=nowhere,
+        RDCHAT_JWT_SECRET="s" * 32,
+        RDCHAT_ENCRYPTION_KEYS="main:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    )
+    assert status == 1
+    assert "PostgreSQL" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("form", ["mermaid", "dot", "svg", "json", "markdown"])
+async def test_the_diagram_is_exported(tmp_path: Path, form: str) -> None:
+    status, output = await run(tmp_path, "diagram", "--format", form)
+    assert status == 0
+    assert "enable_chat" in output
+
+
+async def test_every_command_explains_itself(tmp_path: Path) -> None:
+    _, overview = await run(tmp_path, "--help")
+    commands = re.findall(r"^  ([a-z]+)  ", overview, re.MULTILINE)
+    assert {
+        "serve",
+        "migrate",
+        "demo",
+        "token",
+        "psychologist",
+        "diagram",
+        "openapi",
+        "doctor",
+        "queue",
+    } <= set(commands)
+    for command in commands:
+        status, output = await run(tmp_path, command, "--help")
+        assert (status, "Usage" in output) == (0, True)
