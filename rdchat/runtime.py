@@ -205,6 +205,7 @@ class Runtime:
             clock=self.clock,
             metrics=self.metrics,
             hinted=hinted,
+            on_doubt=reconciler.hint,
         )
         await alarms.start()
         self._closers.append(alarms.close)

@@ -52,14 +52,7 @@ class Alarms:
 
     async def start(self) -> None:
         """Choose the alarms' database, switch notifications on where that is allowed, and listen."""
-        main = connect(self._url)
-        try:
-            await self._choose_database(main)
-            await _switch_on(main)
-        except LOST as error:
-            log.warning("Redis is away; timers are swept from PostgreSQL meanwhile", error=str(error))
-        finally:
-            await main.aclose()
+        await self._prepare()
         self._listener = keep_running(self._listen, "alarms")
 
     async def close(self) -> None:
@@ -94,6 +87,17 @@ class Alarms:
         """Assume no alarm to be set, for instance after Redis was emptied."""
         self._armed.clear()
 
+    async def _prepare(self) -> None:
+        main = connect(self._url)
+        try:
+            if self._keys is None:
+                await self._choose_database(main)
+            await _switch_on(main)
+        except LOST as error:
+            log.warning("Redis is away; automations run from PostgreSQL meanwhile", error=str(error))
+        finally:
+            await main.aclose()
+
     async def _choose_database(self, main: Redis) -> None:
         own = int(main.connection_pool.connection_kwargs.get("db") or 0)
         other = connect(self._url, db=own + 1)
@@ -109,6 +113,9 @@ class Alarms:
     async def _listen(self) -> None:
         first = True
         while True:
+            if not first:
+                # A server that was restarted has forgotten that notifications were switched on.
+                await self._prepare()
             client = connect(self._url, patient=True)
             try:
                 own = int(client.connection_pool.connection_kwargs.get("db") or 0)

@@ -22,13 +22,14 @@ def connect(url: str, *, patient: bool = False, **options: Any) -> Redis:  # noq
     """Make a client; it connects when it is first used.
 
     `patient` clients wait for messages of a subscription: redis-py gives every connection a read timeout of
-    five seconds by default (since 8.0), which would silently end a subscription that is merely quiet.
+    five seconds by default (since 8.0), which would silently end a subscription that is merely quiet. They do
+    not reconnect by themselves either: whoever listens has to know what it may have missed.
     """
     return Redis.from_url(
         url,
         socket_timeout=None if patient else _SECONDS,
         socket_connect_timeout=_SECONDS,
         health_check_interval=0,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 0 if patient else 1),
         **options,
     )

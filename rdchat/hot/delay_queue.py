@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+import structlog
+
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
     from redis.asyncio.client import Pipeline
+
+log = structlog.get_logger(__name__)
 
 SHARDS: Final = 8
 _KINDS: Final = tuple(AutomationKind)
@@ -65,6 +69,19 @@ class Claim:
     lease_until_ms: int
 
 
+@dataclass(slots=True)
+class Claimed:
+    """What a claim found.
+
+    `heads`: by shard the due instant (ms) of the first job that stays, where there is one. `complete`: no
+    shard has been emptied since it was filled.
+    """
+
+    claims: list[Claim]
+    heads: dict[int, int]
+    complete: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Depth:
     """One shard at a glance; instants in ms since 1970, `head_ms` None when nothing waits."""
@@ -91,18 +108,24 @@ def leases_key(shard: int) -> str:
     return f"rdchat:{{q{shard}}}:leases"
 
 
+def filled_key(shard: int) -> str:
+    """Name the mark that a shard was filled; whoever finds it gone knows that Redis was emptied."""
+    return f"rdchat:{{q{shard}}}:filled"
+
+
 def alarm_key(shard: int) -> str:
     """Name the key whose expiry is the earliest due instant."""
     return f"rdchat:{{q{shard}}}:alarm"
 
 
-# ARGV: look-ahead ms, lease ms, limit. Returns: server time, due of the new head (or -1), then per job its
-# member and due instant (0: its lease ran out). Redis' own clock rules, so that replicas need not agree.
+# ARGV: look-ahead ms, lease ms, limit. Returns: server time, due of the new head (or -1), whether the shard
+# was filled, then per job its member and due instant (0: its lease ran out). Redis' own clock rules, so that
+# replicas need not agree.
 _CLAIM: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit = tonumber(ARGV[3])
-local out = {now, -1}
+local out = {now, -1, redis.call('EXISTS', KEYS[3])}
 local lease = now + ARGV[2]
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, limit)) do
   redis.call('ZADD', KEYS[2], lease, member)
@@ -181,25 +204,34 @@ class DelayQueue:
                 _eval(pipeline, _REPLACE, shard, [len(members), *members])
             await pipeline.execute()
 
-    async def claim(
-        self, shards: Sequence[int], *, look_ahead_ms: int, lease_ms: int, limit: int
-    ) -> tuple[list[Claim], dict[int, int]]:
-        """Lease up to `limit` jobs a shard that are due within the look-ahead.
-
-        Returns them, and by shard the due instant (ms) of the first job that stays, where there is one.
-        """
+    async def claim(self, shards: Sequence[int], *, look_ahead_ms: int, lease_ms: int, limit: int) -> Claimed:
+        """Lease up to `limit` jobs a shard that are due within the look-ahead."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for shard in shards:
                 _eval(pipeline, _CLAIM, shard, [look_ahead_ms, lease_ms, limit])
             answers = await pipeline.execute()
-        claims, heads = [], {}
-        for shard, (now, head, *found) in zip(shards, answers, strict=True):
+        claimed = Claimed([], {}, complete=True)
+        for shard, (now, head, filled, *found) in zip(shards, answers, strict=True):
+            claimed.complete = claimed.complete and bool(filled)
             if head >= 0:
-                heads[shard] = head
+                claimed.heads[shard] = head
             for member, due in zip(found[::2], found[1::2], strict=True):
                 due_ms = int(float(due))
-                claims.append(Claim(Job.from_member(member), due_ms, max(now, due_ms) + lease_ms))
-        return claims, heads
+                try:
+                    job = Job.from_member(member)
+                except ValueError as error:
+                    # Perhaps of a newer release, whose workers know it: it stays leased, and is left alone.
+                    log.warning("the delay queue holds something unknown", error=str(error))
+                    continue
+                claimed.claims.append(Claim(job, due_ms, max(now, due_ms) + lease_ms))
+        return claimed
+
+    async def mark_filled(self) -> None:
+        """Note that every shard holds what it should."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for shard in range(SHARDS):
+                pipeline.set(filled_key(shard), b"1")
+            await pipeline.execute()
 
     async def finish(self, jobs: Iterable[Job]) -> None:
         """Remove jobs that are done with."""
@@ -245,4 +277,4 @@ class DelayQueue:
 
 def _eval(pipeline: Pipeline, script: str, shard: int, arguments: Sequence[Any]) -> None:
     # The text goes along every time: after a restart or SCRIPT FLUSH there is nothing to load first.
-    pipeline.eval(script, 2, due_key(shard), leases_key(shard), *arguments)
+    pipeline.eval(script, 3, due_key(shard), leases_key(shard), filled_key(shard), *arguments)

@@ -6,6 +6,7 @@ on a stale version is refused by its fence, and no refusal is ever given on a sn
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -25,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 #: A snapshot that nobody refreshed for this long would not be worth its memory.
 _LIFETIME: Final = timedelta(hours=1)
+#: A cache that takes longer is none; it is then left alone for a while, and PostgreSQL asked instead.
+_WORTH_SECONDS: Final = 0.25
+_AVOID_SECONDS: Final = 2.0
 
 
 class Snapshots:
@@ -32,12 +36,18 @@ class Snapshots:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._avoided_until = 0.0
 
     async def load(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
-        """Read what is there; nothing when Redis is away."""
+        """Read what is there; nothing when Redis is away, or slower than PostgreSQL would be."""
+        now = asyncio.get_running_loop().time
+        if now() < self._avoided_until:
+            return {}
         try:
-            values = await self._redis.mget([_key(session_id) for session_id in session_ids])
+            async with asyncio.timeout(_WORTH_SECONDS):
+                values = await self._redis.mget([_key(session_id) for session_id in session_ids])
         except LOST as error:
+            self._avoided_until = now() + _AVOID_SECONDS
             log.debug("snapshots are away", error=str(error))
             return {}
         found = {}

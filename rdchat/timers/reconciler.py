@@ -62,6 +62,7 @@ class Reconciler:
     async def _run(self) -> None:
         while True:
             pause = _EVERY_SECONDS
+            self._wake.clear()
             try:
                 added = await self.run_once()
                 if added:
@@ -69,12 +70,13 @@ class Reconciler:
             except UnavailableError:
                 pause = _AWAY_SECONDS
             except LOST:
-                pause = _AWAY_SECONDS
                 await self._fire_overdue()
+                # Whoever finds Redis away asks for a round at once; once a second is enough.
+                await asyncio.sleep(_AWAY_SECONDS)
+                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
-            self._wake.clear()
 
     async def run_once(self) -> int:
         """Add what the queue is missing, earliest first. Returns how many automations that were."""
@@ -82,6 +84,7 @@ class Reconciler:
         until = self._clock.now() + HORIZON
         async for page in automations.waiting(self._pool, since=_BEGINNING, until=until):
             added += await self._queue.add_missing(page)
+        await self._queue.mark_filled()
         self.reconciled += 1
         return added
 

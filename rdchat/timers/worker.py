@@ -1,12 +1,14 @@
 """The timer worker: claims jobs a little ahead of time, and fires each at its instant.
 
-It wakes for whichever comes first: an alarm or another change of the queue, the head that it knows, or the
-sweep once a second. Claimed jobs wait in a heap; before one is fired, clock and lease are checked again.
+It claims whenever one of these comes: an alarm or another change of the queue, the head that it knows coming
+near, the sweep once a second. Claimed jobs wait in a heap; before one is fired, clock and lease are checked
+again. Claiming and firing are two loops, so that a slow Redis does not hold up what is claimed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import random
 from dataclasses import dataclass
@@ -48,7 +50,9 @@ _IN_FLIGHT: Final = 4_096
 _ATTEMPTS: Final = 8
 _FIRST_BACKOFF_MS: Final = 200
 _LONGEST_BACKOFF_MS: Final = 60_000
-#: While a store is away, everything waits about this long: it is not the automation's fault.
+#: While Redis is away, it is looked for this often.
+_REDIS_AWAY_SECONDS: Final = 0.2
+#: While PostgreSQL is away, everything waits about this long: it is not the automation's fault.
 _AWAY_MS: Final = 500
 
 
@@ -70,7 +74,8 @@ class _Waiting:
 class TimerWorker:
     """Fires the automations of one replica's share: whatever it claims.
 
-    `hinted` is set by whoever knows that the queue may have changed.
+    `hinted` is set by whoever knows that the queue may have changed; `on_doubt` is called when the queue
+    cannot be asked, or has been emptied.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class TimerWorker:
         clock: Clock,
         metrics: Metrics,
         hinted: asyncio.Event,
+        on_doubt: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._alarms = alarms
@@ -90,93 +96,100 @@ class TimerWorker:
         self._engine = engine
         self._clock = clock
         self._metrics = metrics
-        self._wake = hinted
+        self._hinted = hinted
+        self._on_doubt = on_doubt
+        self._heap_changed = asyncio.Event()
         self._heap: list[_Waiting] = []
         self._heads: dict[int, int] = {}
         self._in_flight: set[Job] = set()
         self._firing: set[asyncio.Task[None]] = set()
         self._order = 0
         self._full = False
-        self._loop_task: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
         self._closing = False
 
     def start(self) -> None:
         """Begin to work."""
-        self._loop_task = keep_running(self._run, "timer worker")
+        self._loops = [
+            keep_running(self._claim_loop, "timer claims"),
+            keep_running(self._fire_loop, "timer firing"),
+        ]
 
     async def close(self) -> None:
         """Finish what is being fired, and give back what was claimed but is not due."""
         self._closing = True
-        self._wake.set()
-        if self._loop_task is not None:
-            await self._loop_task
-        if self._firing:
-            await asyncio.gather(*self._firing)
-        if self._heap:
-            try:
-                await self._queue.postpone((one.claim.job, one.due_ms) for one in self._heap)
-            except LOST:
-                log.debug("leases are left to run out")
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        swept_at = -_SWEEP_SECONDS
-        hinted = True
-        while not self._closing:
-            if hinted or loop.time() - swept_at >= _SWEEP_SECONDS or self._claimable():
-                swept_at = loop.time()
-                await self._claim()
-            self._fire_due()
-            hinted = await self._sleep(swept_at + _SWEEP_SECONDS - loop.time())
-
-    async def _sleep(self, until_sweep: float) -> bool:
-        """Sleep until the next instant that matters. Returns whether somebody hinted."""
-        seconds = until_sweep
-        if self._heap:
-            # Measured against the clock, not slept through: timers of event loops fire up to 1 ms early.
-            due = (self._heap[0].due_ms - to_ms(self._clock.now())) / 1000
-            seconds = min(seconds, max(due, 0.0005))
-        if self._heads:
-            claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - to_ms(self._clock.now())) / 1000
-            seconds = min(seconds, max(claimable, 0.001))
+        self._hinted.set()
+        self._heap_changed.set()
+        await asyncio.gather(*self._loops, *self._firing)
+        left = [(one.claim.job, one.due_ms) for one in self._heap]
+        self._heap.clear()
         try:
-            async with asyncio.timeout(max(seconds, 0)):
-                await self._wake.wait()
-        except TimeoutError:
-            return False
-        self._wake.clear()
-        return True
+            await self._queue.postpone(left)
+        except LOST:
+            log.debug("leases are left to run out", jobs=len(left))
 
     # ---- claiming -----------------------------------------------------------------------------------------
 
-    def _claimable(self) -> list[int]:
-        """List the shards whose head has come within the look-ahead."""
-        horizon = to_ms(self._clock.now()) + _LOOK_AHEAD_MS
-        return [shard for shard, head in self._heads.items() if head <= horizon]
+    async def _claim_loop(self) -> None:
+        """Claim at every hint, when a head comes near, and once a second in any case.
+
+        Apart from firing: while Redis hangs, what is claimed already fires on time.
+        """
+        while not self._closing:
+            self._hinted.clear()
+            await self._claim()
+            seconds = _SWEEP_SECONDS
+            if self._heads and not self._full:
+                claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - to_ms(self._clock.now())) / 1000
+                seconds = min(seconds, max(claimable, 0.001))
+            await _wait(self._hinted, seconds)
 
     async def _claim(self) -> None:
         """Take what is due within the look-ahead, until nothing more is or the hands are full."""
-        await self._alarms.nudge(self._claimable())
+        horizon = to_ms(self._clock.now()) + _LOOK_AHEAD_MS
+        await self._alarms.nudge([shard for shard, head in self._heads.items() if head <= horizon])
         more = True
         while more and len(self._heap) + len(self._in_flight) < _IN_FLIGHT and not self._closing:
             try:
-                claims, self._heads = await self._queue.claim(
+                claimed = await self._queue.claim(
                     range(SHARDS), look_ahead_ms=_LOOK_AHEAD_MS, lease_ms=_LEASE_MS, limit=_CLAIM_LIMIT
                 )
             except LOST as error:
                 log.debug("the delay queue is away", error=str(error))
+                self._heads = {}
+                self._on_doubt()
+                await asyncio.sleep(_REDIS_AWAY_SECONDS)
                 return
-            held = {one.claim.job for one in self._heap} | self._in_flight
-            for claim in claims:
-                if claim.job not in held:
-                    self._order += 1
-                    heapq.heappush(self._heap, _Waiting(claim.due_ms, self._order, claim))
-            self._fire_due()
-            more = len(claims) >= _CLAIM_LIMIT
+            if not claimed.complete:
+                self._on_doubt()
+            self._heads = claimed.heads
+            self._hold(claimed.claims)
+            more = len(claimed.claims) >= _CLAIM_LIMIT
         self._full = more
         await self._alarms.arm({shard: head - _LOOK_AHEAD_MS for shard, head in self._heads.items()})
 
+    def _hold(self, claims: list[Claim]) -> None:
+        held = {one.claim.job for one in self._heap} | self._in_flight
+        for claim in claims:
+            if claim.job not in held:
+                self._order += 1
+                heapq.heappush(self._heap, _Waiting(claim.due_ms, self._order, claim))
+        if claims:
+            self._heap_changed.set()
+
     # ---- firing -------------------------------------------------------------------------------------------
+
+    async def _fire_loop(self) -> None:
+        """Fire what is due, and sleep until the next job is."""
+        while not self._closing:
+            self._heap_changed.clear()
+            self._fire_due()
+            seconds = _SWEEP_SECONDS
+            if self._heap:
+                # Measured against the clock, not slept through: timers of event loops fire up to 1 ms early.
+                due = (self._heap[0].due_ms - to_ms(self._clock.now())) / 1000
+                seconds = min(seconds, max(due, 0.0005))
+            await _wait(self._heap_changed, seconds)
 
     def _fire_due(self) -> None:
         now_ms = to_ms(self._clock.now())
@@ -216,7 +229,7 @@ class TimerWorker:
             self._in_flight.difference_update(jobs)
             if self._full:
                 self._full = False
-                self._wake.set()
+                self._hinted.set()
 
     async def _judge(self, job: Job, result: Outcome | Refusal | BaseException) -> int | None:
         """Say what becomes of a fired job: None when it is settled, else after how many ms to try again."""
@@ -256,6 +269,12 @@ class TimerWorker:
             again_in_ms=delay_ms,
         )
         return delay_ms
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def backoff_ms(attempts: int, jitter: Callable[[float, float], float] = random.uniform) -> int:

@@ -45,8 +45,8 @@ def job(kind: AutomationKind = AutomationKind.ENABLE_CHAT, version: int = 1) -> 
 
 
 async def claim(queue: DelayQueue, *, lease_ms: int = 8000, limit: int = 100) -> dict[Job, int]:
-    claims, _ = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=lease_ms, limit=limit)
-    return {one.job: one.due_ms for one in claims}
+    claimed = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=lease_ms, limit=limit)
+    return {one.job: one.due_ms for one in claimed.claims}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,16 +74,16 @@ async def test_the_head_of_what_stays_is_told(queue: DelayQueue) -> None:
     late = job()
     due = now_ms() + 60_000
     await queue.schedule([(late, due), (Job(late.session_id, AutomationKind.AUTO_END, 1), due + 1000)])
-    _, heads = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=8000, limit=10)
-    assert heads == {late.shard: due}
+    claimed = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=8000, limit=10)
+    assert claimed.heads == {late.shard: due}
 
 
 async def test_due_instants_any_distance_ahead_keep_their_millisecond(queue: DelayQueue) -> None:
     far = job()
     due = now_ms() + 10 * 365 * 86_400_000 + 7
     await queue.schedule([(far, due)])
-    _, heads = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=8000, limit=10)
-    assert heads == {far.shard: due}
+    claimed = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=8000, limit=10)
+    assert claimed.heads == {far.shard: due}
 
 
 async def test_a_finished_job_is_gone(queue: DelayQueue, client: redis.asyncio.Redis) -> None:
@@ -107,8 +107,8 @@ async def test_a_lease_outlives_a_job_that_is_claimed_ahead(queue: DelayQueue) -
     one = job()
     due = now_ms() + 900
     await queue.schedule([(one, due)])
-    claims, _ = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=100, limit=10)
-    assert claims[0].lease_until_ms == due + 100
+    claimed = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=100, limit=10)
+    assert claimed.claims[0].lease_until_ms == due + 100
 
 
 async def test_the_limit_holds_for_each_shard(queue: DelayQueue) -> None:
@@ -176,3 +176,25 @@ async def test_nothing_to_do_is_no_error(queue: DelayQueue) -> None:
     await queue.remove([])
     await queue.postpone([])
     assert await queue.add_missing([]) == 0
+
+
+async def test_who_claims_sees_that_redis_was_emptied(queue: DelayQueue, client: redis.asyncio.Redis) -> None:
+    async def complete() -> bool:
+        return (await queue.claim(ALL, look_ahead_ms=0, lease_ms=1000, limit=1)).complete
+
+    assert not await complete()
+    await queue.mark_filled()
+    assert await complete()
+    await client.flushall()
+    assert not await complete()
+
+
+async def test_what_only_a_newer_release_knows_is_left_alone(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    one = job()
+    unknown = bytes(16) + b"\xff\x00\x01"
+    await client.zadd(due_key(one.shard), {unknown: 1, b"rubbish": 1})
+    await queue.schedule([(one, now_ms())])
+    assert list(await claim(queue)) == [one]
+    assert await client.zcard(leases_key(one.shard)) == 3

@@ -85,6 +85,7 @@ async def worker(
         clock=SystemClock(),
         metrics=Metrics(),
         hinted=hinted,
+        on_doubt=lambda: None,
     )
     worker.start()
     yield worker
@@ -231,8 +232,9 @@ async def test_the_reconciler_adds_what_the_queue_is_missing(
     reconciler = Reconciler(database, queue, engine, SystemClock())
     assert await reconciler.run_once() == 1
     assert await reconciler.run_once() == 0
-    claims, _ = await queue.claim(range(8), look_ahead_ms=0, lease_ms=1000, limit=10)
-    assert [claim.job for claim in claims] == [missing]
+    claimed = await queue.claim(range(8), look_ahead_ms=0, lease_ms=1000, limit=10)
+    assert [claim.job for claim in claimed.claims] == [missing]
+    assert claimed.complete
 
 
 async def test_what_lies_beyond_the_horizon_is_left_to_postgresql(
