@@ -55,10 +55,11 @@ class Metrics:
             "rdchat_committed_sessions", "Session changes in group commits.", registry=self.registry
         )
 
-    def automation(self, kind: str, status: str, lateness_ms: int) -> None:
-        """Count an automation that was settled."""
+    def automation(self, kind: str, status: str, lateness_ms: int | None) -> None:
+        """Count an automation that was settled; one that was never run has no lateness."""
         self._automations.labels(kind, status).inc()
-        self._lateness.labels(kind).observe(lateness_ms / 1000)
+        if lateness_ms is not None:
+            self._lateness.labels(kind).observe(lateness_ms / 1000)
 
     def dead_letter(self, kind: str) -> None:
         """Count an automation that was given up."""

@@ -70,6 +70,8 @@ class Aftermath:
         )
         for change in changes:
             self._dirty[change.after.id] = change.after
+            for one in change.automations:
+                self._metrics.automation(one.kind.value, one.status.value, one.lateness_ms)
             if change.disarms:
                 self._disarmed += [
                     Job(change.after.id, kind, change.after.schedule_version)

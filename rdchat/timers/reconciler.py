@@ -1,7 +1,7 @@
 """The reconciler: fills the delay queue from PostgreSQL, so that nothing depends on Redis' memory.
 
-It runs at start, after Redis was away, and every half minute. While Redis cannot be asked at all, it puts
-what is overdue to the engine itself: late by its interval, but not lost.
+It runs at start, after Redis was away or emptied, and every half minute. What is overdue it puts to the
+engine itself, also while Redis cannot be asked at all: late, but not lost.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from rdchat.background import cancel, keep_running
+from rdchat.clock import to_ms
 from rdchat.database import automations
 from rdchat.errors import UnavailableError
 from rdchat.hot.connection import LOST
-from statemachine import RunAutomation
+from statemachine import Refusal, RefusalCode, RunAutomation
 
 if TYPE_CHECKING:
     from rdchat.clock import Clock
     from rdchat.database.pool import Pool
+    from rdchat.engine.outcome import Outcome
     from rdchat.hot.delay_queue import DelayQueue, Job
     from rdchat.timers.worker import Submits
 
@@ -32,6 +34,8 @@ _EVERY_SECONDS: Final = 30.0
 _AWAY_SECONDS: Final = 1.0
 #: The queue holds what is due within this time; what lies farther ahead is added as it comes nearer.
 HORIZON: Final = timedelta(hours=24)
+#: Later than this, an automation is not merely about to be fired.
+_OVERDUE: Final = timedelta(seconds=1)
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -70,7 +74,7 @@ class Reconciler:
             except UnavailableError:
                 pause = _AWAY_SECONDS
             except LOST:
-                await self._fire_overdue()
+                await self._run_overdue()
                 # Whoever finds Redis away asks for a round at once; once a second is enough.
                 await asyncio.sleep(_AWAY_SECONDS)
                 continue
@@ -79,29 +83,42 @@ class Reconciler:
                     await self._wake.wait()
 
     async def run_once(self) -> int:
-        """Add what the queue is missing, earliest first. Returns how many automations that were."""
+        """Add what the queue is missing, earliest first. Returns how many automations that were.
+
+        What is overdue goes to the engine at once: it may be leased by a worker that has died, and would wait
+        for its lease to run out. If that worker lives after all, whoever comes second changes nothing.
+        """
         added = 0
-        until = self._clock.now() + HORIZON
-        async for page in automations.waiting(self._pool, since=_BEGINNING, until=until):
+        now = self._clock.now()
+        overdue_ms = to_ms(now - _OVERDUE)
+        async for page in automations.waiting(self._pool, since=_BEGINNING, until=now + HORIZON):
             added += await self._queue.add_missing(page)
+            settled = await self._run_now([job for job, due in page if due < overdue_ms])
+            if settled:
+                await self._queue.remove(settled)
         await self._queue.mark_filled()
         self.reconciled += 1
         return added
 
-    async def _fire_overdue(self) -> None:
+    async def _run_overdue(self) -> None:
         """Run what is due without the queue."""
-        answers = []
         with contextlib.suppress(UnavailableError):
             async for page in automations.waiting(self._pool, since=_BEGINNING, until=self._clock.now()):
-                answers += [
-                    self._engine.post(job.session_id, RunAutomation(job.kind, job.schedule_version))
-                    for job, _ in page
-                ]
+                done = await self._run_now([job for job, _ in page])
+                log.warning("Redis is away; automations were run from PostgreSQL", automations=len(done))
+
+    async def _run_now(self, jobs: list[Job]) -> list[Job]:
+        """Put jobs to the engine; returns those that are settled. The others are the worker's to retry."""
+        answers = [
+            self._engine.post(job.session_id, RunAutomation(job.kind, job.schedule_version)) for job in jobs
+        ]
         results = await asyncio.gather(*answers, return_exceptions=True)
-        if results:
-            log.warning("Redis is away; automations were run from PostgreSQL", automations=len(results))
+        return [
+            job
+            for job, result in zip(jobs, results, strict=True)
+            if not isinstance(result, BaseException) and not _is_early(result)
+        ]
 
 
-def within_horizon(jobs: list[tuple[Job, datetime]], now: datetime) -> list[tuple[Job, datetime]]:
-    """Keep the jobs that belong into the queue by now."""
-    return [(job, due_at) for job, due_at in jobs if due_at <= now + HORIZON]
+def _is_early(result: Outcome | Refusal) -> bool:
+    return isinstance(result, Refusal) and result.code is RefusalCode.NOT_DUE

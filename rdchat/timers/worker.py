@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 _SWEEP_SECONDS: Final = 1.0
 #: Longer than the sweep, so that in ordinary times every job is in the heap before it is due.
 _LOOK_AHEAD_MS: Final = 1_500
-_LEASE_MS: Final = 8_000
+_LEASE_MS: Final = 6_000
 #: A job is not started with less of its lease left: it may be somebody else's before it is committed.
 _LEASE_MARGIN_MS: Final = 2_000
 _CLAIM_LIMIT: Final = 1_000
@@ -240,11 +240,6 @@ class TimerWorker:
                 return _jittered(_AWAY_MS)
             case BaseException() as error:
                 return await self._failed(job, error)
-            case Refusal():
-                return None
-        automation = result.session.automations.get(job.kind)
-        if automation is not None and automation.lateness_ms is not None:
-            self._metrics.automation(job.kind.value, automation.status.value, automation.lateness_ms)
         return None
 
     async def _failed(self, job: Job, error: BaseException) -> int | None:

@@ -237,6 +237,19 @@ async def test_the_reconciler_adds_what_the_queue_is_missing(
     assert claimed.complete
 
 
+async def test_what_is_overdue_runs_although_a_dead_worker_holds_its_lease(
+    queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any
+) -> None:
+    job = await stored(AutomationKind.ENABLE_CHAT)
+    async with pool.acquire(database) as one:
+        await one.execute("UPDATE automations SET due_at = now() - interval '3 s'")
+    await queue.schedule([(job, in_ms(-3000))])
+    await queue.claim(range(8), look_ahead_ms=0, lease_ms=60_000, limit=10)
+    assert await Reconciler(database, queue, engine, SystemClock()).run_once() == 0
+    assert [(one, kind) for one, kind, _ in engine.seen] == [(job.session_id, job.kind)]
+    assert await empty(queue)
+
+
 async def test_what_lies_beyond_the_horizon_is_left_to_postgresql(
     queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any
 ) -> None:
