@@ -21,22 +21,24 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: The server or the way to it is gone, as opposed to: the statement was refused.
+#: The server cannot serve now, or is gone, as opposed to: it refuses the statement.
 LOST = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    # A deadlock or a failed serialization: nothing is wrong with the statement, it has to come again.
+    asyncpg.TransactionRollbackError,
     asyncpg.InternalClientError,
     asyncpg.ReadOnlySQLTransactionError,
 )
 
 _STATEMENT_SECONDS = 10.0
+#: A replica that stops in the middle of a transaction must not hold its locks for ever (milliseconds).
+_TIMEOUTS = {"idle_in_transaction_session_timeout": "15000"}
 _ACQUIRE_SECONDS = 5.0
 
 
@@ -51,7 +53,7 @@ async def connect(url: str, *, size: int = 10, patience: float = 30.0) -> Pool:
                 max_size=size,
                 command_timeout=_STATEMENT_SECONDS,
                 timeout=_ACQUIRE_SECONDS,
-                server_settings={"application_name": "rdchat", "jit": "off", "timezone": "UTC"},
+                server_settings={"application_name": "rdchat", "jit": "off", "timezone": "UTC"} | _TIMEOUTS,
             )
         except LOST as error:
             if asyncio.get_running_loop().time() >= deadline:

@@ -24,7 +24,8 @@ _REMEMBERED: Final = 128
 class Letter:
     """One command on its way through a mailbox, and the promise of an answer to its sender.
 
-    `uncertain`: a commit with it was under way when the connection was lost, so it may have happened.
+    `uncertain`: a commit with it was under way when the connection was lost, so it may have happened, or may
+    still happen; from then on it is looked up before every new attempt.
     `away`: PostgreSQL could not be asked the last time, so it is given a moment.
     """
 
@@ -59,14 +60,15 @@ class Letter:
 class Actor:
     """One live session.
 
-    `session` is None until hydrated and whenever it is known to be stale; `busy` while a batch has the actor,
-    so that its commands are never worked on in two places.
+    `session` is None until hydrated. `stale`: the last commit lost its race, so snapshots cannot be trusted
+    either. `busy` while a batch has the actor, so that its commands are never worked on in two places.
     """
 
     session_id: UUID
     session: Session | None = None
     mailbox: deque[Letter] = field(default_factory=deque)
     busy: bool = False
+    stale: bool = False
     used_at: float = 0.0
     said: OrderedDict[tuple[UUID, str], Message] = field(default_factory=OrderedDict)
 

@@ -84,15 +84,22 @@ class Batch:
         missing = [work for work in works if work.actor.session is None]
         if not missing:
             return
-        found, fresh = await self._storage.hydrate([work.actor.session_id for work in missing])
-        for work in missing:
-            work.actor.session = found.get(work.actor.session_id)
-            work.fresh = work.actor.session is None or work.actor.session_id in fresh
+        # A snapshot that lost a race would lose the next one as well.
+        stale = [work for work in missing if work.actor.stale]
+        if stale:
+            await self._reload(stale)
+        unknown = [work for work in missing if not work.fresh]
+        if unknown:
+            found, fresh = await self._storage.hydrate([work.actor.session_id for work in unknown])
+            for work in unknown:
+                work.actor.session = found.get(work.actor.session_id)
+                work.fresh = work.actor.session is None or work.actor.session_id in fresh
 
     async def _reload(self, works: list[_Work]) -> None:
         found = await self._storage.read([work.actor.session_id for work in works])
         for work in works:
             work.actor.session = found.get(work.actor.session_id)
+            work.actor.stale = False
             work.fresh = True
 
     async def _settle_uncertain(self, works: list[_Work]) -> None:
@@ -104,17 +111,14 @@ class Batch:
         ids = [letter.command_id for work in doubtful for letter in work.letters if letter.uncertain]
         landed = await self._storage.landed([work.actor.session_id for work in doubtful], ids)
         for work in doubtful:
+            session = work.actor.session
             for letter in [one for one in work.letters if one.command_id in landed]:
-                work.letters.remove(letter)
-                session = work.actor.session
-                if session is None:  # pragma: no cover - its rows refer to it
-                    continue
                 message = None
                 if isinstance(letter.command, SendMessage):
-                    message = await self._storage.message_by_id(session.id, letter.command_id)
-                letter.reply(Outcome(session, message))
-            for letter in work.letters:
-                letter.uncertain = False
+                    message = await self._storage.message_by_id(work.actor.session_id, letter.command_id)
+                if session is not None:
+                    letter.reply(Outcome(session, message))
+                work.letters.remove(letter)
 
     # ---- deciding -----------------------------------------------------------------------------------------
 
@@ -260,7 +264,7 @@ class Batch:
         self, works: Iterable[_Work], *, uncertain: bool = False, away: bool = False, keep_said: bool = False
     ) -> None:
         for work in works:
-            work.actor.session = None
+            work.actor.session, work.actor.stale = None, True
             if not keep_said:
                 work.actor.said.clear()
             for letter in work.letters:

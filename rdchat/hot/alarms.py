@@ -144,7 +144,8 @@ class Alarms:
                 self._on_hint()
             else:
                 # Quiet or dead? A subscription alone would never find out.
-                await client.ping()
+                async with asyncio.timeout(_WATCHDOG_SECONDS):
+                    await client.ping()
 
 
 async def _switch_on(redis: Redis) -> None:

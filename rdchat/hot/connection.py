@@ -33,3 +33,8 @@ def connect(url: str, *, patient: bool = False, **options: Any) -> Redis:  # noq
         retry=Retry(NoBackoff(), 0 if patient else 1),
         **options,
     )
+
+
+async def probe(redis: Redis) -> None:
+    """Ask Redis for a sign of life. Raises one of LOST."""
+    await redis.ping()

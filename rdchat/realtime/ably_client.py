@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 #: Ably's batch endpoint takes at most this many channels in one request.
 BATCH_CHANNELS: Final = 100
-_CALL_SECONDS: Final = 10.0
+#: Ids are the same at every attempt, so giving up early and trying again costs nothing.
+_CALL_SECONDS: Final = 4.0
 #: Statuses with which Ably refuses the events themselves: malformed, or too large.
 _REFUSED: Final = frozenset({400, 413})
 

@@ -45,6 +45,7 @@ _LANES: Final = 2
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 2.0
 _FLUSH_SECONDS: Final = 5.0
+_CONFIRM_AGAIN_SECONDS: Final = 0.2
 
 Group = list["Event"]
 
@@ -180,14 +181,16 @@ class Publisher:
         while True:
             await self._confirming.wait()
             self._confirming.clear()
-            events, self._unconfirmed = self._unconfirmed, []
+            events = list(self._unconfirmed)
             try:
                 await outbox.confirm(self._pool, events)
-            except UnavailableError:
-                self._unconfirmed = events + self._unconfirmed
+            except Exception:
+                # Whatever it was, they are still in the outbox, and only this process knows better.
+                log.exception("published events are not forgotten yet", events=len(events))
                 self._confirming.set()
-                await asyncio.sleep(_FIRST_BACKOFF)
+                await asyncio.sleep(_CONFIRM_AGAIN_SECONDS)
                 continue
+            del self._unconfirmed[: len(events)]
             self._known.difference_update(map(_key, events))
             if not self._known:
                 self._idle.set()

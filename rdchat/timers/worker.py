@@ -169,9 +169,13 @@ class TimerWorker:
         await self._alarms.arm({shard: head - _LOOK_AHEAD_MS for shard, head in self._heads.items()})
 
     def _hold(self, claims: list[Claim]) -> None:
-        held = {one.claim.job for one in self._heap} | self._in_flight
+        held = {one.claim.job: one for one in self._heap}
         for claim in claims:
-            if claim.job not in held:
+            waiting = held.get(claim.job)
+            if waiting is not None:
+                # Its lease had run out, in a pause of the whole process for instance, and is ours again.
+                waiting.claim = claim
+            elif claim.job not in self._in_flight:
                 self._order += 1
                 heapq.heappush(self._heap, _Waiting(claim.due_ms, self._order, claim))
         if claims:
@@ -220,6 +224,8 @@ class TimerWorker:
                     done.append(job)
                 else:
                     later.append((job, to_ms(self._clock.now()) + delay_ms))
+            # Before the queue has them back: whoever claims one from now on has to fire it.
+            self._in_flight.difference_update(jobs)
             try:
                 await self._queue.finish(done)
                 await self._queue.postpone(later)

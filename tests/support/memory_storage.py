@@ -36,8 +36,9 @@ class SetClock:
 class MemoryStorage:
     """`snapshots` may be older than `truth`; both are what the engine is given.
 
-    Faults: `lose_before`/`lose_after` commits lose the connection before or after they are done; sessions in
-    `poisoned` cannot be committed.
+    Faults: `lose_before`/`lose_after` commits lose the connection before or after they are done; with
+    `land_late` the next one loses it and is done only when the one after it arrives; sessions in `poisoned`
+    cannot be committed.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,8 @@ class MemoryStorage:
         self.reads = 0
         self.lose_before = 0
         self.lose_after = 0
+        self.land_late = False
+        self._in_flight: list[Change] = []
         self.away = False
         self.poisoned: set[UUID] = set()
         self.automated_text = automated_text
@@ -91,6 +94,13 @@ class MemoryStorage:
     async def commit(self, changes: Sequence[Change]) -> set[UUID]:
         if self.away:
             raise UnavailableError("PostgreSQL")
+        if self._in_flight:
+            self._apply(self._in_flight)
+            self._in_flight = []
+        if self.land_late:
+            self.land_late = False
+            self._in_flight = list(changes)
+            raise UnavailableError("PostgreSQL")
         if self.lose_before:
             self.lose_before -= 1
             raise UnavailableError("PostgreSQL")
@@ -102,6 +112,14 @@ class MemoryStorage:
                 key = (message.session_id, message.sender_id, message.client_message_id)
                 if message.client_message_id is not None and key in named:
                     raise CommitRefusedError("unique", repeats=True)
+        won = self._apply(changes)
+        self.commits.append(len(changes))
+        if self.lose_after:
+            self.lose_after -= 1
+            raise UnavailableError("PostgreSQL")
+        return won
+
+    def _apply(self, changes: Sequence[Change]) -> set[UUID]:
         won = set()
         for change in changes:
             if self.truth[change.after.id].version == change.before.version:
@@ -111,10 +129,6 @@ class MemoryStorage:
                 self.messages += change.messages
                 self.timeline += change.timeline
                 won.add(after.id)
-        self.commits.append(len(changes))
-        if self.lose_after:
-            self.lose_after -= 1
-            raise UnavailableError("PostgreSQL")
         return won
 
     async def landed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:

@@ -166,6 +166,29 @@ async def test_an_end_that_happened_before_the_connection_was_lost_is_no_illegal
     assert len(storage.said(open_session.id)) == 1
 
 
+async def test_a_commit_that_happens_after_the_next_attempt_began_is_not_repeated(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    storage.land_late = True
+    sent = message(open_session)
+    outcome = await accepted(engine, open_session, sent)
+    assert outcome.message is not None
+    assert [one.id for one in storage.said(open_session.id)] == [sent.message_id]
+
+
+async def test_a_snapshot_that_lost_a_race_is_not_believed_again(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    storage.snapshots[open_session.id] = copy.copy(open_session)
+    elsewhere = copy.copy(open_session)
+    elsewhere.version, elsewhere.last_seq = 5, 9
+    storage.truth[open_session.id] = elsewhere
+    outcome = await accepted(engine, open_session, message(open_session))
+    assert outcome.message is not None
+    assert outcome.message.seq == 10
+    assert len(storage.commits) == 2
+
+
 async def test_a_commit_that_did_not_happen_is_tried_again(
     engine: Engine, storage: MemoryStorage, open_session: Session
 ) -> None:
