@@ -16,6 +16,7 @@ if find_spec("ably") is None:
     os.execv(_PYTHON, [str(_PYTHON), *sys.argv])  # noqa: S606 - the same program, by the Python that has it all
 
 import asyncio
+import errno
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -63,7 +64,9 @@ def _settings() -> Settings:
 
 
 def _complain(error: Exception) -> SystemExit:
-    click.echo(str(error), err=True)
+    click.echo("\n".join([str(error), *getattr(error, "__notes__", [])]), err=True)
+    for field, texts in (getattr(error, "fields", None) or {}).items():
+        click.echo(f"  {field}: {' '.join(texts)}", err=True)
     return SystemExit(1)
 
 
@@ -96,13 +99,21 @@ def serve() -> None:
     try:
         with own_stores(settings, _say) as addresses:
             uvloop.run(serve_replica(settings, addresses, _say))
-    except (EmbeddedStoreError, RdchatError, OSError) as error:
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise _complain(
+            RuntimeError(
+                f"{error.strerror}\nAnother port can be set by RDCHAT_PORT or RDCHAT_ABLY_LOCAL_PORT."
+            )
+        ) from None
+    except (EmbeddedStoreError, RdchatError) as error:
         raise _complain(error) from None
 
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database's schema up to date (`serve` does so by itself)."""
+    """Update the schema (`serve` does so too)."""
     applied = _with_stores(administration.migrate_now)
     _say("\n".join(f"applied {name}" for name in applied) or "The schema is up to date.")
 
@@ -117,7 +128,10 @@ def migrate() -> None:
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="Write transcript, timeline and diagram here.")
 def demo(seconds: int, keep: Path | None) -> None:
-    """Play one whole session with genuine Ably SDK clients, and check what everybody saw."""
+    """Play one whole session, and check it.
+
+    Genuine Ably SDK clients listen for both participants; what each saw is compared with what happened.
+    """
     from rdchat.demo import play  # noqa: PLC0415 - no other command needs the demo or Ably's realtime client
 
     raise SystemExit(asyncio.run(play(seconds=seconds, keep=keep)))
@@ -128,9 +142,20 @@ def demo(seconds: int, keep: Path | None) -> None:
 @click.option("--sub", "person_id", type=click.UUID, help="Who it is for; a new id if not given.")
 @click.option("--name", default="Budi", show_default=True, help="Their full name.")
 @click.option("--email")
-@click.option("--hours", default=12.0, show_default=True, help="How long it is valid.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    default=12.0,
+    show_default=True,
+    help="How long it is valid.",
+)
 def token(role: str, person_id: UUID | None, name: str, email: str | None, hours: float) -> None:
-    """Print a token (JWT) to call the service with, as an identity provider would issue it."""
+    """Print a token to call the service with.
+
+    It is a JWT, as the identity provider would issue it in production.
+    """
+    if not name.strip():
+        raise click.UsageError("--name must not be empty.")
     settings = _settings()
     tokens = CallerTokens(
         algorithms=settings.jwt_algorithms,
@@ -149,15 +174,21 @@ def token(role: str, person_id: UUID | None, name: str, email: str | None, hours
 @cli.command()
 @click.option("--id", "psychologist_id", type=click.UUID, help="Who; without it, everybody is listed.")
 @click.option("--name", help="Their full name.")
-@click.option("--timezone", default="Asia/Jakarta", show_default=True)
-@click.option("--active/--inactive", default=True, show_default=True, help="Whether they can be booked.")
-def psychologist(psychologist_id: UUID | None, name: str | None, timezone: str, *, active: bool) -> None:
+@click.option("--timezone", help="Their time zone. [default: as it is, or Asia/Jakarta]")
+@click.option(
+    "--active/--inactive", default=None, help="Whether they can be booked. [default: as it is, or yes]"
+)
+def psychologist(
+    psychologist_id: UUID | None, name: str | None, timezone: str | None, *, active: bool | None
+) -> None:
     """List psychologists, or create or change one."""
-    if psychologist_id is not None and not name:
-        raise click.UsageError("--id needs --name.")
+    if psychologist_id is None and (name, timezone, active) != (None, None, None):
+        raise click.UsageError("Whose? Give --id as well.")
 
     async def work(_settings: Settings, addresses: Addresses) -> list[str]:
-        return await administration.psychologists(addresses, psychologist_id, name, timezone, active=active)
+        return await administration.psychologists(
+            addresses, psychologist_id, name=name, timezone=timezone, is_active=active
+        )
 
     for line in _with_stores(work):
         click.echo(line)
@@ -204,7 +235,7 @@ def openapi() -> None:
 
 @cli.command()
 def doctor() -> None:
-    """Check settings, stores and Ably, and say what is wrong with them."""
+    """Check settings, stores and Ably."""
     raise SystemExit(_with_stores(examine))
 
 

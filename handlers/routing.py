@@ -152,7 +152,7 @@ async def _read(request: web.Request) -> bytes:
     content_type, charset = request.content_type, (request.charset or "utf-8").lower()
     is_json = content_type == "application/json" and charset in ("utf-8", "utf8", "us-ascii")
     if raw and "Content-Type" in request.headers and not is_json:
-        raise invalid("body", "Must be application/json in UTF-8.")
+        raise invalid("body", "The header Content-Type must be application/json (UTF-8).")
     return raw
 
 

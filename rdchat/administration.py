@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from rdchat.booking import zone
 from rdchat.clock import SystemClock, from_ms, iso, to_ms
 from rdchat.database import automations, outbox, people, sessions
 from rdchat.database.migrate import migrate
 from rdchat.database.pool import close, connect
-from rdchat.errors import ErrorCode, RdchatError
+from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.hot import connection as redis_connection
 from rdchat.hot.delay_queue import DelayQueue
 from statemachine import Status, diagram
@@ -53,20 +54,37 @@ async def migrate_now(_settings: Settings, addresses: Addresses) -> list[str]:
 
 
 async def psychologists(
-    addresses: Addresses, psychologist_id: UUID | None, name: str | None, timezone: str, *, active: bool
+    addresses: Addresses,
+    psychologist_id: UUID | None,
+    *,
+    name: str | None,
+    timezone: str | None,
+    is_active: bool | None,
 ) -> list[str]:
-    """List psychologists, after creating or changing the one that is named."""
+    """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
+
+    Raises RdchatError (VALIDATION_FAILED) for an unknown time zone, or a new one without a name.
+    """
     async with _database(addresses) as pool:
-        if psychologist_id is not None and name is not None:
+        if psychologist_id is not None:
+            known = await people.psychologist(pool, psychologist_id)
+            full_name = name or (known.full_name if known else "")
+            if not full_name.strip():
+                raise invalid("name", "Somebody new needs a name.")
+            there = timezone or (known.timezone if known else "Asia/Jakarta")
+            zone(there)
             await people.put_psychologist(
                 pool,
                 psychologist_id,
-                full_name=name,
-                timezone=timezone,
-                is_active=active,
+                full_name=full_name.strip(),
+                timezone=there,
+                is_active=is_active if is_active is not None else known is None or known.is_active,
                 at=SystemClock().now(),
             )
-        return [f"{one.id}  {one.timezone}  {one.full_name}" for one in await people.psychologists(pool)]
+        return [
+            f"{one.id}  {'active' if one.is_active else 'inactive':<8}  {one.timezone}  {one.full_name}"
+            for one in await people.psychologists(pool, all_of_them=True)
+        ]
 
 
 async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:

@@ -90,9 +90,14 @@ async def _ably(settings: Settings) -> tuple[bool, str]:
     try:
         await client.publish_now("rdchat:doctor", "hello", {}, client_id="doctor")
     except PublishError as error:
-        if settings.ably_is_local:
+        if settings.ably_is_local and "401" not in str(error):
             return True, f"local endpoint at {endpoint}: runs with `serve` ({error})"
-        return False, f"does not take events: {error}"
+        what = (
+            "another service, or one with other secrets, answers there"
+            if settings.ably_is_local
+            else "refuses"
+        )
+        return False, f"{endpoint or 'Ably'}: {what}: {error}"
     finally:
         await client.close()
     return True, f"local endpoint at {endpoint}" if settings.ably_is_local else f"key {client.key_name}"

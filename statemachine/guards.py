@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def participant(case: Case) -> bool:
-    """Let in the client and the psychologist only; an administrator (None) may cancel."""
+    """Ask whether it is the client or the psychologist; an administrator may cancel as well."""
     match case.command:
         case SendMessage(sender_id=person) | EndSession(by=person):
             allowed = person in case.session.participants

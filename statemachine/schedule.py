@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -60,5 +61,5 @@ def worth_warning(session: Session, now: datetime) -> bool:
 
 
 def minutes_left(session: Session, now: datetime) -> int:
-    """Whole minutes until the end, rounded to the nearest, never negative."""
-    return max(0, round((session.ends_at - now).total_seconds() / 60))
+    """Count the minutes until the end, rounded up: none is said only when none is left."""
+    return max(0, math.ceil((session.ends_at - now).total_seconds() / 60))

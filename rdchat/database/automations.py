@@ -30,14 +30,9 @@ UPDATE automations SET attempts = attempts + 1, reason = $4
 RETURNING attempts
 """
 
-# The version moves on with it: whoever remembers the automation as scheduled loses the next race.
 _GIVE_UP = """
-WITH given_up AS (
-    UPDATE automations SET status = 'failed', executed_at = $4
-     WHERE session_id = $1 AND kind = $2 AND schedule_version = $3 AND status = 'scheduled'
-    RETURNING session_id
-)
-UPDATE chat_sessions SET version = version + 1 WHERE id IN (SELECT session_id FROM given_up)
+UPDATE automations SET status = 'failed', executed_at = $4
+ WHERE session_id = $1 AND kind = $2 AND schedule_version = $3 AND status = 'scheduled'
 """
 
 _DEAD = """
@@ -46,15 +41,9 @@ SELECT session_id, kind, schedule_version, due_at, attempts, executed_at, reason
 """
 
 _REVIVE = """
-WITH revived AS (
-    UPDATE automations SET status = 'scheduled', attempts = 0, executed_at = NULL, reason = NULL
-     WHERE session_id = $1 AND status = 'failed'
-    RETURNING session_id, kind, schedule_version, due_at
-),
-moved_on AS (
-    UPDATE chat_sessions SET version = version + 1 WHERE id IN (SELECT session_id FROM revived)
-)
-SELECT kind, schedule_version, due_at FROM revived
+UPDATE automations SET status = 'scheduled', attempts = 0, executed_at = NULL, reason = NULL
+ WHERE session_id = $1 AND status = 'failed'
+RETURNING kind, schedule_version, due_at
 """
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"

@@ -83,10 +83,12 @@ async def psychologist(pool: Pool, psychologist_id: UUID) -> Psychologist | None
     return None if row is None else _psychologist(row)
 
 
-async def psychologists(pool: Pool) -> list[Psychologist]:
-    """List the psychologists that can be booked, by name."""
+async def psychologists(pool: Pool, *, all_of_them: bool = False) -> list[Psychologist]:
+    """List the psychologists that can be booked, or all of them, by name."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_PSYCHOLOGIST + "WHERE s.is_active ORDER BY p.full_name, s.id")
+        rows = await connection.fetch(
+            _PSYCHOLOGIST + "WHERE s.is_active OR $1 ORDER BY p.full_name, s.id", all_of_them
+        )
     return [_psychologist(row) for row in rows]
 
 

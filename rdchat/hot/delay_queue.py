@@ -66,7 +66,6 @@ class Claim:
 
     job: Job
     due_ms: int
-    lease_until_ms: int
 
 
 @dataclass(slots=True)
@@ -118,14 +117,14 @@ def alarm_key(shard: int) -> str:
     return f"rdchat:{{q{shard}}}:alarm"
 
 
-# ARGV: look-ahead ms, lease ms, limit. Returns: server time, due of the new head (or -1), whether the shard
-# was filled, then per job its member and due instant (0: its lease ran out). Redis' own clock rules, so that
-# replicas need not agree.
+# ARGV: look-ahead ms, lease ms, limit. Returns: due of the new head (or -1), whether the shard was filled,
+# then per job its member and due instant (0: its lease ran out). Redis' own clock rules: replicas need not
+# agree.
 _CLAIM: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit = tonumber(ARGV[3])
-local out = {now, -1, redis.call('EXISTS', KEYS[3])}
+local out = {-1, redis.call('EXISTS', KEYS[3])}
 local lease = now + ARGV[2]
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, limit)) do
   redis.call('ZADD', KEYS[2], lease, member)
@@ -143,7 +142,7 @@ if limit > 0 then
   end
 end
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if head[2] then out[2] = tonumber(head[2]) end
+if head[2] then out[1] = tonumber(head[2]) end
 return out
 """
 
@@ -211,19 +210,18 @@ class DelayQueue:
                 _eval(pipeline, _CLAIM, shard, [look_ahead_ms, lease_ms, limit])
             answers = await pipeline.execute()
         claimed = Claimed([], {}, complete=True)
-        for shard, (now, head, filled, *found) in zip(shards, answers, strict=True):
+        for shard, (head, filled, *found) in zip(shards, answers, strict=True):
             claimed.complete = claimed.complete and bool(filled)
             if head >= 0:
                 claimed.heads[shard] = head
             for member, due in zip(found[::2], found[1::2], strict=True):
-                due_ms = int(float(due))
                 try:
                     job = Job.from_member(member)
                 except ValueError as error:
                     # Perhaps of a newer release, whose workers know it: it stays leased, and is left alone.
                     log.warning("the delay queue holds something unknown", error=str(error))
                     continue
-                claimed.claims.append(Claim(job, due_ms, max(now, due_ms) + lease_ms))
+                claimed.claims.append(Claim(job, int(float(due))))
         return claimed
 
     async def mark_filled(self) -> None:

@@ -1,8 +1,8 @@
 """The timer worker: claims jobs a little ahead of time, and fires each at its instant.
 
 It claims whenever one of these comes: an alarm or another change of the queue, the head that it knows coming
-near, the sweep once a second. Claimed jobs wait in a heap; before one is fired, clock and lease are checked
-again. Claiming and firing are two loops, so that a slow Redis does not hold up what is claimed.
+near, the sweep once a second. Claimed jobs wait in a heap and are fired by the clock, never before. Claiming
+and firing are two loops, so that a slow Redis does not hold up what is claimed.
 """
 
 from __future__ import annotations
@@ -42,8 +42,6 @@ _SWEEP_SECONDS: Final = 1.0
 #: Longer than the sweep, so that in ordinary times every job is in the heap before it is due.
 _LOOK_AHEAD_MS: Final = 1_500
 _LEASE_MS: Final = 6_000
-#: A job is not started with less of its lease left: it may be somebody else's before it is committed.
-_LEASE_MARGIN_MS: Final = 2_000
 _CLAIM_LIMIT: Final = 1_000
 _IN_FLIGHT: Final = 4_096
 #: After so many failures an automation becomes a dead letter; an end never does.
@@ -68,7 +66,7 @@ class Submits(Protocol):
 class _Waiting:
     due_ms: int
     order: int
-    claim: Claim
+    job: Job
 
 
 class TimerWorker:
@@ -121,7 +119,7 @@ class TimerWorker:
         self._hinted.set()
         self._heap_changed.set()
         await asyncio.gather(*self._loops, *self._firing)
-        left = [(one.claim.job, one.due_ms) for one in self._heap]
+        left = [(one.job, one.due_ms) for one in self._heap]
         self._heap.clear()
         try:
             await self._queue.postpone(left)
@@ -169,15 +167,11 @@ class TimerWorker:
         await self._alarms.arm({shard: head - _LOOK_AHEAD_MS for shard, head in self._heads.items()})
 
     def _hold(self, claims: list[Claim]) -> None:
-        held = {one.claim.job: one for one in self._heap}
+        held = {one.job for one in self._heap} | self._in_flight
         for claim in claims:
-            waiting = held.get(claim.job)
-            if waiting is not None:
-                # Its lease had run out, in a pause of the whole process for instance, and is ours again.
-                waiting.claim = claim
-            elif claim.job not in self._in_flight:
+            if claim.job not in held:
                 self._order += 1
-                heapq.heappush(self._heap, _Waiting(claim.due_ms, self._order, claim))
+                heapq.heappush(self._heap, _Waiting(claim.due_ms, self._order, claim.job))
         if claims:
             self._heap_changed.set()
 
@@ -199,9 +193,9 @@ class TimerWorker:
         now_ms = to_ms(self._clock.now())
         jobs = []
         while self._heap and self._heap[0].due_ms <= now_ms:
-            claim = heapq.heappop(self._heap).claim
-            if now_ms < claim.lease_until_ms - _LEASE_MARGIN_MS:
-                jobs.append(claim.job)
+            # Also when its lease has run out, as after a pause of this process: if somebody else has run it,
+            # the commit finds nothing left to do, and if nobody has, waiting would only make it later.
+            jobs.append(heapq.heappop(self._heap).job)
         if jobs:
             self._in_flight.update(jobs)
             task = asyncio.create_task(self._fire(jobs), name=f"fire {len(jobs)}")
@@ -260,6 +254,9 @@ class TimerWorker:
                 log.error("an automation is given up", session=str(job.session_id), kind=job.kind, why=reason)
                 return None
         except UnavailableError:
+            return _jittered(_AWAY_MS)
+        except Exception:
+            log.exception("a failure could not be noted", session=str(job.session_id), kind=job.kind)
             return _jittered(_AWAY_MS)
         delay_ms = backoff_ms(attempts)
         log.warning(

@@ -114,7 +114,6 @@ async def test_a_lone_replica_is_paused_over_the_start(
 ) -> None:
     """What fell due meanwhile runs when it wakes up, not when one more lease has run out."""
     monkeypatch.setattr(worker, "_LEASE_MS", 2_000)
-    monkeypatch.setattr(worker, "_LEASE_MARGIN_MS", 500)
     async with world.service() as service:
         [talk] = await world.book(service.base, starts_in=1, lasts=6)
         await at_instant(talk.starts_at, offset=-0.1)

@@ -173,6 +173,19 @@ async def test_operators_commands_work_beside_the_service(tmp_path: Path) -> Non
         assert (status, output.strip()) == (1, "Chat session not found")
 
 
+async def test_a_psychologist_is_changed_field_by_field(tmp_path: Path) -> None:
+    who = str(uuid4())
+    async with serving(tmp_path):
+        await run(tmp_path, "psychologist", "--id", who, "--name", "Dr. Papua", "--timezone", "Asia/Jayapura")
+        await run(tmp_path, "psychologist", "--id", who, "--inactive")
+        _, output = await run(tmp_path, "psychologist", "--id", who, "--name", "Dr. Baru")
+        assert f"{who}  inactive  Asia/Jayapura  Dr. Baru" in output
+        status, output = await run(tmp_path, "psychologist", "--id", who, "--timezone", "Mars/X")
+        assert (status, "Unknown time zone." in output) == (1, True)
+        status, output = await run(tmp_path, "psychologist", "--name", "Dr. Siapa")
+        assert (status, "--id" in output) == (2, True)
+
+
 async def test_operators_commands_work_without_the_service(tmp_path: Path) -> None:
     status, output = await run(tmp_path, "queue")
     assert status == 0
