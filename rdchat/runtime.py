@@ -59,6 +59,7 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.metrics = Metrics()
+        self.ably_local: AblyLocal | None = None
         self._closers: list[Callable[[], Awaitable[Any]]] = []
         self._probes: set[asyncio.Future[Any]] = set()
 
@@ -163,6 +164,7 @@ class Runtime:
             key_name, _, secret = settings.ably_key.partition(":")
             local = AblyLocal(keys={key_name: secret})
             await local.start(settings.host, settings.ably_local_port)
+            self.ably_local = local
             self._closers.append(local.close)
             endpoint = local.address
         ably = AblyClient(settings.ably_key, endpoint=endpoint, server_token=self._server_token)

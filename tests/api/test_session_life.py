@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -245,6 +246,16 @@ async def test_forty_sessions_that_start_in_one_second_all_open_with_one_welcome
         session = await client.session(session_id)
         assert [one["status"] for one in session["automations"]] == ["done", "done", "scheduled", "scheduled"]
         assert session["automations"][1]["latenessMs"] < 1000
+
+    def told() -> Counter[str]:
+        local = service.runtime.ably_local
+        assert local is not None
+        statuses = [(channel, sent) for channel, sent in local.published if sent["name"] == "session-status"]
+        assert all(json.loads(sent["data"])["status"] == "chat_enabled" for _, sent in statuses)
+        return Counter(channel for channel, _ in statuses)
+
+    await until(lambda: service.runtime.publisher.held == 0)
+    assert told() == {f"chat:session:{session_id}": 1 for session_id in sessions}
 
 
 async def test_who_books_late_is_welcomed_at_once(service: Service) -> None:

@@ -13,7 +13,7 @@ import msgpack
 from aiohttp import web
 
 from rdchat.realtime import ably_client
-from tests.support.replica import until
+from tests.support.waiting import until
 from tests.support.world import World, at_instant
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from tests.support.replica import until
+from tests.support.waiting import until
 from tests.support.world import World, together
 
 SENDERS = 20

@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio
 from ably import AblyRealtime
 
-from tests.support.replica import until
+from tests.support.waiting import until
 from tests.support.world import World, at_instant
 
 

@@ -16,7 +16,7 @@ import asyncpg
 import psutil
 
 from rdchat.timers import worker
-from tests.support.replica import until
+from tests.support.waiting import until
 from tests.support.world import Talk, World, a_world, at_instant
 
 if TYPE_CHECKING:

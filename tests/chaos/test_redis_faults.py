@@ -12,7 +12,7 @@ import redis.asyncio
 from rdchat.embedded import EmbeddedRedis
 from rdchat.hot.delay_queue import SHARDS, due_key, leases_key
 from rdchat.timers import reconciler
-from tests.support.replica import until
+from tests.support.waiting import until
 from tests.support.world import World, a_world, at_instant
 
 if TYPE_CHECKING:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from rdchat.timers import worker
-from tests.support.replica import Replica, until
+from tests.support.waiting import until
 from tests.support.world import World, at_instant, together
+
+if TYPE_CHECKING:
+    from tests.support.replica import Replica
 
 
 async def test_two_replicas_share_a_session(world: World) -> None:

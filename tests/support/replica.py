@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.service import service_environment, service_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.waiting import until
 
 _ROOT = Path(__file__).parent.parent.parent
 _SERVING = re.compile(r"rdchat is serving on (http://\S+)")
 _KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
-
-
-async def until(condition: Callable[[], Any], seconds: float, *, every: float = 0.02) -> Any:
-    """Wait until `condition` (plain or async) gives something true, and give that back."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if inspect.isawaitable(value):
-            value = await value
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not so within {seconds} s: {inspect.getsource(condition).strip()}")
-        await asyncio.sleep(every)
 
 
 class Replica:

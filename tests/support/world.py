@@ -22,7 +22,7 @@ from rdchat.clock import SystemClock
 from rdchat.hot.delay_queue import SHARDS, due_key, leases_key
 from rdchat.sealing import Sealer
 from rdchat.tokens import Caller, CallerTokens, Role
-from tests.support.replica import Replica, until
+from tests.support.replica import Replica
 from tests.support.service import (
     ENCRYPTION_KEY,
     SECRET,
@@ -32,6 +32,7 @@ from tests.support.service import (
     service_settings,
     whole_second,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
