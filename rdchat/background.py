@@ -7,7 +7,6 @@ a loop raises is logged, and the loop is started again after a pause.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS: Final = 0.5
+_CANCEL_AGAIN_SECONDS: Final = 0.2
 
 
 def keep_running(loop: Callable[[], Coroutine[None, None, None]], name: str) -> asyncio.Task[None]:
@@ -37,8 +37,11 @@ def keep_running(loop: Callable[[], Coroutine[None, None, None]], name: str) -> 
 
 
 async def cancel(task: asyncio.Task[None] | None) -> None:
-    """Cancel a task and wait until it is gone."""
-    if task is not None:
+    """Cancel a task and wait until it is gone.
+
+    Asked again where it goes on: a cancellation that coincides with the end of what the task waits for can be
+    swallowed on the way (`asyncio.wait_for` before Python 3.12, which drivers use for their own limits).
+    """
+    while task is not None and not task.done():
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task}, timeout=_CANCEL_AGAIN_SECONDS)
