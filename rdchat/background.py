@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS: Final = 0.5
-_CANCEL_AGAIN_SECONDS: Final = 0.2
+_CANCEL_AGAIN_SECONDS: Final = 0.05
 
 
 def keep_running(loop: Callable[[], Coroutine[None, None, None]], name: str) -> asyncio.Task[None]:
