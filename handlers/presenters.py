@@ -10,6 +10,7 @@ from statemachine import Status
 
 if TYPE_CHECKING:
     from datetime import datetime, time
+    from uuid import UUID
 
     from rdchat.chat import RealtimeAccess
     from rdchat.database.counselings import Counseling
@@ -58,7 +59,7 @@ def automation_json(automation: Automation) -> dict[str, Any]:
     }
 
 
-def message_json(message: Message, psychologist_id: Any) -> dict[str, Any]:  # noqa: ANN401 - a UUID
+def message_json(message: Message, psychologist_id: UUID) -> dict[str, Any]:
     """Show a message. Only the two participants send, so the psychologist's id tells the role."""
     shown: dict[str, Any] = {
         "id": str(message.id),
