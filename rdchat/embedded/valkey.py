@@ -32,7 +32,8 @@ class EmbeddedRedis(Server):
         settings: Mapping[str, str] = {},
         say: Say = silent,
     ) -> None:
-        self._binary = valkey_server() if binary is None else Path(binary).resolve()
+        # Not resolved: Debian's redis-server is a link to a program that goes by the name it is called by.
+        self._binary = valkey_server() if binary is None else Path(binary).absolute()
         super().__init__(directory, programs=_PROGRAMS | {self._binary.name}, socket_name=_SOCKET, say=say)
         self._socket = self._sockets.path / _SOCKET
         self._settings = dict(settings)
