@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from rdchat.booking import zone
-from rdchat.clock import SystemClock, from_ms, iso, to_ms
+from rdchat.clock import SystemClock, from_ms, iso
 from rdchat.database import automations, outbox, people, sessions
 from rdchat.database.migrate import migrate
 from rdchat.database.pool import close, connect
@@ -107,9 +107,8 @@ def taken(entries: list[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...
 
 async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
     """Describe the delay queue, the outbox and the dead letters."""
-    now_ms = to_ms(SystemClock().now())
     async with _queue(addresses) as queue, _database(addresses) as pool:
-        depths = await queue.depth(now_ms)
+        depths = await queue.depth()
         dead = await automations.dead_letters(pool)
         unpublished = await outbox.count(pool)
     lines = ["shard  waiting  leased  overdue  next due"]

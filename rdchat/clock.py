@@ -17,6 +17,10 @@ class Clock(Protocol):
         """Tell the instant, aware, UTC, in whole milliseconds (what clients see is what is stored)."""
         ...
 
+    def ms(self) -> float:
+        """Tell the instant in milliseconds since 1970, with their fraction."""
+        ...
+
 
 class SystemClock:
     """The clock of this machine."""
@@ -24,6 +28,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Tell the instant, cut to the millisecond."""
         return from_ms(time.time_ns() // 1_000_000)
+
+    def ms(self) -> float:
+        """Tell the instant to the microsecond or better."""
+        return time.time_ns() / 1_000_000
 
 
 def from_ms(milliseconds: int) -> datetime:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4, uuid5
 
+import orjson
 import structlog
 
 from rdchat.clock import to_ms
-from rdchat.database import counselings, people
+from rdchat.database import counselings, outbox, people
 from rdchat.database.pool import transaction
 from rdchat.errors import ErrorCode, RdchatError
 from rdchat.hot.connection import LOST
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from rdchat.clock import Clock
     from rdchat.database.counselings import Counseling
     from rdchat.database.pool import Pool
-    from rdchat.engine.aftermath import TakesEvents
+    from rdchat.engine.aftermath import TakesParcels
     from rdchat.engine.engine import Engine
     from rdchat.hot.delay_queue import DelayQueue
-    from rdchat.realtime.events import Event
+    from rdchat.realtime.events import Parcel
     from rdchat.sealing import Sealer
     from rdchat.tokens import Caller
 
@@ -44,7 +45,7 @@ class Counselings:
     pool: Pool
     engine: Engine
     queue: DelayQueue
-    publisher: TakesEvents
+    publisher: TakesParcels
     sealer: Sealer
     clock: Clock
     limits: Limits
@@ -59,7 +60,7 @@ class Counselings:
         counseling_id = uuid4()
         now = self.clock.now()
         session: Session | None = None
-        told: list[Event] = []
+        told: list[Parcel] = []
         async with transaction(self.pool) as connection:
             await people.see(connection, caller, now)
             await counselings.check_client(connection, booking.client_id, booking.slot, self.limits)
@@ -80,7 +81,7 @@ class Counselings:
                     connection, session, command_id=command_id, actor_id=caller.id
                 )
                 told = [_booked(session)]
-                await counselings.insert_events(connection, told, sealer=self.sealer, lease=LEASE)
+                await outbox.insert(connection, told[0], sealer=self.sealer, lease=LEASE)
         self.publisher.hand_over(told)
         if session is not None:
             await self._arm(session)
@@ -161,7 +162,7 @@ class Counselings:
         return counseling
 
 
-def _booked(session: Session) -> Event:
+def _booked(session: Session) -> Parcel:
     data = events.notification_data(
         session,
         notification_id=uuid5(session.id, "counseling_booked"),
@@ -169,13 +170,10 @@ def _booked(session: Session) -> Event:
         kind="counseling_booked",
         at=session.created_at,
     )
-    return events.Event(
-        session_id=session.id,
-        version=0,
-        position=0,
+    told = events.Event(
         channel=events.notification_channel(session.psychologist_id),
         ably_id=f"{session.id.hex}-0-0-0:0",
         name=events.NOTIFICATION,
-        data=data,
-        created_at=session.created_at,
+        data=orjson.dumps(data).decode(),
     )
+    return events.Parcel(uuid4(), session.id, 0, session.created_at, [told])

@@ -59,11 +59,7 @@ async def _database(addresses: Addresses) -> tuple[bool, str]:
 async def _redis(addresses: Addresses) -> tuple[bool, str]:
     redis = redis_connection.connect(addresses.redis_url)
     try:
-        version = (await redis.info("server")).get("redis_version")
-        try:
-            flags = (await redis.config_get("notify-keyspace-events"))["notify-keyspace-events"]
-        except LOST:
-            flags = None
+        version, flags = await redis.describe()
     except LOST as error:
         return False, f"does not answer: {error}"
     finally:

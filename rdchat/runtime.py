@@ -103,7 +103,8 @@ class Runtime:
         self.redis = redis_connection.connect(redis_url)
         self._closers.append(self.redis.aclose)
         snapshots = Snapshots(self.redis)
-        self.queue = DelayQueue(self.redis)
+        self._hinted = asyncio.Event()
+        self.queue = DelayQueue(self.redis, on_scheduled=self._hinted.set)
 
         self.ably = await self._start_ably()
         self.publisher = Publisher(self.pool, self.ably, sealer, self.metrics)
@@ -199,8 +200,7 @@ class Runtime:
 
     async def _start_timers(self, redis_url: str) -> None:
         reconciler = Reconciler(self.pool, self.queue, self.engine, self.clock)
-        hinted = asyncio.Event()
-        alarms = Alarms(redis_url, on_hint=hinted.set, on_reconnect=reconciler.hint)
+        alarms = Alarms(redis_url, on_hint=self._hinted.set, on_reconnect=reconciler.hint)
         worker = TimerWorker(
             queue=self.queue,
             alarms=alarms,
@@ -208,7 +208,7 @@ class Runtime:
             engine=self.engine,
             clock=self.clock,
             metrics=self.metrics,
-            hinted=hinted,
+            hinted=self._hinted,
             on_doubt=reconciler.hint,
         )
         await alarms.start()
@@ -234,7 +234,7 @@ class Runtime:
     async def health(self) -> dict[str, str]:
         """Ask each store for a sign of life: `ok` or what is wrong, by store."""
         postgresql, redis = await asyncio.gather(
-            self._probe(pool.probe(self.pool)), self._probe(redis_connection.probe(self.redis))
+            self._probe(pool.probe(self.pool)), self._probe(self.redis.probe())
         )
         return {"postgresql": postgresql, "redis": redis}
 

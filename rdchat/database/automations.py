@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from rdchat.clock import to_ms
@@ -11,15 +12,20 @@ from statemachine import AutomationKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import datetime
     from uuid import UUID
 
     from rdchat.database.pool import Pool
 
-_PAGE: Final = 2000
+_PAGE: Final = 4_000
 
+# The member is what `hot.delay_queue.Job.member` writes: of millions, Python would take longer to write it.
 _WAITING = """
-SELECT session_id, kind, schedule_version, due_at FROM automations
+SELECT session_id, kind, due_at, (extract(epoch FROM due_at) * 1000)::bigint AS due_ms,
+       uuid_send(session_id)
+       || CASE kind WHEN 'initial_message' THEN '\\x00'::bytea WHEN 'enable_chat' THEN '\\x01'
+                    WHEN 'end_warning' THEN '\\x02' ELSE '\\x03' END
+       || substring(int4send(schedule_version) FROM 3) AS member
+  FROM automations
  WHERE status = 'scheduled' AND (due_at, session_id, kind) > ($1, $2, $3) AND due_at <= $4
  ORDER BY due_at, session_id, kind LIMIT $5
 """
@@ -46,29 +52,52 @@ UPDATE automations SET status = 'scheduled', attempts = 0, executed_at = NULL, r
 RETURNING kind, schedule_version, due_at
 """
 
+_OVERDUE = """
+SELECT count(*) AS automations, min(due_at) AS oldest FROM (
+    SELECT due_at FROM automations WHERE status = 'scheduled' AND due_at <= $1 ORDER BY due_at LIMIT 1000
+) AS late
+"""
+
+_FIND = """
+SELECT kind, schedule_version, due_at, status FROM automations
+ WHERE session_id = $1 AND kind = $2 AND status IN ('scheduled', 'failed')
+"""
+
+_DROP = """
+UPDATE automations SET status = 'cancelled', reason = $4
+ WHERE session_id = $1 AND kind = $2 AND schedule_version = $3 AND status IN ('scheduled', 'failed')
+"""
+
 _NO_ID = "00000000-0000-0000-0000-000000000000"
+#: Before everything that was ever due.
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def waiting(pool: Pool, *, since: datetime, until: datetime) -> AsyncIterator[list[tuple[Job, int]]]:
-    """Page through the scheduled automations due after `since` and up to `until`, earliest first.
+async def waiting(pool: Pool, *, after: datetime, until: datetime) -> AsyncIterator[list[tuple[bytes, int]]]:
+    """Page through the scheduled automations due after `after` and up to `until`, earliest first.
 
-    Yields lists of (job, due instant in ms).
+    Yields lists of (member of the delay queue, due instant in ms).
     """
-    position: tuple[datetime, UUID | str, str] = (since, _NO_ID, "")
+    # What is due exactly then was on the page before, or is found by the next look at what is near.
+    position: tuple[datetime, UUID | str, str] = (after, _NO_ID, "")
     while True:
         async with acquire(pool) as connection:
             rows = await connection.fetch(_WAITING, *position, until, _PAGE)
         if rows:
-            yield [
-                (
-                    Job(row["session_id"], AutomationKind(row["kind"]), row["schedule_version"]),
-                    to_ms(row["due_at"]),
-                )
-                for row in rows
-            ]
+            yield [(row["member"], row["due_ms"]) for row in rows]
         if len(rows) < _PAGE:
             return
         position = (rows[-1]["due_at"], rows[-1]["session_id"], rows[-1]["kind"])
+
+
+async def overdue(pool: Pool, before: datetime) -> tuple[int, datetime | None]:
+    """Count the automations that were due before an instant and have not run (1,000 at most).
+
+    Returns the count, and when the oldest of them was due.
+    """
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(_OVERDUE, before)
+    return (row["automations"], row["oldest"]) if row is not None else (0, None)
 
 
 async def count_failure(pool: Pool, job: Job, reason: str) -> int | None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from rdchat.database import outbox
 from rdchat.database.pool import acquire
 from statemachine import Status
 
@@ -47,7 +46,7 @@ counseling AS (
     SET status = w.counseling_status, cancel_reason = coalesce(w.cancel_reason, c.cancel_reason),
         updated_at = w.updated_at
     FROM won w
-    WHERE c.id = w.counseling_id AND c.status IS DISTINCT FROM w.counseling_status
+    WHERE c.id = w.counseling_id AND w.counseling_status IS NOT NULL
 ),
 message AS (
     INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
@@ -74,19 +73,17 @@ line AS (
               planned_at, at)
     WHERE t.session_id IN (SELECT id FROM won)
 ),
-event AS (
-    INSERT INTO outbox (session_id, version, position, channel, ably_id, name, payload, created_at,
-                        lease_until)
-    SELECT e.*, now() + $44::interval
-    FROM unnest($36::uuid[], $37::bigint[], $38::smallint[], $39::text[], $40::text[], $41::text[],
-                $42::bytea[], $43::timestamptz[])
-        AS e (session_id, version, position, channel, ably_id, name, payload, created_at)
-    WHERE e.session_id IN (SELECT id FROM won)
+parcel AS (
+    INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
+    SELECT p.*, now() + $41::interval
+    FROM unnest($36::uuid[], $37::bigint[], $38::uuid[], $39::bytea[], $40::timestamptz[])
+        AS p (session_id, version, id, events, created_at)
+    WHERE p.session_id IN (SELECT id FROM won)
 )
 SELECT id FROM won
 """
 
-_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _EVENT = 10, 8, 7, 10, 8
+_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _PARCEL = 10, 8, 7, 10, 5
 
 
 async def commit(
@@ -94,7 +91,7 @@ async def commit(
 ) -> set[UUID]:
     """Write the changes. Returns the ids of the sessions whose change is committed; the others lost a race.
 
-    `outbox_lease`: how long this process has for publishing the events before another may take them over.
+    `outbox_lease`: how long this process has for publishing the parcels before another may take them over.
     Raises what asyncpg raises; after a lost connection the outcome is unknown (see `landed`).
     """
     arguments = (
@@ -102,7 +99,7 @@ async def commit(
         *_columns(_MESSAGE, (row for change in changes for row in _message_rows(change, sealer))),
         *_columns(_AUTOMATION, (row for change in changes for row in _automation_rows(change))),
         *_columns(_TIMELINE, (row for change in changes for row in _timeline_rows(change))),
-        *_columns(_EVENT, (row for change in changes for row in _event_rows(change, sealer))),
+        *_columns(_PARCEL, (outbox.row(one.parcel, sealer) for one in changes if one.parcel is not None)),
         outbox_lease,
     )
     async with acquire(pool) as connection:
@@ -114,14 +111,8 @@ def _columns(width: int, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[A
     return tuple(zip(*rows, strict=True)) or ((),) * width
 
 
-#: What the counselling is while its session is in a state.
-_COUNSELING = {
-    Status.PENDING: "pending",
-    Status.ACTIVE: "active",
-    Status.ENDING_SOON: "active",
-    Status.COMPLETED: "completed",
-    Status.CANCELLED: "cancelled",
-}
+#: What becomes of the counselling when its session is over; until then it stays as it is.
+_COUNSELING = {Status.COMPLETED: "completed", Status.CANCELLED: "cancelled"}
 
 
 def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
@@ -135,7 +126,7 @@ def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
         after.ended_at,
         after.end_reason,
         after.updated_at,
-        _COUNSELING[after.status],
+        _COUNSELING.get(after.status),
         sealer.seal(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
     )
 
@@ -181,21 +172,6 @@ def _timeline_rows(change: Change) -> Iterable[tuple[Any, ...]]:
             entry.destination,
             entry.planned_at,
             entry.at,
-        )
-
-
-def _event_rows(change: Change, sealer: Sealer) -> Iterable[tuple[Any, ...]]:
-    for event in change.events:
-        payload = sealer.seal(orjson.dumps(event.data), event.session_id.bytes)
-        yield (
-            event.session_id,
-            event.version,
-            event.position,
-            event.channel,
-            event.ably_id,
-            event.name,
-            payload,
-            event.created_at,
         )
 
 

@@ -5,30 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from asyncpg import ExclusionViolationError
 
 from rdchat.booking import Slot, depth
 from rdchat.database import people
 from rdchat.database.pool import acquire, rows_changed, transaction
 from rdchat.errors import ErrorCode, RdchatError, invalid
-from statemachine import Status
+from statemachine import OPEN, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from uuid import UUID
 
     import asyncpg
 
     from rdchat.booking import Booking, Limits
     from rdchat.database.pool import Connection, Pool
-    from rdchat.realtime.events import Event
     from rdchat.sealing import Sealer
     from rdchat.tokens import Caller
     from statemachine import Session
 
-_PRESENT: Final = "status IN ('pending', 'active')"
+#: Neither over nor cancelled. Whether the chat of one is open, its session says.
+_PRESENT: Final = "status = 'pending'"
 
 _INSERT_COUNSELING = """
 INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
@@ -51,11 +49,6 @@ _INSERT_TIMELINE = """
 INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_id, from_status,
                       to_status, at)
 VALUES ($1, 0, 0, $2, 'book', $3, 'pending', 'pending', $4)
-"""
-
-_INSERT_EVENT = """
-INSERT INTO outbox (session_id, version, position, channel, ably_id, name, payload, created_at, lease_until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval)
 """
 
 _CANDIDATES = """
@@ -221,29 +214,6 @@ async def insert_session(
     await connection.execute(_INSERT_TIMELINE, session.id, command_id, actor_id, session.created_at)
 
 
-async def insert_events(
-    connection: Connection, events: Sequence[Event], *, sealer: Sealer, lease: timedelta
-) -> None:
-    """Write events to the outbox."""
-    await connection.executemany(
-        _INSERT_EVENT,
-        [
-            (
-                event.session_id,
-                event.version,
-                event.position,
-                event.channel,
-                event.ably_id,
-                event.name,
-                sealer.seal(orjson.dumps(event.data), event.session_id.bytes),
-                event.created_at,
-                lease,
-            )
-            for event in events
-        ],
-    )
-
-
 async def counseling(pool: Pool, counseling_id: UUID) -> Counseling | None:
     """Read one counselling, or None."""
     async with acquire(pool) as connection:
@@ -279,13 +249,14 @@ async def cancel_without_chat(
 
 
 def _counseling(row: asyncpg.Record) -> Counseling:
+    session_status = Status(row["session_status"]) if row["session_status"] else None
     return Counseling(
         id=row["id"],
         client_id=row["client_id"],
         psychologist_id=row["psychologist_id"],
         psychologist_name=row["psychologist_name"],
         method=row["method"],
-        status=row["status"],
+        status="active" if session_status in OPEN else row["status"],
         slot=Slot(
             row["local_date"],
             row["local_start"],
@@ -295,5 +266,5 @@ def _counseling(row: asyncpg.Record) -> Counseling:
             row["ends_at"],
         ),
         session_id=row["session_id"],
-        session_status=Status(row["session_status"]) if row["session_status"] else None,
+        session_status=session_status,
     )

@@ -1,99 +1,92 @@
-"""The outbox: realtime events that Ably has not accepted yet."""
+"""The outbox: parcels of realtime events that Ably has not accepted yet."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from rdchat.database.pool import acquire
-from rdchat.realtime.events import Event
+from rdchat.realtime.events import Event, Parcel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
+    from uuid import UUID
 
     import asyncpg
 
-    from rdchat.database.pool import Pool
+    from rdchat.database.pool import Connection, Pool
     from rdchat.sealing import Sealer
 
-_CONFIRM = """
-DELETE FROM outbox o
- USING unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS t (session_id, version, position)
- WHERE (o.session_id, o.version, o.position) = (t.session_id, t.version, t.position)
+_INSERT = """
+INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
+VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
 """
 
-_EXTEND = """
-UPDATE outbox o SET lease_until = now() + $4::interval
-  FROM unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS t (session_id, version, position)
- WHERE (o.session_id, o.version, o.position) = (t.session_id, t.version, t.position)
-"""
+_CONFIRM = "DELETE FROM outbox WHERE id = ANY($1)"
 
-# Whole channels are taken over, never a part of one: order within a channel survives its publisher.
+_EXTEND = "UPDATE outbox SET lease_until = now() + $2::interval WHERE id = ANY($1)"
+
+# Whole sessions are taken over, never a part of one: their order survives their publisher.
 _TAKE_OVER = """
-WITH channels AS (
-    SELECT DISTINCT channel FROM (
-        SELECT channel FROM outbox WHERE lease_until < now() ORDER BY lease_until LIMIT $2
-    ) AS stale
-),
-taken AS (
-    SELECT o.session_id, o.version, o.position FROM outbox o JOIN channels USING (channel)
-     WHERE o.lease_until < now()
-     ORDER BY o.session_id, o.version, o.position FOR UPDATE OF o SKIP LOCKED
+WITH taken AS (
+    SELECT id FROM outbox
+     WHERE lease_until < now() AND session_id = ANY(ARRAY(
+        SELECT session_id FROM outbox WHERE lease_until < now() ORDER BY lease_until LIMIT $2))
+     ORDER BY session_id, version FOR UPDATE SKIP LOCKED
 )
-UPDATE outbox o SET lease_until = now() + $1::interval
-  FROM taken t
- WHERE (o.session_id, o.version, o.position) = (t.session_id, t.version, t.position)
-RETURNING o.*
+UPDATE outbox SET lease_until = now() + $1::interval
+ WHERE id = ANY(ARRAY(SELECT id FROM taken))
+RETURNING *
 """
 
 
-async def confirm(pool: Pool, events: Sequence[Event]) -> None:
-    """Forget events that Ably has accepted."""
+def row(parcel: Parcel, sealer: Sealer) -> tuple[Any, ...]:
+    """Make the row of a parcel: session id, version, id, sealed events, instant."""
+    events = [(event.channel, event.ably_id, event.name, event.data) for event in parcel.events]
+    sealed = sealer.seal(orjson.dumps(events), parcel.session_id.bytes)
+    return parcel.session_id, parcel.version, parcel.id, sealed, parcel.created_at
+
+
+async def insert(connection: Connection, parcel: Parcel, *, sealer: Sealer, lease: timedelta) -> None:
+    """Write a parcel in a transaction of its own making. The group commit writes its own."""
+    await connection.execute(_INSERT, *row(parcel, sealer), lease)
+
+
+async def confirm(pool: Pool, ids: Sequence[UUID]) -> None:
+    """Forget parcels that Ably has accepted."""
     async with acquire(pool) as connection:
-        await connection.execute(_CONFIRM, *_keys(events))
+        await connection.execute(_CONFIRM, ids)
 
 
-async def extend(pool: Pool, events: Sequence[Event], lease: timedelta) -> None:
-    """Keep events that this process goes on trying to publish; a lease of nothing gives them away."""
+async def extend(pool: Pool, ids: Sequence[UUID], lease: timedelta) -> None:
+    """Keep parcels that this process goes on trying to publish; a lease of nothing gives them away."""
     async with acquire(pool) as connection:
-        await connection.execute(_EXTEND, *_keys(events), lease)
+        await connection.execute(_EXTEND, ids, lease)
 
 
-async def take_over(pool: Pool, *, lease: timedelta, limit: int, sealer: Sealer) -> list[Event]:
-    """Lease events that their process did not get published, in the order of their channels."""
+async def take_over(pool: Pool, *, lease: timedelta, limit: int, sealer: Sealer) -> list[Parcel]:
+    """Lease parcels that their process did not get published, in the order in which they were written."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TAKE_OVER, lease, limit)
-    events = [_event(row, sealer) for row in rows]
-    return sorted(
-        events, key=lambda event: (event.created_at, event.session_id, event.version, event.position)
-    )
+    parcels = [_parcel(record, sealer) for record in rows]
+    return sorted(parcels, key=lambda parcel: (parcel.created_at, parcel.session_id, parcel.version))
 
 
 async def count(pool: Pool) -> int:
-    """Count the events that wait."""
+    """Count the parcels that wait."""
     async with acquire(pool) as connection:
         waiting: int = await connection.fetchval("SELECT count(*) FROM outbox")
     return waiting
 
 
-def _keys(events: Sequence[Event]) -> tuple[list[object], list[int], list[int]]:
-    return (
-        [event.session_id for event in events],
-        [event.version for event in events],
-        [event.position for event in events],
-    )
-
-
-def _event(row: asyncpg.Record, sealer: Sealer) -> Event:
-    return Event(
-        session_id=row["session_id"],
-        version=row["version"],
-        position=row["position"],
-        channel=row["channel"],
-        ably_id=row["ably_id"],
-        name=row["name"],
-        data=orjson.loads(sealer.open(row["payload"], row["session_id"].bytes)),
-        created_at=row["created_at"],
+def _parcel(record: asyncpg.Record, sealer: Sealer) -> Parcel:
+    events = orjson.loads(sealer.open(record["events"], record["session_id"].bytes))
+    return Parcel(
+        id=record["id"],
+        session_id=record["session_id"],
+        version=record["version"],
+        created_at=record["created_at"],
+        events=[Event(*event) for event in events],
     )

@@ -37,6 +37,11 @@ LOST = (
 )
 
 _STATEMENT_SECONDS = 10.0
+#: Every statement of ours finds its rows by an index. Tables like the outbox grow from nothing to tens of
+#: thousands of rows faster than their statistics: the planner would take them for empty, and join them by
+#: reading all of one for each row of the other. Planned once for good, since planning the group commit takes
+#: longer than running it.
+_PLANNING = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
 #: A replica that stops in the middle of a transaction must not hold its locks for ever (milliseconds).
 _TIMEOUTS = {"idle_in_transaction_session_timeout": "15000"}
 _ACQUIRE_SECONDS = 5.0
@@ -53,7 +58,7 @@ async def connect(url: str, *, size: int = 10, patience: float = 30.0) -> Pool:
                 max_size=size,
                 command_timeout=_STATEMENT_SECONDS,
                 timeout=_ACQUIRE_SECONDS,
-                server_settings={"application_name": "rdchat", "jit": "off", "timezone": "UTC"} | _TIMEOUTS,
+                server_settings={"application_name": "rdchat", "timezone": "UTC"} | _PLANNING | _TIMEOUTS,
             )
         except LOST as error:
             if asyncio.get_running_loop().time() >= deadline:

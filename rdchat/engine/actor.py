@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from statemachine import SendMessage
+from statemachine import RunAutomation, SendMessage
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,6 +50,11 @@ class Letter:
             self.answer.set_exception(error)
 
     @property
+    def is_from_timer(self) -> bool:
+        """Whether no person is waiting for the answer."""
+        return isinstance(self.command, RunAutomation)
+
+    @property
     def client_key(self) -> tuple[UUID, str] | None:
         """Identify a message that its sender has named, for recognising a repetition."""
         if isinstance(self.command, SendMessage) and self.command.client_message_id is not None:
@@ -56,18 +62,26 @@ class Letter:
         return None
 
 
+class Stage(Enum):
+    """Where an actor is: without mail, in a queue of those that have mail, or in a batch."""
+
+    IDLE = 0
+    QUEUED = 1
+    RUNNING = 2
+
+
 @dataclass(slots=True, eq=False)
 class Actor:
     """One live session.
 
     `session` is None until hydrated. `stale`: the last commit lost its race, so snapshots cannot be trusted
-    either. `busy` while a batch has the actor, so that its commands are never worked on in two places.
+    either. One batch at a time has the actor, so that its commands are never worked on in two places.
     """
 
     session_id: UUID
     session: Session | None = None
     mailbox: deque[Letter] = field(default_factory=deque)
-    busy: bool = False
+    stage: Stage = Stage.IDLE
     stale: bool = False
     used_at: float = 0.0
     said: OrderedDict[tuple[UUID, str], Message] = field(default_factory=OrderedDict)

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from rdchat.engine.change import Change
     from rdchat.hot.delay_queue import DelayQueue
     from rdchat.hot.snapshots import Snapshots
-    from rdchat.realtime.events import Event
+    from rdchat.realtime.events import Parcel
     from rdchat.telemetry import Metrics
     from statemachine import Session
 
 log = structlog.get_logger(__name__)
 
 
-class TakesEvents(Protocol):
+class TakesParcels(Protocol):
     """The publisher, as far as the aftermath knows it."""
 
-    def hand_over(self, events: Iterable[Event]) -> None:
-        """Take committed events over for publishing."""
+    def hand_over(self, parcels: Iterable[Parcel]) -> None:
+        """Take committed parcels over for publishing."""
         ...
 
 
@@ -41,7 +41,7 @@ class Aftermath:
     """Performs effects in the background. Of a session that changes often, only the latest is written."""
 
     def __init__(
-        self, publisher: TakesEvents, snapshots: Snapshots, queue: DelayQueue, metrics: Metrics
+        self, publisher: TakesParcels, snapshots: Snapshots, queue: DelayQueue, metrics: Metrics
     ) -> None:
         self._publisher = publisher
         self._snapshots = snapshots
@@ -65,9 +65,7 @@ class Aftermath:
         """Take over the changes of one commit."""
         self._metrics.commits.inc()
         self._metrics.committed_sessions.inc(len(changes))
-        self._publisher.hand_over(
-            event for change in changes for event in sorted(change.events, key=lambda event: event.channel)
-        )
+        self._publisher.hand_over(change.parcel for change in changes if change.parcel is not None)
         for change in changes:
             self._dirty[change.after.id] = change.after
             for one in change.automations:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4, uuid5
 import orjson
 
 from rdchat.realtime import events
-from rdchat.realtime.events import Event
+from rdchat.realtime.events import Event, Parcel
 from statemachine.effects import (
     BroadcastStatus,
     DisarmTimers,
@@ -65,7 +65,7 @@ class Change:
     after: Session
     messages: list[Message] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    parcel: Parcel | None = None
     cancel_reason: str | None = None
     disarms: bool = False
 
@@ -191,11 +191,13 @@ class ChangeBuilder:
 
     def _emit(self, channel: str, name: str, data: dict[str, Any], at: datetime) -> None:
         group = self._groups.setdefault(channel, _Group(len(self._groups)))
-        ably_id = group.next_id(self.change.before.id, self._version, len(orjson.dumps(data)))
-        position = len(self.change.events)
-        self.change.events.append(
-            Event(self.change.before.id, self._version, position, channel, ably_id, name, data, at)
-        )
+        text = orjson.dumps(data)
+        session_id = self.change.before.id
+        ably_id = group.next_id(session_id, self._version, len(text))
+        parcel = self.change.parcel
+        if parcel is None:
+            parcel = self.change.parcel = Parcel(uuid4(), session_id, self._version, at, [])
+        parcel.events.append(Event(channel, ably_id, name, text.decode()))
 
 
 @dataclass(slots=True)

@@ -4,6 +4,10 @@ Commands wait in the mailbox of their session's actor. A *lane* takes the actors
 those that need it, steps all their letters, and commits everything in one statement; what arrives meanwhile
 goes with the next. Nothing waits for a timer: an idle engine commits a lone command at once.
 
+People go first. When thousands of sessions start at the same instant, their automations wait in a queue of
+their own, are worked on in small batches, and one lane is closed to them: whoever writes a message meanwhile
+waits for a few of them at most.
+
 A refusal is never given from memory alone. What an actor remembers may be stale, because another replica has
 gone on; a commit on it would lose to the fence, but a refusal has no fence, so it is asked again of
 PostgreSQL before anybody hears it.
@@ -18,7 +22,8 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from rdchat.engine.actor import Actor, Letter
+from rdchat.background import cancel, keep_running
+from rdchat.engine.actor import Actor, Letter, Stage
 from rdchat.engine.batch import Batch
 from rdchat.errors import UnavailableError
 from statemachine import SendMessage
@@ -34,8 +39,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: Lanes that work on automations as well, and lanes that are for people alone.
 _LANES: Final = 2
+_LANES_FOR_PEOPLE: Final = 1
 _BATCH_SESSIONS: Final = 512
+#: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
+_BATCH_AUTOMATIONS: Final = 128
+_BATCH_EXPECTED: Final = 128
 #: Letters of one session that go into one commit; the others wait for the next.
 _BATCH_LETTERS: Final = 64
 #: How long a letter is tried again after lost races or while PostgreSQL is away.
@@ -62,8 +72,11 @@ class Engine:
         self._effects = effects
         self._clock = clock
         self._actors: dict[UUID, Actor] = {}
-        self._ready: deque[Actor] = deque()
+        self._people: deque[Actor] = deque()
+        self._automations: deque[Actor] = deque()
         self._mail = asyncio.Event()
+        self._expected: deque[UUID] = deque()
+        self._expecting = asyncio.Event()
         self._lanes: list[asyncio.Task[None]] = []
         self._paused: dict[Letter, asyncio.TimerHandle] = {}
         self._closing = False
@@ -72,15 +85,17 @@ class Engine:
 
     def start(self) -> None:
         """Begin to work."""
-        self._lanes = [
-            asyncio.create_task(self._lane(), name=f"engine lane {number}") for number in range(_LANES)
-        ]
+        for number in range(_LANES + _LANES_FOR_PEOPLE):
+            lane = self._lane(for_people=number >= _LANES)
+            self._lanes.append(asyncio.create_task(lane, name=f"engine lane {number}"))
+        self._hydration = keep_running(self._hydrate_expected, "hydration")
 
     async def close(self) -> None:
         """Finish what is under way and stop; whatever comes later is UnavailableError."""
         self._closing = True
         self._mail.set()
         await asyncio.gather(*self._lanes)
+        await cancel(self._hydration)
         for letter, handle in self._paused.items():
             handle.cancel()
             letter.fail(UnavailableError("engine"))
@@ -115,8 +130,13 @@ class Engine:
             actor = self._actors[session_id] = Actor(session_id)
         actor.mailbox.append(letter)
         actor.used_at = loop.time()
-        self._make_ready(actor)
+        self._make_ready(actor, letter)
         return letter.answer
+
+    def expect(self, session_ids: Iterable[UUID]) -> None:
+        """Have sessions read in the background that will soon get a command. A hint, and no more."""
+        self._expected.extend(one for one in session_ids if one not in self._actors)
+        self._expecting.set()
 
     @property
     def live_actors(self) -> int:
@@ -129,7 +149,7 @@ class Engine:
         idle = [
             actor
             for actor in self._actors.values()
-            if not actor.busy and not actor.mailbox and actor.used_at <= oldest
+            if actor.stage is Stage.IDLE and not actor.mailbox and actor.used_at <= oldest
         ]
         for actor in idle:
             del self._actors[actor.session_id]
@@ -137,21 +157,32 @@ class Engine:
 
     # ---- lanes --------------------------------------------------------------------------------------------
 
-    def _make_ready(self, actor: Actor) -> None:
-        if not actor.busy and actor.mailbox:
-            actor.busy = True
-            self._ready.append(actor)
-            self._mail.set()
+    def _make_ready(self, actor: Actor, letter: Letter) -> None:
+        """Queue an actor that has got a letter. A person's letter takes the timers' along to the front."""
+        if actor.stage is Stage.RUNNING:
+            return
+        if letter.is_from_timer:
+            if actor.stage is Stage.QUEUED:
+                return
+            self._automations.append(actor)
+        else:
+            # It may stand in both queues then; the second finds it taken.
+            self._people.append(actor)
+        actor.stage = Stage.QUEUED
+        self._mail.set()
 
-    async def _lane(self) -> None:
+    async def _lane(self, *, for_people: bool) -> None:
         while True:
-            while not self._ready:
-                if self._closing:
-                    return
+            actors = _take_queued(self._people, _BATCH_SESSIONS)
+            if not actors and not for_people:
+                actors = _take_queued(self._automations, _BATCH_AUTOMATIONS)
+            if actors:
+                await self._run(actors)
+            elif self._closing:
+                return
+            else:
                 self._mail.clear()
                 await self._mail.wait()
-            taken = [self._ready.popleft() for _ in range(min(len(self._ready), _BATCH_SESSIONS))]
-            await self._run(taken)
 
     async def _run(self, actors: list[Actor]) -> None:
         """Work on one batch. Whatever happens, every letter is answered or back in its mailbox."""
@@ -171,11 +202,28 @@ class Engine:
                     letter.fail(error)
         finally:
             for actor in actors:
-                actor.busy = False
-                self._make_ready(actor)
-                if actor.session is None and not actor.busy:
+                actor.stage = Stage.IDLE
+                for letter in actor.mailbox:
+                    self._make_ready(actor, letter)
+                if actor.session is None and actor.stage is Stage.IDLE:
                     # Nothing is known of it, perhaps because there is no such session.
                     self._actors.pop(actor.session_id, None)
+
+    async def _hydrate_expected(self) -> None:
+        """Read sessions before their command comes, so that at the instant there is only to decide."""
+        while True:
+            await self._expecting.wait()
+            ids = list({self._expected.popleft() for _ in range(min(len(self._expected), _BATCH_EXPECTED))})
+            if not self._expected:
+                self._expecting.clear()
+            try:
+                found, _ = await self._storage.hydrate(ids)
+            except UnavailableError:
+                continue
+            now = asyncio.get_running_loop().time()
+            for session_id, session in found.items():
+                # Whoever has come to life meanwhile knows better.
+                self._actors.setdefault(session_id, Actor(session_id, session, used_at=now))
 
     def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
         """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""
@@ -196,9 +244,20 @@ class Engine:
             # The actor may have been forgotten meanwhile; the letter goes to whoever stands for the session.
             present = self._actors.setdefault(actor.session_id, actor)
             present.mailbox.append(letter)
-            self._make_ready(present)
+            self._make_ready(present, letter)
 
         self._paused[letter] = asyncio.get_running_loop().call_later(seconds, put_back)
+
+
+def _take_queued(queue: deque[Actor], limit: int) -> list[Actor]:
+    """Take actors out of a queue, except those that left by the other one."""
+    taken: list[Actor] = []
+    while queue and len(taken) < limit:
+        actor = queue.popleft()
+        if actor.stage is Stage.QUEUED:
+            actor.stage = Stage.RUNNING
+            taken.append(actor)
+    return taken
 
 
 def _take(actor: Actor) -> list[Letter]:

@@ -1,40 +1,212 @@
-"""The connection to Redis (or Valkey), and what its errors mean to the rest of the program."""
+"""The connection to Redis (or Valkey), single or a cluster, and what its errors mean to the program.
+
+Which of the two it is, the server says when it is first asked: an address of any node of a cluster will do.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable, Sequence
+
 
 #: Everything that means "Redis cannot be asked now". It is never fatal: Redis is not the only copy.
 LOST = (RedisError, OSError, TimeoutError)
 
-_SECONDS = 2.0
+#: A command and its arguments; the keys of one command live in one slot of a cluster.
+Command = tuple[Any, ...]
+
+_SECONDS: Final = 2.0
 
 
-def connect(url: str, *, patient: bool = False, **options: Any) -> Redis:  # noqa: ANN401 - passed through to redis-py
-    """Make a client; it connects when it is first used.
+class HotStore:
+    """Redis, wherever its keys are. Nothing is connected before the first call.
 
-    `patient` clients wait for messages of a subscription: redis-py gives every connection a read timeout of
-    five seconds by default (since 8.0), which would silently end a subscription that is merely quiet. They do
-    not reconnect by themselves either: whoever listens has to know what it may have missed.
+    `url` is where `single` connects to, if that may be a node of a cluster.
     """
-    return Redis.from_url(
-        url,
-        socket_timeout=None if patient else _SECONDS,
-        socket_connect_timeout=_SECONDS,
-        health_check_interval=0,
-        retry=Retry(NoBackoff(), 0 if patient else 1),
-        **options,
+
+    def __init__(self, single: Redis, *, url: str | None = None) -> None:
+        self._single = single
+        self._url = url
+        self._cluster: RedisCluster | None = None
+        self._asked = url is None
+        self._asking = asyncio.Lock()
+
+    async def is_cluster(self) -> bool:
+        """Whether the keys are spread over a cluster. Raises one of LOST."""
+        if not self._asked:
+            async with self._asking:
+                if not self._asked:
+                    await self._ask()
+        return self._cluster is not None
+
+    async def client(self) -> Redis | RedisCluster:
+        """Give the client of redis-py, for what only it can do. Raises one of LOST."""
+        await self.is_cluster()
+        return self._cluster or self._single
+
+    async def patient_client(self) -> Redis | RedisCluster:
+        """Make another client, for a subscription; whoever asks for it closes it. Raises one of LOST.
+
+        redis-py gives every connection a read timeout of five seconds by default (since 8.0), which would
+        silently end a subscription that is merely quiet. It does not reconnect by itself either: whoever
+        listens has to know what it may have missed.
+        """
+        url = self._url or ""
+        if await self.is_cluster():
+            return RedisCluster.from_url(url, **_settings(patient=True, retries=0))
+        return Redis.from_url(url, **_settings(patient=True, retries=0))
+
+    @property
+    def database(self) -> int:
+        """The number of the logical database."""
+        return int(self._single.connection_pool.connection_kwargs.get("db") or 0)
+
+    async def describe(self) -> tuple[str, str | None]:
+        """Tell the version, and the flags of the notifications (None: not told). Raises one of LOST."""
+        version = str((await self._single.info("server")).get("redis_version"))
+        try:
+            flags = (await self._single.config_get("notify-keyspace-events"))["notify-keyspace-events"]
+        except ResponseError:
+            flags = None
+        return f"{version}, a cluster" if await self.is_cluster() else version, flags
+
+    async def probe(self) -> None:
+        """Ask for a sign of life. Raises one of LOST."""
+        await (await self.client()).ping()
+
+    async def one(self, *command: Any) -> Any:  # noqa: ANN401 - whatever the command answers
+        """Run one command. Raises one of LOST."""
+        answer = (await self.many([command]))[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    async def many(self, commands: Sequence[Command]) -> list[Any]:
+        """Run commands together, each for itself. Returns an answer each: what it says, or one of LOST."""
+        if not commands:
+            return []
+        try:
+            cluster = await self.is_cluster()
+        except LOST as error:
+            return [error] * len(commands)
+        if not cluster:
+            return await _together(self._single, commands)
+        return await self._spread(commands)
+
+    async def get(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Read values of any keys, None for what is not there. Raises one of LOST."""
+        if not await self.is_cluster():
+            return cast("list[bytes | None]", await self._single.mget(keys))
+        answers = await self._spread([("GET", key) for key in keys])
+        return [None if isinstance(answer, BaseException) else answer for answer in answers]
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._single.aclose()
+        if self._cluster is not None:
+            await self._cluster.aclose()
+
+    async def _ask(self) -> None:
+        try:
+            enabled = (await self._single.info("cluster")).get("cluster_enabled")
+        except ResponseError:
+            # A managed server that does not let itself be asked; those that are clusters do.
+            enabled = 0
+        if enabled and self._url is not None:
+            # What is served is served, also while other slots wait for a new primary. Retries are ours: the
+            # client's own close every connection first, also those in use.
+            self._cluster = RedisCluster.from_url(
+                self._url, require_full_coverage=False, **_settings(retries=0)
+            )
+        self._asked = True
+
+    async def _spread(self, commands: Sequence[Command]) -> list[Any]:
+        """Run commands on the nodes that have their keys, all nodes at once, each for itself."""
+        cluster = self._cluster
+        if cluster is None:  # pragma: no cover - only called when it is one
+            return []
+        try:
+            await cluster.initialize()
+            by_node: dict[str, list[int]] = {}
+            for index, command in enumerate(commands):
+                node = cluster.get_node_from_key(_key(command))
+                by_node.setdefault(node.name if node else "", []).append(index)
+        except LOST as error:
+            return [error] * len(commands)
+        parts = [[commands[index] for index in indexes] for indexes in by_node.values()]
+        answers = await asyncio.gather(*(_on_one_node(cluster, part) for part in parts))
+        result: list[Any] = [None] * len(commands)
+        for indexes, part in zip(by_node.values(), answers, strict=True):
+            for index, answer in zip(indexes, part, strict=True):
+                result[index] = answer
+        return result
+
+
+def connect(url: str, *, db: int | None = None) -> HotStore:
+    """Make a store on a single server, or on the cluster of which `url` names any node.
+
+    `db` overrides the database of the address.
+    """
+    options: dict[str, Any] = {} if db is None else {"db": db}
+    return HotStore(Redis.from_url(url, **_settings(), **options), url=url)
+
+
+def raise_first(answers: Iterable[Any]) -> None:
+    """Raise the first error among answers of `many`, if there is one."""
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+
+
+def _settings(*, patient: bool = False, retries: int = 1) -> dict[str, Any]:
+    return {
+        "socket_timeout": None if patient else _SECONDS,
+        "socket_connect_timeout": _SECONDS,
+        "health_check_interval": 0,
+        "retry": Retry(NoBackoff(), retries),
+    }
+
+
+async def _together(client: Redis | RedisCluster, commands: Sequence[Command]) -> list[Any]:
+    pipeline: Any = (
+        client.pipeline() if isinstance(client, RedisCluster) else client.pipeline(transaction=False)
     )
+    try:
+        for command in commands:
+            pipeline.execute_command(*command)
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+    except LOST as error:
+        return [error] * len(commands)
+    finally:
+        await pipeline.reset()
+    return answers
 
 
-async def probe(redis: Redis) -> None:
-    """Ask Redis for a sign of life. Raises one of LOST."""
-    await redis.ping()
+async def _on_one_node(cluster: RedisCluster, commands: list[Command]) -> list[Any]:
+    answers = await _together(cluster, commands)
+    lost = [index for index, answer in enumerate(answers) if isinstance(answer, LOST)]
+    if lost and not all(type(answers[index]) is ResponseError for index in lost):
+        # The node may be gone, and another have its slots by now: the map is read anew, and they are asked
+        # once more. Every command of ours can be repeated.
+        try:
+            await cluster.nodes_manager.initialize()
+        except LOST:
+            return answers
+        for index, answer in zip(
+            lost, await _together(cluster, [commands[index] for index in lost]), strict=True
+        ):
+            answers[index] = answer
+    return answers
+
+
+def _key(command: Command) -> Any:  # noqa: ANN401 - text or bytes
+    return command[3] if command[0] == "EVAL" else command[1]

@@ -16,19 +16,21 @@ from uuid import UUID
 
 import structlog
 
+from rdchat.hot.connection import raise_first
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from redis.asyncio import Redis
-    from redis.asyncio.client import Pipeline
+    from rdchat.hot.connection import Command, HotStore
 
 log = structlog.get_logger(__name__)
 
 SHARDS: Final = 8
 _KINDS: Final = tuple(AutomationKind)
 _MEMBER_BYTES: Final = 19
+#: Its lowest bits say the shard.
+_LAST_OF_ID: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,10 @@ class Job:
         return shard_of(self.session_id)
 
     def member(self) -> bytes:
-        """Write the job as a member: 16 bytes of the id, 1 of the kind, 2 of the schedule version."""
+        """Write the job as a member: 16 bytes of the id, 1 of the kind, 2 of the schedule version.
+
+        `database.automations.waiting` has PostgreSQL write the same bytes.
+        """
         return (
             self.session_id.bytes
             + bytes([_KINDS.index(self.kind)])
@@ -73,12 +78,13 @@ class Claimed:
     """What a claim found.
 
     `heads`: by shard the due instant (ms) of the first job that stays, where there is one. `complete`: no
-    shard has been emptied since it was filled.
+    shard has been emptied since it was filled. `away`: the shards that could not be asked.
     """
 
     claims: list[Claim]
     heads: dict[int, int]
     complete: bool
+    away: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class Depth:
 
 def shard_of(session_id: UUID) -> int:
     """Say which shard the jobs of a session live in."""
-    return session_id.int % SHARDS
+    return session_id.bytes[_LAST_OF_ID] % SHARDS
 
 
 def due_key(shard: int) -> str:
@@ -108,7 +114,7 @@ def leases_key(shard: int) -> str:
 
 
 def filled_key(shard: int) -> str:
-    """Name the mark that a shard was filled; whoever finds it gone knows that Redis was emptied."""
+    """Name the mark up to which instant (ms) a shard is filled; without it, Redis was emptied."""
     return f"rdchat:{{q{shard}}}:filled"
 
 
@@ -116,6 +122,10 @@ def alarm_key(shard: int) -> str:
     """Name the key whose expiry is the earliest due instant."""
     return f"rdchat:{{q{shard}}}:alarm"
 
+
+# Scripts name the members of a call in one go: Redis then notifies once, not once per job. Lua hands on at
+# most some 8,000 values.
+_MOST: Final = 1_000
 
 # ARGV: look-ahead ms, lease ms, limit. Returns: due of the new head (or -1), whether the shard was filled,
 # then per job its member and due instant (0: its lease ran out). Redis' own clock rules: replicas need not
@@ -125,154 +135,212 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit = tonumber(ARGV[3])
 local out = {-1, redis.call('EXISTS', KEYS[3])}
-local lease = now + ARGV[2]
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, limit)) do
-  redis.call('ZADD', KEYS[2], lease, member)
-  out[#out + 1] = member
+local leases = {}
+local lost = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, limit)
+for i = 1, #lost do
+  leases[#leases + 1] = now + ARGV[2]
+  leases[#leases + 1] = lost[i]
+  out[#out + 1] = lost[i]
   out[#out + 1] = '0'
-  limit = limit - 1
 end
-if limit > 0 then
-  local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[1], 'WITHSCORES', 'LIMIT', 0, limit)
+if #lost < limit then
+  local gone = {}
+  local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[1], 'WITHSCORES',
+                         'LIMIT', 0, limit - #lost)
   for i = 1, #due, 2 do
-    redis.call('ZREM', KEYS[1], due[i])
-    redis.call('ZADD', KEYS[2], math.max(lease, due[i + 1] + ARGV[2]), due[i])
+    gone[#gone + 1] = due[i]
+    leases[#leases + 1] = math.max(now, due[i + 1]) + ARGV[2]
+    leases[#leases + 1] = due[i]
     out[#out + 1] = due[i]
     out[#out + 1] = due[i + 1]
   end
+  if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
 end
+if #leases > 0 then redis.call('ZADD', KEYS[2], unpack(leases)) end
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if head[2] then out[1] = tonumber(head[2]) end
 return out
 """
 
-# ARGV: number of members to remove, those members, then score and member of each to add.
-_REPLACE: Final = """
-local gone = tonumber(ARGV[1])
-for i = 2, gone + 1 do
-  redis.call('ZREM', KEYS[1], ARGV[i])
-  redis.call('ZREM', KEYS[2], ARGV[i])
-end
-for i = gone + 2, #ARGV, 2 do
-  redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1])
-end
-return 1
+# ARGV: score and member of each job. Moves what is there already, leased or not.
+_SCHEDULE: Final = """
+local members = {}
+for i = 2, #ARGV, 2 do members[#members + 1] = ARGV[i] end
+redis.call('ZREM', KEYS[2], unpack(members))
+return redis.call('ZADD', KEYS[1], unpack(ARGV))
+"""
+
+# ARGV: members.
+_REMOVE: Final = """
+return redis.call('ZREM', KEYS[1], unpack(ARGV)) + redis.call('ZREM', KEYS[2], unpack(ARGV))
 """
 
 # ARGV: score and member of each. Adds what is in neither set; returns how many that were.
 _ADD_MISSING: Final = """
-local added = 0
-for i = 1, #ARGV, 2 do
-  if not redis.call('ZSCORE', KEYS[2], ARGV[i + 1]) then
-    added = added + redis.call('ZADD', KEYS[1], 'NX', ARGV[i], ARGV[i + 1])
+local members, missing = {}, {}
+for i = 2, #ARGV, 2 do members[#members + 1] = ARGV[i] end
+local leases = redis.call('ZMSCORE', KEYS[2], unpack(members))
+for i = 1, #members do
+  if not leases[i] then
+    missing[#missing + 1] = ARGV[2 * i - 1]
+    missing[#missing + 1] = members[i]
   end
 end
-return added
+if #missing == 0 then return 0 end
+return redis.call('ZADD', KEYS[1], 'NX', unpack(missing))
 """
 
-# ARGV: score, member. A job whose lease was lost meanwhile is somebody else's now.
+# ARGV: instant (ms), 1 to make a mark where there is none.
+_MARK: Final = """
+local mark = redis.call('GET', KEYS[3])
+if not mark and ARGV[2] == '0' then return 0 end
+if not mark or tonumber(mark) < tonumber(ARGV[1]) then redis.call('SET', KEYS[3], ARGV[1]) end
+return 1
+"""
+
+# ARGV: score and member of each. A job whose lease was lost meanwhile is somebody else's now.
 _POSTPONE: Final = """
-if redis.call('ZREM', KEYS[2], ARGV[2]) == 1 then
-  return redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+local back = {}
+for i = 1, #ARGV, 2 do
+  if redis.call('ZREM', KEYS[2], ARGV[i + 1]) == 1 then
+    back[#back + 1] = ARGV[i]
+    back[#back + 1] = ARGV[i + 1]
+  end
 end
-return 0
+if #back == 0 then return 0 end
+return redis.call('ZADD', KEYS[1], unpack(back))
+"""
+
+# Returns: waiting, leased, overdue by more than ARGV[1] ms, due of the head (or -1).
+_LOOK: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return {redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]),
+        redis.call('ZCOUNT', KEYS[1], '-inf', now - ARGV[1]), tonumber(head[2] or -1)}
 """
 
 
 class DelayQueue:
-    """The queue on one Redis. Every method raises what redis-py raises (see `hot.connection.LOST`)."""
+    """The queue. Every method raises what redis-py raises (see `hot.connection.LOST`) unless it says more.
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    `on_scheduled` is called when this process has scheduled jobs: its own worker need not wait for Redis to
+    tell it.
+    """
+
+    def __init__(self, store: HotStore, on_scheduled: Callable[[], None] = lambda: None) -> None:
+        self._store = store
+        self._on_scheduled = on_scheduled
 
     async def schedule(self, jobs: Iterable[tuple[Job, int]]) -> None:
         """Add jobs with their due instants (ms), moving those that are there already."""
-        await self._by_shard(_REPLACE, jobs, head=[0])
+        await self._run(_SCHEDULE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
+        self._on_scheduled()
 
-    async def add_missing(self, jobs: Iterable[tuple[Job, int]]) -> int:
-        """Add the jobs that the queue does not hold, neither waiting nor leased. Returns how many."""
-        return sum(await self._by_shard(_ADD_MISSING, jobs, head=[]))
+    async def add_missing(self, members: Iterable[tuple[bytes, int]]) -> int:
+        """Add the jobs that the queue does not hold, neither waiting nor leased. Returns how many.
+
+        They come as members (see `Job.member`) with their due instants (ms): there may be millions.
+        """
+        return sum(await self._run(_ADD_MISSING, _by_shard(members)))
 
     async def remove(self, jobs: Iterable[Job]) -> None:
         """Take jobs out, whether they wait or are leased."""
-        shards: dict[int, list[bytes]] = {}
-        for job in jobs:
-            shards.setdefault(job.shard, []).append(job.member())
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for shard, members in shards.items():
-                _eval(pipeline, _REPLACE, shard, [len(members), *members])
-            await pipeline.execute()
+        await self._run(_REMOVE, _members_by_shard(jobs))
 
     async def claim(self, shards: Sequence[int], *, look_ahead_ms: int, lease_ms: int, limit: int) -> Claimed:
-        """Lease up to `limit` jobs a shard that are due within the look-ahead."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for shard in shards:
-                _eval(pipeline, _CLAIM, shard, [look_ahead_ms, lease_ms, limit])
-            answers = await pipeline.execute()
-        claimed = Claimed([], {}, complete=True)
-        for shard, (head, filled, *found) in zip(shards, answers, strict=True):
-            claimed.complete = claimed.complete and bool(filled)
-            if head >= 0:
-                claimed.heads[shard] = head
-            for member, due in zip(found[::2], found[1::2], strict=True):
-                try:
-                    job = Job.from_member(member)
-                except ValueError as error:
-                    # Perhaps of a newer release, whose workers know it: it stays leased, and is left alone.
-                    log.warning("the delay queue holds something unknown", error=str(error))
-                    continue
-                claimed.claims.append(Claim(job, int(float(due))))
+        """Lease up to `limit` jobs a shard that are due within the look-ahead, earliest first.
+
+        Shards that cannot be asked are named in the answer; raises when that is all of them.
+        """
+        limit = min(limit, _MOST)
+        answers = await self._store.many(
+            [_eval(_CLAIM, shard, [look_ahead_ms, lease_ms, limit]) for shard in shards]
+        )
+        claimed = Claimed([], {}, complete=True, away=[])
+        for shard, answer in zip(shards, answers, strict=True):
+            if isinstance(answer, BaseException):
+                claimed.away.append(shard)
+            else:
+                _read_claim(claimed, shard, *answer)
+        if len(claimed.away) == len(shards):
+            raise_first(answers)
         return claimed
 
-    async def mark_filled(self) -> None:
-        """Note that every shard holds what it should."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for shard in range(SHARDS):
-                pipeline.set(filled_key(shard), b"1")
-            await pipeline.execute()
+    async def filled_until(self) -> int | None:
+        """Say up to which instant (ms) every shard is filled; None when one was emptied, or never filled."""
+        marks = await self._store.many([("GET", filled_key(shard)) for shard in range(SHARDS)])
+        raise_first(marks)
+        return min((int(mark) for mark in marks), default=None) if all(marks) else None
+
+    async def mark_filled(self, until_ms: int, *, anew: bool = False) -> None:
+        """Note that every shard holds what it should up to an instant (ms); never less than was noted.
+
+        Without `anew` a mark that is gone stays gone: who was filling an emptied queue has to begin again.
+        """
+        await self._run(_MARK, [(shard, [until_ms, int(anew)]) for shard in range(SHARDS)])
 
     async def finish(self, jobs: Iterable[Job]) -> None:
         """Remove jobs that are done with."""
-        shards: dict[int, list[bytes]] = {}
-        for job in jobs:
-            shards.setdefault(job.shard, []).append(job.member())
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for shard, members in shards.items():
-                pipeline.zrem(leases_key(shard), *members)
-            await pipeline.execute()
+        raise_first(
+            await self._store.many(
+                [("ZREM", leases_key(shard), *members) for shard, members in _members_by_shard(jobs)]
+            )
+        )
 
     async def postpone(self, jobs: Iterable[tuple[Job, int]]) -> None:
         """Give leased jobs back, to be due at the instants (ms) named."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job, due_ms in jobs:
-                _eval(pipeline, _POSTPONE, job.shard, [due_ms, job.member()])
-            await pipeline.execute()
+        await self._run(_POSTPONE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
 
-    async def depth(self, now_ms: int) -> list[Depth]:
-        """Look at every shard."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for shard in range(SHARDS):
-                pipeline.zcard(due_key(shard))
-                pipeline.zcard(leases_key(shard))
-                pipeline.zcount(due_key(shard), "-inf", now_ms)
-                pipeline.zrange(due_key(shard), 0, 0, withscores=True)
-            answers = await pipeline.execute()
+    async def depth(self, overdue_ms: int = 0) -> list[Depth]:
+        """Look at every shard; what waits although it was due `overdue_ms` ago is overdue."""
+        answers = await self._run(_LOOK, [(shard, [overdue_ms]) for shard in range(SHARDS)])
         return [
-            Depth(shard, waiting, leased, overdue, int(head[0][1]) if head else None)
-            for shard in range(SHARDS)
-            for waiting, leased, overdue, head in [answers[4 * shard : 4 * shard + 4]]
+            Depth(shard, waiting, leased, overdue, head if head >= 0 else None)
+            for shard, (waiting, leased, overdue, head) in enumerate(answers)
         ]
 
-    async def _by_shard(self, script: str, jobs: Iterable[tuple[Job, int]], *, head: list[int]) -> list[int]:
-        shards: dict[int, list[Any]] = {}
-        for job, due_ms in jobs:
-            shards.setdefault(job.shard, list(head)).extend((due_ms, job.member()))
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for shard, arguments in shards.items():
-                _eval(pipeline, script, shard, arguments)
-            return list(await pipeline.execute())
+    async def _run(self, script: str, arguments: Iterable[tuple[int, list[Any]]]) -> list[Any]:
+        answers = await self._store.many([_eval(script, shard, own) for shard, own in arguments])
+        raise_first(answers)
+        return answers
 
 
-def _eval(pipeline: Pipeline, script: str, shard: int, arguments: Sequence[Any]) -> None:
+def _read_claim(claimed: Claimed, shard: int, head: int, filled: int, *found: bytes) -> None:
+    claimed.complete = claimed.complete and bool(filled)
+    if head >= 0:
+        claimed.heads[shard] = head
+    for member, due in zip(found[::2], found[1::2], strict=True):
+        try:
+            job = Job.from_member(member)
+        except ValueError as error:
+            # Perhaps of a newer release, whose workers know it: it stays leased, and is left alone.
+            log.warning("the delay queue holds something unknown", error=str(error))
+            continue
+        claimed.claims.append(Claim(job, int(float(due))))
+
+
+def _by_shard(members: Iterable[tuple[bytes, int]]) -> Iterator[tuple[int, list[Any]]]:
+    """Turn members and due instants into arguments of scripts: score and member of each, by shard."""
+    shards: dict[int, list[Any]] = {}
+    for member, due_ms in members:
+        shards.setdefault(member[_LAST_OF_ID] % SHARDS, []).extend((due_ms, member))
+    yield from _in_parts(shards, 2 * _MOST)
+
+
+def _members_by_shard(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Any]]]:
+    shards: dict[int, list[Any]] = {}
+    for job in jobs:
+        shards.setdefault(job.shard, []).append(job.member())
+    yield from _in_parts(shards, _MOST)
+
+
+def _in_parts(shards: dict[int, list[Any]], size: int) -> Iterator[tuple[int, list[Any]]]:
+    for shard, arguments in shards.items():
+        for start in range(0, len(arguments), size):
+            yield shard, arguments[start : start + size]
+
+
+def _eval(script: str, shard: int, arguments: Sequence[Any]) -> Command:
     # The text goes along every time: after a restart or SCRIPT FLUSH there is nothing to load first.
-    pipeline.eval(script, 3, due_key(shard), leases_key(shard), filled_key(shard), *arguments)
+    return ("EVAL", script, 3, due_key(shard), leases_key(shard), filled_key(shard), *arguments)

@@ -7,7 +7,7 @@ on a stale version is refused by its fence, and no refusal is ever given on a sn
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -20,12 +20,12 @@ from statemachine import Automation, AutomationKind, AutomationStatus, EndReason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from redis.asyncio import Redis
+    from rdchat.hot.connection import HotStore
 
 log = structlog.get_logger(__name__)
 
 #: A snapshot that nobody refreshed for this long would not be worth its memory.
-_LIFETIME: Final = timedelta(hours=1)
+_LIFETIME_MS: Final = 3_600_000
 #: A cache that takes longer is none; it is then left alone for a while, and PostgreSQL asked instead.
 _WORTH_SECONDS: Final = 0.25
 _AVOID_SECONDS: Final = 2.0
@@ -34,8 +34,8 @@ _AVOID_SECONDS: Final = 2.0
 class Snapshots:
     """Sessions in Redis, one key each: `rdchat:session:{id}`, JSON."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, store: HotStore) -> None:
+        self._store = store
         self._avoided_until = 0.0
 
     async def load(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
@@ -45,7 +45,7 @@ class Snapshots:
             return {}
         try:
             async with asyncio.timeout(_WORTH_SECONDS):
-                values = await self._redis.mget([_key(session_id) for session_id in session_ids])
+                values = await self._store.get([_key(session_id) for session_id in session_ids])
         except LOST as error:
             self._avoided_until = now() + _AVOID_SECONDS
             log.debug("snapshots are away", error=str(error))
@@ -59,13 +59,12 @@ class Snapshots:
 
     async def save(self, sessions: Iterable[Session]) -> None:
         """Write snapshots, those of sessions that are over expiring like the others. Loss is harmless."""
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for session in sessions:
-                    pipeline.set(_key(session.id), _encode(session), px=_LIFETIME)
-                await pipeline.execute()
-        except LOST as error:
-            log.debug("snapshots are away", error=str(error))
+        answers = await self._store.many(
+            [("SET", _key(session.id), _encode(session), "PX", _LIFETIME_MS) for session in sessions]
+        )
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        if errors:
+            log.debug("snapshots are away", error=str(errors[0]), snapshots=len(errors))
 
 
 def _key(session_id: UUID) -> str:

@@ -131,7 +131,7 @@ def _message(event: Event) -> dict[str, Any]:
     return {
         "id": event.ably_id,
         "name": event.name,
-        "data": orjson.dumps(event.data).decode(),
+        "data": event.data,
         "encoding": "json",
     }
 

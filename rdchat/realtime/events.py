@@ -40,25 +40,35 @@ def notification_channel(person_id: UUID) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One realtime event: a row of the outbox until Ably has accepted it.
+    """One realtime event. `data` is its payload as JSON text, exactly as subscribers receive it.
 
-    `version` and `position` order the events of a session. `ably_id` has the form `base:index`; events with
-    one base form the group that is always published together, so that a retry repeats the very same ids.
+    `ably_id` has the form `base:index`; events with one base form the group that is always published
+    together, so that a retry repeats the very same ids.
     """
 
-    session_id: UUID
-    version: int
-    position: int
     channel: str
     ably_id: str
     name: str
-    data: dict[str, Any]
-    created_at: datetime
+    data: str
 
     @property
     def base(self) -> str:
         """Name the group that this event is published with."""
         return self.ably_id.rpartition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one commit of a session has for Ably: a row of the outbox until Ably has accepted all of it.
+
+    `version` is the session's after the commit: the order in which its parcels are delivered.
+    """
+
+    id: UUID
+    session_id: UUID
+    version: int
+    created_at: datetime
+    events: list[Event]
 
 
 def message_data(

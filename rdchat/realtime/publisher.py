@@ -1,8 +1,8 @@
 """The publisher: takes committed events to Ably, in order, and then forgets them in the outbox.
 
 What this process commits it publishes at once. A channel has one request in flight; a request carries the
-oldest group of up to a hundred channels. Events that stay unpublished are kept by extending their lease;
-events whose process died are taken over by whichever replica sees their lease run out.
+oldest group of up to a hundred channels. Parcels that stay unpublished are kept by extending their lease;
+those whose process died are taken over by whichever replica sees their lease run out.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import random
 from collections import deque
+from dataclasses import dataclass
 from datetime import timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rdchat.database.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
-    from rdchat.realtime.events import Event
+    from rdchat.realtime.events import Event, Parcel
     from rdchat.sealing import Sealer
     from rdchat.telemetry import Metrics
 
@@ -38,16 +38,25 @@ log = structlog.get_logger(__name__)
 LEASE: Final = timedelta(seconds=10)
 _EXTEND_SECONDS: Final = 3.0
 _TAKE_OVER_SECONDS: Final = 2.0
-_TAKE_OVER_LIMIT: Final = 1_000
+_TAKE_OVER_LIMIT: Final = 500
 #: What is over this stays in the outbox alone and is taken over in turns: an outage does not fill memory.
 _HELD: Final = 20_000
 _LANES: Final = 2
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 2.0
+_CONFIRM_LIMIT: Final = 1_000
 _FLUSH_SECONDS: Final = 5.0
 _CONFIRM_AGAIN_SECONDS: Final = 0.2
 
 Group = list["Event"]
+
+
+@dataclass(slots=True)
+class _Held:
+    """A parcel that this process has yet to publish: how many of its groups Ably has not accepted."""
+
+    parcel: Parcel
+    groups: int
 
 
 class Publisher:
@@ -58,10 +67,10 @@ class Publisher:
         self._ably = ably
         self._sealer = sealer
         self._metrics = metrics
-        self._channels: dict[str, deque[Group]] = {}
+        self._channels: dict[str, deque[tuple[_Held, Group]]] = {}
         self._ready: deque[str] = deque()
-        self._known: set[tuple[UUID, int, int]] = set()
-        self._unconfirmed: list[Event] = []
+        self._held: dict[UUID, _Held] = {}
+        self._unconfirmed: list[UUID] = []
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -83,37 +92,41 @@ class Publisher:
                 await self._idle.wait()
         for task in self._tasks:
             await cancel(task)
-        left = [event for groups in self._channels.values() for group in groups for event in group]
+        left = [parcel_id for parcel_id, held in self._held.items() if held.groups]
         with contextlib.suppress(UnavailableError):
             if self._unconfirmed:
                 await outbox.confirm(self._pool, self._unconfirmed)
             if left:
                 await outbox.extend(self._pool, left, timedelta(0))
 
-    def hand_over(self, events: Iterable[Event]) -> None:
-        """Take events over for publishing. They must be committed, and in the order of their channels."""
-        for _, own in groupby(events, key=lambda event: event.base):
-            group = [event for event in own if _key(event) not in self._known]
-            if not group:
+    def hand_over(self, parcels: Iterable[Parcel]) -> None:
+        """Take parcels over for publishing. They must be committed, and in the order of their sessions."""
+        for parcel in parcels:
+            if parcel.id in self._held:
                 continue
-            if self.held + len(group) > _HELD:
-                self._metrics.outbox_overflow(len(group))
+            if len(self._held) >= _HELD:
+                self._metrics.outbox_overflow(len(parcel.events))
                 continue
-            self._known.update(map(_key, group))
-            waiting = self._channels.get(group[0].channel)
-            if waiting is None:
-                self._channels[group[0].channel] = deque([group])
-                self._ready.append(group[0].channel)
-            else:
-                waiting.append(group)
-        if self._known:
+            groups: dict[str, Group] = {}
+            for event in parcel.events:
+                groups.setdefault(event.base, []).append(event)
+            held = self._held[parcel.id] = _Held(parcel, len(groups))
+            for group in groups.values():
+                channel = group[0].channel
+                waiting = self._channels.get(channel)
+                if waiting is None:
+                    self._channels[channel] = deque([(held, group)])
+                    self._ready.append(channel)
+                else:
+                    waiting.append((held, group))
+        if self._held:
             self._idle.clear()
             self._work.set()
 
     @property
     def held(self) -> int:
-        """How many events this process has yet to publish or confirm."""
-        return len(self._known)
+        """How many parcels this process has yet to publish or confirm."""
+        return len(self._held)
 
     # ---- publishing ---------------------------------------------------------------------------------------
 
@@ -124,16 +137,13 @@ class Publisher:
                 await self._work.wait()
             # A channel taken out of `ready` is this lane's until it is put back: one request in flight.
             channels = [self._ready.popleft() for _ in range(min(len(self._ready), BATCH_CHANNELS))]
-            groups = [self._channels[channel][0] for channel in channels]
+            groups = [self._channels[channel][0][1] for channel in channels]
             results = await self._publish(groups)
-            accepted: list[Event] = []
-            for channel, group, error in zip(channels, groups, results, strict=True):
+            for channel, error in zip(channels, results, strict=True):
                 if error is None or error.permanent:
                     if error is not None:
                         log.error("Ably refuses an event for good", channel=channel, why=str(error))
-                    self._channels[channel].popleft()
-                    accepted += group
-            self._confirm(accepted)
+                    self._accepted(*self._channels[channel].popleft())
             failed = [error for error in results if error is not None and not error.permanent]
             if failed:
                 await self._back_off(failed[0], len(groups))
@@ -170,10 +180,11 @@ class Publisher:
         self._failures = min(self._failures + 1, 10)
         await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load, guards nothing
 
-    def _confirm(self, events: list[Event]) -> None:
-        if events:
-            self._metrics.published.inc(len(events))
-            self._unconfirmed += events
+    def _accepted(self, held: _Held, group: Group) -> None:
+        self._metrics.published.inc(len(group))
+        held.groups -= 1
+        if held.groups == 0:
+            self._unconfirmed.append(held.parcel.id)
             self._confirming.set()
 
     async def _confirm_lane(self) -> None:
@@ -181,18 +192,21 @@ class Publisher:
         while True:
             await self._confirming.wait()
             self._confirming.clear()
-            events = list(self._unconfirmed)
+            ids = self._unconfirmed[:_CONFIRM_LIMIT]
             try:
-                await outbox.confirm(self._pool, events)
+                await outbox.confirm(self._pool, ids)
             except Exception:
                 # Whatever it was, they are still in the outbox, and only this process knows better.
-                log.exception("published events are not forgotten yet", events=len(events))
+                log.exception("published parcels are not forgotten yet", parcels=len(ids))
                 self._confirming.set()
                 await asyncio.sleep(_CONFIRM_AGAIN_SECONDS)
                 continue
-            del self._unconfirmed[: len(events)]
-            self._known.difference_update(map(_key, events))
-            if not self._known:
+            del self._unconfirmed[: len(ids)]
+            for parcel_id in ids:
+                del self._held[parcel_id]
+            if self._unconfirmed:
+                self._confirming.set()
+            if not self._held:
                 self._idle.set()
 
     # ---- the outbox ---------------------------------------------------------------------------------------
@@ -200,24 +214,20 @@ class Publisher:
     async def _keep_leases(self) -> None:
         while True:
             await asyncio.sleep(_EXTEND_SECONDS)
-            held = [event for groups in self._channels.values() for group in groups for event in group]
-            if held:
+            waiting = [parcel_id for parcel_id, held in self._held.items() if held.groups]
+            for start in range(0, len(waiting), _CONFIRM_LIMIT):
                 with contextlib.suppress(UnavailableError):
-                    await outbox.extend(self._pool, held, LEASE)
+                    await outbox.extend(self._pool, waiting[start : start + _CONFIRM_LIMIT], LEASE)
 
     async def _take_over(self) -> None:
         while True:
             with contextlib.suppress(UnavailableError):
                 room = _HELD - self.held
                 if room > _TAKE_OVER_LIMIT:
-                    events = await outbox.take_over(
+                    parcels = await outbox.take_over(
                         self._pool, lease=LEASE, limit=_TAKE_OVER_LIMIT, sealer=self._sealer
                     )
-                    if events:
-                        log.info("took over events that were not published", events=len(events))
-                        self.hand_over(sorted(events, key=lambda event: event.channel))
+                    if parcels:
+                        log.info("took over parcels that were not published", parcels=len(parcels))
+                        self.hand_over(parcels)
             await asyncio.sleep(_TAKE_OVER_SECONDS)
-
-
-def _key(event: Event) -> tuple[UUID, int, int]:
-    return event.session_id, event.version, event.position

@@ -1,30 +1,37 @@
 """The reconciler: fills the delay queue from PostgreSQL, so that nothing depends on Redis' memory.
 
-It runs at start, after Redis was away or emptied, and every half minute. What is overdue it puts to the
-engine itself, also while Redis cannot be asked at all: late, but not lost.
+The queue holds what is due within a day. A mark in it says up to which instant it is filled: a round, every
+half minute, adds what has come within the day since, and looks again at what is near, where a booking may
+have failed to reach Redis. So a round costs as much with a million pending sessions as with a thousand. When
+the mark is gone, Redis was emptied, and everything is added again, earliest first.
+
+What is overdue goes to the engine at once, also while Redis cannot be asked at all: late, but not lost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from rdchat.background import cancel, keep_running
-from rdchat.clock import to_ms
+from rdchat.clock import from_ms, to_ms
 from rdchat.database import automations
 from rdchat.errors import UnavailableError
 from rdchat.hot.connection import LOST
+from rdchat.hot.delay_queue import Job
 from statemachine import Refusal, RefusalCode, RunAutomation
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rdchat.clock import Clock
     from rdchat.database.pool import Pool
     from rdchat.engine.outcome import Outcome
-    from rdchat.hot.delay_queue import DelayQueue, Job
+    from rdchat.hot.delay_queue import DelayQueue
     from rdchat.timers.worker import Submits
 
 log = structlog.get_logger(__name__)
@@ -34,13 +41,14 @@ _EVERY_SECONDS: Final = 30.0
 _AWAY_SECONDS: Final = 1.0
 #: The queue holds what is due within this time; what lies farther ahead is added as it comes nearer.
 HORIZON: Final = timedelta(hours=24)
+#: What is due within this time is looked at in every round, several times before it is due.
+_NEAR: Final = timedelta(minutes=3)
 #: Later than this, an automation is not merely about to be fired.
 _OVERDUE: Final = timedelta(seconds=1)
-_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Reconciler:
-    """Keeps the queue a copy of what PostgreSQL has scheduled. `reconciled` counts the complete rounds."""
+    """Keeps the queue a copy of what PostgreSQL has scheduled."""
 
     def __init__(self, pool: Pool, queue: DelayQueue, engine: Submits, clock: Clock) -> None:
         self._pool = pool
@@ -49,7 +57,6 @@ class Reconciler:
         self._clock = clock
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.reconciled = 0
 
     def start(self) -> None:
         """Begin, with a round at once."""
@@ -88,27 +95,44 @@ class Reconciler:
         What is overdue goes to the engine at once: it may be leased by a worker that has died, and would wait
         for its lease to run out. If that worker lives after all, whoever comes second changes nothing.
         """
-        added = 0
         now = self._clock.now()
-        overdue_ms = to_ms(now - _OVERDUE)
-        async for page in automations.waiting(self._pool, since=_BEGINNING, until=now + HORIZON):
+        near = now + _NEAR
+        mark = await self._queue.filled_until()
+        if mark is None:
+            # Before the first page: if Redis is emptied again on the way, the mark is gone again.
+            mark = to_ms(now)
+            await self._queue.mark_filled(mark, anew=True)
+        added = await self._add(automations.BEGINNING, near)
+        filled = max(near, from_ms(mark))
+        if filled < now + HORIZON:
+            added += await self._add(filled, now + HORIZON)
+            await self._queue.mark_filled(to_ms(now + HORIZON))
+        return added
+
+    async def _add(self, after: datetime, until: datetime) -> int:
+        """Add a stretch of time, page by page, and note how far it got: so far nobody need look again."""
+        added = 0
+        overdue_ms = to_ms(self._clock.now() - _OVERDUE)
+        async for page in automations.waiting(self._pool, after=after, until=until):
             added += await self._queue.add_missing(page)
-            settled = await self._run_now([job for job, due in page if due < overdue_ms])
+            settled = await self._run_now([member for member, due_ms in page if due_ms < overdue_ms])
             if settled:
                 await self._queue.remove(settled)
-        await self._queue.mark_filled()
-        self.reconciled += 1
+            await self._queue.mark_filled(page[-1][1] - 1)
         return added
 
     async def _run_overdue(self) -> None:
         """Run what is due without the queue."""
         with contextlib.suppress(UnavailableError):
-            async for page in automations.waiting(self._pool, since=_BEGINNING, until=self._clock.now()):
-                done = await self._run_now([job for job, _ in page])
+            async for page in automations.waiting(
+                self._pool, after=automations.BEGINNING, until=self._clock.now()
+            ):
+                done = await self._run_now([member for member, _ in page])
                 log.warning("Redis is away; automations were run from PostgreSQL", automations=len(done))
 
-    async def _run_now(self, jobs: list[Job]) -> list[Job]:
+    async def _run_now(self, members: list[bytes]) -> list[Job]:
         """Put jobs to the engine; returns those that are settled. The others are the worker's to retry."""
+        jobs = [Job.from_member(member) for member in members]
         answers = [
             self._engine.post(job.session_id, RunAutomation(job.kind, job.schedule_version)) for job in jobs
         ]

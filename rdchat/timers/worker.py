@@ -1,8 +1,9 @@
 """The timer worker: claims jobs a little ahead of time, and fires each at its instant.
 
 It claims whenever one of these comes: an alarm or another change of the queue, the head that it knows coming
-near, the sweep once a second. Claimed jobs wait in a heap and are fired by the clock, never before. Claiming
-and firing are two loops, so that a slow Redis does not hold up what is claimed.
+near, the sweep once a second. Claimed jobs wait in a heap and are fired by the clock, never before; meanwhile
+the engine reads their sessions. Claiming, firing and settling are loops of their own, so that a slow Redis
+does not hold up what is claimed.
 """
 
 from __future__ import annotations
@@ -11,21 +12,20 @@ import asyncio
 import contextlib
 import heapq
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 from rdchat.background import keep_running
-from rdchat.clock import to_ms
 from rdchat.database import automations
 from rdchat.errors import UnavailableError
 from rdchat.hot.connection import LOST
 from rdchat.hot.delay_queue import SHARDS
+from rdchat.timers.wakeup import wakeup
 from statemachine import AutomationKind, Refusal, RefusalCode, RunAutomation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from uuid import UUID
 
     from rdchat.clock import Clock
@@ -42,8 +42,11 @@ _SWEEP_SECONDS: Final = 1.0
 #: Longer than the sweep, so that in ordinary times every job is in the heap before it is due.
 _LOOK_AHEAD_MS: Final = 1_500
 _LEASE_MS: Final = 6_000
-_CLAIM_LIMIT: Final = 1_000
-_IN_FLIGHT: Final = 4_096
+#: From each shard at a time: small enough for several workers to share what is due at one instant.
+_CLAIM_LIMIT: Final = 256
+_IN_FLIGHT: Final = 16_384
+_CLAIM_PAUSE_SECONDS: Final = 0.005
+_SETTLE_PAUSE_SECONDS: Final = 0.02
 #: After so many failures an automation becomes a dead letter; an end never does.
 _ATTEMPTS: Final = 8
 _FIRST_BACKOFF_MS: Final = 200
@@ -61,19 +64,16 @@ class Submits(Protocol):
         """Put a command to a session."""
         ...
 
-
-@dataclass(order=True, slots=True)
-class _Waiting:
-    due_ms: int
-    order: int
-    job: Job
+    def expect(self, session_ids: Iterable[UUID]) -> None:
+        """Take the hint that sessions will get a command soon."""
+        ...
 
 
 class TimerWorker:
     """Fires the automations of one replica's share: whatever it claims.
 
-    `hinted` is set by whoever knows that the queue may have changed; `on_doubt` is called when the queue
-    cannot be asked, or has been emptied.
+    `hinted` is set by whoever knows that the queue may have changed; `on_doubt` is called when the queue, or
+    a shard of it, cannot be asked or has been emptied.
     """
 
     def __init__(
@@ -97,21 +97,29 @@ class TimerWorker:
         self._hinted = hinted
         self._on_doubt = on_doubt
         self._heap_changed = asyncio.Event()
-        self._heap: list[_Waiting] = []
+        # Due instant, order of arrival, job: tuples, because heaps compare a lot.
+        self._heap: list[tuple[int, int, Job]] = []
+        self._held: set[Job] = set()
         self._heads: dict[int, int] = {}
-        self._in_flight: set[Job] = set()
         self._firing: set[asyncio.Task[None]] = set()
+        self._done: list[Job] = []
+        self._later: list[tuple[Job, int]] = []
+        self._settling = asyncio.Event()
         self._order = 0
         self._full = False
         self._loops: list[asyncio.Task[None]] = []
+        self._settlers: list[asyncio.Task[None]] = []
         self._closing = False
+        self._looked_at = 0.0
 
     def start(self) -> None:
         """Begin to work."""
+        self._looked_at = asyncio.get_running_loop().time()
         self._loops = [
             keep_running(self._claim_loop, "timer claims"),
             keep_running(self._fire_loop, "timer firing"),
         ]
+        self._settlers = [keep_running(self._settle_loop, "timer settling")]
 
     async def close(self) -> None:
         """Finish what is being fired, and give back what was claimed but is not due."""
@@ -119,12 +127,26 @@ class TimerWorker:
         self._hinted.set()
         self._heap_changed.set()
         await asyncio.gather(*self._loops, *self._firing)
-        left = [(one.job, one.due_ms) for one in self._heap]
+        self._settling.set()
+        await asyncio.gather(*self._settlers)
+        self._later += [(job, due_ms) for due_ms, _, job in self._heap]
         self._heap.clear()
-        try:
-            await self._queue.postpone(left)
-        except LOST:
-            log.debug("leases are left to run out", jobs=len(left))
+        await self._settle()
+
+    @property
+    def held(self) -> int:
+        """How many jobs this worker has claimed and not settled."""
+        return len(self._held)
+
+    @property
+    def overdue_ms(self) -> float:
+        """How long the first job that this worker holds has been due without being fired; 0 when none is."""
+        return max(0.0, self._clock.ms() - self._heap[0][0]) if self._heap else 0.0
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago this worker last got an answer from the queue."""
+        return asyncio.get_running_loop().time() - self._looked_at if self._loops else 0.0
 
     # ---- claiming -----------------------------------------------------------------------------------------
 
@@ -138,19 +160,23 @@ class TimerWorker:
             await self._claim()
             seconds = _SWEEP_SECONDS
             if self._heads and not self._full:
-                claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - to_ms(self._clock.now())) / 1000
+                claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - self._clock.ms()) / 1000
                 seconds = min(seconds, max(claimable, 0.001))
             await _wait(self._hinted, seconds)
+            # A thousand bookings a second are a thousand hints, and one look at the queue answers many.
+            await asyncio.sleep(0 if self._closing else _CLAIM_PAUSE_SECONDS)
 
     async def _claim(self) -> None:
         """Take what is due within the look-ahead, until nothing more is or the hands are full."""
-        horizon = to_ms(self._clock.now()) + _LOOK_AHEAD_MS
+        horizon = self._clock.ms() + _LOOK_AHEAD_MS
         await self._alarms.nudge([shard for shard, head in self._heads.items() if head <= horizon])
         more = True
-        while more and len(self._heap) + len(self._in_flight) < _IN_FLIGHT and not self._closing:
+        while more and len(self._held) < _IN_FLIGHT and not self._closing:
+            # Not always in the same order: of several workers none is always first at a shard.
+            shards = random.sample(range(SHARDS), SHARDS)
             try:
                 claimed = await self._queue.claim(
-                    range(SHARDS), look_ahead_ms=_LOOK_AHEAD_MS, lease_ms=_LEASE_MS, limit=_CLAIM_LIMIT
+                    shards, look_ahead_ms=_LOOK_AHEAD_MS, lease_ms=_LEASE_MS, limit=_CLAIM_LIMIT
                 )
             except LOST as error:
                 log.debug("the delay queue is away", error=str(error))
@@ -158,78 +184,91 @@ class TimerWorker:
                 self._on_doubt()
                 await asyncio.sleep(_REDIS_AWAY_SECONDS)
                 return
-            if not claimed.complete:
+            if claimed.away or not claimed.complete:
                 self._on_doubt()
+            self._looked_at = asyncio.get_running_loop().time()
             self._heads = claimed.heads
             self._hold(claimed.claims)
-            more = len(claimed.claims) >= _CLAIM_LIMIT
+            more = any(head <= horizon for head in claimed.heads.values())
         self._full = more
         await self._alarms.arm({shard: head - _LOOK_AHEAD_MS for shard, head in self._heads.items()})
 
     def _hold(self, claims: list[Claim]) -> None:
-        held = {one.job for one in self._heap} | self._in_flight
-        for claim in claims:
-            if claim.job not in held:
-                self._order += 1
-                heapq.heappush(self._heap, _Waiting(claim.due_ms, self._order, claim.job))
-        if claims:
+        new = [claim for claim in claims if claim.job not in self._held]
+        for claim in new:
+            self._order += 1
+            heapq.heappush(self._heap, (claim.due_ms, self._order, claim.job))
+            self._held.add(claim.job)
+        if new:
+            self._engine.expect([claim.job.session_id for claim in new])
             self._heap_changed.set()
 
     # ---- firing -------------------------------------------------------------------------------------------
 
     async def _fire_loop(self) -> None:
         """Fire what is due, and sleep until the next job is."""
-        while not self._closing:
-            self._heap_changed.clear()
-            self._fire_due()
-            seconds = _SWEEP_SECONDS
-            if self._heap:
-                # Measured against the clock, not slept through: timers of event loops fire up to 1 ms early.
-                due = (self._heap[0].due_ms - to_ms(self._clock.now())) / 1000
-                seconds = min(seconds, max(due, 0.0005))
-            await _wait(self._heap_changed, seconds)
+        alarm = wakeup(self._heap_changed.set)
+        try:
+            while not self._closing:
+                self._heap_changed.clear()
+                now_ms = self._clock.ms()
+                self._fire_due(now_ms)
+                if self._heap:
+                    alarm.set(self._heap[0][0], now_ms)
+                await self._heap_changed.wait()
+        finally:
+            alarm.close()
 
-    def _fire_due(self) -> None:
-        now_ms = to_ms(self._clock.now())
+    def _fire_due(self, now_ms: float) -> None:
         jobs = []
-        while self._heap and self._heap[0].due_ms <= now_ms:
+        while self._heap and self._heap[0][0] <= now_ms:
             # Also when its lease has run out, as after a pause of this process: if somebody else has run it,
             # the commit finds nothing left to do, and if nobody has, waiting would only make it later.
-            jobs.append(heapq.heappop(self._heap).job)
+            jobs.append(heapq.heappop(self._heap)[2])
         if jobs:
-            self._in_flight.update(jobs)
-            task = asyncio.create_task(self._fire(jobs), name=f"fire {len(jobs)}")
-            self._firing.add(task)
-            task.add_done_callback(self._firing.discard)
-
-    async def _fire(self, jobs: list[Job]) -> None:
-        """Put jobs to the engine, and settle them in the queue by what comes back."""
-        try:
             answers = [
                 self._engine.post(job.session_id, RunAutomation(job.kind, job.schedule_version))
                 for job in jobs
             ]
-            results = await asyncio.gather(*answers, return_exceptions=True)
-            done: list[Job] = []
-            later: list[tuple[Job, int]] = []
-            for job, result in zip(jobs, results, strict=True):
-                delay_ms = await self._judge(job, result)
-                if delay_ms is None:
-                    done.append(job)
-                else:
-                    later.append((job, to_ms(self._clock.now()) + delay_ms))
-            # Before the queue has them back: whoever claims one from now on has to fire it.
-            self._in_flight.difference_update(jobs)
-            try:
-                await self._queue.finish(done)
-                await self._queue.postpone(later)
-            except LOST:
-                log.debug("leases are left to run out", jobs=len(jobs))
-        finally:
-            self._in_flight.difference_update(jobs)
-            if self._full:
-                self._full = False
-                self._hinted.set()
+            task = asyncio.create_task(self._fired(jobs, answers), name=f"fire {len(jobs)}")
+            self._firing.add(task)
+            task.add_done_callback(self._firing.discard)
+
+    async def _fired(self, jobs: list[Job], answers: list[asyncio.Future[Outcome | Refusal]]) -> None:
+        """Judge fired jobs by what comes back."""
+        results = await asyncio.gather(*answers, return_exceptions=True)
+        for job, result in zip(jobs, results, strict=True):
+            delay_ms = await self._judge(job, result)
+            if delay_ms is None:
+                self._done.append(job)
+            else:
+                self._later.append((job, round(self._clock.ms()) + delay_ms))
+        self._settling.set()
+
+    # ---- settling -----------------------------------------------------------------------------------------
+
+    async def _settle_loop(self) -> None:
+        """Tell the queue what has become of jobs: many at once, since nobody waits for it but the lease."""
+        while not self._closing:
+            await self._settling.wait()
+            self._settling.clear()
+            await self._settle()
+            await asyncio.sleep(_SETTLE_PAUSE_SECONDS)
+
+    async def _settle(self) -> None:
+        done, self._done = self._done, []
+        later, self._later = self._later, []
+        # Before the queue has them back: whoever claims one from now on has to fire it.
+        self._held.difference_update(done)
+        self._held.difference_update(job for job, _ in later)
+        try:
+            await self._queue.finish(done)
+            await self._queue.postpone(later)
+        except LOST:
+            log.debug("leases are left to run out", jobs=len(done) + len(later))
+        if self._full:
+            self._full = False
+            self._hinted.set()
 
     async def _judge(self, job: Job, result: Outcome | Refusal | BaseException) -> int | None:
         """Say what becomes of a fired job: None when it is settled, else after how many ms to try again."""

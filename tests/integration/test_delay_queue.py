@@ -10,6 +10,7 @@ import fakeredis
 import pytest
 import redis.asyncio
 
+from rdchat.hot.connection import HotStore
 from rdchat.hot.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
 from statemachine import AutomationKind
 
@@ -33,7 +34,7 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[redis.asyncio.
 
 @pytest.fixture
 def queue(client: redis.asyncio.Redis) -> DelayQueue:
-    return DelayQueue(client)
+    return DelayQueue(HotStore(client))
 
 
 def now_ms() -> int:
@@ -135,7 +136,7 @@ async def test_removed_jobs_are_gone_whether_they_wait_or_are_leased(queue: Dela
     await queue.schedule([(leased, now_ms()), (waiting, now_ms() + 60_000)])
     await claim(queue)
     await queue.remove([leased, waiting])
-    assert all((depth.waiting, depth.leased) == (0, 0) for depth in await queue.depth(now_ms()))
+    assert all((depth.waiting, depth.leased) == (0, 0) for depth in await queue.depth())
 
 
 async def test_a_postponed_job_waits_for_its_new_instant(queue: DelayQueue) -> None:
@@ -161,14 +162,14 @@ async def test_only_what_is_missing_is_added(queue: DelayQueue) -> None:
     later = now_ms() + 60_000
     await queue.schedule([(leased, now_ms()), (waiting, later)])
     await claim(queue)
-    assert await queue.add_missing([(leased, 1), (waiting, 1), (missing, later)]) == 1
+    assert await queue.add_missing([(leased.member(), 1), (waiting.member(), 1), (missing.member(), later)]) == 1
     assert await claim(queue) == {}
 
 
 async def test_depth_counts_by_shard(queue: DelayQueue) -> None:
     overdue = Job(UUID(int=3), KINDS[0], 1)
     await queue.schedule([(overdue, 1000), (Job(UUID(int=3), KINDS[1], 1), now_ms() + 60_000)])
-    depth = (await queue.depth(now_ms()))[3]
+    depth = (await queue.depth())[3]
     assert (depth.shard, depth.waiting, depth.leased, depth.overdue, depth.head_ms) == (3, 2, 0, 1, 1000)
 
 
@@ -185,7 +186,7 @@ async def test_who_claims_sees_that_redis_was_emptied(queue: DelayQueue, client:
         return (await queue.claim(ALL, look_ahead_ms=0, lease_ms=1000, limit=1)).complete
 
     assert not await complete()
-    await queue.mark_filled()
+    await queue.mark_filled(now_ms(), anew=True)
     assert await complete()
     await client.flushall()
     assert not await complete()

@@ -24,7 +24,7 @@ from statemachine import AutomationKind, Command, Refusal, RefusalCode, RunAutom
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from rdchat.database.pool import Pool
 
@@ -37,6 +37,7 @@ class ToldEngine:
     def __init__(self) -> None:
         self.answer: Callable[[UUID], Any] = lambda _: SETTLED
         self.seen: list[tuple[UUID, AutomationKind, float]] = []
+        self.expected: list[UUID] = []
 
     def post(self, session_id: UUID, command: Command) -> asyncio.Future[Any]:
         assert isinstance(command, RunAutomation)
@@ -48,6 +49,9 @@ class ToldEngine:
         else:
             future.set_result(answer)
         return future
+
+    def expect(self, session_ids: Iterable[UUID]) -> None:
+        self.expected += session_ids
 
 
 @pytest.fixture
@@ -118,7 +122,7 @@ def in_ms(milliseconds: int) -> int:
 
 
 async def empty(queue: DelayQueue) -> bool:
-    return all(depth.waiting + depth.leased == 0 for depth in await queue.depth(0))
+    return all(depth.waiting + depth.leased == 0 for depth in await queue.depth())
 
 
 @pytest.mark.usefixtures("worker")
@@ -216,12 +220,12 @@ async def test_what_was_claimed_but_not_fired_is_given_back(
     await queue.schedule([(job, due)])
 
     async def claimed() -> bool:
-        return any(depth.leased for depth in await queue.depth(0))
+        return any(depth.leased for depth in await queue.depth())
 
     await until(claimed)
     await worker.close()
     assert engine.seen == []
-    assert (await queue.depth(0))[job.shard].head_ms == due
+    assert (await queue.depth())[job.shard].head_ms == due
 
 
 async def test_the_reconciler_adds_what_the_queue_is_missing(

@@ -29,6 +29,9 @@ class SetClock:
     def now(self) -> datetime:
         return self.instant
 
+    def ms(self) -> float:
+        return self.instant.timestamp() * 1000
+
     def forward(self, **much: float) -> None:
         self.instant += timedelta(**much)
 

@@ -88,7 +88,7 @@ async def test_a_message_is_answered_after_its_commit(
     assert outcome.message is not None
     assert storage.said(open_session.id) == [outcome.message]
     assert storage.truth[open_session.id].version == 1
-    assert [event.name for change in effects.changes for event in change.events] == ["message"]
+    assert [event.name for change in effects.changes for event in change.parcel.events] == ["message"]
 
 
 async def test_fifty_senders_get_a_dense_seq_in_few_commits(
