@@ -13,8 +13,8 @@ help: ## this list
 run: $(READY) ## install what is missing and serve on the embedded default
 	@exec $(BIN)/python run.py serve
 
-test: $(READY) ## install what is missing and run the complete test suite
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## install what is missing and run the complete test suite, or what ARGS says
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
 
 demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
 	@exec $(BIN)/python run.py demo

@@ -46,5 +46,4 @@ def to_ms(instant: datetime) -> int:
 
 def iso(instant: datetime) -> str:
     """Write an instant as the contract does: UTC, milliseconds, `Z`."""
-    utc = instant.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

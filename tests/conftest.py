@@ -28,6 +28,16 @@ _TEMPLATES = Path(tempfile.gettempdir()) / f"rdchat-test-templates-{os.getuid()}
 _numbers = itertools.count(1)
 
 
+def pytest_collection_finish() -> None:
+    """Take what was imported so far out of the garbage collector's sight.
+
+    Every test ends with a collection, so that what it leaked shows: a thousandth of a second instead of a
+    twentieth, when modules, schemas and test functions are not looked through each time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = EmbeddedPostgres(

@@ -14,6 +14,7 @@ import structlog
 from rdchat.background import cancel, keep_running
 from rdchat.hot.connection import LOST
 from rdchat.hot.delay_queue import Job
+from statemachine import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +68,9 @@ class Aftermath:
         self._metrics.committed_sessions.inc(len(changes))
         self._publisher.hand_over(change.parcel for change in changes if change.parcel is not None)
         for change in changes:
-            self._dirty[change.after.id] = change.after
+            if change.before.status is not Status.PENDING:
+                # Before the chat opens nobody but its timers comes by, and those read ahead.
+                self._dirty[change.after.id] = change.after
             for one in change.automations:
                 self._metrics.automation(one.kind.value, one.status.value, one.lateness_ms)
             if change.disarms:

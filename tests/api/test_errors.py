@@ -262,7 +262,7 @@ async def test_an_unexpected_failure_logs_nothing_that_people_wrote(
 ) -> None:
     await service.psychologist()
     client = service.person()
-    session_id = await session_soon(client, 0.2, 60)
+    session_id = await session_soon(client, 1, 60)
 
     async def is_open() -> bool:
         return (await client.session(session_id))["isChatEnabled"]

@@ -104,7 +104,7 @@ async def world(service: Service) -> World:
         owner: service.person(Role(owner) if owner in CLIENTS else Role.CLIENT, PRIVATE_NAMES[1])
         for owner in ("client", "student", "employee", "psychologist", "admin")
     }
-    starts_at = whole_second(0.3)
+    starts_at = whole_second(2)
     bookings = {
         owner: (await book_at(client, starts_at, 120, psychologistId=str(psychologist.id))).data
         for owner, client in clients.items()

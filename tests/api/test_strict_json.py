@@ -353,7 +353,7 @@ async def test_texts_survive_byte_for_byte_and_their_length_is_counted_in_charac
 ) -> None:
     await service.psychologist()
     client = service.person()
-    session_id = await session_soon(client, 0.2, 60)
+    session_id = await session_soon(client, 1, 60)
 
     async def is_open() -> bool:
         return (await client.session(session_id))["isChatEnabled"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 async def test_ably_is_away_when_the_chat_opens(world: World) -> None:
     replica = await world.replica()
-    talks = await world.book(replica.base, starts_in=1, lasts=4, count=2)
+    talks = await world.book(replica.base, starts_in=1.6, lasts=4, count=2)
     await at_instant(talks[0].starts_at, offset=-0.3)
     port = world.ably.port
     await world.ably.close()
@@ -49,7 +49,7 @@ async def test_ably_takes_events_and_does_not_say_so(world: World, monkeypatch: 
         _forgetful(world.ably.address) as stub,
         world.service(ably_endpoint=stub.address) as service,
     ):
-        [talk] = await world.book(service.base, starts_in=0.4, lasts=4)
+        [talk] = await world.book(service.base, starts_in=1, lasts=4)
         await until(lambda: world.all_are("active"), 5)
         for fault in ("cut", "silence", "500"):
             stub.fault = fault

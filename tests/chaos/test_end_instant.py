@@ -12,7 +12,7 @@ SENDERS = 20
 
 async def test_messages_in_flight_at_the_end(world: World) -> None:
     replica = await world.replica()
-    [talk] = await world.book(replica.base, starts_in=0.2, lasts=2)
+    [talk] = await world.book(replica.base, starts_in=1, lasts=2)
     await until(lambda: world.all_are("active"), 5)
 
     async def hammer(sender: int) -> None:

@@ -19,9 +19,9 @@ from tests.support.world import World, at_instant
 @pytest.mark.parametrize("milliseconds", [(4, 12, 4, 12), (-12, 8, 12, 4)], ids=str)
 async def test_killed_at_every_moment(world: World, milliseconds: tuple[int, ...]) -> None:
     """Once at each automation of the same sessions, a little before or after its instant."""
-    lead = timedelta(seconds=1.5)
+    lead = timedelta(seconds=2.5)
     replica = await world.replica(initial_message_lead=lead, end_warning_lead=lead)
-    [talk, *_] = await world.book(replica.base, starts_in=1.9, lasts=6, count=6)
+    [talk, *_] = await world.book(replica.base, starts_in=3.5, lasts=9, count=6)
     instants = (talk.starts_at - lead, talk.starts_at, talk.ends_at - lead, talk.ends_at)
     for instant, after in zip(instants, milliseconds, strict=True):
         await at_instant(instant, offset=after / 1000)
@@ -33,7 +33,7 @@ async def test_killed_at_every_moment(world: World, milliseconds: tuple[int, ...
 
 async def test_killed_while_both_talk(world: World) -> None:
     replica = await world.replica()
-    [talk] = await world.book(replica.base, starts_in=0.6, lasts=4)
+    [talk] = await world.book(replica.base, starts_in=2, lasts=4)
     heard: list[dict[str, Any]] = []
     access = (await talk.client.get("/chat/ably-token", sessionId=talk.id)).data
 
@@ -68,7 +68,7 @@ async def test_killed_while_both_talk(world: World) -> None:
 
 async def test_killed_between_commit_and_delivery(world: World) -> None:
     replica = await world.replica()
-    [talk] = await world.book(replica.base, starts_in=0.2, lasts=4)
+    [talk] = await world.book(replica.base, starts_in=1, lasts=8)
     await until(lambda: world.all_are("active"), 5)
     port = world.ably.port
     await world.ably.close()
@@ -86,7 +86,7 @@ async def test_killed_between_commit_and_delivery(world: World) -> None:
 async def test_killed_between_commit_and_snapshot(world: World) -> None:
     """The snapshots in Redis are older than PostgreSQL then; nobody may be stuck on them."""
     replica = await world.replica()
-    talks = await world.book(replica.base, starts_in=0.2, lasts=4, count=2)
+    talks = await world.book(replica.base, starts_in=1, lasts=8, count=2)
     await until(lambda: world.all_are("active"), 5)
     client = redis.asyncio.Redis.from_url(world.redis_url)
     older = {}

@@ -33,7 +33,7 @@ async def test_postgres_is_killed_over_the_start(
 ) -> None:
     async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
         replica = await world.replica()
-        [talk, *_] = await world.book(replica.base, starts_in=1.2, lasts=4, count=3)
+        [talk, *_] = await world.book(replica.base, starts_in=2, lasts=4, count=3)
         await at_instant(talk.starts_at, offset=-0.3)
         own_postgres.kill()
         assert await _ready(world, replica.base) == 503
@@ -50,7 +50,7 @@ async def test_postgres_is_killed_over_the_end_while_both_talk(
 ) -> None:
     async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
         replica = await world.replica()
-        [talk] = await world.book(replica.base, starts_in=0.4, lasts=3)
+        [talk] = await world.book(replica.base, starts_in=1, lasts=3)
         await until(lambda: world.all_are("active"), 5)
         async with world.talking((talk, talk.client), (talk, talk.psychologist), pause=0.005):
             await at_instant(talk.starts_at, offset=0.7)
@@ -76,7 +76,7 @@ async def test_postgres_hangs_for_a_while(
 ) -> None:
     async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
         replica = await world.replica()
-        [talk] = await world.book(replica.base, starts_in=0.2, lasts=6)
+        [talk] = await world.book(replica.base, starts_in=1, lasts=6)
         await until(lambda: world.all_are("active"), 5)
         head = own_postgres.pid
         assert head is not None
@@ -108,7 +108,7 @@ async def test_a_commit_that_lands_after_its_connection_was_lost(world: World) -
     async with _proxy(world.database_url) as proxy:
         replica = world.new_replica(database_url=proxy.address)
         await replica.start()
-        talks = await world.book(replica.base, starts_in=0.4, lasts=5, count=2)
+        talks = await world.book(replica.base, starts_in=1, lasts=5, count=2)
         await until(lambda: world.all_are("active"), 5)
         holder = await asyncpg.connect(world.database_url)
         lock = holder.transaction()
@@ -137,7 +137,7 @@ async def test_one_poisoned_session_harms_no_other(world: World, monkeypatch: py
     monkeypatch.setattr(worker, "_LONGEST_BACKOFF_MS", 100)
     monkeypatch.setattr(worker, "_ATTEMPTS", 4)
     async with world.service() as service:
-        talks = await world.book(service.base, starts_in=1.6, lasts=2, count=5)
+        talks = await world.book(service.base, starts_in=2.6, lasts=2, count=5)
         bad, *good = talks
         world.talks.remove(bad)
         await world.fetch(_POISON.format(id=bad.id))
@@ -180,7 +180,7 @@ async def test_a_deadlock_in_the_outbox_loses_no_confirmation(world: World) -> N
         "RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$"
     )
     await world.fetch("CREATE TRIGGER fail BEFORE DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION fail()")
-    await world.book(replica.base, starts_in=0.4, lasts=2)
+    await world.book(replica.base, starts_in=1, lasts=2)
 
     async def has_failed() -> bool:
         return bool((await world.fetch("SELECT is_called FROM times"))[0]["is_called"])
@@ -192,7 +192,7 @@ async def test_a_deadlock_in_the_outbox_loses_no_confirmation(world: World) -> N
 
 async def test_a_passing_fault_of_a_commit_is_tried_again(world: World) -> None:
     replica = await world.replica()
-    [talk] = await world.book(replica.base, starts_in=0.2, lasts=3)
+    [talk] = await world.book(replica.base, starts_in=1, lasts=3)
     await until(lambda: world.all_are("active"), 5)
     answers = {}
     for code in ("40P01", "53200"):  # a deadlock, out of memory

@@ -76,7 +76,7 @@ async def test_redis_is_away_when_the_chat_has_to_open(
         a_world(tmp_path, database_url=database_url, redis_url=own_redis.address) as world,
         world.service() as service,
     ):
-        [talk] = await world.book(service.base, starts_in=2.2, lasts=4)
+        [talk] = await world.book(service.base, starts_in=3, lasts=4)
         await at_instant(talk.starts_at, offset=-2.0)
         own_redis.kill()
         await until(lambda: world.is_settled(talk, "enable_chat"), 6)
@@ -94,7 +94,7 @@ async def test_a_redis_that_hangs_does_not_hold_up_claimed_timers(
         a_world(tmp_path, database_url=database_url, redis_url=own_redis.address) as world,
         world.service() as service,
     ):
-        [talk] = await world.book(service.base, starts_in=1.6, lasts=3)
+        [talk] = await world.book(service.base, starts_in=2.6, lasts=3)
         # By now the start is claimed and waits in the worker's memory.
         await at_instant(talk.starts_at, offset=-1.2)
         pid = own_redis.pid
@@ -137,7 +137,7 @@ async def test_a_restarted_redis_goes_on_to_wake_the_workers(
             await until(switched_on, 4)
         finally:
             await client.aclose()
-        await world.book(service.base, starts_in=0.4, lasts=2, count=3)
+        await world.book(service.base, starts_in=1, lasts=2, count=3)
         await world.check(8)
         assert max(await lateness(world, "initial_message")) < LATE_MS
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def test_two_replicas_share_a_session(world: World) -> None:
     one, other = await _two(world)
-    talks = await world.book(one.base, starts_in=0.8, lasts=2, count=3)
+    talks = await world.book(one.base, starts_in=2, lasts=2, count=3)
     # Both know the sessions as pending.
     for replica, talk in itertools.product((one, other), talks):
         _, reply = await world.say(talk, world.at(talk.client, replica.base), "Halo?")
@@ -44,7 +44,7 @@ async def test_two_replicas_share_a_session(world: World) -> None:
 async def test_commands_to_both_at_once(world: World) -> None:
     """Whoever loses the race for a session steps again, at once and without a 503."""
     one, other = await _two(world)
-    [talk] = await world.book(one.base, starts_in=0.2, lasts=3)
+    [talk] = await world.book(one.base, starts_in=1, lasts=3)
     await until(lambda: world.all_are("active"), 5)
     for wave in range(6):
         done = await together(
@@ -64,7 +64,7 @@ async def test_commands_to_both_at_once(world: World) -> None:
 
 async def test_the_same_message_to_both_at_once(world: World) -> None:
     one, other = await _two(world)
-    [talk] = await world.book(one.base, starts_in=0.2, lasts=3)
+    [talk] = await world.book(one.base, starts_in=1, lasts=3)
     await until(lambda: world.all_are("active"), 5)
     for number in range(8):
         said, _ = await world.say(talk, world.at(talk.client, one.base), f"pesan {number}")
@@ -88,7 +88,7 @@ async def test_the_same_message_to_both_at_once(world: World) -> None:
 
 async def test_one_of_two_is_killed(world: World) -> None:
     one, other = await _two(world)
-    [talk, *_] = await world.book(one.base, starts_in=1.6, lasts=2.0, count=6)
+    [talk, *_] = await world.book(one.base, starts_in=2, lasts=2.0, count=6)
     await at_instant(talk.starts_at, offset=-0.3)
     one.kill9()
     await world.expire_leases()
@@ -100,7 +100,7 @@ async def test_one_of_two_is_killed(world: World) -> None:
 async def test_one_of_two_is_paused_over_the_start(world: World) -> None:
     """For longer than its leases last; awake again, it must not do once more what the other has done."""
     one, _ = await _two(world)
-    talks = await world.book(one.base, starts_in=1.6, lasts=10, count=6)
+    talks = await world.book(one.base, starts_in=2, lasts=10, count=6)
     await at_instant(talks[0].starts_at, offset=-0.4)
     one.pause()
     await at_instant(talks[0].starts_at, offset=8.6)

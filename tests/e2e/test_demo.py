@@ -19,6 +19,9 @@ import pytest
 from rdchat.demo import play, service
 from rdchat.demo.script import CLIENT_NAME, PSYCHOLOGIST_NAME
 
+# One after another: these start programs all the time, which wakes two cores for a second each.
+pytestmark = pytest.mark.xdist_group("programs")
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
