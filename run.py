@@ -36,6 +36,7 @@ from rdchat.errors import RdchatError
 from rdchat.stores import any_stores, own_stores
 from rdchat.telemetry import configure_logging
 from rdchat.tokens import Caller, CallerTokens, Role
+from statemachine import AutomationKind
 from statemachine import diagram as diagrams
 
 if TYPE_CHECKING:
@@ -255,6 +256,22 @@ def retry(session_id: UUID) -> None:
 
     async def work(_settings: Settings, addresses: Addresses) -> list[str]:
         return await administration.retry_dead_letters(addresses, session_id)
+
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+@queue.command()
+@click.argument("session_id", type=click.UUID)
+@click.argument("kind", type=click.Choice([kind.value for kind in AutomationKind]))
+def drop(session_id: UUID, kind: str) -> None:
+    """Cancel one automation of a session, dead letter or not.
+
+    The end of a session cannot be dropped: the chat would stay open for ever.
+    """
+
+    async def work(_settings: Settings, addresses: Addresses) -> list[str]:
+        return await administration.drop_automation(addresses, session_id, AutomationKind(kind))
 
     for line in _with_stores(work):
         click.echo(line)

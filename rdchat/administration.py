@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rdchat.booking import zone
@@ -13,7 +14,7 @@ from rdchat.database.pool import close, connect
 from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.hot import connection as redis_connection
 from rdchat.hot.delay_queue import DelayQueue
-from statemachine import Status, diagram
+from statemachine import AutomationKind, Status, diagram
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from rdchat.database.pool import Pool
     from rdchat.engine.change import TimelineEntry
     from rdchat.stores import Addresses
+
+
+#: What is younger than this is being run just now.
+_LATE = timedelta(seconds=2)
 
 
 @asynccontextmanager
@@ -111,17 +116,35 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
         depths = await queue.depth()
         dead = await automations.dead_letters(pool)
         unpublished = await outbox.count(pool)
+        overdue, oldest = await automations.overdue(pool, SystemClock().now() - _LATE)
     lines = ["shard  waiting  leased  overdue  next due"]
     for depth in depths:
         head = iso(from_ms(depth.head_ms)) if depth.head_ms is not None else "-"
         lines.append(f"{depth.shard:>5}  {depth.waiting:>7}  {depth.leased:>6}  {depth.overdue:>7}  {head}")
-    lines.append(f"\nevents waiting for Ably: {unpublished}")
+    since = f", the oldest since {iso(oldest)}" if oldest is not None else ""
+    lines.append(f"\noverdue automations: {overdue}{since}")
+    lines.append(f"commits waiting for Ably: {unpublished}")
     lines.append(f"dead letters: {len(dead)}")
     lines += [
         f"  {letter['session_id']}  {letter['kind']}  attempts {letter['attempts']}  {letter['reason']}"
         for letter in dead
     ]
     return lines
+
+
+async def drop_automation(addresses: Addresses, session_id: UUID, kind: AutomationKind) -> list[str]:
+    """Cancel one automation of a session. Returns a line for each that was dropped.
+
+    Raises RdchatError (FORBIDDEN) for the end of a session: without it the chat would stay open for ever.
+    """
+    if kind is AutomationKind.AUTO_END:
+        raise RdchatError(
+            ErrorCode.FORBIDDEN, "The end of a session cannot be dropped; cancel the counseling"
+        )
+    async with _queue(addresses) as queue, _database(addresses) as pool:
+        jobs = await automations.drop(pool, session_id, kind)
+        await queue.remove(jobs)
+    return [f"dropped {job.kind.value}" for job in jobs] or ["Nothing of this kind waits."]
 
 
 async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str]:

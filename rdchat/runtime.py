@@ -35,6 +35,7 @@ from rdchat.realtime.publisher import LEASE, Publisher
 from rdchat.sealing import Sealer
 from rdchat.telemetry import Metrics
 from rdchat.timers.reconciler import Reconciler
+from rdchat.timers.watch import Watch
 from rdchat.timers.worker import TimerWorker
 from rdchat.tokens import CallerTokens, ably_token
 from statemachine.schedule import Leads
@@ -50,6 +51,8 @@ log = structlog.get_logger(__name__)
 _PASSIVATE_AFTER_SECONDS: Final = 120.0
 _PASSIVATE_EVERY_SECONDS: Final = 15.0
 _PROBE_SECONDS: Final = 2.0
+#: A worker that has not fired what it holds for so long hangs.
+_STUCK_SECONDS: Final = 10.0
 
 
 class Runtime:
@@ -62,6 +65,7 @@ class Runtime:
         self.ably_local: AblyLocal | None = None
         self._closers: list[Callable[[], Awaitable[Any]]] = []
         self._probes: set[asyncio.Future[Any]] = set()
+        self._worker: TimerWorker | None = None
 
     @classmethod
     async def start(
@@ -143,6 +147,9 @@ class Runtime:
             sealer=sealer,
             clock=self.clock,
         )
+        self.watch = Watch(self.pool, self.queue, self.clock)
+        self.watch.start()
+        self._closers.append(self.watch.close)
         if "worker" in settings.roles:
             await self._start_timers(redis_url)
         self._show_metrics()
@@ -211,6 +218,13 @@ class Runtime:
             hinted=self._hinted,
             on_doubt=reconciler.hint,
         )
+        self.metrics.gauge("rdchat_jobs_held", "Jobs claimed and not settled.", lambda: worker.held)
+        self.metrics.gauge(
+            "rdchat_jobs_unfired_seconds",
+            "How long the first claimed job has been due.",
+            lambda: worker.overdue_ms / 1000,
+        )
+        self._worker = worker
         await alarms.start()
         self._closers.append(alarms.close)
         worker.start()
@@ -226,17 +240,40 @@ class Runtime:
     def _show_metrics(self) -> None:
         self.metrics.gauge("rdchat_live_actors", "Sessions in memory.", lambda: self.engine.live_actors)
         self.metrics.gauge(
-            "rdchat_outbox_held", "Events that this process has yet to publish.", lambda: self.publisher.held
+            "rdchat_outbox_held", "Commits that this process has yet to publish.", lambda: self.publisher.held
+        )
+        sight = self.watch
+        self.metrics.gauge(
+            "rdchat_queue_waiting", "Jobs that wait in the delay queue.", lambda: sight.sight.waiting or 0
+        )
+        self.metrics.gauge(
+            "rdchat_queue_leased", "Jobs that some worker has claimed.", lambda: sight.sight.leased or 0
+        )
+        self.metrics.gauge(
+            "rdchat_automations_overdue",
+            "Automations that nobody has tried although they are far too late.",
+            lambda: sight.sight.overdue,
         )
 
     # ---- health -------------------------------------------------------------------------------------------
 
     async def health(self) -> dict[str, str]:
-        """Ask each store for a sign of life: `ok` or what is wrong, by store."""
+        """Ask each store for a sign of life, and whether timers are run: `ok` or what is wrong, by part."""
         postgresql, redis = await asyncio.gather(
             self._probe(pool.probe(self.pool)), self._probe(self.redis.probe())
         )
-        return {"postgresql": postgresql, "redis": redis}
+        return {"postgresql": postgresql, "redis": redis, "timers": self._timers()}
+
+    def _timers(self) -> str:
+        unfired = self._worker.overdue_ms / 1000 if self._worker is not None else 0.0
+        if unfired > _STUCK_SECONDS:
+            return f"stuck: a claimed automation has been due for {unfired:.0f} s"
+        return self.watch.sight.complaint or "ok"
+
+    @property
+    def runs_timers(self) -> bool:
+        """Whether this replica has a worker."""
+        return self._worker is not None
 
     async def _probe(self, question: Coroutine[Any, Any, Any]) -> str:
         # Not `asyncio.timeout`: a cancelled question to a hanging server takes its time to come back.

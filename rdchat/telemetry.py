@@ -50,6 +50,17 @@ class Metrics:
         self._overflow = Counter(
             "rdchat_outbox_overflow", "Events left to the outbox for want of memory.", registry=self.registry
         )
+        self.fenced = Counter(
+            "rdchat_fenced_sessions",
+            "Session changes that lost to the version fence and were decided anew.",
+            registry=self.registry,
+        )
+        self.settled_before = Counter(
+            "rdchat_automations_fired_again",
+            "Automations that were fired after they had been settled, to no effect.",
+            ("kind",),
+            registry=self.registry,
+        )
         self.commits = Counter("rdchat_commits", "Group commits.", registry=self.registry)
         self.committed_sessions = Counter(
             "rdchat_committed_sessions", "Session changes in group commits.", registry=self.registry

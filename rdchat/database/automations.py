@@ -52,20 +52,28 @@ UPDATE automations SET status = 'scheduled', attempts = 0, executed_at = NULL, r
 RETURNING kind, schedule_version, due_at
 """
 
+#: Nobody needs to know how many thousands.
+OVERDUE_COUNTED: Final = 1_000
+
+# What has failed before is waiting for its next attempt: that is somebody's fault, but not the timers'.
 _OVERDUE = """
 SELECT count(*) AS automations, min(due_at) AS oldest FROM (
-    SELECT due_at FROM automations WHERE status = 'scheduled' AND due_at <= $1 ORDER BY due_at LIMIT 1000
+    SELECT due_at FROM automations WHERE status = 'scheduled' AND attempts = 0 AND due_at <= $1
+     ORDER BY due_at LIMIT $2
 ) AS late
 """
 
-_FIND = """
-SELECT kind, schedule_version, due_at, status FROM automations
- WHERE session_id = $1 AND kind = $2 AND status IN ('scheduled', 'failed')
-"""
-
+# The session's version is raised as well: whoever has it in memory has to read it again.
 _DROP = """
-UPDATE automations SET status = 'cancelled', reason = $4
- WHERE session_id = $1 AND kind = $2 AND schedule_version = $3 AND status IN ('scheduled', 'failed')
+WITH dropped AS (
+    UPDATE automations SET status = 'cancelled', reason = 'dropped'
+     WHERE session_id = $1 AND kind = $2 AND status IN ('scheduled', 'failed')
+    RETURNING schedule_version
+),
+raised AS (
+    UPDATE chat_sessions SET version = version + 1 WHERE id = $1 AND EXISTS (SELECT FROM dropped)
+)
+SELECT schedule_version FROM dropped
 """
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -91,12 +99,12 @@ async def waiting(pool: Pool, *, after: datetime, until: datetime) -> AsyncItera
 
 
 async def overdue(pool: Pool, before: datetime) -> tuple[int, datetime | None]:
-    """Count the automations that were due before an instant and have not run (1,000 at most).
+    """Count the automations that were due before an instant and were never tried, up to OVERDUE_COUNTED.
 
     Returns the count, and when the oldest of them was due.
     """
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(_OVERDUE, before)
+        row = await connection.fetchrow(_OVERDUE, before, OVERDUE_COUNTED)
     return (row["automations"], row["oldest"]) if row is not None else (0, None)
 
 
@@ -129,3 +137,10 @@ async def revive(pool: Pool, session_id: UUID) -> list[tuple[Job, int]]:
         (Job(session_id, AutomationKind(row["kind"]), row["schedule_version"]), to_ms(row["due_at"]))
         for row in rows
     ]
+
+
+async def drop(pool: Pool, session_id: UUID, kind: AutomationKind) -> list[Job]:
+    """Cancel an automation that waits or was given up. Returns what has to leave the delay queue."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_DROP, session_id, kind.value)
+    return [Job(session_id, kind, row["schedule_version"]) for row in rows]

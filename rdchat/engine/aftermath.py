@@ -80,6 +80,10 @@ class Aftermath:
                 ]
         self._work.set()
 
+    def fenced(self, sessions: int) -> None:
+        """Count changes that lost to the version fence."""
+        self._metrics.fenced.inc(sessions)
+
     async def _run(self) -> None:
         while True:
             await self._work.wait()

@@ -50,13 +50,18 @@ class _Work:
 
 
 class Batch:
-    """Runs once. `committed` lists the changes that are in PostgreSQL; `again` what has to be retried."""
+    """Runs once.
+
+    `committed` lists the changes that are in PostgreSQL; `again` what has to be retried; `fenced` counts the
+    changes that were decided on an older version than PostgreSQL's.
+    """
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
         self.committed: list[Change] = []
         self.again: list[tuple[Actor, Letter]] = []
+        self.fenced = 0
 
     async def run(self, letters: dict[Actor, list[Letter]]) -> list[tuple[Actor, Letter]]:
         """Answer the letters that can be answered; returns the others, to be retried."""
@@ -200,6 +205,7 @@ class Batch:
                 if work.actor.session_id in won:
                     await self._confirm(work)
                 else:
+                    self.fenced += 1
                     self._retry([work])
 
     async def _commit_singly(self, works: list[_Work], error: CommitRefusedError) -> None:

@@ -63,6 +63,10 @@ class Effects(Protocol):
         """Take over the changes of one commit, in the order in which sessions were committed."""
         ...
 
+    def fenced(self, sessions: int) -> None:
+        """Note how many changes lost to the version fence."""
+        ...
+
 
 class Engine:
     """Runs the commands of all sessions that are live in this process."""
@@ -192,6 +196,8 @@ class Engine:
             again = await batch.run(letters)
             if batch.committed:
                 self._effects.committed(batch.committed)
+            if batch.fenced:
+                self._effects.fenced(batch.fenced)
             self._retry(again)
         except Exception as error:
             # A lane outlives any error, and no sender is left waiting.

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError, SlotNotCoveredError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,19 +136,24 @@ class HotStore:
             return []
         try:
             await cluster.initialize()
-            by_node: dict[str, list[int]] = {}
-            for index, command in enumerate(commands):
-                node = cluster.get_node_from_key(_key(command))
-                by_node.setdefault(node.name if node else "", []).append(index)
         except LOST as error:
             return [error] * len(commands)
-        parts = [[commands[index] for index in indexes] for indexes in by_node.values()]
-        answers = await asyncio.gather(*(_on_one_node(cluster, part) for part in parts))
-        result: list[Any] = [None] * len(commands)
-        for indexes, part in zip(by_node.values(), answers, strict=True):
+        answers: list[Any] = [None] * len(commands)
+        by_node: dict[str, list[int]] = {}
+        for index, command in enumerate(commands):
+            try:
+                node = cluster.get_node_from_key(_key(command))
+            except SlotNotCoveredError as error:
+                answers[index] = error
+            else:
+                by_node.setdefault(node.name if node else "", []).append(index)
+        parts = await asyncio.gather(
+            *(_on_one_node(cluster, [commands[index] for index in indexes]) for indexes in by_node.values())
+        )
+        for indexes, part in zip(by_node.values(), parts, strict=True):
             for index, answer in zip(indexes, part, strict=True):
-                result[index] = answer
-        return result
+                answers[index] = answer
+        return answers
 
 
 def connect(url: str, *, db: int | None = None) -> HotStore:

@@ -275,6 +275,8 @@ class TimerWorker:
         match result:
             case Refusal(code=RefusalCode.NOT_DUE):
                 return 1
+            case Refusal(code=RefusalCode.SETTLED):
+                self._metrics.settled_before.labels(job.kind.value).inc()
             case UnavailableError():
                 return _jittered(_AWAY_MS)
             case BaseException() as error:

@@ -162,7 +162,8 @@ async def test_only_what_is_missing_is_added(queue: DelayQueue) -> None:
     later = now_ms() + 60_000
     await queue.schedule([(leased, now_ms()), (waiting, later)])
     await claim(queue)
-    assert await queue.add_missing([(leased.member(), 1), (waiting.member(), 1), (missing.member(), later)]) == 1
+    offered = [(one.member(), due) for one, due in ((leased, 1), (waiting, 1), (missing, later))]
+    assert await queue.add_missing(offered) == 1
     assert await claim(queue) == {}
 
 

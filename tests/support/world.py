@@ -14,12 +14,12 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
-import redis.asyncio
 
 from config import automated_text
 from rdchat.ably_local import AblyLocal
 from rdchat.clock import SystemClock
-from rdchat.hot.delay_queue import SHARDS, due_key, leases_key
+from rdchat.hot.connection import connect
+from rdchat.hot.delay_queue import SHARDS, DelayQueue, leases_key
 from rdchat.sealing import Sealer
 from rdchat.tokens import Caller, CallerTokens, Role
 from tests.support.replica import Replica
@@ -233,24 +233,21 @@ class World:
         return (await self.automation(talk, kind))["status"] != "scheduled"
 
     async def in_queue(self) -> int:
-        client = redis.asyncio.Redis.from_url(self.redis_url)
+        store = connect(self.redis_url)
         try:
-            sizes = [
-                await client.zcard(key(shard)) for shard in range(SHARDS) for key in (due_key, leases_key)
-            ]
-            return sum(sizes)
+            return sum(depth.waiting + depth.leased for depth in await DelayQueue(store).depth())
         finally:
-            await client.aclose()
+            await store.aclose()
 
     async def expire_leases(self) -> None:
         """Let pass the time for which a process that is gone had claimed timers and events."""
-        client = redis.asyncio.Redis.from_url(self.redis_url)
+        store = connect(self.redis_url)
         try:
             for shard in range(SHARDS):
-                for member in await client.zrange(leases_key(shard), 0, -1):
-                    await client.zadd(leases_key(shard), {member: 0}, xx=True)
+                for member in await store.one("ZRANGE", leases_key(shard), 0, -1):
+                    await store.one("ZADD", leases_key(shard), "XX", 0, member)
         finally:
-            await client.aclose()
+            await store.aclose()
         await self.fetch("UPDATE outbox SET lease_until = now() - interval '1 second'")
 
     def events(self, channel: str, name: str) -> list[dict[str, Any]]:

@@ -38,9 +38,13 @@ if TYPE_CHECKING:
 class Effects:
     def __init__(self) -> None:
         self.changes: list[Change] = []
+        self.lost = 0
 
     def committed(self, changes: list[Change]) -> None:
         self.changes += changes
+
+    def fenced(self, sessions: int) -> None:
+        self.lost += sessions
 
 
 @pytest.fixture
