@@ -46,4 +46,6 @@ def to_ms(instant: datetime) -> int:
 
 def iso(instant: datetime) -> str:
     """Write an instant as the contract does: UTC, milliseconds, `Z`."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return f"{instant.isoformat(timespec='milliseconds')[:-6]}Z"

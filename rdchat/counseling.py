@@ -176,4 +176,4 @@ def _booked(session: Session) -> Parcel:
         name=events.NOTIFICATION,
         data=orjson.dumps(data).decode(),
     )
-    return events.Parcel(uuid4(), session.id, 0, session.created_at, [told])
+    return events.Parcel(events.new_parcel_id(), session.id, 0, session.created_at, [told])

@@ -76,7 +76,7 @@ line AS (
 parcel AS (
     INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
     SELECT p.*, now() + $41::interval
-    FROM unnest($36::uuid[], $37::bigint[], $38::uuid[], $39::bytea[], $40::timestamptz[])
+    FROM unnest($36::uuid[], $37::bigint[], $38::bigint[], $39::bytea[], $40::timestamptz[])
         AS p (session_id, version, id, events, created_at)
     WHERE p.session_id IN (SELECT id FROM won)
 )

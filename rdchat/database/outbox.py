@@ -12,7 +12,6 @@ from rdchat.realtime.events import Event, Parcel
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
-    from uuid import UUID
 
     import asyncpg
 
@@ -54,13 +53,13 @@ async def insert(connection: Connection, parcel: Parcel, *, sealer: Sealer, leas
     await connection.execute(_INSERT, *row(parcel, sealer), lease)
 
 
-async def confirm(pool: Pool, ids: Sequence[UUID]) -> None:
+async def confirm(pool: Pool, ids: Sequence[int]) -> None:
     """Forget parcels that Ably has accepted."""
     async with acquire(pool) as connection:
         await connection.execute(_CONFIRM, ids)
 
 
-async def extend(pool: Pool, ids: Sequence[UUID], lease: timedelta) -> None:
+async def extend(pool: Pool, ids: Sequence[int], lease: timedelta) -> None:
     """Keep parcels that this process goes on trying to publish; a lease of nothing gives them away."""
     async with acquire(pool) as connection:
         await connection.execute(_EXTEND, ids, lease)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4, uuid5
 import orjson
 
 from rdchat.realtime import events
-from rdchat.realtime.events import Event, Parcel
+from rdchat.realtime.events import Event, Parcel, new_parcel_id
 from statemachine.effects import (
     BroadcastStatus,
     DisarmTimers,
@@ -196,7 +196,7 @@ class ChangeBuilder:
         ably_id = group.next_id(session_id, self._version, len(text))
         parcel = self.change.parcel
         if parcel is None:
-            parcel = self.change.parcel = Parcel(uuid4(), session_id, self._version, at, [])
+            parcel = self.change.parcel = Parcel(new_parcel_id(), session_id, self._version, at, [])
         parcel.events.append(Event(channel, ably_id, name, text.decode()))
 
 

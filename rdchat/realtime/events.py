@@ -5,6 +5,7 @@ Payloads are JSON objects with camelCase names and ISO instants, exactly as subs
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,14 +58,20 @@ class Event:
         return self.ably_id.rpartition(":")[0]
 
 
+def new_parcel_id() -> int:
+    """Make the id of a parcel: 63 bits of chance."""
+    return random.getrandbits(63)
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """What one commit of a session has for Ably: a row of the outbox until Ably has accepted all of it.
 
-    `version` is the session's after the commit: the order in which its parcels are delivered.
+    `id` is a random number, `version` the session's after the commit: the order in which its parcels are
+    delivered.
     """
 
-    id: UUID
+    id: int
     session_id: UUID
     version: int
     created_at: datetime

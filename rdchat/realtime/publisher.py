@@ -24,7 +24,6 @@ from rdchat.realtime.ably_client import BATCH_CHANNELS, PublishError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from uuid import UUID
 
     from rdchat.database.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
@@ -69,8 +68,8 @@ class Publisher:
         self._metrics = metrics
         self._channels: dict[str, deque[tuple[_Held, Group]]] = {}
         self._ready: deque[str] = deque()
-        self._held: dict[UUID, _Held] = {}
-        self._unconfirmed: list[UUID] = []
+        self._held: dict[int, _Held] = {}
+        self._unconfirmed: list[int] = []
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()

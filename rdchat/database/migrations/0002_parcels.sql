@@ -7,7 +7,7 @@ DROP TABLE outbox;
 CREATE TABLE outbox (
     session_id  uuid NOT NULL,
     version     bigint NOT NULL,
-    id          uuid NOT NULL UNIQUE,
+    id          bigint NOT NULL UNIQUE,
     events      bytea NOT NULL,
     lease_until timestamptz NOT NULL,
     created_at  timestamptz NOT NULL,
