@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -18,40 +16,15 @@ from rdchat.hot.alarms import Alarms
 from rdchat.hot.delay_queue import DelayQueue, Job
 from rdchat.telemetry import Metrics
 from rdchat.timers import worker as worker_module
-from rdchat.timers.reconciler import Reconciler
 from rdchat.timers.worker import TimerWorker, backoff_ms
-from statemachine import AutomationKind, Command, Refusal, RefusalCode, RunAutomation
+from statemachine import AutomationKind, Refusal, RefusalCode
+from tests.support.told_engine import SETTLED, ToldEngine
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable
 
     from rdchat.database.pool import Pool
-
-SETTLED = Refusal(RefusalCode.SETTLED, None)
-
-
-class ToldEngine:
-    """Answers every command with what `answer` says, and keeps when it came."""
-
-    def __init__(self) -> None:
-        self.answer: Callable[[UUID], Any] = lambda _: SETTLED
-        self.seen: list[tuple[UUID, AutomationKind, float]] = []
-        self.expected: list[UUID] = []
-
-    def post(self, session_id: UUID, command: Command) -> asyncio.Future[Any]:
-        assert isinstance(command, RunAutomation)
-        self.seen.append((session_id, command.kind, time.time() * 1000))
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        answer = self.answer(session_id)
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
-        return future
-
-    def expect(self, session_ids: Iterable[UUID]) -> None:
-        self.expected += session_ids
 
 
 @pytest.fixture
@@ -226,45 +199,6 @@ async def test_what_was_claimed_but_not_fired_is_given_back(
     await worker.close()
     assert engine.seen == []
     assert (await queue.depth())[job.shard].head_ms == due
-
-
-async def test_the_reconciler_adds_what_the_queue_is_missing(
-    queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any
-) -> None:
-    missing, waiting = await stored(AutomationKind.ENABLE_CHAT), await stored(AutomationKind.AUTO_END)
-    await queue.schedule([(waiting, in_ms(60_000))])
-    reconciler = Reconciler(database, queue, engine, SystemClock())
-    assert await reconciler.run_once() == 1
-    assert await reconciler.run_once() == 0
-    claimed = await queue.claim(range(8), look_ahead_ms=0, lease_ms=1000, limit=10)
-    assert [claim.job for claim in claimed.claims] == [missing]
-    assert claimed.complete
-
-
-async def test_what_is_overdue_runs_although_a_dead_worker_holds_its_lease(
-    queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any
-) -> None:
-    job = await stored(AutomationKind.ENABLE_CHAT)
-    async with pool.acquire(database) as one:
-        await one.execute("UPDATE automations SET due_at = now() - interval '3 s'")
-    await queue.schedule([(job, in_ms(-3000))])
-    await queue.claim(range(8), look_ahead_ms=0, lease_ms=60_000, limit=10)
-    assert await Reconciler(database, queue, engine, SystemClock()).run_once() == 0
-    assert [(one, kind) for one, kind, _ in engine.seen] == [(job.session_id, job.kind)]
-    assert await empty(queue)
-
-
-async def test_what_lies_beyond_the_horizon_is_left_to_postgresql(
-    queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any
-) -> None:
-    job = await stored(AutomationKind.ENABLE_CHAT)
-    async with pool.acquire(database) as one:
-        await one.execute(
-            "UPDATE automations SET due_at = now() + $2 WHERE session_id = $1",
-            job.session_id,
-            timedelta(days=3),
-        )
-    assert await Reconciler(database, queue, engine, SystemClock()).run_once() == 0
 
 
 def test_backoff_doubles_up_to_a_minute_and_leaves_half_to_chance() -> None:

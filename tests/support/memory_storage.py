@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -95,6 +96,8 @@ class MemoryStorage:
         return {one: copy.copy(self.truth[one]) for one in session_ids if one in self.truth}
 
     async def commit(self, changes: Sequence[Change]) -> set[UUID]:
+        # A real one takes a while, in which others get their turn.
+        await asyncio.sleep(0)
         if self.away:
             raise UnavailableError("PostgreSQL")
         if self._in_flight:

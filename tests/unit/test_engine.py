@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -28,6 +29,7 @@ from statemachine import (
     Status,
 )
 from tests.support.memory_storage import MemoryStorage, SetClock
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -340,3 +342,62 @@ async def test_closing_answers_everybody(
     assert all(isinstance(result, UnavailableError) for result in results)
     with pytest.raises(UnavailableError):
         await engine.submit(open_session.id, message(open_session))
+
+
+async def test_people_do_not_wait_for_a_thousand_automations(
+    engine: Engine, storage: MemoryStorage, open_session: Session, clock: SetClock
+) -> None:
+    starting = [storage.add(clock) for _ in range(1_000)]
+    clock.forward(minutes=15)
+    answers = [engine.post(one.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)) for one in starting]
+    await asyncio.sleep(0)
+    await accepted(engine, open_session, message(open_session))
+    done = sum(answer.done() for answer in answers)
+    assert done <= 400, f"{done} automations went first"
+    results = await asyncio.gather(*answers)
+    assert all(isinstance(result, Outcome) for result in results)
+
+
+async def test_a_person_takes_the_automation_that_waits_for_their_session_along(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    others = [storage.add(clock) for _ in range(1_000)]
+    own = storage.add(clock)
+    clock.forward(minutes=15)
+    answers = [engine.post(one.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)) for one in others]
+    opened = engine.post(own.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1))
+    await asyncio.sleep(0)
+    outcome = await accepted(engine, own, message(own))
+    assert outcome.session.status is Status.ACTIVE
+    assert opened.done()
+    assert not all(answer.done() for answer in answers)
+    await asyncio.gather(*answers)
+
+
+async def test_expected_sessions_are_read_before_their_command_comes(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    engine.expect([open_session.id, uuid4()])
+    await until(lambda: engine.live_actors == 1)
+    reads = storage.reads
+    await accepted(engine, open_session, message(open_session))
+    assert storage.reads == reads
+
+
+async def test_expecting_while_the_store_is_away_is_no_fault(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    storage.away = True
+    engine.expect([open_session.id])
+    await asyncio.sleep(0)
+    storage.away = False
+    await accepted(engine, open_session, message(open_session))
+
+
+async def test_changes_that_lose_to_the_fence_are_counted(
+    engine: Engine, storage: MemoryStorage, effects: Effects, open_session: Session
+) -> None:
+    await accepted(engine, open_session, message(open_session))
+    storage.truth[open_session.id] = replace(storage.truth[open_session.id], version=7)
+    await accepted(engine, open_session, message(open_session))
+    assert effects.lost == 1

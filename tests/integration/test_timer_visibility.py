@@ -1,0 +1,150 @@
+"""What operators see of the timers: the watch, /readyz, /metrics, and `run.py queue`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from rdchat import administration
+from rdchat.database import automations, pool
+from rdchat.errors import ErrorCode, RdchatError
+from rdchat.stores import Addresses
+from rdchat.timers.watch import Sight
+from statemachine import AutomationKind
+from tests.support.service import Service, service_settings, whole_second
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def idle(tmp_path: Path, database_url: str, redis_url: str) -> AsyncIterator[Service]:
+    """A replica that runs no timers."""
+    settings = service_settings(tmp_path, roles=frozenset({"api", "relay"}))
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+        yield service
+
+
+@pytest.fixture
+def addresses(database_url: str, redis_url: str) -> Addresses:
+    return Addresses(database_url, redis_url, embedded=False)
+
+
+async def booked(service: Service) -> UUID:
+    await service.psychologist()
+    start = whole_second(3600)
+    return UUID(await service.person().book_session(start, start + timedelta(minutes=30)))
+
+
+async def fetch(service: Service, query: str, *arguments: Any) -> list[Any]:
+    async with pool.acquire(service.runtime.pool) as one:
+        rows: list[Any] = await one.fetch(query, *arguments)
+    return rows
+
+
+async def readyz(service: Service) -> tuple[int, dict[str, str]]:
+    async with service.client.get(f"{service.base}/readyz") as answer:
+        return answer.status, await answer.json()
+
+
+async def test_what_nobody_ran_is_seen_and_said(idle: Service) -> None:
+    session_id = await booked(idle)
+    await fetch(
+        idle,
+        "UPDATE automations SET due_at = now() - interval '20 s' WHERE session_id = $1 AND kind = $2",
+        session_id,
+        "initial_message",
+    )
+    await idle.runtime.watch.look()
+    status, body = await readyz(idle)
+    assert body["timers"].startswith("overdue: 1 automations, the oldest for 2")
+    assert status == 200, "a replica without a worker can serve"
+    async with idle.client.get(f"{idle.base}/metrics") as answer:
+        assert "rdchat_automations_overdue 1.0" in await answer.text()
+
+
+async def test_what_waits_for_its_next_attempt_is_no_fault_of_the_timers(idle: Service) -> None:
+    session_id = await booked(idle)
+    await fetch(
+        idle,
+        "UPDATE automations SET due_at = now() - interval '20 s', attempts = 1 WHERE session_id = $1",
+        session_id,
+    )
+    await idle.runtime.watch.look()
+    assert (await readyz(idle))[1]["timers"] == "ok"
+
+
+async def test_a_replica_whose_timers_are_late_is_not_ready(service: Service) -> None:
+    assert await readyz(service) == (
+        200,
+        {"status": "ready", "postgresql": "ok", "redis": "ok", "timers": "ok"},
+    )
+    service.runtime.watch.sight = Sight(overdue=1_000, oldest_seconds=75.2)
+    status, body = await readyz(service)
+    assert (status, body["status"]) == (503, "unavailable")
+    assert body["timers"] == "overdue: 1000 or more automations, the oldest for 75 s"
+
+
+async def test_the_queue_is_shown(idle: Service, addresses: Addresses) -> None:
+    await booked(idle)
+    lines = "\n".join(await administration.show_queue(idle.runtime.settings, addresses))
+    assert "overdue automations: 0" in lines
+    assert "dead letters: 0" in lines
+    assert sum(int(line.split()[1]) for line in lines.splitlines()[1:9]) == 4
+
+
+async def test_one_automation_is_dropped(idle: Service, addresses: Addresses) -> None:
+    session_id = await booked(idle)
+    [before] = await fetch(idle, "SELECT version FROM chat_sessions WHERE id = $1", session_id)
+    dropped = await administration.drop_automation(addresses, session_id, AutomationKind.END_WARNING)
+    assert dropped == ["dropped end_warning"]
+    [row] = await fetch(
+        idle,
+        "SELECT status, reason FROM automations WHERE session_id = $1 AND kind = 'end_warning'",
+        session_id,
+    )
+    assert tuple(row) == ("cancelled", "dropped")
+    [after] = await fetch(idle, "SELECT version FROM chat_sessions WHERE id = $1", session_id)
+    assert after["version"] == before["version"] + 1, "whoever has the session in memory must read it again"
+    assert sum(depth.waiting for depth in await idle.runtime.queue.depth()) == 3
+    again = await administration.drop_automation(addresses, session_id, AutomationKind.END_WARNING)
+    assert again == ["Nothing of this kind waits."]
+
+
+async def test_a_dead_letter_is_dropped(idle: Service, addresses: Addresses) -> None:
+    session_id = await booked(idle)
+    await fetch(idle, "UPDATE automations SET status = 'failed' WHERE kind = 'enable_chat'")
+    assert len(await automations.dead_letters(idle.runtime.pool)) == 1
+    await administration.drop_automation(addresses, session_id, AutomationKind.ENABLE_CHAT)
+    assert await automations.dead_letters(idle.runtime.pool) == []
+
+
+async def test_the_end_of_a_session_cannot_be_dropped(addresses: Addresses) -> None:
+    with pytest.raises(RdchatError) as caught:
+        await administration.drop_automation(addresses, UUID(int=1), AutomationKind.AUTO_END)
+    assert caught.value.code is ErrorCode.FORBIDDEN
+
+
+async def test_a_session_goes_on_without_what_was_dropped(
+    service: Service, database_url: str, redis_url: str
+) -> None:
+    await service.psychologist()
+    client = service.person()
+    start = whole_second(2.5)
+    session_id = await client.book_session(start, start + timedelta(seconds=3))
+    addresses = Addresses(database_url, redis_url, embedded=False)
+    assert await administration.drop_automation(addresses, UUID(session_id), AutomationKind.END_WARNING) == [
+        "dropped end_warning"
+    ]
+
+    async def ended() -> bool:
+        return (await client.session(session_id))["status"] == "completed"
+
+    await until(ended, 10)
+    rows = await fetch(service, "SELECT trigger FROM timeline WHERE session_id = $1", UUID(session_id))
+    assert {row["trigger"] for row in rows} == {"book", "initial_message", "enable_chat", "auto_end"}

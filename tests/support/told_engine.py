@@ -1,0 +1,38 @@
+"""An engine that answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from statemachine import AutomationKind, Command, Refusal, RefusalCode, RunAutomation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
+
+SETTLED = Refusal(RefusalCode.SETTLED, None)
+
+
+class ToldEngine:
+    """Answers every command with what `answer` says, and keeps when it came."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[UUID], Any] = lambda _: SETTLED
+        self.seen: list[tuple[UUID, AutomationKind, float]] = []
+        self.expected: list[UUID] = []
+
+    def post(self, session_id: UUID, command: Command) -> asyncio.Future[Any]:
+        assert isinstance(command, RunAutomation)
+        self.seen.append((session_id, command.kind, time.time() * 1000))
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        answer = self.answer(session_id)
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+        return future
+
+    def expect(self, session_ids: Iterable[UUID]) -> None:
+        self.expected += session_ids

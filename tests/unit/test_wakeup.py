@@ -1,0 +1,86 @@
+"""Waking up at an instant: by the kernel, and by the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rdchat.timers import wakeup as module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rdchat.timers.wakeup import Wakeup
+
+KINDS = [
+    pytest.param(
+        module._KernelTimer,  # noqa: SLF001
+        id="kernel",
+        marks=pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux's"),
+    ),
+    pytest.param(module._LoopTimer, id="loop"),  # noqa: SLF001
+]
+pytestmark = pytest.mark.parametrize("make", KINDS)
+
+
+class Bell:
+    """Notes when it was rung."""
+
+    def __init__(self, make: Callable[[Callable[[], None]], Wakeup]) -> None:
+        self.rung = asyncio.Event()
+        self.at: list[float] = []
+        self.alarm = make(self._ring)
+
+    def _ring(self) -> None:
+        self.at.append(now())
+        self.rung.set()
+
+    async def wait(self) -> None:
+        async with asyncio.timeout(5):
+            await self.rung.wait()
+
+
+def now() -> float:
+    return time.time_ns() / 1_000_000
+
+
+async def test_it_rings_once_at_its_instant(make: Callable[..., Wakeup]) -> None:
+    bell = Bell(make)
+    due = now() + 30
+    bell.alarm.set(due, now())
+    await bell.wait()
+    # The loop's clock and the wall clock are read a moment apart.
+    assert bell.at[0] >= due - 1
+    await asyncio.sleep(0.03)
+    assert len(bell.at) == 1
+    bell.alarm.close()
+
+
+async def test_what_has_passed_rings_at_once(make: Callable[..., Wakeup]) -> None:
+    bell = Bell(make)
+    bell.alarm.set(now() - 10_000, now())
+    await bell.wait()
+    bell.alarm.close()
+
+
+async def test_a_new_instant_replaces_the_one_before(make: Callable[..., Wakeup]) -> None:
+    bell = Bell(make)
+    bell.alarm.set(now() + 3_600_000, now())
+    due = now() + 20
+    bell.alarm.set(due, now())
+    await bell.wait()
+    assert len(bell.at) == 1
+    bell.alarm.close()
+
+
+async def test_closed_it_is_silent(make: Callable[..., Wakeup]) -> None:
+    bell = Bell(make)
+    bell.alarm.set(now() + 5, now())
+    bell.alarm.close()
+    bell.alarm.close()
+    await asyncio.sleep(0.02)
+    assert bell.at == []
