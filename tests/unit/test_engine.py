@@ -345,16 +345,17 @@ async def test_closing_answers_everybody(
 
 
 async def test_people_do_not_wait_for_a_thousand_automations(
-    engine: Engine, storage: MemoryStorage, open_session: Session, clock: SetClock
+    engine: Engine, storage: MemoryStorage, effects: Effects, open_session: Session, clock: SetClock
 ) -> None:
     starting = [storage.add(clock) for _ in range(1_000)]
     clock.forward(minutes=15)
     answers = [engine.post(one.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)) for one in starting]
     await asyncio.sleep(0)
     await accepted(engine, open_session, message(open_session))
-    done = sum(answer.done() for answer in answers)
-    assert done <= 400, f"{done} automations went first"
     results = await asyncio.gather(*answers)
+    order = [change.after.id for change in effects.changes]
+    # What two lanes had in hand already.
+    assert order.index(open_session.id) <= 2 * 128
     assert all(isinstance(result, Outcome) for result in results)
 
 
