@@ -43,7 +43,7 @@ _SWEEP_SECONDS: Final = 1.0
 _LOOK_AHEAD_MS: Final = 1_500
 _LEASE_MS: Final = 6_000
 #: From each shard at a time: small enough for several workers to share what is due at one instant.
-_CLAIM_LIMIT: Final = 256
+_CLAIM_LIMIT: Final = 128
 _IN_FLIGHT: Final = 16_384
 _CLAIM_PAUSE_SECONDS: Final = 0.005
 _SETTLE_PAUSE_SECONDS: Final = 0.02

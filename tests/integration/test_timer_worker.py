@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -46,8 +48,8 @@ async def database(database_url: str) -> AsyncIterator[Pool]:
     await pool.close(database)
 
 
-@pytest.fixture
-async def worker(
+@asynccontextmanager
+async def running_worker(
     redis_url: str, queue: DelayQueue, database: Pool, engine: ToldEngine
 ) -> AsyncIterator[TimerWorker]:
     hinted = asyncio.Event()
@@ -65,9 +67,19 @@ async def worker(
         on_doubt=lambda: None,
     )
     worker.start()
-    yield worker
-    await worker.close()
-    await alarms.close()
+    try:
+        yield worker
+    finally:
+        await worker.close()
+        await alarms.close()
+
+
+@pytest.fixture
+async def worker(
+    redis_url: str, queue: DelayQueue, database: Pool, engine: ToldEngine
+) -> AsyncIterator[TimerWorker]:
+    async with running_worker(redis_url, queue, database, engine) as worker:
+        yield worker
 
 
 @pytest.fixture
@@ -199,6 +211,26 @@ async def test_what_was_claimed_but_not_fired_is_given_back(
     await worker.close()
     assert engine.seen == []
     assert (await queue.depth())[job.shard].head_ms == due
+
+
+async def test_several_workers_share_what_is_due_at_one_instant(redis_url: str, database: Pool) -> None:
+    """None of them knows of the others; each job is fired by one of them."""
+    async with AsyncExitStack() as stack:
+        engines = [ToldEngine() for _ in range(3)]
+        for engine in engines:
+            store = connection.connect(redis_url)
+            stack.push_async_callback(store.aclose)
+            own = DelayQueue(store)
+            await stack.enter_async_context(running_worker(redis_url, own, database, engine))
+        due = in_ms(3_000)
+        jobs = {Job(uuid4(), AutomationKind.ENABLE_CHAT, 1) for _ in range(6_000)}
+        await own.schedule((job, due) for job in jobs)
+        await until(lambda: sum(len(engine.seen) for engine in engines) >= len(jobs), 20)
+        await until(lambda: empty(own))
+        fired = Counter(session for engine in engines for session, _, _ in engine.seen)
+        assert fired == Counter(job.session_id for job in jobs)
+        shares = [len(engine.seen) for engine in engines]
+        assert min(shares) > 0, f"one of them had nothing to do: {shares}"
 
 
 def test_backoff_doubles_up_to_a_minute_and_leaves_half_to_chance() -> None:
