@@ -60,6 +60,9 @@ async def speak_ably(request: web.Request, handler: Handler) -> web.StreamRespon
             response = _refusal(request, error)
         except web.HTTPException as error:
             response = _refusal(request, _from_aiohttp(request, error))
+        except ConnectionError:
+            # Whoever asked is gone in the middle of it: there is nobody to answer.
+            raise
         except Exception:  # noqa: BLE001 - whatever a handler missed is logged, and answered like any failure
             _log.exception("a request could not be handled")
             response = _refusal(request, AblyError(ErrorCode.INTERNAL, "internal error"))

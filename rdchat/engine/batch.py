@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from statemachine import Session
 
 log = structlog.get_logger(__name__)
+
+_SLICE: Final = 8
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class Batch:
         try:
             await self._hydrate(works)
             await self._settle_uncertain(works)
-            self._step_all(works)
+            await self._step_all(works)
             await self._trust_no_stale_refusal(works)
         except UnavailableError:
             # Nothing was written, but whoever was uncertain still is; all wait for PostgreSQL.
@@ -127,8 +130,11 @@ class Batch:
 
     # ---- deciding -----------------------------------------------------------------------------------------
 
-    def _step_all(self, works: list[_Work]) -> None:
-        for work in works:
+    async def _step_all(self, works: list[_Work]) -> None:
+        for number, work in enumerate(works, 1):
+            if number % _SLICE == 0:
+                # Hundreds of sessions take tens of milliseconds: others get their turn in between.
+                await asyncio.sleep(0)
             try:
                 self._step(work)
             except Exception as error:
@@ -187,7 +193,7 @@ class Batch:
         doubtful = [work for work in works if work.refuses and not work.fresh]
         if doubtful:
             await self._reload(doubtful)
-            self._step_all(doubtful)
+            await self._step_all(doubtful)
 
     # ---- committing ---------------------------------------------------------------------------------------
 

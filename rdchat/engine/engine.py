@@ -44,8 +44,10 @@ _LANES: Final = 2
 _LANES_FOR_PEOPLE: Final = 1
 _BATCH_SESSIONS: Final = 512
 #: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
-_BATCH_AUTOMATIONS: Final = 128
-_BATCH_EXPECTED: Final = 128
+_BATCH_AUTOMATIONS: Final = 64
+_BATCH_EXPECTED: Final = 64
+#: What was used within this time need not be read again because it is expected.
+_FRESH_SECONDS: Final = 2.0
 #: Letters of one session that go into one commit; the others wait for the next.
 _BATCH_LETTERS: Final = 64
 #: How long a letter is tried again after lost races or while PostgreSQL is away.
@@ -139,7 +141,12 @@ class Engine:
 
     def expect(self, session_ids: Iterable[UUID]) -> None:
         """Have sessions read in the background that will soon get a command. A hint, and no more."""
-        self._expected.extend(one for one in session_ids if one not in self._actors)
+        fresh = asyncio.get_running_loop().time() - _FRESH_SECONDS
+        for session_id in session_ids:
+            actor = self._actors.get(session_id)
+            # Of what this process has not touched for a while, another may know more.
+            if actor is None or (actor.stage is Stage.IDLE and actor.used_at < fresh):
+                self._expected.append(session_id)
         self._expecting.set()
 
     @property
@@ -228,8 +235,13 @@ class Engine:
                 continue
             now = asyncio.get_running_loop().time()
             for session_id, session in found.items():
-                # Whoever has come to life meanwhile knows better.
-                self._actors.setdefault(session_id, Actor(session_id, session, used_at=now))
+                actor = self._actors.get(session_id)
+                if actor is None:
+                    self._actors[session_id] = Actor(session_id, session, used_at=now)
+                elif actor.stage is Stage.IDLE and (
+                    actor.session is None or actor.session.version < session.version
+                ):
+                    actor.session = session
 
     def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
         """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""

@@ -21,7 +21,7 @@ from redis.asyncio.keyspace_notifications import (
     AsyncClusterKeyspaceNotifications,
     AsyncKeyspaceNotifications,
 )
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from rdchat.background import cancel, keep_running
 from rdchat.hot.connection import LOST, connect
@@ -173,7 +173,7 @@ async def _switch_on(client: Redis | RedisCluster) -> None:
                 await _switch_on_server(client, target_nodes=node)
         else:
             await _switch_on_server(client)
-    except RedisError as error:
+    except ResponseError as error:
         log.warning(
             "keyspace notifications cannot be switched on; timers are polled and stay on time",
             error=str(error),

@@ -194,9 +194,9 @@ class Publisher:
             ids = self._unconfirmed[:_CONFIRM_LIMIT]
             try:
                 await outbox.confirm(self._pool, ids)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - see below
                 # Whatever it was, they are still in the outbox, and only this process knows better.
-                log.exception("published parcels are not forgotten yet", parcels=len(ids))
+                log.warning("published parcels are not forgotten yet", parcels=len(ids), why=repr(error))
                 self._confirming.set()
                 await asyncio.sleep(_CONFIRM_AGAIN_SECONDS)
                 continue

@@ -45,6 +45,7 @@ _LEASE_MS: Final = 6_000
 #: From each shard at a time: small enough for several workers to share what is due at one instant.
 _CLAIM_LIMIT: Final = 128
 _IN_FLIGHT: Final = 16_384
+_FIRED_TOGETHER: Final = 256
 _CLAIM_PAUSE_SECONDS: Final = 0.005
 _SETTLE_PAUSE_SECONDS: Final = 0.02
 #: After so many failures an automation becomes a dead letter; an end never does.
@@ -212,16 +213,19 @@ class TimerWorker:
             while not self._closing:
                 self._heap_changed.clear()
                 now_ms = self._clock.ms()
-                self._fire_due(now_ms)
+                while self._fire_due(now_ms):
+                    # Thousands at one instant: others get their turn in between.
+                    await asyncio.sleep(0)
                 if self._heap:
                     alarm.set(self._heap[0][0], now_ms)
                 await self._heap_changed.wait()
         finally:
             alarm.close()
 
-    def _fire_due(self, now_ms: float) -> None:
-        jobs = []
-        while self._heap and self._heap[0][0] <= now_ms:
+    def _fire_due(self, now_ms: float) -> bool:
+        """Fire what is due at `now_ms`, some of it at a time. Returns whether there was any."""
+        jobs: list[Job] = []
+        while self._heap and self._heap[0][0] <= now_ms and len(jobs) < _FIRED_TOGETHER:
             # Also when its lease has run out, as after a pause of this process: if somebody else has run it,
             # the commit finds nothing left to do, and if nobody has, waiting would only make it later.
             jobs.append(heapq.heappop(self._heap)[2])
@@ -233,6 +237,7 @@ class TimerWorker:
             task = asyncio.create_task(self._fired(jobs, answers), name=f"fire {len(jobs)}")
             self._firing.add(task)
             task.add_done_callback(self._firing.discard)
+        return bool(jobs)
 
     async def _fired(self, jobs: list[Job], answers: list[asyncio.Future[Outcome | Refusal]]) -> None:
         """Judge fired jobs by what comes back."""
