@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo check lint types imports docs lock clean
+.PHONY: help run test demo chaos-timers check lint types imports docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ test: $(READY) ## install what is missing and run the complete test suite, or wh
 
 demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
 	@exec $(BIN)/python run.py demo
+
+chaos-timers: $(READY) ## ten minutes of faults while thousands of timers fall due (ARGS="--minutes 2 --seed 7")
+	@exec $(BIN)/python -m tests.chaos.storm $(ARGS)
 
 check: lint types imports ## what continuous integration runs beside the tests
 

@@ -213,9 +213,10 @@ class TimerWorker:
             while not self._closing:
                 self._heap_changed.clear()
                 now_ms = self._clock.ms()
-                while self._fire_due(now_ms):
-                    # Thousands at one instant: others get their turn in between.
+                if self._fire_due(now_ms):
+                    # There may be thousands at one instant: others get their turn in between.
                     await asyncio.sleep(0)
+                    continue
                 if self._heap:
                     alarm.set(self._heap[0][0], now_ms)
                 await self._heap_changed.wait()

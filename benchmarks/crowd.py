@@ -1,0 +1,103 @@
+"""Sessions in bulk: what thousands of bookings would have written, written by PostgreSQL itself.
+
+A million bookings through HTTP would measure booking. The rows are those that a booking leaves, limits and
+constraints included: a client has one session at a time, a psychologist at most five.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    import asyncpg
+
+_CROWD = """
+CREATE TEMPORARY TABLE crowd AS
+SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS counseling_id, gen_random_uuid() AS client_id,
+       gen_random_uuid() AS psychologist_id, $2::timestamptz + $3::interval * n / $1 AS starts_at,
+       $2::timestamptz + $3::interval * n / $1 + $4::interval AS ends_at,
+       $5::interval AS initial_message_lead, $6::interval AS end_warning_lead, $7::timestamptz AS booked_at
+  FROM generate_series(0, $1::int - 1) AS n
+"""
+
+# Five sessions in a row have one psychologist.
+_SHARE = """
+UPDATE crowd SET psychologist_id = first.psychologist_id
+  FROM crowd AS first WHERE first.n = crowd.n - crowd.n % 5 AND crowd.n % 5 > 0
+"""
+
+_ROWS = (
+    """
+INSERT INTO people (id, role, full_name, seen_at)
+SELECT client_id, 'client', 'Client ' || n, booked_at FROM crowd
+UNION ALL
+SELECT psychologist_id, 'psychologist', 'Psychologist ' || n, booked_at FROM crowd WHERE n % 5 = 0
+""",
+    """
+INSERT INTO psychologists (id, timezone, is_active, created_at, updated_at)
+SELECT psychologist_id, 'Asia/Jakarta', true, booked_at, booked_at FROM crowd WHERE n % 5 = 0
+""",
+    """
+INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
+                         local_date, local_start, local_end, client_exclusive, created_at, updated_at)
+SELECT counseling_id, client_id, psychologist_id, 'chat', 'pending', starts_at, ends_at, 'UTC',
+       starts_at::date, starts_at::time, ends_at::time, true, booked_at, booked_at
+  FROM crowd
+""",
+    """
+INSERT INTO chat_sessions (id, counseling_id, client_id, psychologist_id, status, version, last_seq,
+                           schedule_version, language, starts_at, ends_at, created_at, updated_at)
+SELECT id, counseling_id, client_id, psychologist_id, 'pending', 0, 0, 1, 'id', starts_at, ends_at,
+       booked_at, booked_at
+  FROM crowd
+""",
+    """
+INSERT INTO automations (session_id, kind, schedule_version, due_at, status)
+SELECT id, kind, 1, due_at, 'scheduled'
+  FROM crowd, LATERAL (VALUES ('initial_message', starts_at - initial_message_lead),
+                              ('enable_chat', starts_at),
+                              ('end_warning', ends_at - end_warning_lead),
+                              ('auto_end', ends_at)) AS plan (kind, due_at)
+""",
+    """
+INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_id, from_status,
+                      to_status, at)
+SELECT id, 0, 0, gen_random_uuid(), 'book', client_id, 'pending', 'pending', booked_at FROM crowd
+""",
+)
+
+
+async def plant(
+    connection: asyncpg.Connection[asyncpg.Record],
+    *,
+    sessions: int,
+    first: datetime,
+    spread: timedelta,
+    length: timedelta,
+    initial_message_lead: timedelta,
+    end_warning_lead: timedelta,
+    at: datetime,
+) -> None:
+    """Write `sessions` pending sessions that start evenly from `first` on, over `spread`.
+
+    `at` is when they were booked. The delay queue is left alone: the reconciler fills it.
+    """
+    async with connection.transaction():
+        await connection.execute(
+            _CROWD,
+            sessions,
+            first,
+            spread,
+            length,
+            initial_message_lead,
+            end_warning_lead,
+            at,
+            timeout=600,
+        )
+        await connection.execute(_SHARE, timeout=600)
+        for statement in _ROWS:
+            await connection.execute(statement, timeout=1800)
+        await connection.execute("DROP TABLE crowd")
+    await connection.execute("ANALYZE", timeout=600)

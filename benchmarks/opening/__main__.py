@@ -1,0 +1,166 @@
+"""Thousands of sessions that start at the same instant, with their whole effect.
+
+Each has to be opened in PostgreSQL, its welcome stored, and three events published to Ably: all by one
+replica, on the machine's cores, while people in other sessions go on talking. The Ably endpoint and the
+people are in this process, the service and its stores in theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import click
+import uvloop
+
+from benchmarks.crowd import plant
+from benchmarks.opening.people import Talkers
+from benchmarks.opening.report import Wave, table
+from benchmarks.service import ABLY_KEY, Service
+from rdchat.ably_local import AblyLocal
+from rdchat.ably_local.limits import Limits
+from rdchat.clock import SystemClock, to_ms
+from rdchat.database import pool
+from rdchat.database.migrate import migrate
+from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_LEAD = timedelta(seconds=12)
+_KINDS = {"initial_message": -_LEAD, "enable_chat": timedelta(0)}
+#: What each publishes: its message; when the chat opens, also the new status, and a notification.
+_EVENTS = {"initial_message": 1, "enable_chat": 3}
+
+
+@click.command()
+@click.option("--sessions", default=10_000, show_default=True)
+@click.option("--talkers", default=50, show_default=True, help="People who send a message every second.")
+@click.option("--json", "as_json", type=click.Path(path_type=Path), help="Also write the figures here.")
+@click.option("--split", is_flag=True, help="One replica for people, another for timers.")
+def main(*, sessions: int, talkers: int, split: bool, as_json: Path | None) -> None:
+    """Measure how fast sessions that start together are open, and what others notice of it."""
+    with tempfile.TemporaryDirectory(prefix="rdchat-bench-") as directory:
+        postgres = EmbeddedPostgres(Path(directory) / "postgres")
+        redis = EmbeddedRedis(Path(directory) / "redis")
+        try:
+            addresses = postgres.start(), redis.start()
+            waves = uvloop.run(
+                measure(Path(directory), *addresses, sessions=sessions, talkers=talkers, split=split)
+            )
+        finally:
+            redis.stop()
+            postgres.stop()
+    click.echo(table(waves))
+    if as_json is not None:
+        as_json.write_text(json.dumps([wave.figures() for wave in waves], indent=2) + "\n")
+
+
+async def measure(
+    directory: Path, database_url: str, redis_url: str, *, sessions: int, talkers: int, split: bool
+) -> list[Wave]:
+    """Run the service through the waves; returns one for each kind of automation."""
+    key_name, _, secret = ABLY_KEY.partition(":")
+    ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=10 * sessions))
+    await ably.start()
+    database = await pool.connect(database_url)
+    await migrate(database)
+    connection = await asyncpg.connect(database_url)
+    clock = SystemClock()
+    click.echo(f"Planting {sessions:,} sessions ...")
+    plans = {
+        "length": timedelta(minutes=20),
+        "initial_message_lead": _LEAD,
+        "end_warning_lead": timedelta(minutes=5),
+    }
+    await plant(
+        connection,
+        sessions=talkers,
+        first=clock.now() + timedelta(seconds=5),
+        spread=timedelta(0),
+        at=clock.now(),
+        **plans | {"initial_message_lead": timedelta(0)},
+    )
+    talking = [(row["id"], row["client_id"]) for row in await connection.fetch("SELECT * FROM chat_sessions")]
+    start = clock.now() + timedelta(seconds=10 + sessions / 2000) + _LEAD
+    await plant(connection, sessions=sessions, first=start, spread=timedelta(0), at=clock.now(), **plans)
+    stores = directory, database_url, redis_url, ably.address, _LEAD
+    service = Service(*stores, roles="worker,relay" if split else "api,worker,relay")
+    edge = Service(*stores, roles="api") if split else service
+    await service.start()
+    if split:
+        await edge.start()
+    opened = "SELECT count(*) FROM chat_sessions WHERE status = 'active'"
+    while await connection.fetchval(opened) < talkers:  # noqa: ASYNC110 - PostgreSQL does not call back
+        await asyncio.sleep(0.1)
+    people = Talkers(edge.base, talking)
+    await people.start()
+    try:
+        waves = [
+            await _wave(
+                Wave(kind, sessions), start + offset, ably=ably, service=service, connection=connection
+            )
+            for kind, offset in _KINDS.items()
+        ]
+    finally:
+        await people.stop()
+        await service.stop()
+        await edge.stop()
+        await ably.close()
+        await connection.close()
+        await pool.close(database)
+    for wave in waves:
+        begin = to_ms(start + _KINDS[wave.kind])
+        wave.posts = people.during(begin, begin + wave.published[-1])
+    return waves
+
+
+def _automated(ably: AblyLocal, due: datetime) -> list[int]:
+    """Say when each automated message was published, in ms after `due`."""
+    return [
+        message["timestamp"] - to_ms(due)
+        for _, message in ably.published
+        if message.get("name") == "message" and '"isAutomated":true' in str(message.get("data"))
+    ]
+
+
+async def _wave(
+    wave: Wave,
+    due: datetime,
+    *,
+    ably: AblyLocal,
+    service: Service,
+    connection: asyncpg.Connection[asyncpg.Record],
+) -> Wave:
+    """Wait for one kind of automation to run in every session."""
+    await asyncio.sleep(max(0.0, (due - SystemClock().now()).total_seconds() - 2.0))
+    ably.published.clear()
+    before = service.cpu_seconds()
+    kind, sessions = wave.kind, wave.sessions
+    at: list[int] = []
+    while len(at) < sessions:
+        # Rarely, and mostly by counting: whoever looks takes time from what is looked at.
+        await asyncio.sleep(0.5)
+        if len(ably.published) >= sessions * _EVENTS[kind]:
+            at = _automated(ably, due)
+        if SystemClock().now() > due + timedelta(minutes=2):
+            raise click.ClickException(f"{kind}: {len(ably.published)} events after two minutes")
+    done = await connection.fetchval(
+        "SELECT count(*) FROM automations WHERE kind = $1 AND status = 'done' AND due_at = $2", kind, due
+    )
+    if done != sessions or len(at) != sessions:
+        raise click.ClickException(f"{kind}: {done} of {sessions} done, {len(at)} published")
+    wave.published = sorted(at)
+    after = service.cpu_seconds()
+    wave.cpu = {part: round(1e6 * (after[part] - before[part]) / sessions) for part in after}
+    click.echo(f"{kind}: {len(at):,} published in {max(at) / 1000:.2f} s")
+    return wave
+
+
+if __name__ == "__main__":
+    main()

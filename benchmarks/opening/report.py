@@ -1,0 +1,66 @@
+"""What a wave of sessions came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+_HEADING = (
+    "| automation | sessions | all published after | sessions/s | POST p50 | p99 | max "
+    "| processor time per session |"
+)
+
+
+@dataclass(slots=True)
+class Wave:
+    """One kind of automation, due in all sessions at once.
+
+    `published`: ms until each automated message was at
+    Ably, sorted; `posts`: seconds that each message of somebody else took, sorted; `cpu`: µs of processor
+    time per session, by part.
+    """
+
+    kind: str
+    sessions: int
+    published: list[int] = field(default_factory=list)
+    posts: list[float] = field(default_factory=list)
+    cpu: dict[str, int] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, Any]:
+        """Give the figures as a JSON object."""
+        return {
+            "kind": self.kind,
+            "sessions": self.sessions,
+            "published": len(self.published),
+            "sessionsPerSecond": round(self.sessions / (self.published[-1] / 1000)),
+            "publishedMs": {"p50": _at(self.published, 0.5), "last": self.published[-1]},
+            "cpuMicrosecondsPerSession": self.cpu,
+            "postMs": {
+                "count": len(self.posts),
+                **{
+                    name: round(1000 * _at(self.posts, share), 1)
+                    for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
+                },
+            },
+        }
+
+
+def table(waves: list[Wave]) -> str:
+    """Render the figures as a Markdown table."""
+    lines = [
+        _HEADING,
+        "|---|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for wave in waves:
+        figures = wave.figures()
+        post = figures["postMs"]
+        lines.append(
+            f"| `{wave.kind}` | {wave.sessions:,} | {figures['publishedMs']['last'] / 1000:.2f} s "
+            f"| {figures['sessionsPerSecond']:,} | {post['p50']} ms | {post['p99']} ms | {post['max']} ms "
+            f"| {', '.join(f'{part} {spent} µs' for part, spent in wave.cpu.items())} |"
+        )
+    return "\n".join(lines)
+
+
+def _at(values: list[Any], share: float) -> Any:  # noqa: ANN401 - whatever is in the list
+    return values[min(len(values) - 1, int(share * len(values)))]

@@ -1,0 +1,124 @@
+"""The service under test, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+JWT_SECRET = "a secret for benchmarks that is long enough"  # noqa: S105 - it guards nothing
+ABLY_KEY = "rdchat.bench:secret-of-the-local-ably-key-0123456789"
+_ROOT = Path(__file__).parents[1]
+_SERVING = re.compile(r"serving on (http://\S+)")
+
+
+def _spent(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
+class Service:
+    """One replica, of every role unless said otherwise. `base` is its address once it has started."""
+
+    def __init__(
+        self,
+        directory: Path,
+        database_url: str,
+        redis_url: str,
+        ably: str,
+        initial_message_lead: timedelta,
+        *,
+        roles: str = "api,worker,relay",
+    ) -> None:
+        self.base = ""
+        data = directory / f"data-{roles}"
+        data.mkdir(mode=0o700)
+        secrets = {"jwt_secret": "", "encryption_keys": "", "ably_key": ABLY_KEY}
+        (data / "secrets.json").write_text(json.dumps(secrets))
+        own = {
+            "RDCHAT_PORT": "0",
+            "RDCHAT_DATA_DIR": str(data),
+            "RDCHAT_DATABASE_URL": database_url,
+            "RDCHAT_REDIS_URL": redis_url,
+            "RDCHAT_ABLY_ENDPOINT": ably,
+            "RDCHAT_JWT_SECRET": JWT_SECRET,
+            "RDCHAT_ENCRYPTION_KEYS": f"bench:{base64.b64encode(b'k' * 32).decode()}",
+            "RDCHAT_INITIAL_MESSAGE_LEAD": str(initial_message_lead.total_seconds()),
+            "RDCHAT_ROLES": roles,
+            "RDCHAT_DRAIN_SECONDS": "0",
+            "PYTHONUNBUFFERED": "1",
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")}
+        self._environment = inherited | own
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._serves = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start, and wait until it serves."""
+        self._serves.clear()
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(_ROOT / "run.py"), "serve"),
+            cwd=_ROOT,
+            env=self._environment,
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
+        self._reader = asyncio.create_task(self._read())
+        async with asyncio.timeout(60):
+            await self._serves.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process of the service."""
+        if self._process is None:
+            raise RuntimeError("the service was not started")
+        return self._process.pid
+
+    def memory_mib(self) -> float:
+        """Tell the memory of the service, resident, in MiB."""
+        return float(psutil.Process(self.pid).memory_info().rss / 2**20)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Tell the processor time so far, of this replica, the stores, and this process with its endpoint."""
+        own = psutil.Process()
+        spent = {"Ably endpoint": _spent(own), "rdchat": _spent(psutil.Process(self.pid))}
+        for child in own.children():
+            name = child.name()
+            if "postgres" in name or "valkey" in name:
+                part = "PostgreSQL" if "postgres" in name else "Redis"
+                family = [child, *child.children(recursive=True)]
+                spent[part] = spent.get(part, 0.0) + sum(_spent(one) for one in family)
+        return spent
+
+    async def stop(self) -> None:
+        """Ask it to end, and wait."""
+        if self._process is not None and self._reader is not None:
+            self._process.terminate()
+            await self._process.wait()
+            await self._reader
+            self._process = None
+
+    async def _read(self) -> None:
+        stream = self._process.stdout if self._process else None
+        while stream is not None and (line := await stream.readline()):
+            text = line.decode(errors="replace").rstrip()
+            if found := _SERVING.search(text):
+                self.base = found[1]
+                self._serves.set()
+            elif "[error" in text or "[warning" in text:
+                sys.stderr.write(f"service: {text}\n")

@@ -1,0 +1,205 @@
+"""A million pending sessions: what a replica costs to start, to idle, and to recover from an emptied Redis.
+
+Their four million automations lie over a month, or all within the day that the delay queue holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import click
+import psutil
+import uvloop
+
+from benchmarks.crowd import plant
+from benchmarks.service import ABLY_KEY, Service
+from rdchat.ably_local import AblyLocal
+from rdchat.clock import SystemClock
+from rdchat.database import pool
+from rdchat.database.migrate import migrate
+from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
+from rdchat.hot.connection import connect
+from rdchat.hot.delay_queue import DelayQueue
+from rdchat.timers.reconciler import HORIZON
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rdchat.hot.connection import HotStore
+
+_LEADS = {
+    "length": timedelta(hours=1),
+    "initial_message_lead": timedelta(minutes=10),
+    "end_warning_lead": timedelta(minutes=5),
+}
+#: Sessions that start during the refill, to see whether they wait for the far ones.
+_NEAR = 200
+_IDLE_SECONDS = 30
+
+
+@dataclass(slots=True)
+class Size:
+    """The figures of one distribution. Seconds, MiB; `queued` are jobs in Redis."""
+
+    sessions: int
+    days: float
+    start_seconds: float = 0.0
+    first_fill_seconds: float = 0.0
+    queued: int = 0
+    redis_mib: float = 0.0
+    idle_mib: float = 0.0
+    idle_cpu_percent: float = 0.0
+    restart_seconds: float = 0.0
+    refill_seconds: float = 0.0
+    late_p50_ms: int = 0
+    late_max_ms: int = 0
+    empty_mib: float = 0.0
+
+
+@click.command()
+@click.option("--sessions", default=1_000_000, show_default=True)
+@click.option("--days", default=30.0, show_default=True, help="Over how many days they start.")
+@click.option("--json", "as_json", type=click.Path(path_type=Path), help="Also write the figures here.")
+def main(sessions: int, days: float, as_json: Path | None) -> None:
+    """Measure a replica with very many pending sessions."""
+    with tempfile.TemporaryDirectory(prefix="rdchat-bench-") as directory:
+        postgres = EmbeddedPostgres(Path(directory) / "postgres")
+        redis = EmbeddedRedis(Path(directory) / "redis")
+        try:
+            addresses = postgres.start(), redis.start()
+            size = uvloop.run(measure(Path(directory), *addresses, sessions=sessions, days=days))
+        finally:
+            redis.stop()
+            postgres.stop()
+    click.echo(table([size]))
+    if as_json is not None:
+        as_json.write_text(json.dumps(asdict(size), indent=2) + "\n")
+
+
+def table(sizes: list[Size]) -> str:
+    """Render the figures as a Markdown table."""
+    lines = ["| | " + " | ".join(f"{s.sessions:,} over {s.days:g} days" for s in sizes) + " |"]
+    lines.append("|---|" + "--:|" * len(sizes))
+    rows = {
+        "start until it serves": lambda s: f"{s.start_seconds:.1f} s",
+        "an empty Redis filled after": lambda s: f"{s.first_fill_seconds:.1f} s",
+        "jobs in Redis": lambda s: f"{s.queued:,}",
+        "memory of Redis": lambda s: f"{s.redis_mib:.0f} MiB",
+        "memory of the replica (without sessions)": lambda s: f"{s.idle_mib:.0f} ({s.empty_mib:.0f}) MiB",
+        "processor of the replica, idle": lambda s: f"{s.idle_cpu_percent:.1f} %",
+        "restart on a full Redis": lambda s: f"{s.restart_seconds:.1f} s",
+        "Redis emptied, filled again after": lambda s: f"{s.refill_seconds:.1f} s",
+        "sessions that started meanwhile, late p50 / max": lambda s: f"{s.late_p50_ms} / {s.late_max_ms} ms",
+    }
+    lines += [f"| {name} | " + " | ".join(show(size) for size in sizes) + " |" for name, show in rows.items()]
+    return "\n".join(lines)
+
+
+async def measure(directory: Path, database_url: str, redis_url: str, *, sessions: int, days: float) -> Size:
+    """Plant the sessions, and start, idle, restart and empty."""
+    size = Size(sessions, days)
+    key_name, _, secret = ABLY_KEY.partition(":")
+    ably = AblyLocal(keys={key_name: secret})
+    await ably.start()
+    database = await pool.connect(database_url)
+    await migrate(database)
+    await pool.close(database)
+    connection = await asyncpg.connect(database_url)
+    store = connect(redis_url)
+    queue = DelayQueue(store)
+    clock = SystemClock()
+    service = Service(directory, database_url, redis_url, ably.address, _LEADS["initial_message_lead"])
+    try:
+        await service.start()
+        size.empty_mib = service.memory_mib()
+        await service.stop()
+        click.echo(f"Planting {sessions:,} sessions over {days:g} days ...")
+        began = time.monotonic()
+        first = clock.now() + timedelta(minutes=30)
+        spread = timedelta(days=days) - timedelta(hours=2)
+        await plant(connection, sessions=sessions, first=first, spread=spread, at=clock.now(), **_LEADS)
+        click.echo(f"... in {time.monotonic() - began:.0f} s")
+
+        await (await store.client()).flushall()
+        began = time.monotonic()
+        await service.start()
+        size.start_seconds = time.monotonic() - began
+        size.queued = await _filled(queue, connection, clock.now())
+        size.first_fill_seconds = time.monotonic() - began
+        click.echo(f"{size.queued:,} jobs in Redis after {size.first_fill_seconds:.1f} s")
+        await _idle(size, service, store)
+
+        began = time.monotonic()
+        await service.stop()
+        await service.start()
+        size.restart_seconds = time.monotonic() - began
+
+        await _lose_redis(size, queue, store, connection)
+    finally:
+        await service.stop()
+        await store.aclose()
+        await connection.close()
+        await ably.close()
+    return size
+
+
+async def _filled(queue: DelayQueue, connection: asyncpg.Connection[asyncpg.Record], since: datetime) -> int:
+    """Wait until the queue holds everything within its horizon. Returns how many jobs that are."""
+    wanted = await connection.fetchval(
+        "SELECT count(*) FROM automations WHERE status = 'scheduled' AND due_at <= $1", since + HORIZON
+    )
+    while True:
+        depths = await queue.depth()
+        held = sum(depth.waiting + depth.leased for depth in depths)
+        mark = await queue.filled_until()
+        # A few fall due and run while it is filled.
+        if mark is not None and mark >= (since + HORIZON).timestamp() * 1000 and held >= wanted - 4 * _NEAR:
+            return held
+        await asyncio.sleep(0.05)
+
+
+async def _idle(size: Size, service: Service, store: HotStore) -> None:
+    process = psutil.Process(service.pid)
+    before = process.cpu_times()
+    await asyncio.sleep(_IDLE_SECONDS)
+    after = process.cpu_times()
+    spent = after.user + after.system - before.user - before.system
+    size.idle_cpu_percent = 100 * spent / _IDLE_SECONDS
+    size.idle_mib = service.memory_mib()
+    info = await (await store.client()).info("memory")
+    size.redis_mib = info["used_memory"] / 2**20
+
+
+async def _lose_redis(
+    size: Size, queue: DelayQueue, store: HotStore, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """Empty Redis while some sessions are about to start."""
+    clock = SystemClock()
+    # Some start while the queue is filled again.
+    first = clock.now() + timedelta(seconds=6)
+    leads = _LEADS | {"initial_message_lead": timedelta(seconds=1)}
+    await plant(connection, sessions=_NEAR, first=first, spread=timedelta(seconds=8), at=clock.now(), **leads)
+    await (await store.client()).flushall()
+    began = time.monotonic()
+    await _filled(queue, connection, clock.now())
+    size.refill_seconds = time.monotonic() - began
+    await asyncio.sleep(max(0.0, (first - clock.now()).total_seconds() + 12))
+    rows = await connection.fetch(
+        "SELECT lateness_ms FROM automations WHERE kind = 'enable_chat' AND status = 'done' ORDER BY 1"
+    )
+    late = [row["lateness_ms"] for row in rows]
+    if len(late) != _NEAR:
+        raise click.ClickException(f"only {len(late)} of {_NEAR} sessions that started meanwhile are open")
+    size.late_p50_ms, size.late_max_ms = late[len(late) // 2], late[-1]
+
+
+if __name__ == "__main__":
+    main()
