@@ -20,7 +20,8 @@ import uvloop
 
 from benchmarks.crowd import plant
 from benchmarks.opening.people import Talkers
-from benchmarks.opening.report import Wave, table
+from benchmarks.opening.report import Wave, section, table
+from benchmarks.page import RESULTS, write_section
 from benchmarks.service import ABLY_KEY, Service
 from rdchat.ably_local import AblyLocal
 from rdchat.ably_local.limits import Limits
@@ -41,9 +42,9 @@ _EVENTS = {"initial_message": 1, "enable_chat": 3}
 @click.command()
 @click.option("--sessions", default=10_000, show_default=True)
 @click.option("--talkers", default=50, show_default=True, help="People who send a message every second.")
-@click.option("--json", "as_json", type=click.Path(path_type=Path), help="Also write the figures here.")
+@click.option("--write", is_flag=True, help="Write the figures to docs/benchmarks.md and results/.")
 @click.option("--split", is_flag=True, help="One replica for people, another for timers.")
-def main(*, sessions: int, talkers: int, split: bool, as_json: Path | None) -> None:
+def main(*, sessions: int, talkers: int, split: bool, write: bool) -> None:
     """Measure how fast sessions that start together are open, and what others notice of it."""
     with tempfile.TemporaryDirectory(prefix="rdchat-bench-") as directory:
         postgres = EmbeddedPostgres(Path(directory) / "postgres")
@@ -57,8 +58,12 @@ def main(*, sessions: int, talkers: int, split: bool, as_json: Path | None) -> N
             redis.stop()
             postgres.stop()
     click.echo(table(waves))
-    if as_json is not None:
-        as_json.write_text(json.dumps([wave.figures() for wave in waves], indent=2) + "\n")
+    if write:
+        RESULTS.mkdir(exist_ok=True)
+        figures = [wave.figures() for wave in waves]
+        name = "split" if split else "one-replica"
+        (RESULTS / f"opening-{name}.json").write_text(json.dumps(figures, indent=1) + "\n")
+        write_section(f"opening-{name}", section(waves, split=split, talkers=talkers))
 
 
 async def measure(

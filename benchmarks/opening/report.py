@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.machine import describe
+
 _HEADING = (
     "| automation | sessions | all published after | sessions/s | POST p50 | p99 | max "
     "| processor time per session |"
@@ -64,3 +66,21 @@ def table(waves: list[Wave]) -> str:
 
 def _at(values: list[Any], share: float) -> Any:  # noqa: ANN401 - whatever is in the list
     return values[min(len(values) - 1, int(share * len(values)))]
+
+
+def section(waves: list[Wave], *, split: bool, talkers: int) -> str:
+    """Render the section of docs/benchmarks.md."""
+    replicas = "a replica for people, another for timers" if split else "one replica of every role"
+    machine = describe()
+    return f"""## The whole effect: sessions that start at the same instant, on {replicas}
+
+`.venv/bin/python -m benchmarks.opening{" --split" if split else ""} --write`, on {machine["cores"]} cores
+({machine["cpu"]}), which rdchat, PostgreSQL (every commit on disk), Valkey, the Ably endpoint and the people
+share.
+
+Before the start each session gets its first message (`initial_message`); at the start each is opened in
+PostgreSQL, its welcome is stored, and three events are published by the `ably` SDK (`enable_chat`). Meanwhile
+{talkers} people send a message a second each in other sessions: what that took them is under POST.
+
+{table(waves)}
+"""

@@ -20,6 +20,7 @@ import psutil
 import uvloop
 
 from benchmarks.crowd import plant
+from benchmarks.page import RESULTS, write_section
 from benchmarks.service import ABLY_KEY, Service
 from rdchat.ably_local import AblyLocal
 from rdchat.clock import SystemClock
@@ -45,6 +46,14 @@ _NEAR = 200
 _IDLE_SECONDS = 30
 
 
+_PROSE = """## Many pending sessions, over {days} days
+
+`.venv/bin/python -m benchmarks.size --days {days} --write`
+
+Four automations each wait in PostgreSQL; Redis holds those of the next 24 hours.
+"""
+
+
 @dataclass(slots=True)
 class Size:
     """The figures of one distribution. Seconds, MiB; `queued` are jobs in Redis."""
@@ -67,8 +76,8 @@ class Size:
 @click.command()
 @click.option("--sessions", default=1_000_000, show_default=True)
 @click.option("--days", default=30.0, show_default=True, help="Over how many days they start.")
-@click.option("--json", "as_json", type=click.Path(path_type=Path), help="Also write the figures here.")
-def main(sessions: int, days: float, as_json: Path | None) -> None:
+@click.option("--write", is_flag=True, help="Write the figures to docs/benchmarks.md and results/.")
+def main(*, sessions: int, days: float, write: bool) -> None:
     """Measure a replica with very many pending sessions."""
     with tempfile.TemporaryDirectory(prefix="rdchat-bench-") as directory:
         postgres = EmbeddedPostgres(Path(directory) / "postgres")
@@ -79,28 +88,30 @@ def main(sessions: int, days: float, as_json: Path | None) -> None:
         finally:
             redis.stop()
             postgres.stop()
-    click.echo(table([size]))
-    if as_json is not None:
-        as_json.write_text(json.dumps(asdict(size), indent=2) + "\n")
+    click.echo(table(size))
+    if write:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"size-{days:g}-days.json").write_text(json.dumps(asdict(size), indent=1) + "\n")
+        write_section(f"size-{days:g}-days", f"{_PROSE.format(days=f'{days:g}')}\n{table(size)}")
 
 
-def table(sizes: list[Size]) -> str:
+def table(size: Size) -> str:
     """Render the figures as a Markdown table."""
-    lines = ["| | " + " | ".join(f"{s.sessions:,} over {s.days:g} days" for s in sizes) + " |"]
-    lines.append("|---|" + "--:|" * len(sizes))
     rows = {
-        "start until it serves": lambda s: f"{s.start_seconds:.1f} s",
-        "an empty Redis filled after": lambda s: f"{s.first_fill_seconds:.1f} s",
-        "jobs in Redis": lambda s: f"{s.queued:,}",
-        "memory of Redis": lambda s: f"{s.redis_mib:.0f} MiB",
-        "memory of the replica (without sessions)": lambda s: f"{s.idle_mib:.0f} ({s.empty_mib:.0f}) MiB",
-        "processor of the replica, idle": lambda s: f"{s.idle_cpu_percent:.1f} %",
-        "restart on a full Redis": lambda s: f"{s.restart_seconds:.1f} s",
-        "Redis emptied, filled again after": lambda s: f"{s.refill_seconds:.1f} s",
-        "sessions that started meanwhile, late p50 / max": lambda s: f"{s.late_p50_ms} / {s.late_max_ms} ms",
+        "start until it serves": f"{size.start_seconds:.1f} s",
+        "an empty Redis filled after": f"{size.first_fill_seconds:.1f} s",
+        "jobs in Redis": f"{size.queued:,}",
+        "memory of Redis": f"{size.redis_mib:.0f} MiB",
+        "memory of the replica": f"{size.idle_mib:.0f} MiB (without any session: {size.empty_mib:.0f})",
+        "processor of the replica, idle": f"{size.idle_cpu_percent:.1f} %",
+        "restart on a full Redis": f"{size.restart_seconds:.1f} s",
+        "Redis emptied, filled again after": f"{size.refill_seconds:.1f} s",
+        f"{_NEAR} sessions that started meanwhile, late p50 / max": (
+            f"{size.late_p50_ms} / {size.late_max_ms} ms"
+        ),
     }
-    lines += [f"| {name} | " + " | ".join(show(size) for size in sizes) + " |" for name, show in rows.items()]
-    return "\n".join(lines)
+    lines = [f"| {size.sessions:,} pending sessions over {size.days:g} days | |", "|---|--:|"]
+    return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows.items()])
 
 
 async def measure(directory: Path, database_url: str, redis_url: str, *, sessions: int, days: float) -> Size:
@@ -125,7 +136,15 @@ async def measure(directory: Path, database_url: str, redis_url: str, *, session
         began = time.monotonic()
         first = clock.now() + timedelta(minutes=30)
         spread = timedelta(days=days) - timedelta(hours=2)
-        await plant(connection, sessions=sessions, first=first, spread=spread, at=clock.now(), **_LEADS)
+        await plant(
+            connection,
+            sessions=sessions,
+            first=first,
+            spread=spread,
+            at=clock.now(),
+            checked=False,
+            **_LEADS,
+        )
         click.echo(f"... in {time.monotonic() - began:.0f} s")
 
         await (await store.client()).flushall()

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from rdchat.hot import scripts
 from rdchat.hot.connection import raise_first
 from statemachine import AutomationKind
 
@@ -123,104 +124,6 @@ def alarm_key(shard: int) -> str:
     return f"rdchat:{{q{shard}}}:alarm"
 
 
-# Scripts name the members of a call in one go: Redis then notifies once, not once per job. Lua hands on at
-# most some 8,000 values.
-_MOST: Final = 1_000
-
-# ARGV: look-ahead ms, lease ms, limit. Returns: due of the new head (or -1), whether the shard was filled,
-# then per job its member and due instant (0: its lease ran out). Redis' own clock rules: replicas need not
-# agree.
-_CLAIM: Final = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limit = tonumber(ARGV[3])
-local out = {-1, redis.call('EXISTS', KEYS[3])}
-local leases = {}
-local lost = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, limit)
-for i = 1, #lost do
-  leases[#leases + 1] = now + ARGV[2]
-  leases[#leases + 1] = lost[i]
-  out[#out + 1] = lost[i]
-  out[#out + 1] = '0'
-end
-if #lost < limit then
-  local gone = {}
-  local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[1], 'WITHSCORES',
-                         'LIMIT', 0, limit - #lost)
-  for i = 1, #due, 2 do
-    gone[#gone + 1] = due[i]
-    leases[#leases + 1] = math.max(now, due[i + 1]) + ARGV[2]
-    leases[#leases + 1] = due[i]
-    out[#out + 1] = due[i]
-    out[#out + 1] = due[i + 1]
-  end
-  if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
-end
-if #leases > 0 then redis.call('ZADD', KEYS[2], unpack(leases)) end
-local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if head[2] then out[1] = tonumber(head[2]) end
-return out
-"""
-
-# ARGV: score and member of each job. Moves what is there already, leased or not.
-_SCHEDULE: Final = """
-local members = {}
-for i = 2, #ARGV, 2 do members[#members + 1] = ARGV[i] end
-redis.call('ZREM', KEYS[2], unpack(members))
-return redis.call('ZADD', KEYS[1], unpack(ARGV))
-"""
-
-# ARGV: members.
-_REMOVE: Final = """
-return redis.call('ZREM', KEYS[1], unpack(ARGV)) + redis.call('ZREM', KEYS[2], unpack(ARGV))
-"""
-
-# ARGV: score and member of each. Adds what is in neither set; returns how many that were.
-_ADD_MISSING: Final = """
-local members, missing = {}, {}
-for i = 2, #ARGV, 2 do members[#members + 1] = ARGV[i] end
-local leases = redis.call('ZMSCORE', KEYS[2], unpack(members))
-for i = 1, #members do
-  if not leases[i] then
-    missing[#missing + 1] = ARGV[2 * i - 1]
-    missing[#missing + 1] = members[i]
-  end
-end
-if #missing == 0 then return 0 end
-return redis.call('ZADD', KEYS[1], 'NX', unpack(missing))
-"""
-
-# ARGV: instant (ms), 1 to make a mark where there is none.
-_MARK: Final = """
-local mark = redis.call('GET', KEYS[3])
-if not mark and ARGV[2] == '0' then return 0 end
-if not mark or tonumber(mark) < tonumber(ARGV[1]) then redis.call('SET', KEYS[3], ARGV[1]) end
-return 1
-"""
-
-# ARGV: score and member of each. A job whose lease was lost meanwhile is somebody else's now.
-_POSTPONE: Final = """
-local back = {}
-for i = 1, #ARGV, 2 do
-  if redis.call('ZREM', KEYS[2], ARGV[i + 1]) == 1 then
-    back[#back + 1] = ARGV[i]
-    back[#back + 1] = ARGV[i + 1]
-  end
-end
-if #back == 0 then return 0 end
-return redis.call('ZADD', KEYS[1], unpack(back))
-"""
-
-# Returns: waiting, leased, overdue by more than ARGV[1] ms, due of the head (or -1).
-_LOOK: Final = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return {redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]),
-        redis.call('ZCOUNT', KEYS[1], '-inf', now - ARGV[1]), tonumber(head[2] or -1)}
-"""
-
-
 class DelayQueue:
     """The queue. Every method raises what redis-py raises (see `hot.connection.LOST`) unless it says more.
 
@@ -234,7 +137,7 @@ class DelayQueue:
 
     async def schedule(self, jobs: Iterable[tuple[Job, int]]) -> None:
         """Add jobs with their due instants (ms), moving those that are there already."""
-        await self._run(_SCHEDULE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
+        await self._run(scripts.SCHEDULE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
         self._on_scheduled()
 
     async def add_missing(self, members: Iterable[tuple[bytes, int]]) -> int:
@@ -242,20 +145,20 @@ class DelayQueue:
 
         They come as members (see `Job.member`) with their due instants (ms): there may be millions.
         """
-        return sum(await self._run(_ADD_MISSING, _by_shard(members)))
+        return sum(await self._run(scripts.ADD_MISSING, _by_shard(members)))
 
     async def remove(self, jobs: Iterable[Job]) -> None:
         """Take jobs out, whether they wait or are leased."""
-        await self._run(_REMOVE, _members_by_shard(jobs))
+        await self._run(scripts.REMOVE, _members_by_shard(jobs))
 
     async def claim(self, shards: Sequence[int], *, look_ahead_ms: int, lease_ms: int, limit: int) -> Claimed:
         """Lease up to `limit` jobs a shard that are due within the look-ahead, earliest first.
 
         Shards that cannot be asked are named in the answer; raises when that is all of them.
         """
-        limit = min(limit, _MOST)
+        limit = min(limit, scripts.MOST)
         answers = await self._store.many(
-            [_eval(_CLAIM, shard, [look_ahead_ms, lease_ms, limit]) for shard in shards]
+            [_eval(scripts.CLAIM, shard, [look_ahead_ms, lease_ms, limit]) for shard in shards]
         )
         claimed = Claimed([], {}, complete=True, away=[])
         for shard, answer in zip(shards, answers, strict=True):
@@ -278,7 +181,7 @@ class DelayQueue:
 
         Without `anew` a mark that is gone stays gone: who was filling an emptied queue has to begin again.
         """
-        await self._run(_MARK, [(shard, [until_ms, int(anew)]) for shard in range(SHARDS)])
+        await self._run(scripts.MARK, [(shard, [until_ms, int(anew)]) for shard in range(SHARDS)])
 
     async def finish(self, jobs: Iterable[Job]) -> None:
         """Remove jobs that are done with."""
@@ -290,11 +193,11 @@ class DelayQueue:
 
     async def postpone(self, jobs: Iterable[tuple[Job, int]]) -> None:
         """Give leased jobs back, to be due at the instants (ms) named."""
-        await self._run(_POSTPONE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
+        await self._run(scripts.POSTPONE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
 
     async def depth(self, overdue_ms: int = 0) -> list[Depth]:
         """Look at every shard; what waits although it was due `overdue_ms` ago is overdue."""
-        answers = await self._run(_LOOK, [(shard, [overdue_ms]) for shard in range(SHARDS)])
+        answers = await self._run(scripts.LOOK, [(shard, [overdue_ms]) for shard in range(SHARDS)])
         return [
             Depth(shard, waiting, leased, overdue, head if head >= 0 else None)
             for shard, (waiting, leased, overdue, head) in enumerate(answers)
@@ -325,14 +228,14 @@ def _by_shard(members: Iterable[tuple[bytes, int]]) -> Iterator[tuple[int, list[
     shards: dict[int, list[Any]] = {}
     for member, due_ms in members:
         shards.setdefault(member[_LAST_OF_ID] % SHARDS, []).extend((due_ms, member))
-    yield from _in_parts(shards, 2 * _MOST)
+    yield from _in_parts(shards, 2 * scripts.MOST)
 
 
 def _members_by_shard(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Any]]]:
     shards: dict[int, list[Any]] = {}
     for job in jobs:
         shards.setdefault(job.shard, []).append(job.member())
-    yield from _in_parts(shards, _MOST)
+    yield from _in_parts(shards, scripts.MOST)
 
 
 def _in_parts(shards: dict[int, list[Any]], size: int) -> Iterator[tuple[int, list[Any]]]:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from rdchat.background import keep_running
-from rdchat.database import automations
-from rdchat.errors import UnavailableError
 from rdchat.hot.connection import LOST
 from rdchat.hot.delay_queue import SHARDS
+from rdchat.timers.failures import Failures
 from rdchat.timers.wakeup import wakeup
-from statemachine import AutomationKind, Refusal, RefusalCode, RunAutomation
+from statemachine import RunAutomation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from rdchat.hot.alarms import Alarms
     from rdchat.hot.delay_queue import Claim, DelayQueue, Job
     from rdchat.telemetry import Metrics
-    from statemachine import Command
+    from statemachine import Command, Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -48,14 +47,8 @@ _IN_FLIGHT: Final = 16_384
 _FIRED_TOGETHER: Final = 256
 _CLAIM_PAUSE_SECONDS: Final = 0.005
 _SETTLE_PAUSE_SECONDS: Final = 0.02
-#: After so many failures an automation becomes a dead letter; an end never does.
-_ATTEMPTS: Final = 8
-_FIRST_BACKOFF_MS: Final = 200
-_LONGEST_BACKOFF_MS: Final = 60_000
 #: While Redis is away, it is looked for this often.
 _REDIS_AWAY_SECONDS: Final = 0.2
-#: While PostgreSQL is away, everything waits about this long: it is not the automation's fault.
-_AWAY_MS: Final = 500
 
 
 class Submits(Protocol):
@@ -91,10 +84,9 @@ class TimerWorker:
     ) -> None:
         self._queue = queue
         self._alarms = alarms
-        self._pool = pool
         self._engine = engine
         self._clock = clock
-        self._metrics = metrics
+        self._failures = Failures(pool, clock, metrics)
         self._hinted = hinted
         self._on_doubt = on_doubt
         self._heap_changed = asyncio.Event()
@@ -111,11 +103,9 @@ class TimerWorker:
         self._loops: list[asyncio.Task[None]] = []
         self._settlers: list[asyncio.Task[None]] = []
         self._closing = False
-        self._looked_at = 0.0
 
     def start(self) -> None:
         """Begin to work."""
-        self._looked_at = asyncio.get_running_loop().time()
         self._loops = [
             keep_running(self._claim_loop, "timer claims"),
             keep_running(self._fire_loop, "timer firing"),
@@ -143,11 +133,6 @@ class TimerWorker:
     def overdue_ms(self) -> float:
         """How long the first job that this worker holds has been due without being fired; 0 when none is."""
         return max(0.0, self._clock.ms() - self._heap[0][0]) if self._heap else 0.0
-
-    @property
-    def silent_seconds(self) -> float:
-        """How long ago this worker last got an answer from the queue."""
-        return asyncio.get_running_loop().time() - self._looked_at if self._loops else 0.0
 
     # ---- claiming -----------------------------------------------------------------------------------------
 
@@ -187,7 +172,6 @@ class TimerWorker:
                 return
             if claimed.away or not claimed.complete:
                 self._on_doubt()
-            self._looked_at = asyncio.get_running_loop().time()
             self._heads = claimed.heads
             self._hold(claimed.claims)
             more = any(head <= horizon for head in claimed.heads.values())
@@ -244,7 +228,7 @@ class TimerWorker:
         """Judge fired jobs by what comes back."""
         results = await asyncio.gather(*answers, return_exceptions=True)
         for job, result in zip(jobs, results, strict=True):
-            delay_ms = await self._judge(job, result)
+            delay_ms = await self._failures.judge(job, result)
             if delay_ms is None:
                 self._done.append(job)
             else:
@@ -276,57 +260,8 @@ class TimerWorker:
             self._full = False
             self._hinted.set()
 
-    async def _judge(self, job: Job, result: Outcome | Refusal | BaseException) -> int | None:
-        """Say what becomes of a fired job: None when it is settled, else after how many ms to try again."""
-        match result:
-            case Refusal(code=RefusalCode.NOT_DUE):
-                return 1
-            case Refusal(code=RefusalCode.SETTLED):
-                self._metrics.settled_before.labels(job.kind.value).inc()
-            case UnavailableError():
-                return _jittered(_AWAY_MS)
-            case BaseException() as error:
-                return await self._failed(job, error)
-        return None
-
-    async def _failed(self, job: Job, error: BaseException) -> int | None:
-        reason = f"{type(error).__name__}: {error}"[:500]
-        try:
-            attempts = await automations.count_failure(self._pool, job, reason)
-            if attempts is None:
-                return None
-            if attempts >= _ATTEMPTS and job.kind is not AutomationKind.AUTO_END:
-                await automations.give_up(self._pool, job, self._clock.now())
-                self._metrics.dead_letter(job.kind.value)
-                log.error("an automation is given up", session=str(job.session_id), kind=job.kind, why=reason)
-                return None
-        except UnavailableError:
-            return _jittered(_AWAY_MS)
-        except Exception:
-            log.exception("a failure could not be noted", session=str(job.session_id), kind=job.kind)
-            return _jittered(_AWAY_MS)
-        delay_ms = backoff_ms(attempts)
-        log.warning(
-            "an automation failed",
-            session=str(job.session_id),
-            kind=job.kind,
-            why=reason,
-            again_in_ms=delay_ms,
-        )
-        return delay_ms
-
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-def backoff_ms(attempts: int, jitter: Callable[[float, float], float] = random.uniform) -> int:
-    """Give the pause before the next attempt: doubled each time, capped, with half of it left to chance."""
-    full = min(_FIRST_BACKOFF_MS * 2 ** (attempts - 1), _LONGEST_BACKOFF_MS)
-    return round(jitter(full / 2, full))
-
-
-def _jittered(milliseconds: int) -> int:
-    return round(random.uniform(milliseconds / 2, milliseconds))  # noqa: S311 - spreads load, guards nothing

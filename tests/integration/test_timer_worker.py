@@ -17,8 +17,9 @@ from rdchat.hot import connection
 from rdchat.hot.alarms import Alarms
 from rdchat.hot.delay_queue import DelayQueue, Job
 from rdchat.telemetry import Metrics
-from rdchat.timers import worker as worker_module
-from rdchat.timers.worker import TimerWorker, backoff_ms
+from rdchat.timers import failures
+from rdchat.timers.failures import backoff_ms
+from rdchat.timers.worker import TimerWorker
 from statemachine import AutomationKind, Refusal, RefusalCode
 from tests.support.told_engine import SETTLED, ToldEngine
 from tests.support.waiting import until
@@ -149,7 +150,7 @@ async def test_who_is_told_that_it_is_early_comes_again(queue: DelayQueue, engin
 async def test_a_database_that_is_away_is_not_the_automations_fault(
     queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "_AWAY_MS", 10)
+    monkeypatch.setattr(failures, "_AWAY_MS", 10)
     job = await stored(AutomationKind.ENABLE_CHAT)
     answers = iter([UnavailableError("PostgreSQL")] * 20)
     engine.answer = lambda _: next(answers, SETTLED)
@@ -163,7 +164,7 @@ async def test_a_database_that_is_away_is_not_the_automations_fault(
 async def test_what_fails_again_and_again_becomes_a_dead_letter_that_can_be_revived(
     queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "_FIRST_BACKOFF_MS", 1)
+    monkeypatch.setattr(failures, "_FIRST_BACKOFF_MS", 1)
     job = await stored(AutomationKind.ENABLE_CHAT)
     engine.answer = lambda _: ValueError("poison")
     await queue.schedule([(job, in_ms(0))])
@@ -186,8 +187,8 @@ async def test_what_fails_again_and_again_becomes_a_dead_letter_that_can_be_revi
 async def test_the_end_is_never_given_up(
     queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "_FIRST_BACKOFF_MS", 1)
-    monkeypatch.setattr(worker_module, "_LONGEST_BACKOFF_MS", 4)
+    monkeypatch.setattr(failures, "_FIRST_BACKOFF_MS", 1)
+    monkeypatch.setattr(failures, "_LONGEST_BACKOFF_MS", 4)
     job = await stored(AutomationKind.AUTO_END)
     answers = iter([ValueError("poison")] * 20)
     engine.answer = lambda _: next(answers, SETTLED)

@@ -1,0 +1,105 @@
+"""The delay queue's scripts. Each runs in Redis as one step, on the keys of one shard.
+
+KEYS of all: the sorted set of due instants, the one of leases, the mark how far the shard is filled. Members
+are named in one command: Redis then notifies once, and not once per job.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Jobs in one call: Lua hands on at most some 8,000 values.
+MOST: Final = 1_000
+
+# ARGV: look-ahead ms, lease ms, limit. Returns: due of the new head (or -1), whether the shard was filled,
+# then per job its member and due instant (0: its lease ran out). Redis' own clock rules: replicas need not
+# agree.
+CLAIM: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local limit = tonumber(ARGV[3])
+local out = {-1, redis.call('EXISTS', KEYS[3])}
+local leases = {}
+local lost = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, limit)
+for i = 1, #lost do
+  leases[#leases + 1] = now + ARGV[2]
+  leases[#leases + 1] = lost[i]
+  out[#out + 1] = lost[i]
+  out[#out + 1] = '0'
+end
+if #lost < limit then
+  local gone = {}
+  local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[1], 'WITHSCORES',
+                         'LIMIT', 0, limit - #lost)
+  for i = 1, #due, 2 do
+    gone[#gone + 1] = due[i]
+    leases[#leases + 1] = math.max(now, due[i + 1]) + ARGV[2]
+    leases[#leases + 1] = due[i]
+    out[#out + 1] = due[i]
+    out[#out + 1] = due[i + 1]
+  end
+  if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
+end
+if #leases > 0 then redis.call('ZADD', KEYS[2], unpack(leases)) end
+local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if head[2] then out[1] = tonumber(head[2]) end
+return out
+"""
+
+# ARGV: score and member of each job. Moves what is there already, leased or not.
+SCHEDULE: Final = """
+local members = {}
+for i = 2, #ARGV, 2 do members[#members + 1] = ARGV[i] end
+redis.call('ZREM', KEYS[2], unpack(members))
+return redis.call('ZADD', KEYS[1], unpack(ARGV))
+"""
+
+# ARGV: members.
+REMOVE: Final = """
+return redis.call('ZREM', KEYS[1], unpack(ARGV)) + redis.call('ZREM', KEYS[2], unpack(ARGV))
+"""
+
+# ARGV: score and member of each. Adds what is in neither set; returns how many that were.
+ADD_MISSING: Final = """
+local members, missing = {}, {}
+for i = 2, #ARGV, 2 do members[#members + 1] = ARGV[i] end
+local leases = redis.call('ZMSCORE', KEYS[2], unpack(members))
+for i = 1, #members do
+  if not leases[i] then
+    missing[#missing + 1] = ARGV[2 * i - 1]
+    missing[#missing + 1] = members[i]
+  end
+end
+if #missing == 0 then return 0 end
+return redis.call('ZADD', KEYS[1], 'NX', unpack(missing))
+"""
+
+# ARGV: instant (ms), 1 to make a mark where there is none.
+MARK: Final = """
+local mark = redis.call('GET', KEYS[3])
+if not mark and ARGV[2] == '0' then return 0 end
+if not mark or tonumber(mark) < tonumber(ARGV[1]) then redis.call('SET', KEYS[3], ARGV[1]) end
+return 1
+"""
+
+# ARGV: score and member of each. A job whose lease was lost meanwhile is somebody else's now.
+POSTPONE: Final = """
+local back = {}
+for i = 1, #ARGV, 2 do
+  if redis.call('ZREM', KEYS[2], ARGV[i + 1]) == 1 then
+    back[#back + 1] = ARGV[i]
+    back[#back + 1] = ARGV[i + 1]
+  end
+end
+if #back == 0 then return 0 end
+return redis.call('ZADD', KEYS[1], unpack(back))
+"""
+
+# Returns: waiting, leased, overdue by more than ARGV[1] ms, due of the head (or -1).
+LOOK: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return {redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]),
+        redis.call('ZCOUNT', KEYS[1], '-inf', now - ARGV[1]), tonumber(head[2] or -1)}
+"""

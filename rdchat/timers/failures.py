@@ -1,0 +1,88 @@
+"""What becomes of an automation that was fired: settled, tried again after a pause, or given up."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from rdchat.database import automations
+from rdchat.errors import UnavailableError
+from statemachine import AutomationKind, Refusal, RefusalCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rdchat.clock import Clock
+    from rdchat.database.pool import Pool
+    from rdchat.engine.outcome import Outcome
+    from rdchat.hot.delay_queue import Job
+    from rdchat.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+#: After so many failures an automation becomes a dead letter; an end never does.
+_ATTEMPTS: Final = 8
+_FIRST_BACKOFF_MS: Final = 200
+_LONGEST_BACKOFF_MS: Final = 60_000
+#: While PostgreSQL is away, everything waits about this long: it is not the automation's fault.
+_AWAY_MS: Final = 500
+
+
+class Failures:
+    """Judges what comes back from the engine, and counts what failed."""
+
+    def __init__(self, pool: Pool, clock: Clock, metrics: Metrics) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._metrics = metrics
+
+    async def judge(self, job: Job, result: Outcome | Refusal | BaseException) -> int | None:
+        """Say what becomes of a fired job: None when it is settled, else after how many ms to try again."""
+        match result:
+            case Refusal(code=RefusalCode.NOT_DUE):
+                return 1
+            case Refusal(code=RefusalCode.SETTLED):
+                self._metrics.settled_before.labels(job.kind.value).inc()
+            case UnavailableError():
+                return _jittered(_AWAY_MS)
+            case BaseException() as error:
+                return await self._failed(job, error)
+        return None
+
+    async def _failed(self, job: Job, error: BaseException) -> int | None:
+        reason = f"{type(error).__name__}: {error}"[:500]
+        try:
+            attempts = await automations.count_failure(self._pool, job, reason)
+            if attempts is None:
+                return None
+            if attempts >= _ATTEMPTS and job.kind is not AutomationKind.AUTO_END:
+                await automations.give_up(self._pool, job, self._clock.now())
+                self._metrics.dead_letter(job.kind.value)
+                log.error("an automation is given up", session=str(job.session_id), kind=job.kind, why=reason)
+                return None
+        except UnavailableError:
+            return _jittered(_AWAY_MS)
+        except Exception:
+            log.exception("a failure could not be noted", session=str(job.session_id), kind=job.kind)
+            return _jittered(_AWAY_MS)
+        delay_ms = backoff_ms(attempts)
+        log.warning(
+            "an automation failed",
+            session=str(job.session_id),
+            kind=job.kind,
+            why=reason,
+            again_in_ms=delay_ms,
+        )
+        return delay_ms
+
+
+def backoff_ms(attempts: int, jitter: Callable[[float, float], float] = random.uniform) -> int:
+    """Give the pause before the next attempt: doubled each time, capped, with half of it left to chance."""
+    full = min(_FIRST_BACKOFF_MS * 2 ** (attempts - 1), _LONGEST_BACKOFF_MS)
+    return round(jitter(full / 2, full))
+
+
+def _jittered(milliseconds: int) -> int:
+    return round(random.uniform(milliseconds / 2, milliseconds))  # noqa: S311 - spreads load, guards nothing
