@@ -187,6 +187,7 @@ def test_a_seed_gives_one_plan() -> None:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.xdist_group("programs")
 async def test_everything_happens_once_in_a_storm(
     tmp_path: Path, database_url: str, own_redis: EmbeddedRedis
 ) -> None:
@@ -205,6 +206,7 @@ async def test_everything_happens_once_in_a_storm(
     assert {FaultKind.REPLICA_KILLED, FaultKind.REPLICA_PAUSED, FaultKind.REDIS_FLUSHED} <= done
 
 
+@pytest.mark.xdist_group("programs")
 async def test_a_replica_that_was_paused_loses_to_the_fence(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:

@@ -195,7 +195,7 @@ async def test_a_psychologist_is_changed_field_by_field(data_dir: Path) -> None:
 async def test_operators_commands_work_without_the_service(tmp_path: Path) -> None:
     status, output = await run(tmp_path, "queue")
     assert status == 0
-    assert "events waiting for Ably: 0" in output
+    assert "commits waiting for Ably: 0" in output
 
 
 async def test_faults_in_the_settings_are_told_all_at_once(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ async def test_the_server_asks_for_a_new_token_in_time(
     make_endpoint: MakeEndpoint, realtime: MakeRealtime, mint: Mint
 ) -> None:
     endpoint = await make_endpoint(reauth_lead=30.0)
-    lifetimes = [30.2]
+    lifetimes = [31.0]
     client = await realtime(endpoint, lambda: mint(lifetime=lifetimes.pop() if lifetimes else 600.0))
     updated = asyncio.ensure_future(client.connection.once_async("update"))
     await soon(updated)
@@ -197,7 +197,7 @@ async def test_the_server_asks_for_a_new_token_in_time(
 async def test_an_expired_token_disconnects_and_is_renewed(
     endpoint: AblyLocal, realtime: MakeRealtime, mint: Mint
 ) -> None:
-    lifetimes = [0.4]
+    lifetimes = [1.5]
     client = await realtime(endpoint, lambda: mint(lifetime=lifetimes.pop() if lifetimes else 600.0))
     change = await soon(client.connection.once_async("disconnected"))
     assert change.reason.code == 40142

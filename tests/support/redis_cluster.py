@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -91,9 +92,14 @@ async def a_redis_cluster(directory: Path) -> AsyncIterator[RedisCluster]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Find ports that are free, and whose neighbours 10,000 up are: the nodes talk to each other there."""
+    """Find ports that are free, and whose neighbours 10,000 up are: the nodes talk to each other there.
+
+    In no order, so that two who look at the same time do not find the same ones; and below those that the
+    system gives to connections.
+    """
     found: list[int] = []
-    for port in range(20_000, 30_000, 7):
+    candidates = range(10_000, 22_000, 7)
+    for port in random.sample(candidates, len(candidates)):
         with socket.socket() as one, socket.socket() as other:
             try:
                 one.bind(("127.0.0.1", port))

@@ -1,0 +1,136 @@
+"""What is there without a token, and whether the answers are what the API's document says."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from handlers.app import ROUTES
+from handlers.routing import PREFIX
+from rdchat.tokens import Role
+from tests.support.sessions import reaches
+from tests.support.shapes import mismatches, references, resolve
+from tests.support.soon import book_soon
+
+if TYPE_CHECKING:
+    from tests.support.service import Reply, Service
+
+
+async def page_of(service: Service, path: str) -> tuple[int, str, Any]:
+    async with service.client.get(service.base + path) as answer:
+        is_json = answer.content_type == "application/json"
+        return answer.status, answer.content_type, await answer.json() if is_json else await answer.text()
+
+
+async def test_health_metrics_and_documentation_need_no_token(service: Service) -> None:
+    assert await page_of(service, "/healthz") == (200, "application/json", {"status": "ok"})
+    status, _, ready = await page_of(service, "/readyz")
+    assert (status, ready["status"]) == (200, "ready")
+    assert ready == {"status": "ready", "postgresql": "ok", "redis": "ok", "timers": "ok"}
+    await service.person().get("/counselings")
+    status, content_type, metrics = await page_of(service, "/metrics")
+    assert (status, content_type) == (200, "text/plain")
+    assert 'rdchat_http_request_seconds_count{method="GET",route="/api/v1/counselings",status="200"} 1.0' in (
+        metrics
+    )
+    line = re.compile(r"(# (HELP|TYPE) .*|[a-zA-Z_:][\w:]*(\{.*\})? [-+0-9.eE]+(Inf|NaN)?)")
+    assert all(line.fullmatch(one) for one in metrics.splitlines() if one)
+    status, content_type, page = await page_of(service, "/docs")
+    assert (status, content_type) == (200, "text/html")
+    assert "<html" in page.lower()
+
+
+async def test_the_openapi_document_is_whole(service: Service) -> None:
+    status, content_type, document = await page_of(service, "/openapi.json")
+    assert (status, content_type) == (200, "application/json")
+    assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+    assert document["info"]["title"]
+    assert document["info"]["version"]
+    for reference in references(document):
+        assert resolve(document, reference) is not None
+    operations = [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+    ids = [operation["operationId"] for _, _, operation in operations]
+    assert Counter(ids).most_common(1)[0][1] == 1
+    assert {(method.upper(), path) for method, path, _ in operations} == {
+        *((route.method, PREFIX + route.path) for route in ROUTES),
+        *(("GET", path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")),
+    }
+    schemes = document["components"]["securitySchemes"]
+    for method, path, operation in operations:
+        where = f"{method} {path}"
+        assert operation["responses"], where
+        for code, response in operation["responses"].items():
+            assert re.fullmatch(r"[1-5]\d\d", code), where
+            assert response["description"], where
+        for requirement in operation.get("security", document["security"]):
+            assert set(requirement) <= set(schemes), where
+        parameters = operation.get("parameters", [])
+        named = [(one["name"], one["in"]) for one in parameters]
+        assert len(named) == len(set(named)), where
+        assert {name for name, place in named if place == "path"} == set(re.findall(r"{(\w+)}", path)), where
+        for one in parameters:
+            assert "schema" in one, where
+            assert one["in"] != "path" or one["required"] is True, where
+        if path.startswith(PREFIX):
+            assert "401" in operation["responses"], where
+
+
+async def test_answers_have_the_shape_that_the_document_promises(service: Service) -> None:
+    _, _, document = await page_of(service, "/openapi.json")
+    psychologist = await service.psychologist()
+    client, admin = service.person(), service.person(Role.SUPER_ADMIN, "Admin")
+    booked = await book_soon(client, 1, 60)
+    booking = booked.data
+    session_id = booking["chatSession"]["sessionId"]
+    path = f"/chat/sessions/{session_id}"
+    answers: dict[str, Reply] = {
+        "book_counseling": booked,
+        "get_session": await client.get(path),
+        "list_sessions": await client.get("/chat/sessions"),
+    }
+    await reaches(client, session_id, "active")
+    answers |= {
+        "send_message": await client.say(session_id, "Halo", "a"),
+        "set_typing": await client.post("/chat/typing", {"sessionId": session_id, "isTyping": True}),
+        "get_history": await client.get("/chat/history", sessionId=session_id),
+        "get_ably_token": await client.get("/chat/ably-token", sessionId=session_id),
+        "get_timeline": await client.get(f"{path}/timeline"),
+        "list_active_sessions": await client.get("/chat/sessions/active"),
+        "end_session": await client.put(f"{path}/end"),
+        "get_counseling": await client.get(f"/counselings/{booking['id']}"),
+        "list_counselings": await client.get("/counselings"),
+        "list_psychologists": await client.get("/psychologists"),
+        "get_psychologist": await client.get(f"/psychologists/{psychologist.id}"),
+        "put_psychologist": await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari"}),
+    }
+    later = (await book_soon(client, 600, 60)).data
+    answers["cancel_counseling"] = await client.put(f"/counselings/{later['id']}/cancel")
+    faults = {}
+    for route in ROUTES:
+        responses = document["paths"][PREFIX + route.path][route.method.lower()]["responses"]
+        if route.data is None:
+            continue
+        reply = answers[route.operation]
+        assert reply.status < 300, reply.json
+        if str(reply.status) not in responses:
+            faults[route.operation] = f"{reply.status} is not described"
+            continue
+        schema = responses[str(reply.status)]["content"]["application/json"]["schema"]
+        found = list(mismatches(document, schema, reply.json))
+        if found:
+            faults[route.operation] = found
+    for name, reply in {
+        "created": await admin.put(f"/psychologists/{uuid4()}", {"fullName": "Maya"}),
+        "repeated": await client.say(session_id, "Halo", "a"),
+    }.items():
+        operation = {"created": ("put", "/psychologists/{id}"), "repeated": ("post", "/chat/messages")}[name]
+        described = document["paths"][PREFIX + operation[1]][operation[0]]["responses"]
+        if str(reply.status) not in described:
+            faults[name] = f"{operation}: {reply.status} is not described"
+    assert faults == {}
