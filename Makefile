@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo chaos-timers check lint types imports docs lock clean
+.PHONY: help run test demo chaos-timers bench-timers bench-size check lint types imports docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,6 +21,15 @@ demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
 
 chaos-timers: $(READY) ## ten minutes of faults while thousands of timers fall due (ARGS="--minutes 2 --seed 7")
 	@exec $(BIN)/python -m tests.chaos.storm $(ARGS)
+
+bench-timers: $(READY) ## the timers beside seven other libraries, then their whole effect (under ten minutes)
+	@$(BIN)/python -m benchmarks.timers
+	@$(BIN)/python -m benchmarks.opening --write
+	@$(BIN)/python -m benchmarks.opening --split --write
+
+bench-size: $(READY) ## a million pending sessions (about ten minutes)
+	@$(BIN)/python -m benchmarks.size --days 30 --write
+	@$(BIN)/python -m benchmarks.size --days 1 --write
 
 check: lint types imports ## what continuous integration runs beside the tests
 

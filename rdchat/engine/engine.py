@@ -6,7 +6,7 @@ goes with the next. Nothing waits for a timer: an idle engine commits a lone com
 
 People go first. When thousands of sessions start at the same instant, their automations wait in a queue of
 their own, are worked on in small batches, and one lane is closed to them: whoever writes a message meanwhile
-waits for a few of them at most.
+waits for a few of them at most. The other lanes take turns, so that people do not keep chats from opening.
 
 A refusal is never given from memory alone. What an actor remembers may be stale, because another replica has
 gone on; a commit on it would lose to the fence, but a refusal has no fence, so it is asked again of
@@ -183,8 +183,16 @@ class Engine:
         self._mail.set()
 
     async def _lane(self, *, for_people: bool) -> None:
+        automations_next = False
         while True:
-            actors = _take_queued(self._people, _BATCH_SESSIONS)
+            actors: list[Actor] = []
+            if automations_next:
+                # Also when people never stop: a chat that does not open is a harm as well.
+                actors = _take_queued(self._automations, _BATCH_AUTOMATIONS)
+                automations_next = False
+            if not actors:
+                actors = _take_queued(self._people, _BATCH_SESSIONS)
+                automations_next = bool(actors) and not for_people
             if not actors and not for_people:
                 actors = _take_queued(self._automations, _BATCH_AUTOMATIONS)
             if actors:

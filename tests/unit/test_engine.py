@@ -402,3 +402,28 @@ async def test_changes_that_lose_to_the_fence_are_counted(
     storage.truth[open_session.id] = replace(storage.truth[open_session.id], version=7)
     await accepted(engine, open_session, message(open_session))
     assert effects.lost == 1
+
+
+async def test_automations_run_while_people_never_stop(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    talking = [storage.add(clock, status=Status.ACTIVE) for _ in range(8)]
+    starting = [storage.add(clock) for _ in range(200)]
+    clock.forward(minutes=15)
+    opened = [engine.post(one.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)) for one in starting]
+    silenced = asyncio.Event()
+
+    async def talk(session: Session) -> None:
+        # Two letters of each are always under way, so that there is mail whenever a lane looks.
+        waiting = {engine.post(session.id, message(session))}
+        while not silenced.is_set():
+            waiting.add(engine.post(session.id, message(session)))
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.gather(*waiting)
+
+    talks = [asyncio.create_task(talk(one)) for one in talking]
+    async with asyncio.timeout(20):
+        results = await asyncio.gather(*opened)
+    silenced.set()
+    await asyncio.gather(*talks)
+    assert all(isinstance(result, Outcome) for result in results)

@@ -1,0 +1,67 @@
+"""What the numbers were measured on, and how much of it was left to us."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import psutil
+
+
+def describe() -> dict[str, Any]:
+    """Describe the machine."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _cpu() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - not a file of ours
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+class Elsewhere:
+    """How much of the machine's processor time went to processes that are not ours.
+
+    Of a benchmark on a busy machine nobody can say what it measured, so the report shows this share.
+    """
+
+    def __init__(self) -> None:
+        self._used: dict[int, float] = {}
+        self.sample()
+        self._earlier = sum(self._used.values())
+        self._before = _processors()
+        self.share = 0.0
+
+    def sample(self) -> None:
+        """Look at our processes; one that ends between two looks is counted up to the earlier of them."""
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+            try:
+                times = process.cpu_times()
+            except psutil.Error:
+                continue
+            self._used[process.pid] = times.user + times.system
+
+    def stop(self) -> None:
+        """Set `share`: the part of all processor time since the start that others used, 0 to 1."""
+        self.sample()
+        busy, total = (after - before for after, before in zip(_processors(), self._before, strict=True))
+        ours = sum(self._used.values()) - self._earlier
+        self.share = max(0.0, busy - ours) / total if total else 0.0
+
+
+def _processors() -> tuple[float, float]:
+    """Return the seconds that the processors were busy, and those that went by, added up over all."""
+    times = psutil.cpu_times()
+    # Linux counts the time of guests among `user` and `nice` as well.
+    total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    return total - times.idle - getattr(times, "iowait", 0.0), total

@@ -1,0 +1,1 @@
+"""The timers of rdchat beside those of its peers."""

@@ -1,0 +1,1 @@
+"""One driver a library; each runs in an environment of its own."""
