@@ -74,8 +74,8 @@ async def serve(settings: Settings, addresses: Addresses, say: Callable[[str], N
 def _spare_the_collector() -> None:
     """Keep what lives for ever out of the garbage collector's rounds, and make these rarer.
 
-    While thousands of sessions start, everything that is allocated is kept for a while. Python's defaults have
-    it looked at again and again, with all that was there before.
+    While thousands of sessions start, whatever is allocated is kept for a while. Python's defaults have it
+    looked at again and again, with all that was there before.
     """
     gc.collect()
     gc.freeze()
