@@ -88,7 +88,7 @@ CONTENDERS = (
         settings=(
             "uvloop, hiredis, `max_jobs={concurrency}`, `poll_delay={poll}` (default 0.5), no results kept"
         ),
-        cancelling="`Job.abort`, which a worker carries out, 100 at a time",
+        cancelling="`Job.abort`, which a worker carries out, 16 at a time",
         cancel=1_000,
         worker_cancels=True,
     ),

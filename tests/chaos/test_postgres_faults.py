@@ -15,7 +15,7 @@ import aiohttp
 import asyncpg
 import psutil
 
-from rdchat.timers import worker
+from rdchat.timers import failures
 from tests.support.waiting import until
 from tests.support.world import Talk, World, a_world, at_instant
 
@@ -133,9 +133,9 @@ async def test_a_commit_that_lands_after_its_connection_was_lost(world: World) -
 
 
 async def test_one_poisoned_session_harms_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_FIRST_BACKOFF_MS", 20)
-    monkeypatch.setattr(worker, "_LONGEST_BACKOFF_MS", 100)
-    monkeypatch.setattr(worker, "_ATTEMPTS", 4)
+    monkeypatch.setattr(failures, "_FIRST_BACKOFF_MS", 20)
+    monkeypatch.setattr(failures, "_LONGEST_BACKOFF_MS", 100)
+    monkeypatch.setattr(failures, "_ATTEMPTS", 4)
     async with world.service() as service:
         talks = await world.book(service.base, starts_in=2.6, lasts=2, count=5)
         bad, *good = talks

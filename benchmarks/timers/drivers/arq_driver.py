@@ -40,11 +40,11 @@ class _Client:
         return await self._pool.enqueue_job("fire", job.session, job.kind, job.version, _defer_until=due)
 
     async def cancel(self, count: int) -> int:
-        """Abort, which a worker has to carry out; all at once, since each waits for it."""
+        """Abort, which a worker has to carry out; each call waits until it has."""
         jobs = self._scheduled[:count]
         return sum(
             await protocol.spread(
-                (lambda job=job: job.abort(timeout=30, poll_delay=0.05) for job in jobs), at_once=100
+                (lambda job=job: job.abort(timeout=30, poll_delay=0.01) for job in jobs), at_once=16
             )
         )
 
