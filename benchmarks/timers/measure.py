@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 15.0
 #: Scheduling what is to run soon.
 _SCHEDULE_SECONDS = 40.0
+_SLOWER_WITH_WORKER = 4.0
 
 
 class Measurements:
@@ -43,7 +44,8 @@ class Measurements:
         self._where = {"port": port, "db": contender.db}
         self._plan = plan
         self._say = say
-        self._rate = 1_000.0
+        # Jobs scheduled a second while a worker takes notice of each at once; a guess until it was seen.
+        self._working_rate = 300.0
 
     async def run(self) -> dict[str, Any]:
         """Make all measurements; one that fails holds the reason, and the others go on."""
@@ -89,8 +91,9 @@ class Measurements:
             async with await self._client() as client:
                 await self._schedule(client, "warm", WARM_UP, BULK)
                 rounds.append(_rate(await self._schedule(client, "far", self._plan.schedule, BULK)))
-        self._rate = statistics.median(rounds)
-        return results | {"scheduling": {"jobs_per_second": self._rate, "rounds": rounds}}
+        rate = statistics.median(rounds)
+        self._working_rate = rate / _SLOWER_WITH_WORKER
+        return results | {"scheduling": {"jobs_per_second": rate, "rounds": rounds}}
 
     def _another(self, rounds: list[Any], begin: float) -> bool:
         return len(rounds) < self._plan.rounds and time.monotonic() - begin < self._plan.rounds_seconds
@@ -200,8 +203,7 @@ class Measurements:
         self, seed: str, count: int, rate: int | None, tail_seconds: float
     ) -> tuple[list[float], dict[str, int]]:
         """Have jobs run, and say by how many ms each was late, ascending, and how many went wrong."""
-        # Half as fast, say, while a worker takes notice of each job at once.
-        ahead = SPARE_SECONDS + 1.8 * count / self._rate
+        ahead = SPARE_SECONDS + count / self._working_rate
         for last in (False, True):
             async with await self._worker(expect=count) as worker:
                 due_ms = time.time_ns() // 1_000_000 + round(ahead * 1000)
@@ -215,10 +217,11 @@ class Measurements:
                         give_up=_SCHEDULE_SECONDS,
                         seconds=_SCHEDULE_SECONDS + _ANSWER_SECONDS,
                     )
+                self._working_rate = 0.8 * _rate(answer)
                 left = due_ms / 1000 - time.time_ns() / 1e9
                 if left < 1.0 and not last:
-                    # Slower than that. Once more, with more time.
-                    ahead = SPARE_SECONDS + 1.5 * (ahead - left)
+                    # Slower than thought. Once more, with more time.
+                    ahead = SPARE_SECONDS + count / self._working_rate
                     await self._redis.flushall()
                     continue
                 if left < 0:

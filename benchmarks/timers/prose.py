@@ -58,7 +58,9 @@ def meaning(plan: dict[str, Any]) -> str:
             most of them {SPARE_SECONDS:.0f} s and more. Of those that ran, the instant at which the
             handler starts minus the due instant, by the wall clock. The handler does nothing but note it.
             *Early* is a defect; *missing* had not run {plan["lateness_tail_seconds"]:.0f} s after the
-            last one was due; *twice* ran more than once.""",
+            last one was due; *twice* ran more than once. One round: a library that runs little more than
+            {plan["rate"]:,} jobs a second at its best (next line) is at its limit here, and its p99 differs
+            tenfold from one run to the next.""",
         "At one instant": f"""
             {plan["drain"]:,} jobs due together; jobs a second from that instant to the start of the last
             handler; the median of up to {plan["rounds"]} rounds. After {plan["drain_seconds"]:.0f} s a

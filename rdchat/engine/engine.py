@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 #: Lanes that work on automations as well, and lanes that are for people alone.
-_LANES: Final = 2
+_LANES: Final = 3
 _LANES_FOR_PEOPLE: Final = 1
 _BATCH_SESSIONS: Final = 512
 #: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
-_BATCH_AUTOMATIONS: Final = 64
+_BATCH_AUTOMATIONS: Final = 128
 _BATCH_EXPECTED: Final = 64
 #: What was used within this time need not be read again because it is expected.
 _FRESH_SECONDS: Final = 2.0
@@ -141,12 +141,7 @@ class Engine:
 
     def expect(self, session_ids: Iterable[UUID]) -> None:
         """Have sessions read in the background that will soon get a command. A hint, and no more."""
-        fresh = asyncio.get_running_loop().time() - _FRESH_SECONDS
-        for session_id in session_ids:
-            actor = self._actors.get(session_id)
-            # Of what this process has not touched for a while, another may know more.
-            if actor is None or (actor.stage is Stage.IDLE and actor.used_at < fresh):
-                self._expected.append(session_id)
+        self._expected.extend(session_ids)
         self._expecting.set()
 
     @property
@@ -234,9 +229,10 @@ class Engine:
         """Read sessions before their command comes, so that at the instant there is only to decide."""
         while True:
             await self._expecting.wait()
-            ids = list({self._expected.popleft() for _ in range(min(len(self._expected), _BATCH_EXPECTED))})
-            if not self._expected:
+            ids = self._take_expected()
+            if not ids:
                 self._expecting.clear()
+                continue
             try:
                 found, _ = await self._storage.hydrate(ids)
             except UnavailableError:
@@ -250,6 +246,20 @@ class Engine:
                     actor.session is None or actor.session.version < session.version
                 ):
                     actor.session = session
+
+    def _take_expected(self) -> list[UUID]:
+        """Take sessions that are worth reading: unknown ones, and those that others may know more of.
+
+        Once their command has come, it is too late for that.
+        """
+        fresh = asyncio.get_running_loop().time() - _FRESH_SECONDS
+        taken: list[UUID] = []
+        while self._expected and len(taken) < _BATCH_EXPECTED:
+            session_id = self._expected.popleft()
+            actor = self._actors.get(session_id)
+            if actor is None or (actor.stage is Stage.IDLE and actor.used_at < fresh):
+                taken.append(session_id)
+        return taken
 
     def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
         """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""
