@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,7 +13,8 @@ from rdchat.errors import ErrorCode, RdchatError
 from rdchat.stores import Addresses
 from rdchat.timers.watch import Sight
 from statemachine import AutomationKind
-from tests.support.service import Service, service_settings, whole_second
+from tests.support.service import Service, service_settings
+from tests.support.soon import session_soon
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def addresses(database_url: str, redis_url: str) -> Addresses:
 
 async def booked(service: Service) -> UUID:
     await service.psychologist()
-    start = whole_second(3600)
-    return UUID(await service.person().book_session(start, start + timedelta(minutes=30)))
+    return UUID(await session_soon(service.person(), 3600, 1800))
 
 
 async def fetch(service: Service, query: str, *arguments: Any) -> list[Any]:
@@ -135,8 +134,7 @@ async def test_a_session_goes_on_without_what_was_dropped(
 ) -> None:
     await service.psychologist()
     client = service.person()
-    start = whole_second(2.5)
-    session_id = await client.book_session(start, start + timedelta(seconds=3))
+    session_id = await session_soon(client, 2.5, 3)
     addresses = Addresses(database_url, redis_url, embedded=False)
     assert await administration.drop_automation(addresses, UUID(session_id), AutomationKind.END_WARNING) == [
         "dropped end_warning"
