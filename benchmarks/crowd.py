@@ -108,3 +108,23 @@ async def plant(
             await connection.execute(statement, timeout=1800)
         await connection.execute("DROP TABLE crowd")
     await connection.execute("ANALYZE", timeout=600)
+
+
+_OPEN = (
+    """
+UPDATE chat_sessions SET status = 'active', started_at = $1, updated_at = $1, version = 1
+ WHERE status = 'pending'
+""",
+    """
+UPDATE automations SET status = 'done', executed_at = $1, lateness_ms = 0
+ WHERE status = 'scheduled' AND kind IN ('initial_message', 'enable_chat')
+""",
+)
+
+
+async def open_all(connection: asyncpg.Connection[asyncpg.Record], at: datetime) -> None:
+    """Open all pending sessions, without a word: a crowd that talks at once, without waiting for timers."""
+    async with connection.transaction():
+        for statement in _OPEN:
+            await connection.execute(statement, at, timeout=600)
+    await connection.execute("VACUUM ANALYZE", timeout=600)

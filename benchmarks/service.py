@@ -8,7 +8,9 @@ import json
 import os
 import re
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, STDOUT
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +47,7 @@ class Service:
         roles: str = "api,worker,relay",
     ) -> None:
         self.base = ""
-        data = directory / f"data-{roles}"
-        data.mkdir(mode=0o700)
+        data = Path(tempfile.mkdtemp(prefix="data-", dir=directory))
         secrets = {"jwt_secret": "", "encryption_keys": "", "ably_key": ABLY_KEY}
         (data / "secrets.json").write_text(json.dumps(secrets))
         own = {
@@ -67,6 +68,7 @@ class Service:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._serves = asyncio.Event()
+        self._last: deque[str] = deque(maxlen=30)
 
     async def start(self) -> None:
         """Start, and wait until it serves."""
@@ -81,6 +83,8 @@ class Service:
         self._reader = asyncio.create_task(self._read())
         async with asyncio.timeout(60):
             await self._serves.wait()
+        if not self.base:
+            raise RuntimeError("\n".join(["the service ended before it served:", *self._last]))
 
     @property
     def pid(self) -> int:
@@ -120,5 +124,8 @@ class Service:
             if found := _SERVING.search(text):
                 self.base = found[1]
                 self._serves.set()
-            elif "[error" in text or "[warning" in text:
+            else:
+                self._last.append(text)
+            if "[error" in text or "[warning" in text:
                 sys.stderr.write(f"service: {text}\n")
+        self._serves.set()

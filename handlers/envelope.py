@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
-import orjson
 import structlog
 from aiohttp import web
 
 from rdchat.errors import ERRORS, ErrorCode, RdchatError
+from rdchat.json_text import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.typedefs import Handler, Middleware
+    from prometheus_client import Histogram
 
     from rdchat.telemetry import Metrics
 
@@ -26,6 +27,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 _ID_HEADER: Final = "X-Request-Id"
 _OURS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+_HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 #: What aiohttp raises by itself, in the words of the contract.
 _AIOHTTP: Final = {
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
@@ -61,13 +63,8 @@ def failure(error: RdchatError, request_id: str) -> web.Response:
 
 def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
     """Answer with JSON. Nothing of it may be cached: it belongs to one person."""
-    return web.Response(
-        body=orjson.dumps(body),
-        status=status,
-        content_type="application/json",
-        charset="utf-8",
-        headers={"Cache-Control": "no-store"},
-    )
+    # Not by `content_type` and `charset`: aiohttp would put the header together anew for every answer.
+    return web.Response(body=as_json(body), status=status, headers=_HEADERS)
 
 
 def middleware(metrics: Metrics, now: Callable[[], float]) -> Middleware:
@@ -75,19 +72,23 @@ def middleware(metrics: Metrics, now: Callable[[], float]) -> Middleware:
 
     `now` is a monotonic clock in seconds.
     """
+    seen: dict[object, Histogram] = {}
 
     @web.middleware
     async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = now()
         given = request.headers.get(_ID_HEADER, "")
-        request_id = given if _OURS.fullmatch(given) else uuid4().hex
+        request_id = given if given and _OURS.fullmatch(given) else f"{random.getrandbits(128):032x}"
         request[REQUEST_ID] = request_id
         answer = await _answer(request, handler, request_id)
         answer.headers[_ID_HEADER] = request_id
         resource = request.match_info.route.resource
-        metrics.requests.labels(
-            resource.canonical if resource is not None else "", request.method, str(answer.status)
-        ).observe(now() - started)
+        kind = resource, request.method, answer.status
+        histogram = seen.get(kind)
+        if histogram is None:
+            path = resource.canonical if resource is not None else ""
+            histogram = seen[kind] = metrics.requests.labels(path, request.method, str(answer.status))
+        histogram.observe(now() - started)
         return answer
 
     return envelope

@@ -62,12 +62,12 @@ def automation_json(automation: Automation) -> dict[str, Any]:
 def message_json(message: Message, psychologist_id: UUID) -> dict[str, Any]:
     """Show a message. Only the two participants send, so the psychologist's id tells the role."""
     shown: dict[str, Any] = {
-        "id": str(message.id),
-        "sessionId": str(message.session_id),
+        "id": message.id,
+        "sessionId": message.session_id,
         "seq": message.seq,
-        "senderId": str(message.sender_id),
+        "senderId": message.sender_id,
         "sender": {
-            "id": str(message.sender_id),
+            "id": message.sender_id,
             "fullName": message.sender_name,
             "role": "psychologist" if message.sender_id == psychologist_id else "client",
         },

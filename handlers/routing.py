@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from handlers import strict_json
 from handlers.envelope import success
 from handlers.http_server import expect
+from handlers.quick_load import loader
 from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.tokens import Role
 
@@ -92,6 +93,7 @@ def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime) 
 
 def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     body_schema = route.body() if route.body is not None else None
+    load_body = loader(body_schema) if body_schema is not None else None
     query_schema = route.query() if route.query is not None else None
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
@@ -100,7 +102,7 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
             raise RdchatError(ErrorCode.FORBIDDEN)
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)
-        body = await _load_body(body_schema, request)
+        body = await _load_body(body_schema, load_body, request) if body_schema and load_body else {}
         answer = await route.handler(Call(runtime, caller, path, query, body))
         if isinstance(answer, Answer):
             return success(answer.data, answer.message, answer.status)
@@ -126,7 +128,7 @@ def _path_id(text: str) -> UUID:
 
 def _load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
     given: dict[str, str] = {}
-    for name, value in request.query.items():
+    for name, value in request.query.items() if request.query_string else ():
         if name in given:
             raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={name: ["Given twice."]})
         if "\x00" in value or not value.isprintable():
@@ -138,17 +140,24 @@ def _load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
                 ErrorCode.VALIDATION_FAILED, fields={name: ["Unknown field."] for name in given}
             )
         return {}
-    return _load(schema, given)
+    return _load(schema.load, given)
 
 
 async def _read(request: web.Request) -> bytes:
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    headers = request.headers
+    if "Content-Encoding" in headers and headers["Content-Encoding"].lower() != "identity":
         raise invalid("body", "Must not be compressed.")
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            raw = await request.read()
-    except TimeoutError as error:
-        raise invalid("body", f"Must arrive within {_BODY_SECONDS} seconds.") from error
+    if request.content.is_eof():
+        # All of it is there already, as nearly always: nothing to wait for.
+        raw = await request.read()
+    else:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                raw = await request.read()
+        except TimeoutError as error:
+            raise invalid("body", f"Must arrive within {_BODY_SECONDS} seconds.") from error
+    if headers.get("Content-Type") == "application/json":
+        return raw
     content_type, charset = request.content_type, (request.charset or "utf-8").lower()
     is_json = content_type == "application/json" and charset in ("utf-8", "utf8", "us-ascii")
     if raw and "Content-Type" in request.headers and not is_json:
@@ -156,9 +165,9 @@ async def _read(request: web.Request) -> bytes:
     return raw
 
 
-async def _load_body(schema: Schema | None, request: web.Request) -> dict[str, Any]:
-    if schema is None:
-        return {}
+async def _load_body(
+    schema: Schema, load: Callable[[dict[str, Any]], dict[str, Any]], request: web.Request
+) -> dict[str, Any]:
     raw = await _read(request)
     try:
         body = (
@@ -168,15 +177,14 @@ async def _load_body(schema: Schema | None, request: web.Request) -> dict[str, A
         raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": [str(error)]}) from error
     if not isinstance(body, dict):
         raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": ["Must be a JSON object."]})
-    return _load(schema, body)
+    return _load(load, body)
 
 
-def _load(schema: Schema, given: dict[str, Any]) -> dict[str, Any]:
+def _load(load: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any]) -> dict[str, Any]:
     try:
-        loaded: dict[str, Any] = schema.load(given)
+        return load(given)
     except ValidationError as error:
         raise RdchatError(ErrorCode.VALIDATION_FAILED, fields=_flat(error.messages)) from error
-    return loaded
 
 
 def _flat(messages: Any) -> dict[str, list[str]]:  # noqa: ANN401 - marshmallow nests texts in any way

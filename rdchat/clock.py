@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -44,8 +45,12 @@ def to_ms(instant: datetime) -> int:
     return (instant - _EPOCH) // _MILLISECOND
 
 
+@lru_cache(maxsize=256)
 def iso(instant: datetime) -> str:
-    """Write an instant as the contract does: UTC, milliseconds, `Z`."""
+    """Write an instant as the contract does: UTC, milliseconds, `Z`.
+
+    Remembered, because an instant is written several times: in an event, in an answer.
+    """
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
     return f"{instant.isoformat(timespec='milliseconds')[:-6]}Z"

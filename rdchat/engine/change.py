@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 from uuid import UUID, uuid4, uuid5
 
-import orjson
-
+from rdchat.json_text import as_json
 from rdchat.realtime import events
 from rdchat.realtime.events import Event, Parcel, new_parcel_id
 from statemachine.effects import (
@@ -191,7 +190,7 @@ class ChangeBuilder:
 
     def _emit(self, channel: str, name: str, data: dict[str, Any], at: datetime) -> None:
         group = self._groups.setdefault(channel, _Group(len(self._groups)))
-        text = orjson.dumps(data)
+        text = as_json(data)
         session_id = self.change.before.id
         ably_id = group.next_id(session_id, self._version, len(text))
         parcel = self.change.parcel

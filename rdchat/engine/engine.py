@@ -52,8 +52,11 @@ _FRESH_SECONDS: Final = 2.0
 _BATCH_LETTERS: Final = 64
 #: How long a letter is tried again after lost races or while PostgreSQL is away.
 _PATIENCE_SECONDS: Final = 5.0
-#: How long a sender waits at most, with PostgreSQL hanging.
+#: How long a sender waits at most, with PostgreSQL hanging, and how often that is looked at.
 _ANSWER_SECONDS: Final = 12.0
+_LOOK_SECONDS: Final = 0.5
+#: People who wait for an answer at a time. More would only wait longer than they are willing to.
+_AWAITED: Final = 1_024
 _BACKOFF_SECONDS: Final = 0.05
 _LONGEST_BACKOFF_SECONDS: Final = 1.0
 
@@ -85,6 +88,8 @@ class Engine:
         self._expecting = asyncio.Event()
         self._lanes: list[asyncio.Task[None]] = []
         self._paused: dict[Letter, asyncio.TimerHandle] = {}
+        self._posted: deque[Letter] = deque()
+        self._awaited = 0
         self._closing = False
 
     # ---- for the rest of the program ----------------------------------------------------------------------
@@ -95,6 +100,7 @@ class Engine:
             lane = self._lane(for_people=number >= _LANES)
             self._lanes.append(asyncio.create_task(lane, name=f"engine lane {number}"))
         self._hydration = keep_running(self._hydrate_expected, "hydration")
+        self._patience = keep_running(self._give_up_late_ones, "patience")
 
     async def close(self) -> None:
         """Finish what is under way and stop; whatever comes later is UnavailableError."""
@@ -102,6 +108,7 @@ class Engine:
         self._mail.set()
         await asyncio.gather(*self._lanes)
         await cancel(self._hydration)
+        await cancel(self._patience)
         for letter, handle in self._paused.items():
             handle.cancel()
             letter.fail(UnavailableError("engine"))
@@ -111,33 +118,43 @@ class Engine:
     ) -> Outcome | Refusal:
         """Put a command to a session and wait for the commit.
 
-        Raises UnavailableError when the outcome could not be established in a few seconds. The command may
-        have happened then or not; repeating it is safe (messages: with a clientMessageId).
+        Raises UnavailableError when too many wait already, or when the outcome could not be established in a
+        few seconds. In the latter case the command may have happened or not; repeating it is safe (messages:
+        with a clientMessageId).
         """
-        answer = self.post(session_id, command, actor_id=actor_id)
+        if self.is_full:
+            raise UnavailableError("engine")
+        self._awaited += 1
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                return await asyncio.shield(answer)
-        except TimeoutError as error:
-            raise UnavailableError("PostgreSQL") from error
+            letter = self._post(session_id, command, actor_id)
+            self._posted.append(letter)
+            return await letter.answer
+        finally:
+            self._awaited -= 1
 
-    def post(
-        self, session_id: UUID, command: Command, *, actor_id: UUID | None = None
-    ) -> asyncio.Future[Outcome | Refusal]:
-        """Put a command to a session without waiting; the future answers like `submit`."""
+    @property
+    def is_full(self) -> bool:
+        """Whether so many people wait for an answer that whoever comes now is better sent away."""
+        return self._awaited >= _AWAITED
+
+    def post(self, session_id: UUID, command: Command) -> asyncio.Future[Outcome | Refusal]:
+        """Put a timer's command to a session without waiting; the future is answered at last."""
+        return self._post(session_id, command, None).answer
+
+    def _post(self, session_id: UUID, command: Command, actor_id: UUID | None) -> Letter:
         loop = asyncio.get_running_loop()
         command_id = command.message_id if isinstance(command, SendMessage) else uuid4()
         letter = Letter(command, command_id, actor_id, loop.create_future(), loop.time())
         if self._closing:
             letter.fail(UnavailableError("engine"))
-            return letter.answer
+            return letter
         actor = self._actors.get(session_id)
         if actor is None:
             actor = self._actors[session_id] = Actor(session_id)
         actor.mailbox.append(letter)
-        actor.used_at = loop.time()
+        actor.used_at = letter.posted_at
         self._make_ready(actor, letter)
-        return letter.answer
+        return letter
 
     def expect(self, session_ids: Iterable[UUID]) -> None:
         """Have sessions read in the background that will soon get a command. A hint, and no more."""
@@ -260,6 +277,15 @@ class Engine:
             if actor is None or (actor.stage is Stage.IDLE and actor.used_at < fresh):
                 taken.append(session_id)
         return taken
+
+    async def _give_up_late_ones(self) -> None:
+        """Tell those who have waited too long. One look at all is cheaper than a timer for each."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            oldest = loop.time() - _ANSWER_SECONDS
+            while self._posted and (self._posted[0].answer.done() or self._posted[0].posted_at < oldest):
+                self._posted.popleft().fail(UnavailableError("PostgreSQL"))
 
     def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
         """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""

@@ -66,6 +66,13 @@ class Snapshots:
         if errors:
             log.debug("snapshots are away", error=str(errors[0]), snapshots=len(errors))
 
+    async def withdraw(self, session_ids: Iterable[UUID]) -> None:
+        """Remove snapshots that are no longer true. Loss is harmless."""
+        answers = await self._store.many([("DEL", _key(session_id)) for session_id in session_ids])
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        if errors:
+            log.debug("snapshots are away", error=str(errors[0]))
+
 
 def _key(session_id: UUID) -> str:
     return f"rdchat:session:{{{session_id.hex}}}"

@@ -1,6 +1,7 @@
 """Realtime events: the channels, their names, and what is sent on them (see docs/realtime.md).
 
-Payloads are JSON objects with camelCase names and ISO instants, exactly as subscribers receive them.
+Payloads are JSON objects with camelCase names and ISO instants, exactly as subscribers receive them; ids may
+still be UUIDs.
 """
 
 from __future__ import annotations
@@ -92,10 +93,10 @@ def message_data(
 ) -> dict[str, Any]:
     """Make the payload of a `message` event."""
     data: dict[str, Any] = {
-        "id": str(message_id),
-        "sessionId": str(session_id),
+        "id": message_id,
+        "sessionId": session_id,
         "seq": seq,
-        "senderId": str(sender_id),
+        "senderId": sender_id,
         "senderName": sender_name,
         "content": content,
         "messageType": message_type,

@@ -1,7 +1,9 @@
 """The publisher: takes committed events to Ably, in order, and then forgets them in the outbox.
 
-What this process commits it publishes at once. A channel has one request in flight; a request carries the
-oldest group of up to a hundred channels. Parcels that stay unpublished are kept by extending their lease;
+What this process commits it publishes at once, or a few milliseconds later when it has only just published: a
+request costs the Ably SDK about the same whatever it carries, so a busy process fills its requests instead of
+making many. A channel has one request in flight; a request carries the oldest group of up to a hundred
+channels. Parcels that stay unpublished are kept by extending their lease;
 those whose process died are taken over by whichever replica sees their lease run out.
 """
 
@@ -41,6 +43,8 @@ _TAKE_OVER_LIMIT: Final = 500
 #: What is over this stays in the outbox alone and is taken over in turns: an outage does not fill memory.
 _HELD: Final = 20_000
 _LANES: Final = 2
+#: Requests that are not full start so far apart. Nobody who reads notices; the processor does.
+_PACE_SECONDS: Final = 0.02
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 2.0
 _CONFIRM_LIMIT: Final = 1_000
@@ -76,6 +80,7 @@ class Publisher:
         self._confirming = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._failures = 0
+        self._next_at = 0.0
 
     def start(self, *, relay: bool) -> None:
         """Begin to work; with `relay`, also on what others have left behind."""
@@ -130,10 +135,15 @@ class Publisher:
     # ---- publishing ---------------------------------------------------------------------------------------
 
     async def _publish_lane(self) -> None:
+        now = asyncio.get_running_loop().time
         while True:
             while not self._ready:
                 self._work.clear()
                 await self._work.wait()
+            if len(self._ready) < BATCH_CHANNELS and (pause := self._next_at - now()) > 0:
+                await asyncio.sleep(pause)
+                continue
+            self._next_at = now() + _PACE_SECONDS
             # A channel taken out of `ready` is this lane's until it is put back: one request in flight.
             channels = [self._ready.popleft() for _ in range(min(len(self._ready), BATCH_CHANNELS))]
             groups = [self._channels[channel][0][1] for channel in channels]
