@@ -44,13 +44,15 @@ def loader(schema: Schema) -> Load:
     """Make a function that loads like `schema.load`: same results, same ValidationError."""
     own_rules = schema.unknown != RAISE or any(type(schema).resolve_hooks().values())
     if own_rules or not all(map(_is_plain, schema.load_fields.values())):
-        return schema.load
+        return _slowly(schema)
     plain = {
         field.data_key or name: (name, _READERS[type(field)], tuple(field.validators))
         for name, field in schema.load_fields.items()
     }
     # What becomes of a field that is not given; a required one is not in here.
     defaults = {name: field.load_default for name, field in schema.load_fields.items() if not field.required}
+
+    slowly = _slowly(schema)
 
     def load(given: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -59,7 +61,15 @@ def loader(schema: Schema) -> Load:
                 if name not in loaded and defaults[name] is not missing:
                     loaded[name] = defaults[name]
         except (KeyError, ValueError, ValidationError):
-            return schema.load(given)
+            return slowly(given)
+        return loaded
+
+    return load
+
+
+def _slowly(schema: Schema) -> Load:
+    def load(given: dict[str, Any]) -> dict[str, Any]:
+        loaded: dict[str, Any] = schema.load(given)
         return loaded
 
     return load

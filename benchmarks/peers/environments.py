@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / ".bench"
 _HERE = Path(__file__).resolve().parent
-PEERS = ("bullmq", "bullmq_py", "arq", "taskiq", "dramatiq", "celery", "saq")
+TIMERS = ("bullmq", "bullmq_py", "arq", "taskiq", "dramatiq", "celery", "saq")
+SERVERS = ("nestjs",)
 _INSTALL_SECONDS = 240
 
 
@@ -32,20 +33,21 @@ def install(name: str) -> list[str]:
     node = lock.name == "package-lock.json"
     interpreter = [str(_node() / "bin" / "node")] if node else [str(home / "bin" / "python")]
     stamp = home / ".installed"
-    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    sources = sorted(path for path in lock.parent.rglob("*") if path.is_file())
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return interpreter
     BENCH.mkdir(exist_ok=True)
     (BENCH / ".gitignore").write_text("*\n")  # nothing in here is the project's
     shutil.rmtree(home, ignore_errors=True)
     if node:
-        home.mkdir()
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(lock.with_name(file), home)
+        shutil.copytree(lock.parent, home)
         npm = _node() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         # Not `npm ci`: it refuses a lock file without the binaries of other platforms, which not every
         # registry has. `install` takes what is locked as well, and checks it.
         _run([*interpreter, str(npm), "install", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=home)
+        if (home / "tsconfig.json").exists():
+            _run([*interpreter, "node_modules/typescript/bin/tsc", "-p", "tsconfig.json"], cwd=home)
     else:
         uv = str(Path(sys.executable).with_name("uv"))
         _run([uv, "venv", "--quiet", "--python", sys.executable, str(home)], cwd=ROOT)

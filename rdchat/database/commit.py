@@ -6,7 +6,7 @@ One statement is one round trip and one transaction. A change whose session has 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.database import outbox
 from rdchat.database.pool import acquire
@@ -21,18 +21,38 @@ if TYPE_CHECKING:
     from rdchat.engine.change import Change
     from rdchat.sealing import Sealer
 
-_COMMIT = """
-WITH input AS (
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::timestamptz[],
-                         $6::timestamptz[], $7::text[], $8::timestamptz[], $9::text[], $10::bytea[])
-        AS t (id, expected, status, last_seq, started_at, ended_at, end_reason, updated_at,
-              counseling_status, cancel_reason)
-),
--- Rows are locked in one order everywhere, so that two commits never wait for each other in a circle.
-locked AS (
+#: `{n}` stands for the n-th parameter of the part, counted from 0.
+_Part = tuple[str, int]
+
+# Rows are locked in one order everywhere, so that two commits never wait for each other in a circle.
+_LOCKED = """locked AS (
     SELECT s.id FROM chat_sessions s JOIN input i ON s.id = i.id AND s.version = i.expected
     ORDER BY s.id FOR UPDATE OF s
+),"""
+_TALKING: _Part = (
+    """
+WITH input AS (
+    SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::timestamptz[])
+        AS t (id, expected, last_seq, updated_at)
 ),
+{locked}
+won AS (
+    UPDATE chat_sessions s SET version = s.version + 1, last_seq = i.last_seq, updated_at = i.updated_at
+    FROM input i JOIN locked l ON l.id = i.id
+    WHERE s.id = i.id AND s.version = i.expected
+    RETURNING s.id
+)""",
+    4,
+)
+_SESSION: _Part = (
+    """
+WITH input AS (
+    SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::timestamptz[], {4}::text[],
+                         {5}::timestamptz[], {6}::timestamptz[], {7}::text[], {8}::text[], {9}::bytea[])
+        AS t (id, expected, last_seq, updated_at, status, started_at, ended_at, end_reason,
+              counseling_status, cancel_reason)
+),
+{locked}
 won AS (
     UPDATE chat_sessions s
     SET version = s.version + 1, status = i.status, last_seq = i.last_seq, started_at = i.started_at,
@@ -47,43 +67,70 @@ counseling AS (
         updated_at = w.updated_at
     FROM won w
     WHERE c.id = w.counseling_id AND w.counseling_status IS NOT NULL
-),
+)""",
+    10,
+)
+_MESSAGE: _Part = (
+    """
 message AS (
     INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
-    SELECT m.* FROM unnest($11::uuid[], $12::bigint[], $13::uuid[], $14::uuid[], $15::text[], $16::bytea[],
-                           $17::text[], $18::timestamptz[])
+    SELECT m.* FROM unnest({0}::uuid[], {1}::bigint[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::bytea[],
+                           {6}::text[], {7}::timestamptz[])
         AS m (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
     WHERE m.session_id IN (SELECT id FROM won)
-),
+)""",
+    8,
+)
+_AUTOMATION: _Part = (
+    """
 automation AS (
     UPDATE automations a
     SET status = u.status, executed_at = u.executed_at, lateness_ms = u.lateness_ms, reason = u.reason
-    FROM unnest($19::uuid[], $20::text[], $21::int[], $22::text[], $23::timestamptz[], $24::bigint[],
-                $25::text[])
+    FROM unnest({0}::uuid[], {1}::text[], {2}::int[], {3}::text[], {4}::timestamptz[], {5}::bigint[],
+                {6}::text[])
         AS u (session_id, kind, schedule_version, status, executed_at, lateness_ms, reason)
     WHERE a.session_id = u.session_id AND a.kind = u.kind AND a.schedule_version = u.schedule_version
       AND a.session_id IN (SELECT id FROM won)
-),
+)""",
+    7,
+)
+_TIMELINE: _Part = (
+    """
 line AS (
     INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_id, from_status,
                           to_status, planned_at, at)
-    SELECT t.* FROM unnest($26::uuid[], $27::bigint[], $28::smallint[], $29::uuid[], $30::text[], $31::uuid[],
-                           $32::text[], $33::text[], $34::timestamptz[], $35::timestamptz[])
+    SELECT t.* FROM unnest({0}::uuid[], {1}::bigint[], {2}::smallint[], {3}::uuid[], {4}::text[], {5}::uuid[],
+                           {6}::text[], {7}::text[], {8}::timestamptz[], {9}::timestamptz[])
         AS t (session_id, version, position, command_id, trigger, actor_id, from_status, to_status,
               planned_at, at)
     WHERE t.session_id IN (SELECT id FROM won)
-),
+)""",
+    10,
+)
+_PARCEL: _Part = (
+    """
 parcel AS (
     INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
-    SELECT p.*, now() + $41::interval
-    FROM unnest($36::uuid[], $37::bigint[], $38::bigint[], $39::bytea[], $40::timestamptz[])
+    SELECT p.*, now() + {5}::interval
+    FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::bytea[], {4}::timestamptz[])
         AS p (session_id, version, id, events, created_at)
     WHERE p.session_id IN (SELECT id FROM won)
+)""",
+    5,
 )
-SELECT id FROM won
-"""
 
-_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _PARCEL = 10, 8, 7, 10, 5
+
+def _statement(*parts: _Part) -> str:
+    texts, parameters = [], 0
+    for text, width in parts:
+        texts.append(text.format(*(f"${parameters + n}" for n in range(1, width + 2)), locked=_LOCKED))
+        parameters += width
+    return ",".join(texts) + "\nSELECT id FROM won\n"
+
+
+#: Anything at all; and less of the same for when everybody just talks, as nearly always.
+_COMMIT_ALL: Final = _statement(_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _PARCEL)
+_COMMIT_TALK: Final = _statement(_TALKING, _MESSAGE, _PARCEL)
 
 
 async def commit(
@@ -94,38 +141,50 @@ async def commit(
     `outbox_lease`: how long this process has for publishing the parcels before another may take them over.
     Raises what asyncpg raises; after a lost connection the outcome is unknown (see `landed`).
     """
-    arguments = (
-        *_columns(_SESSION, (_session_row(change, sealer) for change in changes)),
-        *_columns(_MESSAGE, (row for change in changes for row in _message_rows(change, sealer))),
-        *_columns(_AUTOMATION, (row for change in changes for row in _automation_rows(change))),
-        *_columns(_TIMELINE, (row for change in changes for row in _timeline_rows(change))),
-        *_columns(_PARCEL, (outbox.row(one.parcel, sealer) for one in changes if one.parcel is not None)),
-        outbox_lease,
-    )
+    messages = _columns(_MESSAGE, (row for change in changes for row in _message_rows(change, sealer)))
+    parcels = _columns(_PARCEL, (outbox.row(one.parcel, sealer) for one in changes if one.parcel is not None))
+    if all(map(_only_talks, changes)):
+        statement = _COMMIT_TALK
+        arguments = (*_columns(_TALKING, map(_talking_row, changes)), *messages)
+    else:
+        statement = _COMMIT_ALL
+        arguments = (
+            *_columns(_SESSION, (_session_row(change, sealer) for change in changes)),
+            *messages,
+            *_columns(_AUTOMATION, (row for change in changes for row in _automation_rows(change))),
+            *_columns(_TIMELINE, (row for change in changes for row in _timeline_rows(change))),
+        )
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_COMMIT, *arguments)
+        rows = await connection.fetch(statement, *arguments, *parcels, outbox_lease)
     return {row["id"] for row in rows}
 
 
-def _columns(width: int, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
-    return tuple(zip(*rows, strict=True)) or ((),) * width
+def _columns(part: _Part, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
+    return tuple(zip(*rows, strict=True)) or ((),) * part[1]
 
 
 #: What becomes of the counselling when its session is over; until then it stays as it is.
 _COUNSELING = {Status.COMPLETED: "completed", Status.CANCELLED: "cancelled"}
 
 
+def _only_talks(change: Change) -> bool:
+    """Tell whether nothing changed but the messages: whatever else happens leaves a line in the timeline."""
+    return not change.timeline
+
+
+def _talking_row(change: Change) -> tuple[Any, ...]:
+    after = change.after
+    return after.id, change.before.version, after.last_seq, after.updated_at
+
+
 def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
     after, reason = change.after, change.cancel_reason
     return (
-        after.id,
-        change.before.version,
+        *_talking_row(change),
         after.status.value,
-        after.last_seq,
         after.started_at,
         after.ended_at,
         after.end_reason,
-        after.updated_at,
         _COUNSELING.get(after.status),
         sealer.seal(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
     )

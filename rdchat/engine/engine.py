@@ -39,9 +39,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Lanes that work on automations as well, and lanes that are for people alone.
+#: Lanes that work on automations as well, and lanes that are for people alone. People's letters are in one
+#: batch at a time, so that what comes meanwhile makes up the next: a commit costs nearly the same for one as
+#: for ten. Only when a batch hangs for so long (on a lock, or because the store is slow) another lane helps.
 _LANES: Final = 3
 _LANES_FOR_PEOPLE: Final = 1
+_HANGS_SECONDS: Final = 0.1
 _BATCH_SESSIONS: Final = 512
 #: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
 _BATCH_AUTOMATIONS: Final = 128
@@ -54,7 +57,7 @@ _BATCH_LETTERS: Final = 64
 _PATIENCE_SECONDS: Final = 5.0
 #: How long a sender waits at most, with PostgreSQL hanging, and how often that is looked at.
 _ANSWER_SECONDS: Final = 12.0
-_LOOK_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 0.1
 #: People who wait for an answer at a time. More would only wait longer than they are willing to.
 _AWAITED: Final = 1_024
 _BACKOFF_SECONDS: Final = 0.05
@@ -88,6 +91,7 @@ class Engine:
         self._expecting = asyncio.Event()
         self._lanes: list[asyncio.Task[None]] = []
         self._paused: dict[Letter, asyncio.TimerHandle] = {}
+        self._people_under_way: list[float] = []
         self._posted: deque[Letter] = deque()
         self._awaited = 0
         self._closing = False
@@ -100,7 +104,7 @@ class Engine:
             lane = self._lane(for_people=number >= _LANES)
             self._lanes.append(asyncio.create_task(lane, name=f"engine lane {number}"))
         self._hydration = keep_running(self._hydrate_expected, "hydration")
-        self._patience = keep_running(self._give_up_late_ones, "patience")
+        self._patience = keep_running(self._mind_the_waiting, "patience")
 
     async def close(self) -> None:
         """Finish what is under way and stop; whatever comes later is UnavailableError."""
@@ -192,7 +196,8 @@ class Engine:
             # It may stand in both queues then; the second finds it taken.
             self._people.append(actor)
         actor.stage = Stage.QUEUED
-        self._mail.set()
+        if letter.is_from_timer or not self._people_under_way:
+            self._mail.set()
 
     async def _lane(self, *, for_people: bool) -> None:
         automations_next = False
@@ -202,9 +207,12 @@ class Engine:
                 # Also when people never stop: a chat that does not open is a harm as well.
                 actors = _take_queued(self._automations, _BATCH_AUTOMATIONS)
                 automations_next = False
-            if not actors:
+            if not actors and self._may_take_people():
                 actors = _take_queued(self._people, _BATCH_SESSIONS)
-                automations_next = bool(actors) and not for_people
+                if actors:
+                    automations_next = not for_people
+                    await self._run_people(actors)
+                    continue
             if not actors and not for_people:
                 actors = _take_queued(self._automations, _BATCH_AUTOMATIONS)
             if actors:
@@ -214,6 +222,20 @@ class Engine:
             else:
                 self._mail.clear()
                 await self._mail.wait()
+
+    def _may_take_people(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return all(began < now - _HANGS_SECONDS for began in self._people_under_way)
+
+    async def _run_people(self, actors: list[Actor]) -> None:
+        began = asyncio.get_running_loop().time()
+        self._people_under_way.append(began)
+        try:
+            await self._run(actors)
+        finally:
+            self._people_under_way.remove(began)
+            if self._people:
+                self._mail.set()
 
     async def _run(self, actors: list[Actor]) -> None:
         """Work on one batch. Whatever happens, every letter is answered or back in its mailbox."""
@@ -278,14 +300,19 @@ class Engine:
                 taken.append(session_id)
         return taken
 
-    async def _give_up_late_ones(self) -> None:
-        """Tell those who have waited too long. One look at all is cheaper than a timer for each."""
+    async def _mind_the_waiting(self) -> None:
+        """Tell those who have waited too long; have another lane help behind a batch that hangs.
+
+        One look at all is cheaper than a timer for each.
+        """
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             oldest = loop.time() - _ANSWER_SECONDS
             while self._posted and (self._posted[0].answer.done() or self._posted[0].posted_at < oldest):
                 self._posted.popleft().fail(UnavailableError("PostgreSQL"))
+            if self._people and self._may_take_people():
+                self._mail.set()
 
     def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
         """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""
