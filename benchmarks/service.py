@@ -25,6 +25,22 @@ _ROOT = Path(__file__).parents[1]
 _SERVING = re.compile(r"serving on (http://\S+)")
 
 
+def family_seconds(process: psutil.Process) -> float:
+    """Tell the processor time of a process and all that came from it."""
+    return sum(_spent(one) for one in [process, *process.children(recursive=True)])
+
+
+def stores_seconds() -> dict[str, float]:
+    """Tell the processor time of the stores that this process has started."""
+    spent: dict[str, float] = {}
+    for child in psutil.Process().children():
+        name = child.name()
+        if "postgres" in name or "valkey" in name:
+            part = "PostgreSQL" if "postgres" in name else "Redis"
+            spent[part] = spent.get(part, 0.0) + family_seconds(child)
+    return spent
+
+
 def _spent(process: psutil.Process) -> float:
     try:
         times = process.cpu_times()
@@ -45,6 +61,7 @@ class Service:
         initial_message_lead: timedelta,
         *,
         roles: str = "api,worker,relay",
+        processes: int = 1,
     ) -> None:
         self.base = ""
         data = Path(tempfile.mkdtemp(prefix="data-", dir=directory))
@@ -65,6 +82,7 @@ class Service:
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")}
         self._environment = inherited | own
+        self._options = ["--processes", str(processes)] if processes > 1 else []
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._serves = asyncio.Event()
@@ -74,7 +92,7 @@ class Service:
         """Start, and wait until it serves."""
         self._serves.clear()
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(_ROOT / "run.py"), "serve"),
+            *(sys.executable, str(_ROOT / "run.py"), "serve", *self._options),
             cwd=_ROOT,
             env=self._environment,
             stdout=PIPE,
@@ -99,15 +117,11 @@ class Service:
 
     def cpu_seconds(self) -> dict[str, float]:
         """Tell the processor time so far, of this replica, the stores, and this process with its endpoint."""
-        own = psutil.Process()
-        spent = {"Ably endpoint": _spent(own), "rdchat": _spent(psutil.Process(self.pid))}
-        for child in own.children():
-            name = child.name()
-            if "postgres" in name or "valkey" in name:
-                part = "PostgreSQL" if "postgres" in name else "Redis"
-                family = [child, *child.children(recursive=True)]
-                spent[part] = spent.get(part, 0.0) + sum(_spent(one) for one in family)
-        return spent
+        spent = {
+            "Ably endpoint": _spent(psutil.Process()),
+            "rdchat": family_seconds(psutil.Process(self.pid)),
+        }
+        return spent | stores_seconds()
 
     async def stop(self) -> None:
         """Ask it to end, and wait."""

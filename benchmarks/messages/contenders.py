@@ -1,0 +1,148 @@
+"""Who accepts the messages: the floor, the peer, and rdchat."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from asyncio.subprocess import PIPE
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import psutil
+
+from benchmarks.peers import BENCH, ROOT, install
+from benchmarks.service import ABLY_KEY, JWT_SECRET, Service, family_seconds
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+    from benchmarks.messages.stage import Stage
+
+_ADDRESS = re.compile(r"on (http://\S+)")
+_STARTS_WITHIN = 60.0
+
+
+class Contender(Protocol):
+    """A server that takes `POST /api/v1/chat/messages`."""
+
+    name: str
+    base: str
+
+    async def start(self) -> None:
+        """Start; `base` is its address then."""
+        ...
+
+    async def stop(self) -> None:
+        """End it."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """Tell the processor time that its own processes have used."""
+        ...
+
+
+class Ours:
+    """rdchat with everything on, as one process or several."""
+
+    def __init__(self, stage: Stage, *, processes: int = 1) -> None:
+        self.name = "rdchat" if processes == 1 else f"rdchat, {processes} processes"
+        self._service = Service(
+            stage.stores.directory,
+            stage.stores.database_url,
+            stage.stores.redis_url,
+            stage.ably.address,
+            timedelta(minutes=10),
+            processes=processes,
+        )
+
+    @property
+    def base(self) -> str:
+        """Where it serves."""
+        return self._service.base
+
+    async def start(self) -> None:
+        """Start."""
+        await self._service.start()
+
+    async def stop(self) -> None:
+        """Stop."""
+        await self._service.stop()
+
+    def cpu_seconds(self) -> float:
+        """Tell the processor time of all its processes."""
+        return family_seconds(psutil.Process(self._service.pid))
+
+
+class _Program:
+    """A server in a process of its own that prints its address."""
+
+    def __init__(self, name: str, command: list[str], *, cwd: Path, environment: dict[str, str]) -> None:
+        self.name = name
+        self.base = ""
+        self._command = command
+        self._cwd = cwd
+        self._environment = os.environ | environment
+        self._process: Process | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, cwd=self._cwd, env=self._environment, stdout=PIPE
+        )
+        if self._process.stdout is None:
+            raise RuntimeError("no output to read")
+        async with asyncio.timeout(_STARTS_WITHIN):
+            line = (await self._process.stdout.readline()).decode()
+        found = _ADDRESS.search(line)
+        if found is None:
+            raise RuntimeError(f"{self.name} did not start: {line}")
+        self.base = found[1]
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            await self._process.wait()
+            self._process = None
+
+    def cpu_seconds(self) -> float:
+        return family_seconds(psutil.Process(self._process.pid)) if self._process else 0.0
+
+
+def floor() -> Contender:
+    """Bare aiohttp that answers the same request."""
+    return _Program(
+        "bare aiohttp", [sys.executable, "-m", "benchmarks.messages.floor"], cwd=ROOT, environment={}
+    )
+
+
+async def peer(stage: Stage) -> Contender:
+    """NestJS, with tables of its own in the same PostgreSQL, and the same sessions in them."""
+    node = install("nestjs")
+    schema = (Path(__file__).parents[1] / "peers" / "nestjs" / "schema.sql").read_text()
+    async with stage.connection.transaction():
+        await stage.connection.execute(schema)
+        await stage.connection.execute(_COPY_PEOPLE)
+        await stage.connection.execute(_COPY_SESSIONS)
+    await stage.connection.execute("VACUUM ANALYZE")
+    environment = {
+        "NODE_ENV": "production",
+        "PORT": "0",
+        "DATABASE_URL": stage.stores.database_url,
+        "JWT_SECRET": JWT_SECRET,
+        "ABLY_ADDRESS": stage.ably.address,
+        "ABLY_KEY": ABLY_KEY,
+    }
+    return _Program("NestJS", [*node, "dist/main.js"], cwd=BENCH / "nestjs", environment=environment)
+
+
+_COPY_PEOPLE = "INSERT INTO peer.people SELECT id, role, full_name FROM public.people"
+
+_COPY_SESSIONS = """
+INSERT INTO peer.chat_sessions (id, client_id, client_name, psychologist_id, psychologist_name, status)
+SELECT s.id, s.client_id, client.full_name, s.psychologist_id, psychologist.full_name, s.status
+  FROM public.chat_sessions s
+  JOIN public.people client ON client.id = s.client_id
+  JOIN public.people psychologist ON psychologist.id = s.psychologist_id
+"""
