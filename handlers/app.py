@@ -1,4 +1,4 @@
-"""The application: every route of the service behind one set of middlewares."""
+"""The application: every route of the service, and the envelope around them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from handlers import (
     routing,
     sessions,
 )
+from handlers.http_server import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aiohttp.typedefs import Handler
 
     from rdchat.runtime import Runtime
 
@@ -35,13 +38,21 @@ def api_document() -> dict[str, Any]:
     return openapi.document(ROUTES, version=VERSION)
 
 
-def build_app(runtime: Runtime, *, draining: Callable[[], bool] = lambda: False) -> web.Application:
-    """Build the application for a runtime."""
-    app = web.Application(
-        client_max_size=_LARGEST_BODY,
-        middlewares=[envelope.middleware(runtime.metrics, time.perf_counter)],
-    )
+def build_runner(
+    runtime: Runtime, *, draining: Callable[[], bool] = lambda: False, shutdown_timeout: float = 0.0
+) -> Runner:
+    """Build what serves a runtime over HTTP.
+
+    `shutdown_timeout`: how many seconds requests that are under way may take at the end.
+    """
+    app = web.Application(client_max_size=_LARGEST_BODY)
     document = api_document()
     operations.register(app, runtime, document=document, page=docs_page.render(document), draining=draining)
     routing.register(app, ROUTES, runtime)
-    return app
+
+    def around(handler: Handler) -> Handler:
+        return envelope.enveloped(
+            handler, runtime.metrics, time.perf_counter, is_full=lambda: runtime.engine.is_full
+        )
+
+    return Runner(app, around, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout)

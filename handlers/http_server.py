@@ -7,16 +7,18 @@ that the runner makes is given a protocol of ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
 
-from handlers.envelope import failure
+from handlers.envelope import REQUEST_ID, failure, new_request_id
 from rdchat.errors import ErrorCode, RdchatError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.typedefs import Handler
     from aiohttp.web_request import BaseRequest
 
 log = structlog.get_logger(__name__)
@@ -24,6 +26,11 @@ log = structlog.get_logger(__name__)
 
 class _Protocol(web.RequestHandler):
     __slots__ = ()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Go on reading, if that had been stopped. aiohttp would have the parser look at nothing otherwise."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def handle_error(
         self,
@@ -37,7 +44,7 @@ class _Protocol(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer has been sent already")
         code = ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL  # noqa: PLR2004 - HTTP's own border
-        answer = failure(RdchatError(code), uuid4().hex)
+        answer = failure(RdchatError(code), new_request_id())
         answer.force_close()
         return answer
 
@@ -48,11 +55,17 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs the application like aiohttp's own runner."""
+    """Runs an application like aiohttp's own runner, with something `around` all of it."""
+
+    def __init__(self, app: web.Application, around: Callable[[Handler], Handler], **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+        super().__init__(app, **options)
+        self._around = around
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         made.__class__ = _Server
+        # It is handed what the application makes of requests, so the wider type of the server does not matter.
+        made.request_handler = self._around(made.request_handler)  # type: ignore[assignment]
         return made
 
 
@@ -63,4 +76,4 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
         # What was written was no part of the answer.
         request.writer.output_size = 0
         return None
-    return failure(RdchatError(ErrorCode.BAD_REQUEST, "This expectation cannot be met"), uuid4().hex)
+    return failure(RdchatError(ErrorCode.BAD_REQUEST, "This expectation cannot be met"), request[REQUEST_ID])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from aiohttp import web
 from marshmallow import ValidationError
 
 from handlers import strict_json
@@ -19,7 +20,6 @@ from rdchat.tokens import Role
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiohttp import web
     from marshmallow import Schema
 
     from rdchat.runtime import Runtime
@@ -149,7 +149,9 @@ async def _read(request: web.Request) -> bytes:
         raise invalid("body", "Must not be compressed.")
     if request.content.is_eof():
         # All of it is there already, as nearly always: nothing to wait for.
-        raw = await request.read()
+        raw = request.content.read_nowait()
+        if len(raw) > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     else:
         try:
             async with asyncio.timeout(_BODY_SECONDS):

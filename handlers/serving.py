@@ -11,8 +11,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from handlers.app import build_app
-from handlers.http_server import Runner
+from handlers.app import build_runner
 from rdchat.database import people
 from rdchat.runtime import Runtime
 
@@ -46,12 +45,7 @@ async def serve(settings: Settings, addresses: Addresses, say: Callable[[str], N
     runtime = await Runtime.start(
         settings, database_url=addresses.database_url, redis_url=addresses.redis_url
     )
-    runner = Runner(
-        build_app(runtime, draining=lambda: stopping.draining),
-        handle_signals=False,
-        access_log=None,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-    )
+    runner = build_runner(runtime, draining=lambda: stopping.draining, shutdown_timeout=_SHUTDOWN_SECONDS)
     try:
         if addresses.embedded:
             await _introduce_psychologists(runtime)

@@ -28,6 +28,9 @@ class Metrics:
             registry=self.registry,
             buckets=_REQUEST_SECONDS,
         )
+        self.turned_away = Counter(
+            "rdchat_http_turned_away", "Requests refused because too many waited.", registry=self.registry
+        )
         self._lateness = Histogram(
             "rdchat_automation_lateness_seconds",
             "How long after its due instant an automation was decided.",

@@ -37,7 +37,9 @@ class Delivery:
 
     def heard_ms(self, share: float) -> float:
         """Give a quantile of the times until the callback."""
-        return self.heard[min(len(self.heard) - 1, int(share * len(self.heard)))] if self.heard else float("nan")
+        return (
+            self.heard[min(len(self.heard) - 1, int(share * len(self.heard)))] if self.heard else float("nan")
+        )
 
     def figures(self) -> dict[str, Any]:
         """Give the figures as JSON."""
@@ -54,7 +56,11 @@ class Delivery:
 
 
 async def measure(
-    stage: Stage, contender: Contender, capacity: float, say: Callable[[str], None], shares: Sequence[float] = SHARES
+    stage: Stage,
+    contender: Contender,
+    capacity: float,
+    say: Callable[[str], None],
+    shares: Sequence[float] = SHARES,
 ) -> list[Delivery]:
     """Send at parts of the capacity, and listen."""
     generator = Generator(contender.base, stage.speakers)

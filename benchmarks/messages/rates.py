@@ -104,7 +104,9 @@ async def measure(
                 for contender, generator in zip(contenders, generators, strict=True):
                     one = await _measure(stage, contender, generator, count)
                     rates.measured.append(one)
-                    say(f"{one.contender:>22} {count:>4} connections {one.rate:>7,.0f}/s  p99 {one.p99_ms:.1f} ms")
+                    say(
+                        f"{one.contender:>22} {count:>4} connections {one.rate:>7,.0f}/s  p99 {one.p99_ms:.1f} ms"
+                    )
     finally:
         for generator in generators:
             await generator.stop()

@@ -13,8 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from config import Settings
-from handlers.app import build_app
-from handlers.http_server import Runner
+from handlers.app import build_runner
 from rdchat.runtime import Runtime
 from rdchat.tokens import Caller, Role
 
@@ -181,7 +180,7 @@ class Service:
         runtime = await Runtime.start(settings, database_url=database_url, redis_url=redis_url, clock=clock)
         runner = None
         try:
-            runner = Runner(build_app(runtime), access_log=None)
+            runner = build_runner(runtime)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
