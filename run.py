@@ -28,6 +28,7 @@ import uvloop
 import config
 from handlers.app import api_document
 from handlers.serving import serve as serve_replica
+from handlers.supervising import ProcessFailedError, serve_shared, supervise
 from rdchat import administration, drawing
 from rdchat.clock import SystemClock
 from rdchat.doctor import examine
@@ -94,12 +95,23 @@ def cli() -> None:
 
 
 @cli.command()
-def serve() -> None:
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many processes share the port; one for each processor is what makes sense.",
+)
+def serve(processes: int) -> None:
     """Serve one replica until Ctrl-C or SIGTERM."""
     settings = _settings()
     try:
         with own_stores(settings, _say) as addresses:
-            uvloop.run(serve_replica(settings, addresses, _say))
+            if processes == 1:
+                uvloop.run(serve_replica(settings, addresses, _say))
+            else:
+                command = [sys.executable, __file__, "process"]
+                uvloop.run(supervise(settings, addresses, _say, command=command, processes=processes))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -108,7 +120,17 @@ def serve() -> None:
                 f"{error.strerror}\nAnother port can be set by RDCHAT_PORT or RDCHAT_ABLY_LOCAL_PORT."
             )
         ) from None
-    except (EmbeddedStoreError, RdchatError) as error:
+    except (EmbeddedStoreError, ProcessFailedError, RdchatError) as error:
+        raise _complain(error) from None
+
+
+@cli.command(hidden=True)
+def process() -> None:
+    """Be one of the processes that `serve --processes` starts."""
+    settings = _settings()
+    try:
+        uvloop.run(serve_shared(settings))
+    except (ProcessFailedError, OSError, RdchatError) as error:
         raise _complain(error) from None
 
 

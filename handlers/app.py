@@ -21,7 +21,7 @@ from handlers import (
 from handlers.http_server import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from aiohttp.typedefs import Handler
 
@@ -39,15 +39,21 @@ def api_document() -> dict[str, Any]:
 
 
 def build_runner(
-    runtime: Runtime, *, draining: Callable[[], bool] = lambda: False, shutdown_timeout: float = 0.0
+    runtime: Runtime,
+    *,
+    draining: Callable[[], bool] = lambda: False,
+    metrics_page: Callable[[], Awaitable[bytes]] | None = None,
+    shutdown_timeout: float = 0.0,
 ) -> Runner:
     """Build what serves a runtime over HTTP.
 
-    `shutdown_timeout`: how many seconds requests that are under way may take at the end.
+    `metrics_page` makes another page of metrics than that of the runtime alone. `shutdown_timeout`: how many
+    seconds requests that are under way may take at the end.
     """
     app = web.Application(client_max_size=_LARGEST_BODY)
     document = api_document()
-    operations.register(app, runtime, document=document, page=docs_page.render(document), draining=draining)
+    pages = operations.Pages(document, docs_page.render(document), metrics_page)
+    operations.register(app, runtime, pages, draining=draining)
     routing.register(app, ROUTES, runtime)
 
     def around(handler: Handler) -> Handler:

@@ -28,7 +28,7 @@ class _Protocol(web.RequestHandler):
     __slots__ = ()
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
-        """Go on reading, if that had been stopped. aiohttp would have the parser look at nothing otherwise."""
+        """Go on reading, if it had been stopped. aiohttp has its parser look at nothing otherwise."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
@@ -64,7 +64,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         made.__class__ = _Server
-        # It is handed what the application makes of requests, so the wider type of the server does not matter.
+        # It is handed what the application makes of requests, never anything else.
         made.request_handler = self._around(made.request_handler)  # type: ignore[assignment]
         return made
 

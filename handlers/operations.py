@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from handlers.envelope import json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from rdchat.runtime import Runtime
 
 
-def register(
-    app: web.Application,
-    runtime: Runtime,
-    *,
-    document: dict[str, Any],
-    page: str,
-    draining: Callable[[], bool],
-) -> None:
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What is shown: the OpenAPI document, its page, and metrics other than the runtime's own."""
+
+    document: dict[str, Any]
+    docs: str
+    metrics: Callable[[], Awaitable[bytes]] | None = None
+
+
+def register(app: web.Application, runtime: Runtime, pages: Pages, *, draining: Callable[[], bool]) -> None:
     """Put the routes into an application. `draining` says whether the replica is about to stop."""
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -38,15 +44,14 @@ def register(
         return json_response({"status": "ready" if ready else "unavailable", **parts}, 200 if ready else 503)
 
     async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(
-            body=runtime.metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        )
+        page = await pages.metrics() if pages.metrics is not None else runtime.metrics.page()
+        return web.Response(body=page, headers={"Content-Type": METRICS_TYPE})
 
     async def openapi(_request: web.Request) -> web.Response:
-        return json_response(document)
+        return json_response(pages.document)
 
     async def docs(_request: web.Request) -> web.Response:
-        return web.Response(text=page, content_type="text/html", charset="utf-8")
+        return web.Response(text=pages.docs, content_type="text/html", charset="utf-8")
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
