@@ -112,7 +112,7 @@ async def plant(
 
 _OPEN = (
     """
-UPDATE chat_sessions SET status = 'active', started_at = $1, updated_at = $1, version = 1
+UPDATE chat_sessions SET status = 'active', started_at = $1, updated_at = $1, version = 1, state_version = 1
  WHERE status = 'pending'
 """,
     """

@@ -52,9 +52,10 @@ class Automation:
 class Session:
     """One chat session between a client and a psychologist.
 
-    `version` counts commits and fences writers; `last_seq` is the number of the newest message (dense from
-    1, 0 when there is none); `schedule_version` names the plan of automations that counts. All instants are
-    aware UTC datetimes. Only a copy made by `step` is ever changed.
+    `version` counts commits and fences writers; `state_version` is the version of the last commit that did
+    more than add messages, and fences those who only add some; `last_seq` is the number of the newest message
+    (dense from 1, 0 when there is none); `schedule_version` names the plan of automations that counts. All
+    instants are aware UTC datetimes. Only a copy made by `step` is ever changed.
     """
 
     id: UUID
@@ -69,6 +70,7 @@ class Session:
     updated_at: datetime
     status: Status = Status.PENDING
     version: int = 0
+    state_version: int = 0
     last_seq: int = 0
     schedule_version: int = 1
     language: str = "id"

@@ -85,11 +85,9 @@ async def measure(
         await generator.stop()
 
 
-async def at_rate(
-    name: str, generator: Generator, listener: Listener, share: float, rate: float, seconds: float = _SECONDS
-) -> Delivery:
+async def at_rate(name: str, generator: Generator, listener: Listener, share: float, rate: float) -> Delivery:
     """Send at a rate, and collect what was heard."""
-    load = await generator.open(rate, _CONNECTIONS, seconds)
+    load = await generator.open(rate, _CONNECTIONS, _SECONDS)
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + _ARRIVES_WITHIN
     heard: dict[str, int] = {}

@@ -68,9 +68,12 @@ class Load:
 
     def latency(self, share: float) -> float:
         """Give a quantile of the latencies, in ms."""
-        if not self.latencies:
-            return float("nan")
-        return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
+        return quantile(self.latencies, share)
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Give a quantile of sorted values; of none, not a number."""
+    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
 
 class Generator:

@@ -105,7 +105,8 @@ async def measure(
                     one = await _measure(stage, contender, generator, count)
                     rates.measured.append(one)
                     say(
-                        f"{one.contender:>22} {count:>4} connections {one.rate:>7,.0f}/s  p99 {one.p99_ms:.1f} ms"
+                        f"{one.contender:>22} {count:>4} connections "
+                        f"{one.rate:>7,.0f}/s  p99 {one.p99_ms:.1f} ms"
                     )
     finally:
         for generator in generators:

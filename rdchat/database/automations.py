@@ -71,7 +71,8 @@ WITH dropped AS (
     RETURNING schedule_version
 ),
 raised AS (
-    UPDATE chat_sessions SET version = version + 1 WHERE id = $1 AND EXISTS (SELECT FROM dropped)
+    UPDATE chat_sessions SET version = version + 1, state_version = version + 1
+     WHERE id = $1 AND EXISTS (SELECT FROM dropped)
 )
 SELECT schedule_version FROM dropped
 """

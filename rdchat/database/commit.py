@@ -2,6 +2,10 @@
 
 One statement is one round trip and one transaction. A change whose session has moved on since it was decided
 (`version` differs) writes nothing at all, and its neighbours do not notice.
+
+Changes that only add messages have a statement of their own. What they were decided on is everything but the
+messages of others, so `state_version` is their fence, and `seq` is given by PostgreSQL: two participants who
+talk through two replicas never lose to each other.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.database import outbox
 from rdchat.database.pool import acquire
+from rdchat.engine.storage import Numbers
 from statemachine import Status
 
 if TYPE_CHECKING:
@@ -25,24 +30,49 @@ if TYPE_CHECKING:
 _Part = tuple[str, int]
 
 # Rows are locked in one order everywhere, so that two commits never wait for each other in a circle.
-_LOCKED = """locked AS (
-    SELECT s.id FROM chat_sessions s JOIN input i ON s.id = i.id AND s.version = i.expected
-    ORDER BY s.id FOR UPDATE OF s
-),"""
-_TALKING: _Part = (
+_TALK_SESSION: _Part = (
     """
 WITH input AS (
-    SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::timestamptz[])
-        AS t (id, expected, last_seq, updated_at)
+    SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::int[], {3}::timestamptz[])
+        AS t (id, expected, said, updated_at)
 ),
-{locked}
+locked AS (
+    SELECT s.id FROM chat_sessions s JOIN input i ON s.id = i.id AND s.state_version = i.expected
+    ORDER BY s.id FOR UPDATE OF s
+),
 won AS (
-    UPDATE chat_sessions s SET version = s.version + 1, last_seq = i.last_seq, updated_at = i.updated_at
+    UPDATE chat_sessions s
+    SET version = s.version + 1, last_seq = s.last_seq + i.said,
+        updated_at = greatest(s.updated_at, i.updated_at)
     FROM input i JOIN locked l ON l.id = i.id
-    WHERE s.id = i.id AND s.version = i.expected
-    RETURNING s.id
+    WHERE s.id = i.id AND s.state_version = i.expected
+    RETURNING s.id, s.version, s.last_seq, i.said
 )""",
     4,
+)
+_TALK_MESSAGE: _Part = (
+    """
+message AS (
+    INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
+    SELECT m.session_id, w.last_seq - w.said + m.place, m.id, m.sender_id, m.message_type, m.body,
+           m.client_message_id, m.created_at
+    FROM unnest({0}::uuid[], {1}::bigint[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::bytea[], {6}::text[],
+                {7}::timestamptz[])
+        AS m (session_id, place, id, sender_id, message_type, body, client_message_id, created_at)
+    JOIN won w ON w.id = m.session_id
+)""",
+    8,
+)
+_TALK_PARCEL: _Part = (
+    """
+parcel AS (
+    INSERT INTO outbox (session_id, version, id, first_seq, messages, created_at, lease_until)
+    SELECT p.session_id, w.version, p.id, w.last_seq - w.said + 1, w.said, p.created_at,
+           now() + {3}::interval
+    FROM unnest({0}::uuid[], {1}::bigint[], {2}::timestamptz[]) AS p (session_id, id, created_at)
+    JOIN won w ON w.id = p.session_id
+)""",
+    3,
 )
 _SESSION: _Part = (
     """
@@ -52,14 +82,18 @@ WITH input AS (
         AS t (id, expected, last_seq, updated_at, status, started_at, ended_at, end_reason,
               counseling_status, cancel_reason)
 ),
-{locked}
+locked AS (
+    SELECT s.id FROM chat_sessions s JOIN input i ON s.id = i.id AND s.version = i.expected
+    ORDER BY s.id FOR UPDATE OF s
+),
 won AS (
     UPDATE chat_sessions s
-    SET version = s.version + 1, status = i.status, last_seq = i.last_seq, started_at = i.started_at,
-        ended_at = i.ended_at, end_reason = i.end_reason, updated_at = i.updated_at
+    SET version = s.version + 1, state_version = s.version + 1, status = i.status, last_seq = i.last_seq,
+        started_at = i.started_at, ended_at = i.ended_at, end_reason = i.end_reason,
+        updated_at = i.updated_at
     FROM input i JOIN locked l ON l.id = i.id
     WHERE s.id = i.id AND s.version = i.expected
-    RETURNING s.id, s.counseling_id, i.counseling_status, i.cancel_reason, i.updated_at
+    RETURNING s.id, s.version, s.last_seq, s.counseling_id, i.counseling_status, i.cancel_reason, i.updated_at
 ),
 counseling AS (
     UPDATE counselings c
@@ -123,40 +157,44 @@ parcel AS (
 def _statement(*parts: _Part) -> str:
     texts, parameters = [], 0
     for text, width in parts:
-        texts.append(text.format(*(f"${parameters + n}" for n in range(1, width + 2)), locked=_LOCKED))
+        texts.append(text.format(*(f"${parameters + n}" for n in range(1, width + 2))))
         parameters += width
-    return ",".join(texts) + "\nSELECT id FROM won\n"
+    return ",".join(texts) + "\nSELECT id, version, last_seq FROM won\n"
 
 
-#: Anything at all; and less of the same for when everybody just talks, as nearly always.
+#: When everybody just talks, as nearly always: less to do, and what others say meanwhile is no conflict.
+_COMMIT_TALK: Final = _statement(_TALK_SESSION, _TALK_MESSAGE, _TALK_PARCEL)
 _COMMIT_ALL: Final = _statement(_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _PARCEL)
-_COMMIT_TALK: Final = _statement(_TALKING, _MESSAGE, _PARCEL)
 
 
 async def commit(
     pool: Pool, changes: Sequence[Change], *, sealer: Sealer, outbox_lease: timedelta
-) -> set[UUID]:
-    """Write the changes. Returns the ids of the sessions whose change is committed; the others lost a race.
+) -> dict[UUID, Numbers]:
+    """Write the changes. Returns the sessions whose change is committed; the others lost a race.
 
     `outbox_lease`: how long this process has for publishing the parcels before another may take them over.
     Raises what asyncpg raises; after a lost connection the outcome is unknown (see `landed`).
     """
-    messages = _columns(_MESSAGE, (row for change in changes for row in _message_rows(change, sealer)))
-    parcels = _columns(_PARCEL, (outbox.row(one.parcel, sealer) for one in changes if one.parcel is not None))
-    if all(map(_only_talks, changes)):
+    parcels = [change.parcel for change in changes if change.parcel is not None]
+    if all(change.only_talks for change in changes):
         statement = _COMMIT_TALK
-        arguments = (*_columns(_TALKING, map(_talking_row, changes)), *messages)
+        arguments: Sequence[Any] = (
+            *_columns(_TALK_SESSION, map(_talking_row, changes)),
+            *_columns(_TALK_MESSAGE, (row for one in changes for row in _said_rows(one, sealer))),
+            *_columns(_TALK_PARCEL, map(outbox.talk_row, parcels)),
+        )
     else:
         statement = _COMMIT_ALL
         arguments = (
-            *_columns(_SESSION, (_session_row(change, sealer) for change in changes)),
-            *messages,
-            *_columns(_AUTOMATION, (row for change in changes for row in _automation_rows(change))),
-            *_columns(_TIMELINE, (row for change in changes for row in _timeline_rows(change))),
+            *_columns(_SESSION, (_session_row(one, sealer) for one in changes)),
+            *_columns(_MESSAGE, (row for one in changes for row in _message_rows(one, sealer))),
+            *_columns(_AUTOMATION, (row for one in changes for row in _automation_rows(one))),
+            *_columns(_TIMELINE, (row for one in changes for row in _timeline_rows(one))),
+            *_columns(_PARCEL, (outbox.row(parcel, sealer) for parcel in parcels)),
         )
     async with acquire(pool) as connection:
-        rows = await connection.fetch(statement, *arguments, *parcels, outbox_lease)
-    return {row["id"] for row in rows}
+        rows = await connection.fetch(statement, *arguments, outbox_lease)
+    return {row["id"]: Numbers(row["version"], row["last_seq"]) for row in rows}
 
 
 def _columns(part: _Part, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
@@ -167,20 +205,17 @@ def _columns(part: _Part, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[
 _COUNSELING = {Status.COMPLETED: "completed", Status.CANCELLED: "cancelled"}
 
 
-def _only_talks(change: Change) -> bool:
-    """Tell whether nothing changed but the messages: whatever else happens leaves a line in the timeline."""
-    return not change.timeline
-
-
 def _talking_row(change: Change) -> tuple[Any, ...]:
-    after = change.after
-    return after.id, change.before.version, after.last_seq, after.updated_at
+    return change.after.id, change.before.state_version, len(change.messages), change.after.updated_at
 
 
 def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
     after, reason = change.after, change.cancel_reason
     return (
-        *_talking_row(change),
+        after.id,
+        change.before.version,
+        after.last_seq,
+        after.updated_at,
         after.status.value,
         after.started_at,
         after.ended_at,
@@ -188,6 +223,12 @@ def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
         _COUNSELING.get(after.status),
         sealer.seal(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
     )
+
+
+def _said_rows(change: Change, sealer: Sealer) -> Iterable[tuple[Any, ...]]:
+    # The same columns, with the place among the messages of this commit for `seq`.
+    for place, row in enumerate(_message_rows(change, sealer), 1):
+        yield row[0], place, *row[2:]
 
 
 def _message_rows(change: Change, sealer: Sealer) -> Iterable[tuple[Any, ...]]:

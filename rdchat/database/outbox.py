@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from rdchat.database import messages
 from rdchat.database.pool import acquire
+from rdchat.engine.change import talk_parcel
 from rdchat.realtime.events import Event, Parcel
 
 if TYPE_CHECKING:
@@ -48,6 +50,11 @@ def row(parcel: Parcel, sealer: Sealer) -> tuple[Any, ...]:
     return parcel.session_id, parcel.version, parcel.id, sealed, parcel.created_at
 
 
+def talk_row(parcel: Parcel) -> tuple[Any, ...]:
+    """Make the row of a parcel of messages alone, which are stored anyway: session id, id, instant."""
+    return parcel.session_id, parcel.id, parcel.created_at
+
+
 async def insert(connection: Connection, parcel: Parcel, *, sealer: Sealer, lease: timedelta) -> None:
     """Write a parcel in a transaction of its own making. The group commit writes its own."""
     await connection.execute(_INSERT, *row(parcel, sealer), lease)
@@ -69,7 +76,11 @@ async def take_over(pool: Pool, *, lease: timedelta, limit: int, sealer: Sealer)
     """Lease parcels that their process did not get published, in the order in which they were written."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TAKE_OVER, lease, limit)
-    parcels = [_parcel(record, sealer) for record in rows]
+    parcels = []
+    for record in rows:
+        parcel = await _talk(pool, record, sealer) if record["events"] is None else _parcel(record, sealer)
+        if parcel is not None:
+            parcels.append(parcel)
     return sorted(parcels, key=lambda parcel: (parcel.created_at, parcel.session_id, parcel.version))
 
 
@@ -78,6 +89,14 @@ async def count(pool: Pool) -> int:
     async with acquire(pool) as connection:
         waiting: int = await connection.fetchval("SELECT count(*) FROM outbox")
     return waiting
+
+
+async def _talk(pool: Pool, record: asyncpg.Record, sealer: Sealer) -> Parcel | None:
+    session_id, first = record["session_id"], record["first_seq"]
+    said = await messages.messages_between(
+        pool, session_id, first=first, stop=first + record["messages"], sealer=sealer
+    )
+    return talk_parcel(record["id"], session_id, record["version"], record["created_at"], said)
 
 
 def _parcel(record: asyncpg.Record, sealer: Sealer) -> Parcel:

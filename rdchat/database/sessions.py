@@ -109,6 +109,7 @@ def _session(row: asyncpg.Record) -> Session:
         updated_at=row["updated_at"],
         status=Status(row["status"]),
         version=row["version"],
+        state_version=row["state_version"],
         last_seq=row["last_seq"],
         schedule_version=row["schedule_version"],
         language=row["language"],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rdchat.database.pool import Pool
     from rdchat.engine.change import Change, Message
+    from rdchat.engine.storage import Numbers
     from rdchat.hot.snapshots import Snapshots
     from rdchat.sealing import Sealer
     from statemachine import Session
@@ -53,7 +54,7 @@ class StoredSessions:
         """Read from PostgreSQL."""
         return await sessions.load_sessions(self._pool, session_ids)
 
-    async def commit(self, changes: Sequence[Change]) -> set[UUID]:
+    async def commit(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
         """Write the changes in one statement."""
         try:
             return await group.commit(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rdchat.clock import Clock
     from rdchat.engine.actor import Actor, Letter
     from rdchat.engine.change import Change, Message
-    from rdchat.engine.storage import Storage
+    from rdchat.engine.storage import Numbers, Storage
     from statemachine import Session
 
 log = structlog.get_logger(__name__)
@@ -46,6 +46,16 @@ class _Work:
     @property
     def change(self) -> Change | None:
         return None if self.builder is None or self.builder.is_empty else self.builder.change
+
+    def renumber(self) -> None:
+        """Let the answers speak of the messages as they were committed."""
+        change = self.change
+        if change is None:  # pragma: no cover - only deciding works are renumbered
+            return
+        stored = {message.id: message for message in change.messages}
+        for place, (letter, answer) in enumerate(self.answers):
+            if isinstance(answer, Outcome) and answer.message is not None and not answer.repeated:
+                self.answers[place] = letter, Outcome(change.after, stored[answer.message.id])
 
     @property
     def refuses(self) -> bool:
@@ -154,6 +164,7 @@ class Batch:
             work.answers = [(letter, refusal) for letter in work.letters]
             return
         work.builder = ChangeBuilder(session, self._storage.automated_text)
+        work.builder.change.again = any(letter.uncertain for letter in work.letters)
         named: dict[tuple[UUID, str], Letter] = {}
         for letter in work.letters:
             key = letter.client_key
@@ -208,8 +219,9 @@ class Batch:
             await self._commit_singly(works, error)
         else:
             for work in works:
-                if work.actor.session_id in won:
-                    await self._confirm(work)
+                numbers = won.get(work.actor.session_id)
+                if numbers is not None:
+                    await self._confirm(work, numbers)
                 else:
                     self.fenced += 1
                     self._retry([work])
@@ -236,11 +248,18 @@ class Batch:
         for letter in work.letters:
             letter.fail(error)
 
-    async def _confirm(self, work: _Work) -> None:
+    async def _confirm(self, work: _Work, numbers: Numbers) -> None:
         change = work.change
         if change is None:  # pragma: no cover - only deciding works are confirmed
             return
-        change.after.version = change.before.version + 1
+        if numbers == (change.before.version + 1, change.after.last_seq):
+            change.after.version = numbers.version
+        else:
+            # Others have talked meanwhile, through another replica.
+            change.renumber(*numbers)
+            work.renumber()
+        if not change.only_talks:
+            change.after.state_version = numbers.version
         work.actor.session = change.after
         for message in change.messages:
             work.actor.remember(message)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4, uuid5
 
-from rdchat.json_text import as_json
 from rdchat.realtime import events
-from rdchat.realtime.events import Event, Parcel, new_parcel_id
+from rdchat.realtime.events import Parcel, ParcelBuilder, new_parcel_id
 from statemachine.effects import (
     BroadcastStatus,
     DisarmTimers,
@@ -18,14 +17,10 @@ from statemachine.effects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
-    from typing import Any
 
     from statemachine import Automation, AutomationKind, Decision, Session
-
-#: Ably refuses a publish over 64 KiB (error 40009); the rest is room for names, ids and framing.
-_GROUP_BYTES: Final = 48 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,11 @@ class TimelineEntry:
 
 @dataclass(slots=True)
 class Change:
-    """The difference between `before` and `after`; `before.version` is the fence."""
+    """The difference between `before` and `after`.
+
+    `before.version` is the fence; of a change that `only_talks`, `before.state_version`. `again`: part of it
+    may have been committed before, or may yet be, on a connection that was lost.
+    """
 
     before: Session
     after: Session
@@ -67,6 +66,26 @@ class Change:
     parcel: Parcel | None = None
     cancel_reason: str | None = None
     disarms: bool = False
+    again: bool = False
+
+    @property
+    def only_talks(self) -> bool:
+        """Whether it adds messages and does nothing else: all else leaves a line in the timeline.
+
+        What is tried again is fenced in full: of it and the earlier attempt, whichever comes first raises the
+        fence before the other.
+        """
+        return not self.timeline and not self.again
+
+    def renumber(self, version: int, last_seq: int) -> None:
+        """Take the numbers that the commit has given: of talk, when others have talked meanwhile."""
+        first = last_seq - len(self.messages) + 1
+        self.messages = [replace(message, seq=first + n) for n, message in enumerate(self.messages)]
+        self.after.version, self.after.last_seq = version, last_seq
+        if self.parcel is not None:
+            self.parcel = talk_parcel(
+                self.parcel.id, self.after.id, version, self.parcel.created_at, self.messages
+            )
 
     @property
     def automations(self) -> list[Automation]:
@@ -85,7 +104,8 @@ class ChangeBuilder:
         self.change = Change(session, session)
         self._text_of = text_of
         self._version = session.version + 1
-        self._groups: dict[str, _Group] = {}
+        self._parcel = ParcelBuilder(session.id, self._version)
+        self._parcel_id = new_parcel_id()
 
     @property
     def is_empty(self) -> bool:
@@ -117,17 +137,17 @@ class ChangeBuilder:
                 case StoreAutomatedMessage():
                     self._store_automated(session, effect)
                 case BroadcastStatus():
-                    self._emit(
+                    self._parcel.add(
                         events.chat_channel(session.id),
                         events.SESSION_STATUS,
                         events.status_data(session, effect),
-                        effect.at,
                     )
                 case Notify():
                     self._notify(session, effect)
                 case DisarmTimers():
                     change.disarms = True
         change.after = session
+        change.parcel = self._parcel.build(self._parcel_id, decision.at)
         return said
 
     def _store(self, session: Session, effect: StoreMessage) -> Message:
@@ -162,18 +182,7 @@ class ChangeBuilder:
 
     def _say(self, message: Message) -> Message:
         self.change.messages.append(message)
-        data = events.message_data(
-            message_id=message.id,
-            session_id=message.session_id,
-            seq=message.seq,
-            sender_id=message.sender_id,
-            sender_name=message.sender_name,
-            content=message.text,
-            message_type=message.message_type,
-            client_message_id=message.client_message_id,
-            created_at=message.created_at,
-        )
-        self._emit(events.chat_channel(message.session_id), events.MESSAGE, data, message.created_at)
+        _add_message(self._parcel, message)
         return message
 
     def _notify(self, session: Session, effect: Notify) -> None:
@@ -186,31 +195,29 @@ class ChangeBuilder:
             kind=effect.type,
             at=effect.at,
         )
-        self._emit(events.notification_channel(effect.person_id), events.NOTIFICATION, data, effect.at)
-
-    def _emit(self, channel: str, name: str, data: dict[str, Any], at: datetime) -> None:
-        group = self._groups.setdefault(channel, _Group(len(self._groups)))
-        text = as_json(data)
-        session_id = self.change.before.id
-        ably_id = group.next_id(session_id, self._version, len(text))
-        parcel = self.change.parcel
-        if parcel is None:
-            parcel = self.change.parcel = Parcel(new_parcel_id(), session_id, self._version, at, [])
-        parcel.events.append(Event(channel, ably_id, name, text.decode()))
+        self._parcel.add(events.notification_channel(effect.person_id), events.NOTIFICATION, data)
 
 
-@dataclass(slots=True)
-class _Group:
-    """The events of one channel in one commit, split where a publish would become too large."""
+def _add_message(parcel: ParcelBuilder, message: Message) -> None:
+    data = events.message_data(
+        message_id=message.id,
+        session_id=message.session_id,
+        seq=message.seq,
+        sender_id=message.sender_id,
+        sender_name=message.sender_name,
+        content=message.text,
+        message_type=message.message_type,
+        client_message_id=message.client_message_id,
+        created_at=message.created_at,
+    )
+    parcel.add(events.chat_channel(message.session_id), events.MESSAGE, data)
 
-    channel: int
-    part: int = 0
-    index: int = -1
-    size: int = 0
 
-    def next_id(self, session_id: UUID, version: int, size: int) -> str:
-        self.size += size
-        if self.index >= 0 and self.size > _GROUP_BYTES:
-            self.part, self.index, self.size = self.part + 1, -1, size
-        self.index += 1
-        return f"{session_id.hex}-{version}-{self.channel}-{self.part}:{self.index}"
+def talk_parcel(
+    parcel_id: int, session_id: UUID, version: int, created_at: datetime, messages: Iterable[Message]
+) -> Parcel | None:
+    """Make the parcel of a commit of messages alone, from the messages, as often as it is needed."""
+    builder = ParcelBuilder(session_id, version)
+    for message in messages:
+        _add_message(builder, message)
+    return builder.build(parcel_id, created_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,13 @@ class CommitRefusedError(Exception):
         self.repeats = repeats
 
 
+class Numbers(NamedTuple):
+    """What a commit has made of a session's numbers."""
+
+    version: int
+    last_seq: int
+
+
 class Storage(Protocol):
     """Reads raise UnavailableError while PostgreSQL is away."""
 
@@ -34,8 +41,11 @@ class Storage(Protocol):
         """Read sessions from PostgreSQL."""
         ...
 
-    async def commit(self, changes: Sequence[Change]) -> set[UUID]:
-        """Write changes; returns the sessions whose fence held.
+    async def commit(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
+        """Write changes; returns the sessions whose fence held, and their numbers.
+
+        A change that only talks is written although others have talked meanwhile: its messages are then
+        numbered otherwise than it says (see `Change.renumber`).
 
         Raises CommitRefusedError, or UnavailableError: then the outcome is unknown.
         """

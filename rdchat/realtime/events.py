@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.clock import iso
+from rdchat.json_text import as_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +78,56 @@ class Parcel:
     version: int
     created_at: datetime
     events: list[Event]
+
+
+#: Ably refuses a publish over 64 KiB (error 40009); the rest is room for names, ids and framing.
+_GROUP_BYTES: Final = 48 * 1024
+
+
+class ParcelBuilder:
+    """Collects the events of one commit of a session.
+
+    Ids follow from the session, the version and the order of the events alone, so that whoever builds the
+    parcel again builds the same one.
+    """
+
+    def __init__(self, session_id: UUID, version: int) -> None:
+        self._session_id = session_id
+        self._version = version
+        self._groups: dict[str, _Group] = {}
+        self.events: list[Event] = []
+
+    def add(self, channel: str, name: str, data: dict[str, Any]) -> None:
+        """Add an event."""
+        group = self._groups.get(channel)
+        if group is None:
+            group = self._groups[channel] = _Group(len(self._groups))
+        text = as_json(data)
+        ably_id = group.next_id(self._session_id, self._version, len(text))
+        self.events.append(Event(channel, ably_id, name, text.decode()))
+
+    def build(self, parcel_id: int, created_at: datetime) -> Parcel | None:
+        """Give the parcel, unless there is nothing in it."""
+        if not self.events:
+            return None
+        return Parcel(parcel_id, self._session_id, self._version, created_at, self.events)
+
+
+@dataclass(slots=True)
+class _Group:
+    """The events of one channel in one commit, split where a publish would become too large."""
+
+    channel: int
+    part: int = 0
+    index: int = -1
+    size: int = 0
+
+    def next_id(self, session_id: UUID, version: int, size: int) -> str:
+        self.size += size
+        if self.index >= 0 and self.size > _GROUP_BYTES:
+            self.part, self.index, self.size = self.part + 1, -1, size
+        self.index += 1
+        return f"{session_id.hex}-{version}-{self.channel}-{self.part}:{self.index}"
 
 
 def message_data(

@@ -6,14 +6,18 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 import redis.asyncio
 from ably import AblyRealtime
 
+from rdchat.database import pool, sessions
+from rdchat.hot import connection
+from rdchat.hot.snapshots import Snapshots
 from tests.support.waiting import until
-from tests.support.world import World, at_instant
+from tests.support.world import Talk, World, at_instant
 
 
 @pytest.mark.parametrize("milliseconds", [(4, 12, 4, 12), (-12, 8, 12, 4)], ids=str)
@@ -89,11 +93,10 @@ async def test_killed_between_commit_and_snapshot(world: World) -> None:
     talks = await world.book(replica.base, starts_in=1, lasts=8, count=2)
     await until(lambda: world.all_are("active"), 5)
     client = redis.asyncio.Redis.from_url(world.redis_url)
-    older = {}
+    older: dict[str, bytes] = {}
     for talk in talks:
-        said, _ = await world.say(talk, talk.client, "satu")
-        key = f"rdchat:session:{{{talk.id.replace('-', '')}}}"
-        older[key] = await until(lambda: _snapshot(client, key, said.replies[0][2]), 2)  # noqa: B023 - awaited here
+        await world.say(talk, talk.client, "satu")
+        older |= await _snapshot_now(world, talk)
     for talk in talks:
         await world.say(talk, talk.client, "dua")
     replica.kill9()
@@ -111,9 +114,21 @@ async def test_killed_between_commit_and_snapshot(world: World) -> None:
             assert (automation["status"], automation["lateness_ms"] < 500) == ("done", True), kind
 
 
-async def _snapshot(client: redis.asyncio.Redis, key: str, last_seq: int) -> bytes | None:
-    value: bytes | None = await client.get(key)
-    return value if value is not None and orjson.loads(value)["last_seq"] == last_seq else None
+async def _snapshot_now(world: World, talk: Talk) -> dict[str, bytes]:
+    """Make the snapshot that a replica would leave of a session."""
+    database = await pool.connect(world.database_url, size=2)
+    store = connection.connect(world.redis_url)
+    try:
+        session = await sessions.load_session(database, UUID(talk.id))
+        assert session is not None
+        await Snapshots(store).save([session])
+        key = f"rdchat:session:{{{session.id.hex}}}"
+        (value,) = await store.get([key])
+        assert value is not None
+        return {key: value}
+    finally:
+        await store.aclose()
+        await pool.close(database)
 
 
 def _data(data: Any) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from config import automated_text
-from rdchat.engine.storage import CommitRefusedError
+from rdchat.engine.storage import CommitRefusedError, Numbers
 from rdchat.errors import UnavailableError
 from statemachine import Session, Status
 from statemachine.schedule import Leads, plan
@@ -95,7 +96,7 @@ class MemoryStorage:
             raise UnavailableError("PostgreSQL")
         return {one: copy.copy(self.truth[one]) for one in session_ids if one in self.truth}
 
-    async def commit(self, changes: Sequence[Change]) -> set[UUID]:
+    async def commit(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
         # A real one takes a while, in which others get their turn.
         await asyncio.sleep(0)
         if self.away:
@@ -125,16 +126,22 @@ class MemoryStorage:
             raise UnavailableError("PostgreSQL")
         return won
 
-    def _apply(self, changes: Sequence[Change]) -> set[UUID]:
-        won = set()
+    def _apply(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
+        won = {}
+        talk = all(change.only_talks for change in changes)
         for change in changes:
-            if self.truth[change.after.id].version == change.before.version:
-                after = copy.copy(change.after)
-                after.version = change.before.version + 1
-                self.truth[after.id] = after
-                self.messages += change.messages
-                self.timeline += change.timeline
-                won.add(after.id)
+            before, after = self.truth[change.after.id], copy.copy(change.after)
+            if talk and before.state_version == change.before.state_version:
+                after.last_seq = before.last_seq + len(change.messages)
+            elif before.version != change.before.version:
+                continue
+            after.version = before.version + 1
+            after.state_version = before.state_version if talk else after.version
+            self.truth[after.id] = after
+            first = after.last_seq - len(change.messages) + 1
+            self.messages += [replace(one, seq=first + place) for place, one in enumerate(change.messages)]
+            self.timeline += change.timeline
+            won[after.id] = Numbers(after.version, after.last_seq)
         return won
 
     async def landed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:

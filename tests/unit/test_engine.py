@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from rdchat.engine import engine as engine_module
@@ -152,6 +153,44 @@ async def test_whoever_loses_the_race_steps_again_on_the_truth(
     assert storage.truth[open_session.id].version == 3
 
 
+async def test_talk_goes_behind_what_others_have_said_meanwhile(
+    engine: Engine, storage: MemoryStorage, effects: Effects, open_session: Session
+) -> None:
+    await accepted(engine, open_session, message(open_session))
+    elsewhere = replace(storage.truth[open_session.id], version=4, last_seq=6)
+    storage.truth[open_session.id] = elsewhere
+    outcomes = await asyncio.gather(
+        *(accepted(engine, open_session, message(open_session, client_message_id=name)) for name in "ab")
+    )
+    assert [one.message.seq for one in outcomes if one.message is not None] == [7, 8]
+    assert (effects.lost, len(storage.commits), storage.truth[open_session.id].version) == (0, 2, 5)
+    parcel = effects.changes[-1].parcel
+    assert parcel is not None
+    assert parcel.version == 5
+    assert [orjson.loads(event.data)["seq"] for event in parcel.events] == [7, 8]
+    assert all(f"-{parcel.version}-" in event.ably_id for event in parcel.events)
+    repeated = await accepted(engine, open_session, message(open_session, client_message_id="b"))
+    assert repeated.repeated
+    assert repeated.message == outcomes[1].message
+
+
+async def test_talk_loses_to_an_end_elsewhere(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, open_session: Session
+) -> None:
+    await accepted(engine, open_session, message(open_session))
+    storage.truth[open_session.id] = replace(
+        storage.truth[open_session.id],
+        version=2,
+        state_version=2,
+        status=Status.COMPLETED,
+        ended_at=clock.now(),
+    )
+    refusal = await engine.submit(open_session.id, message(open_session))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is RefusalCode.SESSION_ENDED
+    assert len(storage.said(open_session.id)) == 1
+
+
 async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repeated(
     engine: Engine, storage: MemoryStorage, open_session: Session
 ) -> None:
@@ -187,7 +226,7 @@ async def test_a_snapshot_that_lost_a_race_is_not_believed_again(
 ) -> None:
     storage.snapshots[open_session.id] = copy.copy(open_session)
     elsewhere = copy.copy(open_session)
-    elsewhere.version, elsewhere.last_seq = 5, 9
+    elsewhere.version, elsewhere.state_version, elsewhere.last_seq = 5, 5, 9
     storage.truth[open_session.id] = elsewhere
     outcome = await accepted(engine, open_session, message(open_session))
     assert outcome.message is not None
@@ -399,7 +438,7 @@ async def test_changes_that_lose_to_the_fence_are_counted(
     engine: Engine, storage: MemoryStorage, effects: Effects, open_session: Session
 ) -> None:
     await accepted(engine, open_session, message(open_session))
-    storage.truth[open_session.id] = replace(storage.truth[open_session.id], version=7)
+    storage.truth[open_session.id] = replace(storage.truth[open_session.id], version=7, state_version=7)
     await accepted(engine, open_session, message(open_session))
     assert effects.lost == 1
 

@@ -1,0 +1,172 @@
+"""The group commit on a real PostgreSQL: fences, the numbers of talk, and the outbox that is read again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import asyncpg
+import orjson
+import pytest
+
+from benchmarks.crowd import open_all, plant
+from config import automated_text
+from rdchat.clock import SystemClock
+from rdchat.database import commit, outbox, pool, sessions
+from rdchat.engine.change import ChangeBuilder
+from rdchat.sealing import Sealer
+from statemachine import EndSession, Refusal, SendMessage, step
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rdchat.database.pool import Pool
+    from rdchat.engine.change import Change
+    from rdchat.engine.storage import Numbers
+    from statemachine import Session
+
+LEASE = timedelta(seconds=10)
+SEALER = Sealer({"test": b"k" * 32})
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Pool]:
+    opened = await pool.connect(database_url)
+    yield opened
+    await pool.close(opened)
+
+
+@pytest.fixture
+async def talking(database: Pool) -> list[Session]:
+    """Three open sessions."""
+    now = SystemClock().now()
+    async with pool.acquire(database) as connection:
+        await plant(
+            connection,
+            sessions=3,
+            first=now,
+            spread=timedelta(0),
+            length=timedelta(hours=1),
+            initial_message_lead=timedelta(0),
+            end_warning_lead=timedelta(minutes=5),
+            at=now,
+        )
+        await open_all(connection, now)
+        ids = [row["id"] for row in await connection.fetch("SELECT id FROM chat_sessions ORDER BY id")]
+    read = await sessions.load_sessions(database, ids)
+    return [read[one] for one in ids]
+
+
+def talk(session: Session, *texts: str) -> Change:
+    builder = ChangeBuilder(session, automated_text)
+    for text in texts:
+        command = SendMessage(uuid4(), session.client_id, text, uuid4().hex)
+        decision = step(session, command, SystemClock().now())
+        assert not isinstance(decision, Refusal)
+        builder.add(decision, command_id=command.message_id, actor_id=session.client_id)
+        session = decision.session
+    return builder.change
+
+
+def end(session: Session) -> Change:
+    builder = ChangeBuilder(session, automated_text)
+    decision = step(session, EndSession(session.client_id), SystemClock().now())
+    assert not isinstance(decision, Refusal)
+    builder.add(decision, command_id=uuid4(), actor_id=session.client_id)
+    return builder.change
+
+
+async def write(database: Pool, *changes: Change) -> dict[object, Numbers]:
+    return dict(await commit.commit(database, changes, sealer=SEALER, outbox_lease=LEASE))
+
+
+async def texts_of(database: Pool, session: Session) -> list[tuple[int, str]]:
+    async with pool.acquire(database) as connection:
+        rows = await connection.fetch(
+            "SELECT seq, body FROM messages WHERE session_id = $1 ORDER BY seq", session.id
+        )
+    return [(row["seq"], SEALER.open(row["body"], session.id.bytes).decode()) for row in rows]
+
+
+async def test_talk_decided_on_the_same_version_is_numbered_one_behind_the_other(
+    database: Pool, talking: list[Session]
+) -> None:
+    first, second, _ = talking
+    one = await write(database, talk(first, "a", "b"), talk(second, "x"))
+    other = await write(database, talk(first, "c", "d", "e"), talk(second, "y"))
+    assert one[first.id] == (2, 2)
+    assert other[first.id] == (3, 5)
+    assert await texts_of(database, first) == list(enumerate("abcde", 1))
+    assert await texts_of(database, second) == [(1, "x"), (2, "y")]
+
+
+async def test_talk_at_the_same_time_never_loses_and_leaves_no_gap(
+    database: Pool, talking: list[Session]
+) -> None:
+    commits = 40
+    results = await asyncio.gather(
+        *(write(database, *(talk(session, f"{n}") for session in talking)) for n in range(commits))
+    )
+    for session in talking:
+        said = await texts_of(database, session)
+        assert [seq for seq, _ in said] == list(range(1, commits + 1))
+        assert sorted(int(text) for _, text in said) == list(range(commits))
+        assert sorted(won[session.id].last_seq for won in results) == list(range(1, commits + 1))
+
+
+async def test_talk_decided_before_an_end_is_not_written(database: Pool, talking: list[Session]) -> None:
+    ended, neighbour, _ = talking
+    late = talk(ended, "zu spät")
+    assert ended.id in await write(database, end(ended))
+    won = await write(database, late, talk(neighbour, "hi"))
+    assert set(won) == {neighbour.id}
+    assert [text for _, text in await texts_of(database, ended)] == [automated_text("auto_end", "id")]
+
+
+async def test_an_end_decided_before_talk_has_to_be_decided_again(
+    database: Pool, talking: list[Session]
+) -> None:
+    session = talking[0]
+    late = end(session)
+    await write(database, talk(session, "noch da?"))
+    assert await write(database, late) == {}
+
+
+async def test_of_an_attempt_that_is_made_again_only_one_is_written(
+    database: Pool, talking: list[Session]
+) -> None:
+    """The connection was lost, and the first attempt arrives after the second."""
+    session = talking[0]
+    first = talk(session, "a")
+    again = talk(session, "a")
+    again.again = True
+    assert session.id in await write(database, again)
+    assert await write(database, first) == {}
+    assert len(await texts_of(database, session)) == 1
+
+
+async def test_whoever_takes_over_talk_publishes_the_same_events(
+    database: Pool, talking: list[Session]
+) -> None:
+    session = talking[0]
+    await write(database, talk(session, "davor"))
+    # Decided on an old version, and so large that it makes several groups.
+    change = talk(session, "eins", "😊" * 4000, "z" * 40_000, "drei")
+    change.renumber(*(await write(database, change))[session.id])
+    assert change.parcel is not None
+    async with pool.acquire(database) as connection:
+        await connection.execute("UPDATE outbox SET lease_until = now() - interval '1 second'")
+    taken = await outbox.take_over(database, lease=LEASE, limit=10, sealer=SEALER)
+    assert [parcel.version for parcel in taken] == [2, 3]
+    assert taken[1] == change.parcel
+    assert len({event.base for event in taken[1].events}) > 1
+    assert [orjson.loads(event.data)["seq"] for event in taken[1].events] == [2, 3, 4, 5]
+
+
+async def test_a_repeated_client_message_id_is_refused(database: Pool, talking: list[Session]) -> None:
+    change = talk(talking[0], "a")
+    await write(database, change)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await write(database, change)
