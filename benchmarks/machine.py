@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+import sysconfig
 from typing import Any
 
 import psutil
@@ -17,7 +19,22 @@ def describe() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "build": _build(),
     }
+
+
+def _build() -> str:
+    """Say how Python was built: without profile-guided optimisation it is a fifth slower.
+
+    Distributions' packages and container images are built with it, whatever their `configure` line says; what is
+    built from source by default is not.
+    """
+    flags = " ".join(
+        str(sysconfig.get_config_var(name) or "")
+        for name in ("CONFIG_ARGS", "PGO_PROF_USE_FLAG", "PY_CORE_LDFLAGS")
+    )
+    optimised = "--enable-optimizations" in flags or sys.prefix == "/usr" or sys.base_prefix == "/usr"
+    return "optimised build" if optimised else "built without optimisations"
 
 
 def _cpu() -> str:

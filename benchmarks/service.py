@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 JWT_SECRET = "a secret for benchmarks that is long enough"  # noqa: S105 - it guards nothing
+ENCRYPTION_KEY = b"k" * 32
 ABLY_KEY = "rdchat.bench:secret-of-the-local-ably-key-0123456789"
 _ROOT = Path(__file__).parents[1]
 _SERVING = re.compile(r"serving on (http://\S+)")
@@ -74,7 +75,7 @@ class Service:
             "RDCHAT_REDIS_URL": redis_url,
             "RDCHAT_ABLY_ENDPOINT": ably,
             "RDCHAT_JWT_SECRET": JWT_SECRET,
-            "RDCHAT_ENCRYPTION_KEYS": f"bench:{base64.b64encode(b'k' * 32).decode()}",
+            "RDCHAT_ENCRYPTION_KEYS": f"bench:{base64.b64encode(ENCRYPTION_KEY).decode()}",
             "RDCHAT_INITIAL_MESSAGE_LEAD": str(initial_message_lead.total_seconds()),
             "RDCHAT_ROLES": roles,
             "RDCHAT_DRAIN_SECONDS": "0",

@@ -47,12 +47,19 @@ class Contender(Protocol):
 class Ours:
     """rdchat with everything on, as one process or several."""
 
-    def __init__(self, stage: Stage, *, processes: int = 1) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        processes: int = 1,
+        database_url: str | None = None,
+        redis_url: str | None = None,
+    ) -> None:
         self.name = "rdchat" if processes == 1 else f"rdchat, {processes} processes"
         self._service = Service(
             stage.stores.directory,
-            stage.stores.database_url,
-            stage.stores.redis_url,
+            database_url or stage.stores.database_url,
+            redis_url or stage.stores.redis_url,
             stage.ably.address,
             timedelta(minutes=10),
             processes=processes,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.messages.stage import Stage
 
 SHARES = (0.2, 0.5, 0.8)
-_SECONDS = 8.0
+SECONDS = 8.0
 _CONNECTIONS = 512
 #: How long after the last answer a message may still arrive.
 _ARRIVES_WITHIN = 5.0
@@ -87,7 +87,7 @@ async def measure(
 
 async def at_rate(name: str, generator: Generator, listener: Listener, share: float, rate: float) -> Delivery:
     """Send at a rate, and collect what was heard."""
-    load = await generator.open(rate, _CONNECTIONS, _SECONDS)
+    load = await generator.open(rate, _CONNECTIONS, SECONDS)
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + _ARRIVES_WITHIN
     heard: dict[str, int] = {}

@@ -57,6 +57,11 @@ class Load:
     sent: dict[str, int]
 
     @property
+    def number(self) -> int:
+        """How many messages were sent."""
+        return sum(self.answers.values())
+
+    @property
     def accepted(self) -> int:
         """How many messages were accepted."""
         return self.answers.get(str(_CREATED), 0)

@@ -87,7 +87,8 @@ async def stage(running: Stores, *, sessions: int) -> AsyncIterator[Stage]:
     connection = await asyncpg.connect(running.database_url)
     try:
         await open_crowd(connection, sessions)
-        speakers, watched = await _speakers(connection)
+        speakers = await speakers_of(connection)
+        watched = sorted({one.session_id for one in speakers if one.watched})
         yield Stage(running, ably, connection, speakers, watched)
     finally:
         await connection.close()
@@ -111,22 +112,18 @@ async def open_crowd(connection: asyncpg.Connection[asyncpg.Record], sessions: i
     await open_all(connection, now)
 
 
-async def _speakers(
-    connection: asyncpg.Connection[asyncpg.Record],
-) -> tuple[list[Speaker], list[str]]:
+async def speakers_of(connection: asyncpg.Connection[asyncpg.Record]) -> list[Speaker]:
+    """Give everybody who may talk, in no order."""
     rows = await connection.fetch("SELECT id, client_id, psychologist_id FROM chat_sessions ORDER BY id")
-    speakers: list[Speaker] = []
-    watched: list[str] = []
     tokens = _Tokens()
-    for number, row in enumerate(rows):
-        session_id, listens = str(row["id"]), number % WATCHED_SHARE == 0
-        if listens:
-            watched.append(session_id)
-        speakers.append(Speaker(session_id, tokens.of(row["client_id"], Role.CLIENT), listens))
-        speakers.append(Speaker(session_id, tokens.of(row["psychologist_id"], Role.PSYCHOLOGIST), listens))
+    speakers = [
+        Speaker(str(row["id"]), tokens.of(row[whose], role), watched=number % WATCHED_SHARE == 0)
+        for number, row in enumerate(rows)
+        for whose, role in (("client_id", Role.CLIENT), ("psychologist_id", Role.PSYCHOLOGIST))
+    ]
     # Neighbours in the list would be neighbours in the tables as well.
     random.Random(7).shuffle(speakers)  # noqa: S311 - an order, not a secret
-    return speakers, watched
+    return speakers
 
 
 class _Tokens:
