@@ -26,8 +26,8 @@ def describe() -> dict[str, Any]:
 def _build() -> str:
     """Say how Python was built: without profile-guided optimisation it is a fifth slower.
 
-    Distributions' packages and container images are built with it, whatever their `configure` line says; what is
-    built from source by default is not.
+    Distributions' packages are built with it, whatever their `configure` line says; what is built from source
+    by default is not.
     """
     flags = " ".join(
         str(sysconfig.get_config_var(name) or "")

@@ -18,7 +18,7 @@ from handlers import (
     routing,
     sessions,
 )
-from handlers.http_server import Runner
+from handlers.http_server import Admission, Runner
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = "0.1.0"
 ROUTES: Final = (*counselings.ROUTES, *chat.ROUTES, *sessions.ROUTES, *psychologists.ROUTES)
+#: Requests that change something, at a time. More would only wait longer than people are willing to.
+_UNDER_WAY: Final = 1_024
 #: The longest body of the contract is a message of 4,096 characters, escaped in the longest way.
 _LARGEST_BODY: Final = 64 * 1024
 
@@ -57,8 +59,10 @@ def build_runner(
     routing.register(app, ROUTES, runtime)
 
     def around(handler: Handler) -> Handler:
-        return envelope.enveloped(
-            handler, runtime.metrics, time.perf_counter, is_full=lambda: runtime.engine.is_full
-        )
+        return envelope.enveloped(handler, runtime.metrics, time.perf_counter)
 
-    return Runner(app, around, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout)
+    admission = Admission(_UNDER_WAY, runtime.metrics.turned_away.inc)
+
+    return Runner(
+        app, around, admission, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout
+    )

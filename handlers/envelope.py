@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from aiohttp import web
 
-from rdchat.errors import ERRORS, ErrorCode, RdchatError, UnavailableError
+from rdchat.errors import ERRORS, ErrorCode, RdchatError
 from rdchat.json_text import as_json
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 _ID_HEADER: Final = "X-Request-Id"
 _OURS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-_CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 #: What aiohttp raises by itself, in the words of the contract.
 _AIOHTTP: Final = {
@@ -68,15 +68,11 @@ def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401
     return web.Response(body=as_json(body), status=status, headers=_HEADERS)
 
 
-def enveloped(
-    handler: Handler, metrics: Metrics, now: Callable[[], float], *, is_full: Callable[[], bool]
-) -> Handler:
+def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float]) -> Handler:
     """Give every request an id and every error its envelope, and measure both.
 
-    `now` is a monotonic clock in seconds. While the service `is_full`, whoever wants to change something is
-    sent away before anything is looked at: turning somebody away has to cost far less than serving them.
-
-    Around the application, not a middleware in it: of those aiohttp makes several steps for every request.
+    `now` is a monotonic clock in seconds. Around the application, not a middleware in it: those cost several
+    steps for every request.
     """
     seen: dict[object, Histogram] = {}
 
@@ -84,9 +80,6 @@ def enveloped(
         started = now()
         given = request.headers.get(_ID_HEADER)
         request_id = given if given and _OURS.fullmatch(given) else new_request_id()
-        if is_full() and request.method in _CHANGING:
-            metrics.turned_away.inc()
-            return failure(UnavailableError("engine"), request_id)
         request[REQUEST_ID] = request_id
         answer = await _answer(request, handler, request_id)
         answer.headers[_ID_HEADER] = request_id

@@ -17,6 +17,8 @@ from benchmarks.messages.stage import stage, stores
 from benchmarks.page import DOCUMENT, RESULTS, write_section
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.messages.stage import Stage, Stores
 
 _PARTS = ("rates", "delivery", "pressure", "growth")
@@ -43,7 +45,12 @@ def main(*, only: str, quick: bool, processes: str, write: bool) -> None:
     began, elsewhere = time.monotonic(), Elsewhere()
     with stores() as running:
         counts = [int(count) for count in processes.split(",")]
-        found = uvloop.run(measure(running, parts, counts, quick=quick))
+
+        def say(text: str) -> None:
+            click.echo(text)
+            elsewhere.sample()
+
+        found = uvloop.run(measure(running, parts, counts, say, quick=quick))
     elsewhere.stop()
     found.seconds, found.used_by_others = time.monotonic() - began, elsewhere.share
     click.echo()
@@ -56,7 +63,9 @@ def main(*, only: str, quick: bool, processes: str, write: bool) -> None:
         write_section("messages", report.section(found, plots=True))
 
 
-async def measure(running: Stores, parts: set[str], processes: list[int], *, quick: bool) -> report.Findings:
+async def measure(
+    running: Stores, parts: set[str], processes: list[int], say: Callable[[str], None], *, quick: bool
+) -> report.Findings:
     """Measure the parts one after the other."""
     found = report.Findings()
     async with stage(running, sessions=_SESSIONS) as scene:
@@ -67,7 +76,7 @@ async def measure(running: Stores, parts: set[str], processes: list[int], *, qui
             await contender.start()
         try:
             wanted = connections if "rates" in parts else (rates.TYPICAL,)
-            measured = await rates.measure(scene, contenders, click.echo, wanted)
+            measured = await rates.measure(scene, contenders, say, wanted)
             capacities = {contender.name: measured.capacity(contender.name) for contender in contenders}
             found.rates = measured if "rates" in parts else None
         finally:
@@ -79,25 +88,25 @@ async def measure(running: Stores, parts: set[str], processes: list[int], *, qui
                 await contender.start()
                 try:
                     found.deliveries += await delivery.measure(
-                        scene, contender, capacities[contender.name], click.echo
+                        scene, contender, capacities[contender.name], say
                     )
                 finally:
                     await contender.stop()
         if "pressure" in parts:
-            await _press(scene, found, capacities[report.OURS])
+            await _press(scene, found, capacities[report.OURS], say)
         if "growth" in parts:
-            found.growth = await growth.measure(scene, click.echo)
+            found.growth = await growth.measure(scene, say)
     return found
 
 
-async def _press(scene: Stage, found: report.Findings, capacity: float) -> None:
+async def _press(scene: Stage, found: report.Findings, capacity: float, say: Callable[[str], None]) -> None:
     ours = Ours(scene)
     await ours.start()
     try:
-        found.overload = await pressure.overload(scene, ours.base, capacity, click.echo)
+        found.overload = await pressure.overload(scene, ours.base, capacity, say)
     finally:
         await ours.stop()
-    found.faults = await pressure.faults(scene, capacity, click.echo)
+    found.faults = await pressure.faults(scene, capacity, say)
 
 
 if __name__ == "__main__":

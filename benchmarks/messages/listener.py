@@ -74,6 +74,8 @@ class Listener:
 
 async def _listen() -> None:
     loop = asyncio.get_running_loop()
+    # What the SDK forgets when its connection is lost is no news.
+    loop.set_exception_handler(lambda _loop, _context: None)
     script = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
 
     async def authenticate(_params: Any) -> str:  # noqa: ANN401 - the SDK has no types

@@ -228,16 +228,16 @@ def section(found: Findings, *, plots: bool) -> str:
     parts = [
         f"""## Messages
 
-`make bench-messages` (`python -m benchmarks.messages --write`), {found.seconds:.0f} s, {found.used_by_others:.0%} of
-the processors used by others. {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB,
-{machine["kernel"]}, Python {machine["python"]} ({machine["build"]}).
+`make bench-messages` (`python -m benchmarks.messages --write`), {found.seconds:.0f} s.
+{machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB, {machine["kernel"]},
+Python {machine["python"]} ({machine["build"]}); {found.used_by_others:.0%} of the processors used by others.
 
 `POST /api/v1/chat/messages` in 1,000 open sessions, both participants talking. Everything shares the machine:
-PostgreSQL (every commit on disk), Valkey, the Ably endpoint, the load generator. *bare aiohttp* reads the same
-request and answers in the same form. *NestJS* is written as its documentation teaches (Express, validation pipe,
-JWT guard, a transaction of three statements for each message) and publishes through the `ably` SDK after the
-commit, without waiting for it. *rdchat* has everything on: JWT, validation, encryption at rest, the state
-machine, dense `seq`, outbox, publishing.
+PostgreSQL (every commit on disk), Valkey, the Ably endpoint, the load generator. *bare aiohttp* reads the
+same request and answers in the same form. *NestJS* is written as its documentation teaches (Express,
+validation pipe, JWT guard, a transaction of three statements for each message) and publishes through the `ably`
+SDK after the commit, without waiting for it. *rdchat* has everything on: JWT, validation, encryption at rest,
+the state machine, dense `seq`, outbox, publishing.
 
 {target_table(found)}""",
     ]
@@ -263,8 +263,8 @@ timetable; whatever waits for the service counts. One session in twenty is liste
         parts.append(f"""### More than fits
 
 Twice the capacity, {over.offered:,.0f} messages/s on 2,048 connections: {over.accepted:,.0f}/s are accepted
-({over.share:.0%} of the peak) within {over.p50_ms:,.0f} ms (p50) and {over.p99_ms:,.0f} ms (p99), {over.turned_away:,.0f}/s
-are turned away with 503 and `Retry-After`.""")
+({over.share:.0%} of the peak) within {over.p50_ms:,.0f} ms (p50) and {over.p99_ms:,.0f} ms (p99),
+{over.turned_away:,.0f}/s are turned away with 503 and `Retry-After`.""")
     if found.faults:
         names = {
             "nothing": "nothing is wrong",
@@ -285,8 +285,8 @@ are turned away with 503 and `Retry-After`.""")
         ]
         parts.append(f"""### When a store is slow or gone
 
-At a fifth of the capacity. PostgreSQL is waited for, twice its distance; Redis and Ably are not. What could not
-be published is published when Ably is back.
+At a fifth of the capacity. PostgreSQL is waited for, there and back; Redis and Ably are not. What could not be
+published is published when Ably is back.
 
 {_table(["", "POST p50", "p99", "delivery p50", "p99", "heard"], rows)}""")
     if found.growth is not None:

@@ -41,10 +41,10 @@ log = structlog.get_logger(__name__)
 
 #: Lanes that work on automations as well, and lanes that are for people alone. People's letters are in one
 #: batch at a time, so that what comes meanwhile makes up the next: a commit costs nearly the same for one as
-#: for ten. Only when a batch hangs for so long (on a lock, or because the store is slow) another lane helps.
+#: for ten. When one takes longer than that costs, because the store is slow or a row is locked, others help.
 _LANES: Final = 3
 _LANES_FOR_PEOPLE: Final = 1
-_HANGS_SECONDS: Final = 0.1
+_HANGS_SECONDS: Final = 0.02
 _BATCH_SESSIONS: Final = 512
 #: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
 _BATCH_AUTOMATIONS: Final = 128
@@ -57,9 +57,7 @@ _BATCH_LETTERS: Final = 64
 _PATIENCE_SECONDS: Final = 5.0
 #: How long a sender waits at most, with PostgreSQL hanging, and how often that is looked at.
 _ANSWER_SECONDS: Final = 12.0
-_LOOK_SECONDS: Final = 0.1
-#: People who wait for an answer at a time. More would only wait longer than they are willing to.
-_AWAITED: Final = 1_024
+_LOOK_SECONDS: Final = 0.5
 _BACKOFF_SECONDS: Final = 0.05
 _LONGEST_BACKOFF_SECONDS: Final = 1.0
 
@@ -93,7 +91,6 @@ class Engine:
         self._paused: dict[Letter, asyncio.TimerHandle] = {}
         self._people_under_way: list[float] = []
         self._posted: deque[Letter] = deque()
-        self._awaited = 0
         self._closing = False
 
     # ---- for the rest of the program ----------------------------------------------------------------------
@@ -122,24 +119,12 @@ class Engine:
     ) -> Outcome | Refusal:
         """Put a command to a session and wait for the commit.
 
-        Raises UnavailableError when too many wait already, or when the outcome could not be established in a
-        few seconds. In the latter case the command may have happened or not; repeating it is safe (messages:
-        with a clientMessageId).
+        Raises UnavailableError when the outcome could not be established in a few seconds. The command may
+        have happened then or not; repeating it is safe (messages: with a clientMessageId).
         """
-        if self.is_full:
-            raise UnavailableError("engine")
-        self._awaited += 1
-        try:
-            letter = self._post(session_id, command, actor_id)
-            self._posted.append(letter)
-            return await letter.answer
-        finally:
-            self._awaited -= 1
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so many people wait for an answer that whoever comes now is better sent away."""
-        return self._awaited >= _AWAITED
+        letter = self._post(session_id, command, actor_id)
+        self._posted.append(letter)
+        return await letter.answer
 
     def post(self, session_id: UUID, command: Command) -> asyncio.Future[Outcome | Refusal]:
         """Put a timer's command to a session without waiting; the future is answered at last."""
@@ -196,7 +181,7 @@ class Engine:
             # It may stand in both queues then; the second finds it taken.
             self._people.append(actor)
         actor.stage = Stage.QUEUED
-        if letter.is_from_timer or not self._people_under_way:
+        if letter.is_from_timer or self._may_take_people():
             self._mail.set()
 
     async def _lane(self, *, for_people: bool) -> None:
@@ -225,14 +210,17 @@ class Engine:
 
     def _may_take_people(self) -> bool:
         now = asyncio.get_running_loop().time()
-        return all(began < now - _HANGS_SECONDS for began in self._people_under_way)
+        return all(began <= now - _HANGS_SECONDS for began in self._people_under_way)
 
     async def _run_people(self, actors: list[Actor]) -> None:
-        began = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         self._people_under_way.append(began)
+        help_comes = loop.call_later(_HANGS_SECONDS, self._mail.set)
         try:
             await self._run(actors)
         finally:
+            help_comes.cancel()
             self._people_under_way.remove(began)
             if self._people:
                 self._mail.set()
@@ -301,18 +289,13 @@ class Engine:
         return taken
 
     async def _mind_the_waiting(self) -> None:
-        """Tell those who have waited too long; have another lane help behind a batch that hangs.
-
-        One look at all is cheaper than a timer for each.
-        """
+        """Tell those who have waited too long. One look at all is cheaper than a timer for each."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             oldest = loop.time() - _ANSWER_SECONDS
             while self._posted and (self._posted[0].answer.done() or self._posted[0].posted_at < oldest):
                 self._posted.popleft().fail(UnavailableError("PostgreSQL"))
-            if self._people and self._may_take_people():
-                self._mail.set()
 
     def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
         """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""

@@ -44,7 +44,7 @@ _TAKE_OVER_LIMIT: Final = 500
 _HELD: Final = 20_000
 _LANES: Final = 2
 #: Requests that are not full start so far apart. Nobody who reads notices; the processor does.
-_PACE_SECONDS: Final = 0.02
+_PACE_SECONDS: Final = 0.015
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 2.0
 _CONFIRM_LIMIT: Final = 1_000
