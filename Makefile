@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo chaos-timers bench-timers bench-size check lint types imports docs lock clean
+.PHONY: help run test demo chaos-timers bench-messages bench-timers bench-size check lint types imports docs lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 run: $(READY) ## install what is missing and serve on the embedded default
 	@exec $(BIN)/python run.py serve
@@ -21,6 +21,9 @@ demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
 
 chaos-timers: $(READY) ## ten minutes of faults while thousands of timers fall due (ARGS="--minutes 2 --seed 7")
 	@exec $(BIN)/python -m tests.chaos.storm $(ARGS)
+
+bench-messages: $(READY) ## messages beside bare aiohttp and NestJS: rates, delivery, pressure, growth (ten minutes)
+	@$(BIN)/python -m benchmarks.messages --write
 
 bench-timers: $(READY) ## the timers beside seven other libraries, then their whole effect (under ten minutes)
 	@$(BIN)/python -m benchmarks.timers

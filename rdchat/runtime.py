@@ -240,6 +240,11 @@ class Runtime:
     def _show_metrics(self) -> None:
         self.metrics.gauge("rdchat_live_actors", "Sessions in memory.", lambda: self.engine.live_actors)
         self.metrics.gauge(
+            "rdchat_commands_waiting",
+            "People's commands that wait for their answer.",
+            lambda: self.engine.waiting,
+        )
+        self.metrics.gauge(
             "rdchat_outbox_held", "Commits that this process has yet to publish.", lambda: self.publisher.held
         )
         sight = self.watch

@@ -26,7 +26,8 @@ LIVE = (10, 1_000, 100_000)
 SAID = (10, 10_000, 1_000_000)
 _ROUNDS = 3
 _SECONDS = 3.0
-_CONNECTIONS = 16
+#: No more than there are sessions, so that nobody waits for another's message.
+_CONNECTIONS = 8
 _PAGES = 300
 _SENT = 300
 
@@ -35,7 +36,7 @@ _SENT = 300
 class Growth:
     """Median processor time of the service per message, by live sessions; median ms by length of history.
 
-    `send_us` is for 16 connections; `send_ms` and the pages, newest and oldest, one request after the other.
+    `send_us` is for 8 connections; `send_ms` and the pages, newest and oldest, one request after the other.
     """
 
     rate: dict[int, float] = field(default_factory=dict)

@@ -216,7 +216,7 @@ def _growth_tables(growth: Growth) -> str:
         for count in growth.send_ms
     ]
     return (
-        _table(["live sessions", "messages/s, 16 connections", "rdchat's processor time each"], live)
+        _table(["live sessions", "messages/s, 8 connections", "rdchat's processor time each"], live)
         + "\n\n"
         + _table(["messages in the history", "send, p50", "newest page, p50", "oldest page, p50"], said)
     )
@@ -235,9 +235,9 @@ Python {machine["python"]} ({machine["build"]}); {found.used_by_others:.0%} of t
 `POST /api/v1/chat/messages` in 1,000 open sessions, both participants talking. Everything shares the machine:
 PostgreSQL (every commit on disk), Valkey, the Ably endpoint, the load generator. *bare aiohttp* reads the
 same request and answers in the same form. *NestJS* is written as its documentation teaches (Express,
-validation pipe, JWT guard, a transaction of three statements for each message) and publishes through the `ably`
-SDK after the commit, without waiting for it. *rdchat* has everything on: JWT, validation, encryption at rest,
-the state machine, dense `seq`, outbox, publishing.
+validation pipe, JWT guard, a transaction of three statements for each message) and publishes through the
+`ably` SDK after the commit, without waiting for it. *rdchat* has everything on: JWT, validation, encryption at
+rest, the state machine, dense `seq`, outbox, publishing.
 
 {target_table(found)}""",
     ]
@@ -285,8 +285,8 @@ Twice the capacity, {over.offered:,.0f} messages/s on 2,048 connections: {over.a
         ]
         parts.append(f"""### When a store is slow or gone
 
-At a fifth of the capacity. PostgreSQL is waited for, there and back; Redis and Ably are not. What could not be
-published is published when Ably is back.
+At a fifth of the capacity. PostgreSQL is waited for, there and back; Redis and Ably are not. What could not
+be published is published when Ably is back.
 
 {_table(["", "POST p50", "p99", "delivery p50", "p99", "heard"], rows)}""")
     if found.growth is not None:

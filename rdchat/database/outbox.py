@@ -27,7 +27,11 @@ VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
 
 _CONFIRM = "DELETE FROM outbox WHERE id = ANY($1)"
 
-_EXTEND = "UPDATE outbox SET lease_until = now() + $2::interval WHERE id = ANY($1)"
+# What is being deleted meanwhile needs no lease; waiting for it could end in a deadlock.
+_EXTEND = """
+UPDATE outbox SET lease_until = now() + $2::interval
+ WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE id = ANY($1) FOR UPDATE SKIP LOCKED))
+"""
 
 # Whole sessions are taken over, never a part of one: their order survives their publisher.
 _TAKE_OVER = """

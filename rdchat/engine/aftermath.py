@@ -40,7 +40,7 @@ class TakesParcels(Protocol):
 
 
 #: A session that nobody changed for so long gets its snapshot.
-_QUIET_SECONDS: Final = 20.0
+_QUIET_SECONDS: Final = 90.0
 _LOOK_SECONDS: Final = 1.0
 _SNAPSHOTS_AT_ONCE: Final = 500
 

@@ -155,6 +155,11 @@ class Engine:
         """How many sessions this process has in memory."""
         return len(self._actors)
 
+    @property
+    def waiting(self) -> int:
+        """How many people's commands wait for their answer."""
+        return sum(not letter.answer.done() for letter in self._posted)
+
     def passivate(self, *, idle_seconds: float) -> int:
         """Forget the actors that nobody has used for a while. Returns how many."""
         oldest = asyncio.get_running_loop().time() - idle_seconds

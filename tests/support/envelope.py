@@ -16,7 +16,7 @@ def envelope_fault(reply: Reply) -> str | None:
     if not isinstance(body, dict):
         return f"{reply.status} without envelope: {str(body)[:120]!r}"
     expected = _KEYS | ({"errors"} if body.get("code") == "VALIDATION_FAILED" else set())
-    if not 400 <= reply.status < 500 or set(body) != expected:
+    if not (400 <= reply.status < 500 or reply.status == 503) or set(body) != expected:
         return f"{reply.status} with {sorted(body)}: {str(body)[:200]}"
     if body["success"] is not False or body["statusCode"] != reply.status or not body["message"]:
         return f"{reply.status} does not fit {str(body)[:200]}"

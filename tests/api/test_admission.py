@@ -1,0 +1,119 @@
+"""More than the service can do: a bounded number is under way, the others are told so at once."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from handlers import app
+from tests.support.envelope import envelope_fault
+from tests.support.sessions import opened
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.service import Person, Reply, Service
+
+LIMIT = 3
+
+
+@pytest.fixture(autouse=True)
+def _few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_UNDER_WAY", LIMIT)
+
+
+@asynccontextmanager
+async def hanging_commits(database_url: str) -> AsyncIterator[None]:
+    """Keep every commit waiting."""
+    connection = await asyncpg.connect(database_url)
+    lock = connection.transaction()
+    await lock.start()
+    await connection.execute("SELECT 1 FROM chat_sessions FOR UPDATE")
+    try:
+        yield
+    finally:
+        await lock.rollback()
+        await connection.close()
+
+
+async def fill(service: Service, person: Person, session_id: str) -> list[asyncio.Task[Reply]]:
+    sending = [asyncio.create_task(person.say(session_id, f"pesan {number}")) for number in range(LIMIT)]
+    await until(lambda: service.runtime.engine.waiting == LIMIT, 5)
+    return sending
+
+
+async def test_whoever_comes_when_it_is_full_is_sent_away_and_may_come_again(
+    service: Service, database_url: str
+) -> None:
+    client, psychologist, session_id = await opened(service)
+    async with hanging_commits(database_url):
+        sending = await fill(service, client, session_id)
+        for refused in (
+            await psychologist.say(session_id, "penuh"),
+            await psychologist.put(f"/chat/sessions/{session_id}/end"),
+        ):
+            assert (refused.status, refused.code) == (503, "UNAVAILABLE")
+            assert int(refused.headers["Retry-After"]) >= 1
+            assert envelope_fault(refused) is None
+        assert (await psychologist.get("/chat/history", sessionId=session_id)).status == 200
+    replies = await asyncio.gather(*sending)
+    assert [reply.status for reply in replies] == [201] * LIMIT
+    assert (await psychologist.say(session_id, "sekarang")).status == 201
+    assert b"rdchat_http_turned_away_total 2.0" in service.runtime.metrics.page()
+    seqs = [message["seq"] for message in await client.history(session_id)]
+    assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_a_connection_that_is_lost_gives_its_place_back(service: Service, database_url: str) -> None:
+    client, psychologist, session_id = await opened(service)
+    async with hanging_commits(database_url):
+        sending = await fill(service, client, session_id)
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
+
+        async def there_is_room() -> bool:
+            task = asyncio.create_task(psychologist.say(session_id, "masuk"))
+            done, _ = await asyncio.wait({task}, timeout=0.2)
+            task.cancel()
+            return not done
+
+        assert await until(there_is_room, 5)
+    # Sent is sent: whether its sender waited or not.
+    await until(lambda: service.runtime.engine.waiting == 0, 5)
+
+
+async def test_requests_on_one_connection_are_answered_in_order(service: Service, database_url: str) -> None:
+    client, psychologist, session_id = await opened(service)
+    host, _, port = service.base.removeprefix("http://").partition(":")
+    async with hanging_commits(database_url):
+        sending = await fill(service, client, session_id)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        body = f'{{"sessionId": "{session_id}", "message": "penuh"}}'.encode()
+        head = (
+            "POST /api/v1/chat/messages HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {psychologist.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode()
+        health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        # In one go, and the last one in pieces.
+        writer.write(head + body + health)
+        writer.write(head + body[:10])
+        await writer.drain()
+        first = await reader.readuntil(b"\r\n")
+        writer.write(body[10:])
+        seen = first
+        while seen.count(b"HTTP/1.1 ") < 2:
+            seen += await reader.read(1 << 16)
+        assert seen.startswith(b"HTTP/1.1 503")
+        assert seen.index(b"503") < seen.index(b"HTTP/1.1 200")
+    await asyncio.gather(*sending)
+    while seen.count(b"HTTP/1.1 ") < 3:
+        seen += await reader.read(1 << 16)
+    writer.close()
+    await writer.wait_closed()

@@ -1,0 +1,141 @@
+"""What follows a commit in Redis: snapshots of sessions that went quiet, none of those that are talked in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import pytest
+
+from config import automated_text
+from rdchat.engine import aftermath as aftermath_module
+from rdchat.engine.aftermath import Aftermath
+from rdchat.engine.change import ChangeBuilder
+from rdchat.telemetry import Metrics
+from statemachine import EndSession, Refusal, SendMessage, Session, Status, step
+from tests.support.memory_storage import MemoryStorage, SetClock
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from rdchat.engine.change import Change
+    from rdchat.hot.delay_queue import Job
+    from rdchat.realtime.events import Parcel
+
+
+class Redis:
+    """Snapshots and delay queue, as the aftermath sees them."""
+
+    def __init__(self) -> None:
+        self.snapshots: dict[UUID, Session] = {}
+        self.saved = 0
+        self.removed: list[Job] = []
+
+    async def save(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
+            self.saved += 1
+            self.snapshots[session.id] = session
+
+    async def withdraw(self, session_ids: Iterable[UUID]) -> None:
+        for session_id in session_ids:
+            self.snapshots.pop(session_id, None)
+
+    async def remove(self, jobs: Iterable[Job]) -> None:
+        self.removed += jobs
+
+
+class Publisher:
+    def __init__(self) -> None:
+        self.parcels: list[Parcel] = []
+
+    def hand_over(self, parcels: Iterable[Parcel]) -> None:
+        self.parcels += parcels
+
+
+def changed(session: Session, command: SendMessage | EndSession) -> Change:
+    decision = step(session, command, SetClock().now())
+    assert not isinstance(decision, Refusal)
+    builder = ChangeBuilder(session, automated_text)
+    builder.add(decision, command_id=uuid4(), actor_id=session.client_id)
+    builder.change.after.version += 1
+    return builder.change
+
+
+def said(session: Session) -> Change:
+    return changed(session, SendMessage(uuid4(), session.client_id, "Halo"))
+
+
+@pytest.fixture
+def redis() -> Redis:
+    return Redis()
+
+
+@pytest.fixture
+def publisher() -> Publisher:
+    return Publisher()
+
+
+@pytest.fixture
+async def aftermath(
+    redis: Redis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Aftermath]:
+    monkeypatch.setattr(aftermath_module, "_LOOK_SECONDS", 0.01)
+    made = Aftermath(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def session() -> Session:
+    return MemoryStorage().add(SetClock(), status=Status.ACTIVE)
+
+
+async def test_the_first_change_withdraws_the_snapshot(
+    aftermath: Aftermath, redis: Redis, publisher: Publisher, session: Session
+) -> None:
+    redis.snapshots[session.id] = session
+    change = said(session)
+    aftermath.committed([change])
+    assert publisher.parcels == [change.parcel]
+    await until(lambda: session.id not in redis.snapshots, 2)
+    assert redis.saved == 0
+
+
+async def test_a_session_that_went_quiet_gets_its_latest_state_once(
+    aftermath: Aftermath, redis: Redis, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aftermath_module, "_QUIET_SECONDS", 0.1)
+    first = said(session)
+    second = said(first.after)
+    aftermath.committed([first])
+    aftermath.committed([second])
+    await until(lambda: redis.snapshots.get(session.id) == second.after, 2)
+    assert redis.saved == 1
+
+
+async def test_what_is_over_or_not_yet_open_gets_none(redis: Redis, publisher: Publisher) -> None:
+    storage, clock = MemoryStorage(), SetClock()
+    ending = storage.add(clock, status=Status.ACTIVE)
+    ended = changed(ending, EndSession(ending.client_id))
+    pending = said(storage.add(clock, status=Status.ACTIVE))
+    pending.before = replace(pending.before, status=Status.PENDING)
+    made = Aftermath(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    made.start()
+    made.committed([ended, pending])
+    await made.close()
+    assert redis.saved == 0
+    assert {job.session_id for job in redis.removed} == {ending.id}
+
+
+async def test_closing_keeps_what_was_still_being_talked_in(
+    redis: Redis, publisher: Publisher, session: Session
+) -> None:
+    made = Aftermath(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    made.start()
+    change = said(session)
+    made.committed([change])
+    await made.close()
+    assert redis.snapshots == {session.id: change.after}

@@ -1,0 +1,85 @@
+"""The publisher's pace: at once when it was idle, together when it was not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from rdchat.database import outbox
+from rdchat.realtime import publisher as publisher_module
+from rdchat.realtime.events import MESSAGE, Parcel, ParcelBuilder, chat_channel
+from rdchat.realtime.publisher import Publisher
+from rdchat.telemetry import Metrics
+from tests.support.memory_storage import SetClock
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from rdchat.realtime.events import Event
+
+
+class Ably:
+    """Takes everything, and notes when."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[float, list[str]]] = []
+
+    async def publish(self, groups: Sequence[Sequence[Event]]) -> list[None]:
+        channels = [group[0].channel for group in groups]
+        self.requests.append((asyncio.get_running_loop().time(), channels))
+        return [None] * len(groups)
+
+
+@pytest.fixture
+def ably() -> Ably:
+    return Ably()
+
+
+@pytest.fixture
+async def publisher(ably: Ably, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Publisher]:
+    async def confirm(*_: Any) -> None:
+        return
+
+    monkeypatch.setattr(outbox, "confirm", confirm)
+    made = Publisher(None, ably, None, Metrics())  # type: ignore[arg-type]
+    made.start(relay=False)
+    yield made
+    await made.close()
+
+
+def parcel(number: int) -> Parcel:
+    session_id = uuid4()
+    builder = ParcelBuilder(session_id, 1)
+    builder.add(chat_channel(session_id), MESSAGE, {"seq": number})
+    made = builder.build(number, SetClock().now())
+    assert made is not None
+    return made
+
+
+async def test_what_comes_soon_after_a_request_goes_together(
+    publisher: Publisher, ably: Ably, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = 0.2
+    monkeypatch.setattr(publisher_module, "_PACE_SECONDS", pace)
+    publisher.hand_over([parcel(0)])
+    await until(lambda: len(ably.requests) == 1, 2)
+    for number in range(1, 6):
+        publisher.hand_over([parcel(number)])
+        await asyncio.sleep(0)
+    await until(lambda: len(ably.requests) == 2, 2)
+    (first, _), (second, channels) = ably.requests
+    assert len(channels) == 5
+    assert second - first >= pace * 0.95
+
+
+async def test_a_full_request_waits_for_nothing(
+    publisher: Publisher, ably: Ably, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "_PACE_SECONDS", 60.0)
+    publisher.hand_over([parcel(number) for number in range(300)])
+    await until(lambda: sum(len(channels) for _, channels in ably.requests) == 300, 2)
+    assert [len(channels) for _, channels in ably.requests] == [100, 100, 100]
