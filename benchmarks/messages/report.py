@@ -236,8 +236,8 @@ Python {machine["python"]} ({machine["build"]}); {found.used_by_others:.0%} of t
 PostgreSQL (every commit on disk), Valkey, the Ably endpoint, the load generator. *bare aiohttp* reads the
 same request and answers in the same form. *NestJS* is written as its documentation teaches (Express,
 validation pipe, JWT guard, a transaction of three statements for each message) and publishes through the
-`ably` SDK after the commit, without waiting for it. *rdchat* has everything on: JWT, validation, encryption at
-rest, the state machine, dense `seq`, outbox, publishing.
+`ably` SDK after the commit, without waiting for it. *rdchat* has everything on: JWT, validation, encryption
+at rest, the state machine, dense `seq`, outbox, publishing.
 
 {target_table(found)}""",
     ]

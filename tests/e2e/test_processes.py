@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -36,11 +37,13 @@ class Several:
         self._http = http
 
     def replicas(self) -> list[psutil.Process]:
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children()
-            if "process" in child.cmdline()[-1:]
-        ]
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            # One that has just died has no command line any more.
+            with contextlib.suppress(psutil.Error):
+                if child.cmdline()[-1:] == ["process"]:
+                    found.append(child)
+        return found
 
     async def status(self, path: str) -> int:
         try:
