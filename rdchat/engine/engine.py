@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 #: for ten. When one takes longer than that costs, because the store is slow or a row is locked, others help.
 _LANES: Final = 3
 _LANES_FOR_PEOPLE: Final = 1
-_HANGS_SECONDS: Final = 0.02
+_HANGS_SECONDS: Final = 0.05
 _BATCH_SESSIONS: Final = 512
 #: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
 _BATCH_AUTOMATIONS: Final = 128
