@@ -131,8 +131,7 @@ def _growth_targets(growth: Growth) -> list[Target]:
         ("newest page by length of history", growth.newest_ms),
         ("oldest page by length of history", growth.oldest_ms),
     ):
-        first = next(iter(values.values()))
-        worst = max(values.values()) / first - 1
+        worst = max(values.values()) / min(values.values()) - 1
         result.append(Target(f"{what}: at most {_FLAT:.0%} above the least", f"{worst:+.0%}", worst <= _FLAT))
     return result
 
