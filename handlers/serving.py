@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 #: Connections that wait to be accepted: at the full hour everybody comes at once.
-BACKLOG: Final = 1_024
+_BACKLOG: Final = 1_024
 #: How long a request under way may take once the replica stops.
 _SHUTDOWN_SECONDS: Final = 10.0
 #: So many allocations set off a look at the youngest objects (Python's default is 700).
@@ -93,12 +93,12 @@ async def serve(
             runner,
             settings.host,
             settings.port,
-            backlog=BACKLOG,
+            backlog=_BACKLOG,
             reuse_address=True,
             reuse_port=sharing is not None,
         )
         await site.start()
-        spare_the_collector()
+        _spare_the_collector()
         if sharing is not None:
             await stopping.when_closed(sharing.lifeline)
         ably = runtime.ably.endpoint
@@ -110,7 +110,7 @@ async def serve(
     say("Stopped.")
 
 
-def spare_the_collector() -> None:
+def _spare_the_collector() -> None:
     """Keep what lives for ever out of the garbage collector's rounds, and make these rarer.
 
     While thousands of sessions start, whatever is allocated is kept for a while. Python's defaults have it

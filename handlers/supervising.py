@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from handlers.serving import Sharing, serve, welcome
-from rdchat.ably_local import AblyLocal
+from rdchat.runtime import start_local_endpoint
 from rdchat.stores import Addresses
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def supervise(
     Raises ProcessFailedError when one does not start, OSError when the port is taken.
     """
     port = _reserve(settings.host, settings.port)
-    endpoint = await _start_endpoint(settings)
+    endpoint = await start_local_endpoint(settings)
     ably = endpoint.address if endpoint is not None else settings.ably_endpoint
     stopping = asyncio.Event()
     asked: list[int] = []
@@ -107,15 +107,6 @@ def _reserve(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-async def _start_endpoint(settings: Settings) -> AblyLocal | None:
-    if not settings.ably_is_local or settings.ably_endpoint is not None:
-        return None
-    key_name, _, secret = settings.ably_key.partition(":")
-    endpoint = AblyLocal(keys={key_name: secret})
-    await endpoint.start(settings.host, settings.ably_local_port)
-    return endpoint
-
-
 class _Child:
     """One process, started again whenever it dies. Closing its standard input ends it."""
 
@@ -139,6 +130,9 @@ class _Child:
         except TimeoutError:
             line = b""
         if line != _READY:
+            # One that hangs would never be started again.
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             raise ProcessFailedError(f"process {self._script['number']} does not serve")
 
     async def mind(self) -> None:

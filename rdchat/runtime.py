@@ -55,6 +55,16 @@ _PROBE_SECONDS: Final = 2.0
 _STUCK_SECONDS: Final = 10.0
 
 
+async def start_local_endpoint(settings: Settings) -> AblyLocal | None:
+    """Start the local Ably endpoint, unless the settings name another one, or Ably itself."""
+    if not settings.ably_is_local or settings.ably_endpoint is not None:
+        return None
+    key_name, _, secret = settings.ably_key.partition(":")
+    local = AblyLocal(keys={key_name: secret})
+    await local.start(settings.host, settings.ably_local_port)
+    return local
+
+
 class Runtime:
     """One replica. Build with `await Runtime.start(...)`."""
 
@@ -168,13 +178,10 @@ class Runtime:
     async def _start_ably(self) -> AblyClient:
         settings = self.settings
         endpoint = settings.ably_endpoint
-        if settings.ably_is_local and endpoint is None:
-            key_name, _, secret = settings.ably_key.partition(":")
-            local = AblyLocal(keys={key_name: secret})
-            await local.start(settings.host, settings.ably_local_port)
-            self.ably_local = local
-            self._closers.append(local.close)
-            endpoint = local.address
+        self.ably_local = await start_local_endpoint(settings)
+        if self.ably_local is not None:
+            self._closers.append(self.ably_local.close)
+            endpoint = self.ably_local.address
         ably = AblyClient(settings.ably_key, endpoint=endpoint, server_token=self._server_token)
         self._closers.append(ably.close)
         return ably

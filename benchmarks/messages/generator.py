@@ -13,26 +13,23 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sys
 import time
-from asyncio.subprocess import PIPE
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
 
+from benchmarks.messages.side_process import SideProcess, answer, next_order
+from benchmarks.quantiles import quantile
+
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
     from collections.abc import Callable
 
-_ROOT = Path(__file__).parents[2]
 _TEXT = "Akhir-akhir ini saya susah tidur, dan rasanya semua tugas datang bersamaan. Bagaimana sebaiknya? 🙏"
 _TICK_SECONDS = 0.001
 _DIGITS = 16
-_LIMIT = 64 * 2**20
-_CREATED = 201
+_CREATED = "201"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,7 @@ class Load:
     @property
     def accepted(self) -> int:
         """How many messages were accepted."""
-        return self.answers.get(str(_CREATED), 0)
+        return self.answers.get(_CREATED, 0)
 
     @property
     def rate(self) -> float:
@@ -76,60 +73,25 @@ class Load:
         return quantile(self.latencies, share)
 
 
-def quantile(values: list[float], share: float) -> float:
-    """Give a quantile of sorted values; of none, not a number."""
-    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
-
-
-class Generator:
+class Generator(SideProcess):
     """The process, for whoever orders."""
 
     def __init__(self, base: str, speakers: list[Speaker]) -> None:
         host, _, port = base.removeprefix("http://").partition(":")
-        self._script = {
+        script = {
             "host": host,
             "port": int(port),
             "speakers": [[one.session_id, one.token, one.watched] for one in speakers],
         }
-        self._process: Process | None = None
-
-    async def start(self) -> None:
-        """Start the process."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.messages.generator"),
-            cwd=_ROOT,
-            stdin=PIPE,
-            stdout=PIPE,
-            limit=_LIMIT,
-        )
-        await self._ask(self._script)
+        super().__init__("benchmarks.messages.generator", script)
 
     async def closed(self, connections: int, seconds: float) -> Load:
         """Keep so many connections busy."""
-        return Load(**await self._ask({"connections": connections, "seconds": seconds, "rate": 0}))
+        return Load(**await self.ask({"connections": connections, "seconds": seconds, "rate": 0}))
 
     async def open(self, rate: float, connections: int, seconds: float) -> Load:
         """Send at a rate (messages a second), on at most so many connections."""
-        return Load(**await self._ask({"connections": connections, "seconds": seconds, "rate": rate}))
-
-    async def stop(self) -> None:
-        """End the process."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            await self._process.wait()
-            self._process = None
-
-    async def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            raise RuntimeError("the generator was not started")
-        process.stdin.write(json.dumps(order).encode() + b"\n")
-        await process.stdin.drain()
-        answer = await process.stdout.readline()
-        if not answer:
-            raise RuntimeError("the generator has died")
-        result: dict[str, Any] = json.loads(answer)
-        return result
+        return Load(**await self.ask({"connections": connections, "seconds": seconds, "rate": rate}))
 
 
 # ---- the process ------------------------------------------------------------------------------------------
@@ -223,7 +185,7 @@ class _Run:
     def answered(self, connection: _Connection, status: str) -> None:
         now = time.perf_counter()
         self.answers[status] += 1
-        if status == "201":
+        if status == _CREATED:
             self.latencies.append(1000 * (now - connection.due))
         self.busy -= 1
         connection.due = 0.0
@@ -288,27 +250,29 @@ class _Run:
 
 
 async def _serve_orders() -> None:
-    loop = asyncio.get_running_loop()
-    script = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
+    script = await next_order()
+    if script is None:
+        return
     host, port = script["host"], script["port"]
     speakers = [
-        _prepare(host, port, one, token, watched=watched) for one, token, watched in script["speakers"]
+        _prepare(host, port, session_id, token, watched=watched)
+        for session_id, token, watched in script["speakers"]
     ]
-    print("{}", flush=True)  # noqa: T201 - that is how it answers
+    answer({})
     # Every run of the program says something that nobody has said before.
     number = time.time_ns() // 1_000_000 * 1000
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        order = json.loads(line)
+    while order := await next_order():
         run = _Run(speakers, number, order["rate"], order["seconds"])
         load = await run.carry_out(host, port, order["connections"])
         number += run.number
-        answer = {
-            "seconds": load.seconds,
-            "answers": load.answers,
-            "latencies": [round(one, 3) for one in load.latencies],
-            "sent": load.sent,
-        }
-        print(json.dumps(answer), flush=True)  # noqa: T201
+        answer(
+            {
+                "seconds": load.seconds,
+                "answers": load.answers,
+                "latencies": [round(one, 3) for one in load.latencies],
+                "sent": load.sent,
+            }
+        )
 
 
 if __name__ == "__main__":

@@ -7,76 +7,39 @@ message, by the message's clientMessageId.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import sys
 import time
-from asyncio.subprocess import PIPE
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvloop
 from ably import AblyRealtime
 
+from benchmarks.messages.side_process import SideProcess, answer, next_order
 from benchmarks.service import ABLY_KEY
 from rdchat.clock import SystemClock
 from rdchat.tokens import ably_token
 
-if TYPE_CHECKING:
-    from asyncio.subprocess import Process
 
-_ROOT = Path(__file__).parents[2]
-_LIMIT = 64 * 2**20
-
-
-class Listener:
-    """The process, for whoever asks. `sessions` are listened to."""
+class Listener(SideProcess):
+    """The process, for whoever asks; once started, it is attached to the channels of all `sessions`."""
 
     def __init__(self, ably: str, sessions: list[str]) -> None:
-        self._script = {"ably": ably, "channels": [f"chat:session:{session}" for session in sessions]}
-        self._process: Process | None = None
-
-    async def start(self) -> None:
-        """Start, and wait until it is attached to every channel."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.messages.listener"),
-            cwd=_ROOT,
-            stdin=PIPE,
-            stdout=PIPE,
-            limit=_LIMIT,
-        )
-        await self._ask(self._script)
+        channels = [f"chat:session:{session}" for session in sessions]
+        super().__init__("benchmarks.messages.listener", {"ably": ably, "channels": channels})
 
     async def heard(self) -> dict[str, int]:
         """Tell what was heard since the last question: instants by clientMessageId."""
-        return await self._ask({})
-
-    async def stop(self) -> None:
-        """End the process."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            await self._process.wait()
-            self._process = None
-
-    async def _ask(self, order: dict[str, Any]) -> dict[str, int]:
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            raise RuntimeError("the listener was not started")
-        process.stdin.write(json.dumps(order).encode() + b"\n")
-        await process.stdin.drain()
-        answer = await process.stdout.readline()
-        if not answer:
-            raise RuntimeError("the listener has died")
-        result: dict[str, int] = json.loads(answer)
-        return result
+        return await self.ask({"tell": "heard"})
 
 
 async def _listen() -> None:
     loop = asyncio.get_running_loop()
     # What the SDK forgets when its connection is lost is no news.
     loop.set_exception_handler(lambda _loop, _context: None)
-    script = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
+    script = await next_order()
+    if script is None:
+        return
 
     async def authenticate(_params: Any) -> str:  # noqa: ANN401 - the SDK has no types
         return ably_token(
@@ -96,11 +59,10 @@ async def _listen() -> None:
     ably = AblyRealtime(auth_callback=authenticate, endpoint=f"{script['ably']}/", tls=False)
     for name in script["channels"]:
         await ably.channels.get(name).subscribe("message", hear)
-    print("{}", flush=True)  # noqa: T201 - that is how it answers
-    while await loop.run_in_executor(None, sys.stdin.readline):
-        answer = json.dumps(heard)
+    answer({})
+    while await next_order():
+        answer(heard)
         heard.clear()
-        print(answer, flush=True)  # noqa: T201
     await ably.close()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.machine import describe
+from benchmarks.quantiles import quantile
 
 _HEADING = (
     "| automation | sessions | all published after | sessions/s | POST p50 | p99 | max "
@@ -35,12 +36,12 @@ class Wave:
             "sessions": self.sessions,
             "published": len(self.published),
             "sessionsPerSecond": round(self.sessions / (self.published[-1] / 1000)),
-            "publishedMs": {"p50": _at(self.published, 0.5), "last": self.published[-1]},
+            "publishedMs": {"p50": quantile(self.published, 0.5), "last": self.published[-1]},
             "cpuMicrosecondsPerSession": self.cpu,
             "postMs": {
                 "count": len(self.posts),
                 **{
-                    name: round(1000 * _at(self.posts, share), 1)
+                    name: round(1000 * quantile(self.posts, share), 1)
                     for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
                 },
             },
@@ -62,10 +63,6 @@ def table(waves: list[Wave]) -> str:
             f"| {', '.join(f'{part} {spent} µs' for part, spent in wave.cpu.items())} |"
         )
     return "\n".join(lines)
-
-
-def _at(values: list[Any], share: float) -> Any:  # noqa: ANN401 - whatever is in the list
-    return values[min(len(values) - 1, int(share * len(values)))]
 
 
 def section(waves: list[Wave], *, split: bool, talkers: int) -> str:

@@ -7,6 +7,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.quantiles import quantile
 from benchmarks.timers.drivers.protocol import make_jobs
 from benchmarks.timers.plan import AHEAD_MS, BOOKING, BULK, SPARE_SECONDS, WARM_UP
 from benchmarks.timers.process import Driver, DriverError
@@ -174,8 +175,8 @@ class Measurements:
         if not late:
             return {"lateness": {"failed": "none ran", **figures}}
         figures |= {
-            "p50_ms": _quantile(late, 0.50),
-            "p99_ms": _quantile(late, 0.99),
+            "p50_ms": quantile(late, 0.50),
+            "p99_ms": quantile(late, 0.99),
             "max_ms": late[-1],
             "min_ms": late[0],
         }
@@ -248,10 +249,6 @@ class Measurements:
 
 def _rate(answer: dict[str, Any]) -> float:
     return answer["scheduled"] / answer["seconds"]
-
-
-def _quantile(ascending: list[float], share: float) -> float:
-    return ascending[min(len(ascending) - 1, int(len(ascending) * share))]
 
 
 def _odd(figures: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rdchat.engine.change import Change
     from rdchat.sealing import Sealer
 
-#: `{n}` stands for the n-th parameter of the part, counted from 0.
+#: A part of a statement, and how many parameters it has: `{n}` stands for the n-th of them, counted from 0.
 _Part = tuple[str, int]
 
 # Rows are locked in one order everywhere, so that two commits never wait for each other in a circle.

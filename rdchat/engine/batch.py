@@ -1,4 +1,8 @@
-"""One batch: the letters of many actors, stepped together and committed in one statement."""
+"""One batch: the letters of many actors, stepped together and committed in one statement.
+
+Longer than other modules: it is one story in four chapters - knowing, deciding, committing, answering - and
+what can go wrong in one is mended in another.
+"""
 
 from __future__ import annotations
 

@@ -105,7 +105,6 @@ class ChangeBuilder:
         self._text_of = text_of
         self._version = session.version + 1
         self._parcel = ParcelBuilder(session.id, self._version)
-        self._parcel_id = new_parcel_id()
 
     @property
     def is_empty(self) -> bool:
@@ -147,7 +146,9 @@ class ChangeBuilder:
                 case DisarmTimers():
                     change.disarms = True
         change.after = session
-        change.parcel = self._parcel.build(self._parcel_id, decision.at)
+        if change.parcel is None:
+            # It shares the builder's list: what is added later is in it as well.
+            change.parcel = self._parcel.build(new_parcel_id(), decision.at)
         return said
 
     def _store(self, session: Session, effect: StoreMessage) -> Message:

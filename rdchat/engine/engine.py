@@ -2,7 +2,8 @@
 
 Commands wait in the mailbox of their session's actor. A *lane* takes the actors that have mail, hydrates
 those that need it, steps all their letters, and commits everything in one statement; what arrives meanwhile
-goes with the next. Nothing waits for a timer: an idle engine commits a lone command at once.
+goes with the next. Nothing waits for a timer: an idle engine commits a lone command at once. (Longer than
+other modules: queues, lanes and retries move the same actors from stage to stage, and are read together.)
 
 People go first. When thousands of sessions start at the same instant, their automations wait in a queue of
 their own, are worked on in small batches, and one lane is closed to them: whoever writes a message meanwhile
@@ -25,6 +26,7 @@ import structlog
 from rdchat.background import cancel, keep_running
 from rdchat.engine.actor import Actor, Letter, Stage
 from rdchat.engine.batch import Batch
+from rdchat.engine.read_ahead import ReadAhead
 from rdchat.errors import UnavailableError
 from statemachine import SendMessage
 
@@ -48,9 +50,6 @@ _HANGS_SECONDS: Final = 0.05
 _BATCH_SESSIONS: Final = 512
 #: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
 _BATCH_AUTOMATIONS: Final = 128
-_BATCH_EXPECTED: Final = 64
-#: What was used within this time need not be read again because it is expected.
-_FRESH_SECONDS: Final = 2.0
 #: Letters of one session that go into one commit; the others wait for the next.
 _BATCH_LETTERS: Final = 64
 #: How long a letter is tried again after lost races or while PostgreSQL is away.
@@ -85,8 +84,7 @@ class Engine:
         self._people: deque[Actor] = deque()
         self._automations: deque[Actor] = deque()
         self._mail = asyncio.Event()
-        self._expected: deque[UUID] = deque()
-        self._expecting = asyncio.Event()
+        self._read_ahead = ReadAhead(storage, self._actors)
         self._lanes: list[asyncio.Task[None]] = []
         self._paused: dict[Letter, asyncio.TimerHandle] = {}
         self._people_under_way: list[float] = []
@@ -100,7 +98,7 @@ class Engine:
         for number in range(_LANES + _LANES_FOR_PEOPLE):
             lane = self._lane(for_people=number >= _LANES)
             self._lanes.append(asyncio.create_task(lane, name=f"engine lane {number}"))
-        self._hydration = keep_running(self._hydrate_expected, "hydration")
+        self._hydration = keep_running(self._read_ahead.run, "hydration")
         self._patience = keep_running(self._mind_the_waiting, "patience")
 
     async def close(self) -> None:
@@ -147,8 +145,7 @@ class Engine:
 
     def expect(self, session_ids: Iterable[UUID]) -> None:
         """Have sessions read in the background that will soon get a command. A hint, and no more."""
-        self._expected.extend(session_ids)
-        self._expecting.set()
+        self._read_ahead.expect(session_ids)
 
     @property
     def live_actors(self) -> int:
@@ -256,42 +253,6 @@ class Engine:
                 if actor.session is None and actor.stage is Stage.IDLE:
                     # Nothing is known of it, perhaps because there is no such session.
                     self._actors.pop(actor.session_id, None)
-
-    async def _hydrate_expected(self) -> None:
-        """Read sessions before their command comes, so that at the instant there is only to decide."""
-        while True:
-            await self._expecting.wait()
-            ids = self._take_expected()
-            if not ids:
-                self._expecting.clear()
-                continue
-            try:
-                found, _ = await self._storage.hydrate(ids)
-            except UnavailableError:
-                continue
-            now = asyncio.get_running_loop().time()
-            for session_id, session in found.items():
-                actor = self._actors.get(session_id)
-                if actor is None:
-                    self._actors[session_id] = Actor(session_id, session, used_at=now)
-                elif actor.stage is Stage.IDLE and (
-                    actor.session is None or actor.session.version < session.version
-                ):
-                    actor.session = session
-
-    def _take_expected(self) -> list[UUID]:
-        """Take sessions that are worth reading: unknown ones, and those that others may know more of.
-
-        Once their command has come, it is too late for that.
-        """
-        fresh = asyncio.get_running_loop().time() - _FRESH_SECONDS
-        taken: list[UUID] = []
-        while self._expected and len(taken) < _BATCH_EXPECTED:
-            session_id = self._expected.popleft()
-            actor = self._actors.get(session_id)
-            if actor is None or (actor.stage is Stage.IDLE and actor.used_at < fresh):
-                taken.append(session_id)
-        return taken
 
     async def _mind_the_waiting(self) -> None:
         """Tell those who have waited too long. One look at all is cheaper than a timer for each."""

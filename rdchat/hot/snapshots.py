@@ -59,19 +59,19 @@ class Snapshots:
 
     async def save(self, sessions: Iterable[Session]) -> None:
         """Write snapshots, those of sessions that are over expiring like the others. Loss is harmless."""
-        answers = await self._store.many(
+        await self._try(
             [("SET", _key(session.id), _encode(session), "PX", _LIFETIME_MS) for session in sessions]
         )
-        errors = [answer for answer in answers if isinstance(answer, BaseException)]
-        if errors:
-            log.debug("snapshots are away", error=str(errors[0]), snapshots=len(errors))
 
     async def withdraw(self, session_ids: Iterable[UUID]) -> None:
         """Remove snapshots that are no longer true. Loss is harmless."""
-        answers = await self._store.many([("DEL", _key(session_id)) for session_id in session_ids])
+        await self._try([("DEL", _key(session_id)) for session_id in session_ids])
+
+    async def _try(self, commands: list[tuple[Any, ...]]) -> None:
+        answers = await self._store.many(commands)
         errors = [answer for answer in answers if isinstance(answer, BaseException)]
         if errors:
-            log.debug("snapshots are away", error=str(errors[0]))
+            log.debug("snapshots are away", error=str(errors[0]), snapshots=len(errors))
 
 
 def _key(session_id: UUID) -> str:
