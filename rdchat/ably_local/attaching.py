@@ -7,7 +7,6 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .channels import Attachment, Channel, Channels
 from .encoding import wire_messages
 from .errors import AblyError, ErrorCode
 from .protocol import MODES, NO_FLAGS, Action, Flag
@@ -15,11 +14,14 @@ from .protocol import MODES, NO_FLAGS, Action, Flag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .channels import Channel, Channels
     from .connections import Connection
     from .limits import Limits
     from .publications import Publication
 
-_REWIND = re.compile(r"(\d{1,6})([sm]?)")
+_REWIND = re.compile(r"(\d{1,6})([sm]?)", re.ASCII)
+_REWIND_LIMIT = re.compile(r"\d{1,6}", re.ASCII)
+_PARAMS = frozenset({"rewind", "rewindLimit", "modes", "echo"})
 _SECONDS = {"s": 1, "m": 60}
 
 
@@ -30,8 +32,59 @@ class _Start:
     serial: str
     flags: Flag = NO_FLAGS
     frames: list[bytes] = field(default_factory=list)
-    params: dict[str, str] = field(default_factory=dict)
     error: AblyError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What an ATTACH asks for. `params` are those that are understood, as they are told back."""
+
+    modes: Flag
+    resumes: bool
+    channel_serial: str
+    params: dict[str, str]
+
+    @classmethod
+    def read(cls, frame: Mapping[str, object]) -> _Options:
+        """Read a frame's flags, channelSerial and params. Raises AblyError 40000 for flags that are none."""
+        flags = frame.get("flags") or 0
+        if type(flags) is not int or flags < 0:
+            raise AblyError(ErrorCode.BAD_REQUEST, "flags must be a number")
+        given = frame.get("params")
+        params = {
+            name: str(value)
+            for name, value in (given.items() if isinstance(given, dict) else ())
+            if name in _PARAMS and isinstance(value, str | int)
+        }
+        modes = Flag(flags) & MODES
+        if "modes" in params:
+            # They win over the flags: https://ably.com/docs/channels/options#modes
+            names = [name.strip().upper() for name in params["modes"].split(",")]
+            modes = NO_FLAGS
+            for name in names:
+                modes |= Flag.__members__.get(name, NO_FLAGS) & MODES
+        serial = frame.get("channelSerial")
+        return cls(
+            modes or MODES,
+            Flag.ATTACH_RESUME in Flag(flags),
+            serial if isinstance(serial, str) else "",
+            params,
+        )
+
+    @property
+    def echo(self) -> bool:
+        """Whether the connection is to hear on this channel what it says itself."""
+        return self.params.get("echo", "true").lower() != "false"
+
+    @property
+    def rewind(self) -> str | None:
+        """From where to start, if it is not from now on."""
+        return self.params.get("rewind")
+
+    @property
+    def rewind_limit(self) -> str | None:
+        """How many messages to start with at most."""
+        return self.params.get("rewindLimit")
 
 
 class Attaching:
@@ -45,24 +98,30 @@ class Attaching:
         """Answer ATTACH: ATTACHED with the granted modes, then what was missed, then SYNC.
 
         Attaching again to an attached channel starts over from the channelSerial given. Raises AblyError
-        40160 when the capability grants none of the modes, 90021 beyond the number of channels allowed.
+        40160 when the capability grants none of the modes, 90010 beyond the number of channels allowed.
         """
-        requested = _flags(frame)
-        granted = connection.grant.capability.modes(name) & ((requested & MODES) or MODES)
+        options = _Options.read(frame)
+        granted = connection.grant.capability.modes(name) & options.modes
         if not granted:
             raise _not_permitted(name)
         channel = self._channels.get(name)
-        if len(connection.attached | {name}) > self._limits.channels_per_connection:
-            raise AblyError(ErrorCode.TOO_MANY_CHANNELS, "too many channels for one connection")
+        most = self._limits.channels_per_connection
+        if len(connection.attached | {name}) > most:
+            raise AblyError(
+                ErrorCode.TOO_MANY_CHANNELS, f"maximum number of channels per connection ({most}) exceeded"
+            )
+        if connection.id in channel.attachments:
+            # What it was sent on this websocket it has, or is about to have: nothing is missed.
+            start = _Start(self._now(), Flag.RESUMED)
+        else:
+            start = self._start(connection, channel, options)
         connection.attached.add(name)
-        channel.attachments[connection.id] = Attachment(connection, granted)
-        start = self._start(connection, channel, frame)
+        channel.attach(connection, granted, echo=connection.echo and options.echo)
         if Flag.SUBSCRIBE not in granted:
             start.frames.clear()
         syncs = Flag.PRESENCE_SUBSCRIBE in granted and len(channel.presence) > 0
-        _send_attached(
-            connection, name, granted | start.flags | (Flag.HAS_PRESENCE if syncs else NO_FLAGS), start
-        )
+        flags = granted | start.flags | (Flag.HAS_PRESENCE if syncs else NO_FLAGS)
+        _send_attached(connection, name, flags, start, options.params)
         for missed in start.frames:
             connection.send_frame(missed)
         if syncs:
@@ -98,8 +157,7 @@ class Attaching:
                 self.fail(connection, name, _not_permitted(name))
             elif still_granted != attachment.modes:
                 attachment.modes = still_granted
-                serial = self._channels.recorder.serial(self._channels.recorder.position)
-                _send_attached(connection, name, still_granted | Flag.RESUMED, _Start(serial))
+                _send_attached(connection, name, still_granted | Flag.RESUMED, _Start(self._now()), {})
 
     def _let_go(self, connection: Connection, name: str) -> None:
         channel = self._channels.get(name)
@@ -107,47 +165,67 @@ class Attaching:
         channel.leave(connection.id)
         connection.attached.discard(name)
 
-    def _start(self, connection: Connection, channel: Channel, frame: Mapping[str, object]) -> _Start:
-        recorder = self._channels.recorder
-        now = recorder.serial(recorder.position)
-        given = frame.get("channelSerial")
-        if isinstance(given, str) and given:
-            position = recorder.position_of(given)
-            if position is not None and channel.messages.reaches_back_to(position):
-                missed = channel.messages.since(position)
-                return _Start(
-                    given, Flag.RESUMED, [p.frame(connection.format) for p in _meant_for(connection, missed)]
-                )
-            lost = AblyError(
-                ErrorCode.CONTINUITY_LOST, "unable to recover channel: messages expired", status=404
-            )
-            return _Start(now, error=lost)
-        params = frame.get("params")
-        rewind = params.get("rewind") if isinstance(params, dict) else None
-        if not isinstance(rewind, str) or Flag.ATTACH_RESUME in _flags(frame):
-            return _Start(now)
-        frames = self._rewound(connection, channel, rewind)
-        return _Start(now, Flag.HAS_BACKLOG if frames else NO_FLAGS, frames, {"rewind": rewind})
+    def _now(self) -> str:
+        return self._channels.recorder.serial(self._channels.recorder.position)
 
-    def _rewound(self, connection: Connection, channel: Channel, rewind: str) -> list[bytes]:
-        """Return the frames of the last so many messages ("10") or of a time before now ("30s", "2m")."""
+    def _start(self, connection: Connection, channel: Channel, options: _Options) -> _Start:
+        channel.expire(channel.clock())
+        if options.channel_serial:
+            return self._resumed(connection, channel, options)
+        if options.rewind is None or options.resumes:
+            return _Start(self._now())
+        return self._rewound(connection, channel, options.rewind, options.rewind_limit)
+
+    def _resumed(self, connection: Connection, channel: Channel, options: _Options) -> _Start:
+        position = self._channels.recorder.position_of(options.channel_serial)
+        if position is None:
+            return _Start(self._now(), error=_continuity_lost())
+        continuous = channel.messages.reaches_back_to(position)
+        missed = channel.messages.since(position)
+        if not (connection.echo and options.echo):
+            missed = [publication for publication in missed if publication.connection_id != connection.id]
+        frames, complete = self._newest(connection, missed, self._limits.replayed_messages)
+        if continuous and complete:
+            return _Start(options.channel_serial, Flag.RESUMED, frames)
+        return _Start(
+            self._now(), frames=frames, error=_backlog_too_large() if continuous else _continuity_lost()
+        )
+
+    def _rewound(self, connection: Connection, channel: Channel, rewind: str, limit: str | None) -> _Start:
+        """Begin with the last so many messages ("10") or a time before now ("30s", "2m"), at most `limit`."""
         match = _REWIND.fullmatch(rewind)
-        if match is None:
+        if match is None or (limit is not None and _REWIND_LIMIT.fullmatch(limit) is None):
             raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid rewind")
         amount, unit = int(match[1]), match[2]
+        chosen = list(channel.messages)
+        if unit:
+            since = (channel.clock() - amount * _SECONDS[unit]) * 1000
+            chosen = [publication for publication in chosen if publication.timestamp >= since]
+        available = sum(len(publication.messages) for publication in chosen)
+        wanted = available if unit else min(amount, available)
+        if limit is not None:
+            wanted = min(wanted, int(limit))
+        most = self._limits.rewound_messages
+        frames, _ = self._newest(connection, chosen, min(wanted, most))
+        error = _backlog_too_large() if wanted > most else None
+        return _Start(self._now(), Flag.HAS_BACKLOG if frames else NO_FLAGS, frames, error)
+
+    def _newest(
+        self, connection: Connection, publications: list[Publication], most: int
+    ) -> tuple[list[bytes], bool]:
+        """Encode the newest `most` messages, oldest first; beside them False when others were left out."""
         frames: list[bytes] = []
-        for publication in reversed(channel.messages):
-            messages = publication.messages
-            if unit:
-                if publication.timestamp < (channel.clock() - amount * _SECONDS[unit]) * 1000:
-                    break
-            else:
-                if amount <= 0:
-                    break
-                messages = messages[-amount:]
-                amount -= len(messages)
+        room = self._limits.replayed_bytes
+        for publication in reversed(publications):
+            messages = publication.messages[-most:] if most > 0 else []
+            room -= publication.size
+            if not messages or room < 0:
+                return frames[::-1], False
             frames.append(publication.frame_of(messages, connection.format))
-        return frames[::-1]
+            most -= len(messages)
+            if len(messages) < len(publication.messages):
+                return frames[::-1], False
+        return frames[::-1], True
 
     def _send_sync(self, connection: Connection, channel: Channel) -> None:
         members = list(channel.presence)
@@ -163,31 +241,30 @@ class Attaching:
             )
 
 
-def _send_attached(connection: Connection, name: str, flags: Flag, start: _Start) -> None:
+def _send_attached(
+    connection: Connection, name: str, flags: Flag, start: _Start, params: dict[str, str]
+) -> None:
     message: dict[str, object] = {
         "action": Action.ATTACHED,
         "channel": name,
         "channelSerial": start.serial,
         "flags": int(flags),
     }
-    if start.params:
-        message["params"] = start.params
+    if params:
+        message["params"] = params
     if start.error is not None:
         message["error"] = start.error.wire()
     connection.send(**message)
 
 
-def _meant_for(connection: Connection, publications: list[Publication]) -> list[Publication]:
-    if connection.echo:
-        return publications
-    return [p for p in publications if p.connection_id != connection.id]
+def _continuity_lost() -> AblyError:
+    return AblyError(ErrorCode.CONTINUITY_LOST, "unable to recover channel (messages expired)", status=404)
 
 
-def _flags(frame: Mapping[str, object]) -> Flag:
-    flags = frame.get("flags") or 0
-    if type(flags) is not int or flags < 0:
-        raise AblyError(ErrorCode.BAD_REQUEST, "flags must be a number")
-    return Flag(flags)
+def _backlog_too_large() -> AblyError:
+    return AblyError(
+        ErrorCode.BACKLOG_TOO_LARGE, "unable to recover channel (message limit exceeded)", status=404
+    )
 
 
 def _not_permitted(name: str) -> AblyError:

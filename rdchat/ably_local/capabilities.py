@@ -13,14 +13,41 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ANY = "*"
+# "[*]*" stands for all channels and those that tell about channels, which this endpoint has not.
+_META = "[*]"
 
 _MODE_OPERATIONS = {
-    Flag.PRESENCE: "presence",
-    Flag.PUBLISH: "publish",
-    Flag.SUBSCRIBE: "subscribe",
+    Flag.PRESENCE: ("presence",),
+    Flag.PUBLISH: ("publish",),
+    Flag.SUBSCRIBE: ("subscribe",),
     # Seeing who is there comes with seeing what is said.
-    Flag.PRESENCE_SUBSCRIBE: "subscribe",
+    Flag.PRESENCE_SUBSCRIBE: ("subscribe", "presence-subscribe"),
 }
+
+# https://ably.com/docs/auth/capabilities
+_OPERATIONS = frozenset(
+    {
+        _ANY,
+        "publish",
+        "subscribe",
+        "history",
+        "presence",
+        "presence-subscribe",
+        "channel-metadata",
+        "stats",
+        "push-subscribe",
+        "push-admin",
+        "privileged-headers",
+        "object-subscribe",
+        "object-publish",
+        "annotation-subscribe",
+        "annotation-publish",
+        "message-update-own",
+        "message-update-any",
+        "message-delete-own",
+        "message-delete-any",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +63,7 @@ class Capability:
     def parse(cls, value: object) -> Capability:
         """Read a capability from its JSON text or from the value that the text describes.
 
-        Raises AblyError 40003 for anything else.
+        Raises AblyError 40000 for anything else: unknown operations, "*" beside others, and none at all.
         """
         if isinstance(value, str):
             try:
@@ -51,6 +78,8 @@ class Capability:
                 raise _invalid()
             if not operations or not all(isinstance(operation, str) for operation in operations):
                 raise _invalid()
+            if not _OPERATIONS.issuperset(operations) or (_ANY in operations and len(operations) > 1):
+                raise _invalid()
             resources[resource] = frozenset(operations)
         return cls(resources)
 
@@ -62,7 +91,7 @@ class Capability:
     def permits(self, channel: str, operation: str) -> bool:
         """Tell whether `operation` ("publish", "subscribe", ...) is allowed on that channel."""
         return any(
-            (operation in operations or _ANY in operations) and _covers(resource, channel)
+            (operation in operations or _ANY in operations) and covers(resource, channel)
             for resource, operations in self.resources.items()
         )
 
@@ -77,8 +106,8 @@ class Capability:
     def modes(self, channel: str) -> Flag:
         """Return the channel modes that this capability grants there, possibly none."""
         granted = NO_FLAGS
-        for mode, operation in _MODE_OPERATIONS.items():
-            if self.permits(channel, operation):
+        for mode, operations in _MODE_OPERATIONS.items():
+            if any(self.permits(channel, operation) for operation in operations):
                 granted |= mode
         return granted
 
@@ -87,7 +116,7 @@ class Capability:
         common: dict[str, frozenset[str]] = {}
         for mine, my_operations in self.resources.items():
             for theirs, their_operations in other.resources.items():
-                narrower = theirs if _covers(mine, theirs) else mine if _covers(theirs, mine) else None
+                narrower = theirs if covers(mine, theirs) else mine if covers(theirs, mine) else None
                 operations = _common_operations(my_operations, their_operations)
                 if narrower is not None and operations:
                     common[narrower] = common.get(narrower, frozenset()) | operations
@@ -105,9 +134,9 @@ def _common_operations(one: frozenset[str], other: frozenset[str]) -> frozenset[
     return one & other
 
 
-def _covers(pattern: str, resource: str) -> bool:
+def covers(pattern: str, resource: str) -> bool:
     """Tell whether every channel that `resource` names (itself, when it is a name) is named by `pattern`."""
-    if pattern in (_ANY, resource):
+    if pattern in (_ANY, _META + _ANY, resource):
         return True
     if _ANY not in pattern:
         return False
@@ -119,4 +148,4 @@ def _covers(pattern: str, resource: str) -> bool:
 
 
 def _invalid() -> AblyError:
-    return AblyError(ErrorCode.INVALID_PARAMETER, "invalid capability")
+    return AblyError(ErrorCode.BAD_REQUEST, "invalid capability")

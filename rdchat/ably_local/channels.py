@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections import deque
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
+from .backlog import Backlog, Memory
 from .errors import AblyError, ErrorCode
-from .messages import series_base
+from .faults import FaultKind, Faults, Operation
+from .messages import payload_size
 from .presence import PresenceSet
 from .protocol import Action, Flag, Format, Message, PresenceAction
-from .publications import Backlog, Publication
+from .publications import Publication
+from .rates import Rate, rate_exceeded
+from .recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from .limits import Limits
 
@@ -25,97 +27,89 @@ class Reader(Protocol):
 
     id: str
     format: Format
-    echo: bool
 
-    def send_frame(self, frame: bytes) -> None:
-        """Queue one encoded protocol message; never blocks."""
+    def send_frame(self, frame: bytes, *, delay: float = 0.0) -> None:
+        """Queue one encoded protocol message, to be sent after `delay` seconds; never blocks."""
 
 
 @dataclass(slots=True)
 class Attachment:
-    """A connection attached to a channel, in the modes granted."""
+    """A connection attached to a channel, in the modes granted; `echo`: whether it hears itself."""
 
     reader: Reader
     modes: Flag
+    echo: bool
 
 
-@dataclass(slots=True)
-class Recorder:
-    """Counts positions for all channels and keeps what was accepted, for tests to look at."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all the channels of an app have in common."""
 
-    site: str
-    position: int
-    published: deque[tuple[str, Message]]
-
-    def next_position(self) -> int:
-        """Take the position of the next publication, on whichever channel."""
-        self.position += 1
-        return self.position
-
-    def serial(self, position: int) -> str:
-        """Write the channelSerial of a position: comparable as text, and naming the endpoint that gave it."""
-        return f"{position}@{self.site}"
-
-    def position_of(self, serial: str) -> int | None:
-        """Read the position behind a channelSerial of this endpoint, else None."""
-        digits, _, site = serial.partition("@")
-        return int(digits) if site == self.site and digits.isdecimal() and digits.isascii() else None
+    recorder: Recorder
+    memory: Memory
+    faults: Faults
+    limits: Limits
+    clock: Callable[[], float]
 
 
-@dataclass(slots=True)
 class Channel:
     """One channel: who is attached, who is present, and what was said in the last minutes."""
 
-    name: str
-    recorder: Recorder
-    limits: Limits
-    clock: Callable[[], float]
-    idle_since: float
-    attachments: dict[str, Attachment] = field(default_factory=dict)
-    presence: PresenceSet = field(default_factory=PresenceSet)
-    messages: Backlog = field(init=False)
-    presence_events: Backlog = field(init=False)
-    _accepted_ids: dict[str, tuple[float, str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.messages = Backlog(self.recorder.position, self.limits)
-        self.presence_events = Backlog(self.recorder.position, self.limits)
+    def __init__(self, name: str, shared: Shared, *, persisted: bool) -> None:
+        self.name = name
+        self.attachments: dict[str, Attachment] = {}
+        self.presence = PresenceSet()
+        self.clock = shared.clock
+        self._shared = shared
+        self._accepted: dict[str, Message] = {}
+        limits, now, position = shared.limits, shared.clock(), shared.recorder.position
+        age = limits.persisted_age if persisted else limits.history_age
+        self.messages = Backlog(position, age, shared.memory, limits, self._forget)
+        self.presence_events = Backlog(position, age, shared.memory, limits)
+        self._publishes = Rate(limits.channel_publishes, now)
+        self._bytes = Rate(limits.channel_bytes, now)
+        self._idle_since = now
 
     def publish(
         self, messages: list[Message], *, id_base: str | None = None, connection_id: str | None = None
     ) -> dict[str, object]:
-        """Accept messages that `read_messages` has checked; answers `{channel, messageId, serials}`.
+        """Accept messages that `read_messages` has checked.
+
+        Answers `{channel, messageId, serials}`: the id of the first, the serials of all.
 
         Messages without an id get `<id_base>:<index>`. One whose id was accepted within the last two minutes
-        is dropped, and answered with the serial that it got then.
+        is dropped, and answered with the serial that it got then. Raises AblyError 42913 when the channel has
+        had as many publishes, or bytes, as are allowed in a second.
         """
         now = self.clock()
-        self._forget_ids(now)
+        self._require_room(messages, now)
         base = id_base or secrets.token_urlsafe(9)
+        # Nobody can repeat an id that they do not know: those that are made here for REST.
+        repeatable = id_base is not None or "id" in messages[0]
         publication = self._publication(Action.MESSAGE, now, connection_id)
         serials = []
         for index, message in enumerate(messages):
             message_id = message.get("id") or f"{base}:{index}"
-            accepted_before = self._accepted_ids.get(message_id)
-            if accepted_before is not None:
-                serials.append(accepted_before[1])
+            known = self._accepted_lately(message_id, now) if repeatable else None
+            if known is not None:
+                serials.append(known["serial"])
                 continue
             serial = f"{publication.serial}:{index:03d}"
-            self._accepted_ids[message_id] = (now, serial)
             serials.append(serial)
             accepted = cast("Message", {**message, "id": message_id, "serial": serial, "action": 0})
             accepted["timestamp"] = publication.timestamp
             if connection_id is not None:
                 accepted["connectionId"] = connection_id
             publication.messages.append(accepted)
-            self.recorder.published.append((self.name, accepted))
+            if repeatable and not accepted.get("extras", {}).get("ephemeral"):
+                self._accepted[message_id] = accepted
+            self._shared.recorder.published.append((self.name, accepted))
         if publication.messages:
-            self.messages.append(publication)
+            self._keep(publication)
             self._deliver(publication, Flag.SUBSCRIBE)
-        first_id = messages[0].get("id")
         return {
             "channel": self.name,
-            "messageId": series_base(first_id) if first_id else base,
+            "messageId": messages[0].get("id") or f"{base}:0",
             "serials": serials,
         }
 
@@ -123,8 +117,20 @@ class Channel:
         """Apply enters, updates and leaves that `read_presence` has checked, and tell the subscribers.
 
         A message keeps an id of its own only if it begins with the connection's id; the others get
-        `<id_base>:<index>`.
+        `<id_base>:<index>`. Raises AblyError 91003 when more would be present than are allowed.
         """
+        newcomers = {
+            message["clientId"]
+            for message in messages
+            if message["action"] != PresenceAction.LEAVE
+            and not self.presence.holds(connection_id, message["clientId"])
+        }
+        most = self._shared.limits.members_per_channel
+        if newcomers and len(self.presence) + len(newcomers) > most:
+            raise AblyError(
+                ErrorCode.TOO_MANY_MEMBERS,
+                f"unable to enter presence channel: maximum number of {most} members exceeded",
+            )
         publication = self._publication(Action.PRESENCE, self.clock(), connection_id)
         for index, message in enumerate(messages):
             told = cast("Message", {**message, "connectionId": connection_id})
@@ -151,19 +157,26 @@ class Channel:
             base = f"left-{secrets.token_urlsafe(9)}:0"
             self.update_presence(leaves, id_base=base, connection_id=connection_id)
 
+    def attach(self, reader: Reader, modes: Flag, *, echo: bool) -> None:
+        """Note that a connection reads this channel, or how it does so from now on."""
+        self.attachments[reader.id] = Attachment(reader, modes, echo)
+
     def detach(self, connection_id: str) -> None:
         """Forget an attachment; unknown ones are ignored."""
         if self.attachments.pop(connection_id, None) is not None:
-            self.idle_since = self.clock()
+            self._idle_since = self.clock()
 
     def sweep(self, now: float) -> bool:
         """Drop what is too old; True when nothing is left that anybody could ask for."""
-        self.messages.expire(now)
-        self.presence_events.expire(now)
-        self._forget_ids(now)
+        self.expire(now)
         unused = not (self.attachments or self.presence or self.messages or self.presence_events)
         # Who was attached until lately may still resume: then it must be known that nothing was missed.
-        return unused and now - self.idle_since > self.limits.connection_state_ttl
+        return unused and now - self._idle_since > self._shared.limits.connection_state_ttl
+
+    def expire(self, now: float) -> None:
+        """Drop what is too old at `now` (seconds)."""
+        self.messages.expire(now)
+        self.presence_events.expire(now)
 
     def occupancy(self) -> dict[str, int]:
         """Ably's channel metrics."""
@@ -177,41 +190,78 @@ class Channel:
             "presenceMembers": len(self.presence),
         }
 
+    def _require_room(self, messages: list[Message], now: float) -> None:
+        for code, rate, amount, metric in (
+            (ErrorCode.CHANNEL_RATE, self._publishes, 1, "channel.maxRate"),
+            (ErrorCode.CHANNEL_RATE, self._bytes, sum(map(payload_size, messages)), "channel.maxBandwidth"),
+        ):
+            if not rate.take(amount, now):
+                raise rate_exceeded(code, f"{metric}; channel = {self.name}")
+
+    def _keep(self, publication: Publication) -> None:
+        lasting = [one for one in publication.messages if not one.get("extras", {}).get("ephemeral")]
+        if len(lasting) == len(publication.messages):
+            self.messages.append(publication)
+        elif lasting:
+            self.messages.append(replace(publication, messages=lasting))
+
+    def _accepted_lately(self, message_id: str, now: float) -> Message | None:
+        known = self._accepted.get(message_id)
+        if known is None or known["timestamp"] < (now - self._shared.limits.duplicate_window) * 1000:
+            return None
+        return known
+
     def _publication(self, action: Action, now: float, connection_id: str | None) -> Publication:
-        position = self.recorder.next_position()
-        serial = self.recorder.serial(position)
-        return Publication(action, self.name, position, serial, int(now * 1000), [], connection_id)
+        recorder = self._shared.recorder
+        position = recorder.next_position()
+        return Publication(
+            action, self.name, position, recorder.serial(position), int(now * 1000), [], connection_id
+        )
 
     def _deliver(self, publication: Publication, mode: Flag) -> None:
         origin = publication.connection_id
         # A presence event reaches its own connection whatever `echo` says: SDKs learn of themselves from it.
         echoed = publication.action is Action.PRESENCE
+        faults = self._shared.faults
         for attachment in self.attachments.values():
             reader = attachment.reader
-            if mode in attachment.modes and (echoed or reader.echo or reader.id != origin):
-                reader.send_frame(publication.frame(reader.format))
+            if mode in attachment.modes and (echoed or attachment.echo or reader.id != origin):
+                frame = publication.frame(reader.format)
+                fault = faults.take(Operation.DELIVER, self.name)
+                if fault is None:
+                    reader.send_frame(frame)
+                elif fault.kind is FaultKind.DELAY:
+                    reader.send_frame(frame, delay=fault.seconds)
+                elif fault.kind is FaultKind.DUPLICATE:
+                    reader.send_frame(frame)
+                    reader.send_frame(frame)
+        publication.delivered()
 
-    def _forget_ids(self, now: float) -> None:
-        oldest = now - self.limits.duplicate_window
-        excess = len(self._accepted_ids) - self.limits.duplicate_ids
-        stale = 0
-        for accepted_at, _ in self._accepted_ids.values():
-            if accepted_at >= oldest and stale >= excess:
-                break
-            stale += 1
-        for message_id in list(islice(self._accepted_ids, stale)):
-            del self._accepted_ids[message_id]
+    def _forget(self, publication: Publication) -> None:
+        for message in publication.messages:
+            if self._accepted.get(message["id"]) is message:
+                del self._accepted[message["id"]]
 
 
 class Channels:
-    """All the channels of the endpoint, made on demand."""
+    """All the channels of an app, made on demand.
 
-    def __init__(self, *, clock: Callable[[], float], limits: Limits) -> None:
+    `persisted` names the namespaces (what stands before a channel's first colon) that keep their history.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        limits: Limits,
+        faults: Faults,
+        persisted: Collection[str] = (),
+    ) -> None:
         # Positions start from the clock, so that serials go on growing when the endpoint is started anew.
-        position = int(clock() * 1000) * 1000
-        self.recorder = Recorder(secrets.token_hex(4), position, deque(maxlen=limits.recorded))
-        self._clock = clock
-        self._limits = limits
+        self.recorder = Recorder(int(clock() * 1000) * 1000, limits.recorded)
+        self.memory = Memory(limits)
+        self._shared = Shared(self.recorder, self.memory, faults, limits, clock)
+        self._persisted = frozenset(persisted)
         self._channels: dict[str, Channel] = {}
 
     def get(self, name: str) -> Channel:
@@ -220,13 +270,13 @@ class Channels:
         if channel is None:
             if not name or name[0] in "[:" or "\n" in name:
                 raise AblyError(ErrorCode.INVALID_CHANNEL_NAME, "invalid channel name")
-            channel = Channel(name, self.recorder, self._limits, self._clock, self._clock())
-            self._channels[name] = channel
+            persisted = name.partition(":")[0] in self._persisted
+            channel = self._channels[name] = Channel(name, self._shared, persisted=persisted)
         return channel
 
     def sweep(self) -> None:
         """Drop old history everywhere, and the channels that nobody uses any more."""
-        now = self._clock()
+        now = self._shared.clock()
         for name in [name for name, channel in self._channels.items() if channel.sweep(now)]:
             del self._channels[name]
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from .credentials import authenticate_query
 from .encoding import encode
 from .errors import AblyError, ErrorCode
 from .grants import ANY_CLIENT
 from .protocol import Action, Format
+from .rates import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,23 +22,61 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .tokens import Keyring
 
+_ID_BYTES, _SECRET_BYTES = 8, 12
+# As they are made here: base64 of so many bytes.
+_CONNECTION_KEY = re.compile(r"[\w-]{11}![\w-]{16}", re.ASCII)
+
+#: Close codes of websockets (RFC 6455, 7.4.1, and its registry at IANA): all is well; broken rules; a frame
+#: that is too large; come back later. Some of Ably's SDKs give up for good at the second and third.
+NORMAL_CLOSURE = 1000
+POLICY_VIOLATION = 1008
+MESSAGE_TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+
 
 class Outbox(Protocol):
     """Where a connection's frames go: one websocket."""
 
-    def send(self, frame: bytes) -> None:
-        """Queue a frame; never blocks. Aborts the websocket when its reader is too slow."""
+    def send(self, frame: bytes, *, delay: float = 0.0) -> None:
+        """Queue a frame, to be sent after `delay` seconds; never blocks."""
 
-    def finish(self) -> None:
-        """Close the websocket once everything queued has been sent."""
+    def discard(self) -> None:
+        """Forget what is queued."""
+
+    def finish(self, code: int = NORMAL_CLOSURE) -> None:
+        """Close the websocket once everything queued has been sent, or after a while all the same."""
 
     def abort(self) -> None:
         """Drop the websocket at once."""
 
+    def beat(self) -> None:
+        """Send a heartbeat if nothing has been sent for a while."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How much a connection may still do in this second."""
+
+    messages: Rate
+    messages_fatal: Rate
+    frames: Rate
+
+    @classmethod
+    def of(cls, limits: Limits, now: float) -> Pace:
+        """Start with everything that `limits` allow."""
+        return cls(
+            Rate(limits.connection_messages, now),
+            Rate(limits.connection_messages_fatal, now),
+            Rate(limits.connection_frames, now),
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One client's connection. `outbox` is None while its websocket is gone but it may still be resumed."""
+    """One client's connection. `outbox` is None while its websocket is gone but it may still be resumed.
+
+    `remain_present_for`: so many seconds its members stay after an abrupt drop.
+    """
 
     id: str
     key: str
@@ -45,6 +84,8 @@ class Connection:
     client_id: str | None
     format: Format
     echo: bool
+    pace: Pace
+    remain_present_for: float
     outbox: Outbox | None = None
     attached: set[str] = field(default_factory=set)
     dropped_at: float | None = None
@@ -54,10 +95,10 @@ class Connection:
         """Queue one protocol message."""
         self.send_frame(encode(message, self.format))
 
-    def send_frame(self, frame: bytes) -> None:
-        """Queue one encoded protocol message; lost when the websocket is gone."""
+    def send_frame(self, frame: bytes, *, delay: float = 0.0) -> None:
+        """Queue one encoded protocol message, to be sent after `delay` seconds; lost without a websocket."""
         if self.outbox is not None:
-            self.outbox.send(frame)
+            self.outbox.send(frame, delay=delay)
 
     def cancel_timers(self) -> None:
         """Forget what was to happen to this connection later."""
@@ -82,27 +123,40 @@ class Connections:
         """Every connection, those that wait to be resumed included."""
         return iter(list(self._connections.values()))
 
-    def open(self, query: Mapping[str, str], outbox: Outbox) -> Connection:
-        """Authenticate a new websocket, resume its connection if it asks for one, and send CONNECTED.
+    def open(self, grant: Grant, query: Mapping[str, str], outbox: Outbox) -> Connection:
+        """Begin a connection on a new websocket, or resume the one that it asks for, and send CONNECTED.
 
-        `query` is that of the websocket's URL. Raises AblyError when the credentials are refused.
+        `query` is that of the websocket's URL. Raises AblyError 40012 when the clientId is not the grant's.
         """
         asserted = query.get("clientId") or None
-        grant = authenticate_query(self._keyring, query, asserted)
         client_id = grant.speak_for(None if asserted == ANY_CLIENT else asserted)
         given_key = query.get("resume") or query.get("recover") or ""
         connection, error = self._recover(given_key, client_id)
         if connection is None:
             connection = Connection(
-                secrets.token_urlsafe(8), "", grant, client_id, Format.JSON, echo=query.get("echo") != "false"
+                secrets.token_urlsafe(_ID_BYTES),
+                "",
+                grant,
+                client_id,
+                Format.JSON,
+                echo=query.get("echo") != "false",
+                pace=Pace.of(self._limits, self._clock()),
+                remain_present_for=_remain_present_for(query, self._limits),
             )
             self._connections[connection.id] = connection
-        connection.key = f"{connection.id}!{secrets.token_urlsafe(12)}"
+        connection.key = f"{connection.id}!{secrets.token_urlsafe(_SECRET_BYTES)}"
         connection.format = query_format(query)
         connection.outbox = outbox
         connection.dropped_at = None
         self.authorize(connection, grant)
         self.send_connected(connection, error)
+        return connection
+
+    def by_key(self, key: str) -> Connection | None:
+        """Find the connection that a connectionKey belongs to."""
+        connection = self._connections.get(key.partition("!")[0])
+        if connection is None or not secrets.compare_digest(connection.key.encode(), key.encode()):
+            return None
         return connection
 
     def authorize(self, connection: Connection, grant: Grant) -> None:
@@ -149,7 +203,7 @@ class Connections:
             return  # resumed on another websocket, or closed
         self._forget_websocket(connection)
         connection.dropped_at = self._clock()
-        self._later(connection, self._limits.presence_grace, self._leave)
+        self._later(connection, connection.remain_present_for, self._leave)
         self._later(connection, self._limits.connection_state_ttl, self._forget)
 
     def close(self, connection: Connection) -> None:
@@ -157,24 +211,57 @@ class Connections:
         connection.send(action=Action.CLOSED)
         self._end(connection)
 
-    def fail(self, connection: Connection, error: AblyError) -> None:
-        """Tell the client of a fatal error and end its connection."""
+    def fail(self, connection: Connection, error: AblyError, code: int | None = None) -> None:
+        """Tell the client of a fatal error and end its connection; `code` is the websocket's close code."""
         connection.send(action=Action.ERROR, error=error.wire())
-        self._end(connection)
+        self._end(connection, closing_code(error) if code is None else code)
 
-    def disconnect(self, connection: Connection, error: AblyError) -> None:
+    def disconnect(self, connection: Connection, error: AblyError, code: int = NORMAL_CLOSURE) -> None:
         """Tell the client why its websocket closes; it may come back and resume."""
         connection.send(action=Action.DISCONNECTED, error=error.wire())
         outbox = connection.outbox
         if outbox is not None:
-            outbox.finish()
+            outbox.finish(code)
             self.drop(connection, outbox)
 
-    def disconnect_revoked(self) -> None:
-        """Disconnect every client whose token has been revoked."""
+    def disconnect_slow(self, connection: Connection, outbox: Outbox) -> None:
+        """Disconnect a client that does not read what it is sent; it may come back and resume."""
+        if connection.outbox is outbox:
+            outbox.discard()
+            self.disconnect(
+                connection,
+                AblyError(
+                    ErrorCode.SUBSCRIBE_RATE,
+                    "continuity lost: the client does not read as fast as its messages arrive",
+                    status=429,
+                ),
+                TRY_AGAIN_LATER,
+            )
+
+    def revoke(self) -> None:
+        """Disconnect all whose token is revoked by now, and ask those for a new one whose will be."""
+        now = self._clock()
         for connection in self:
-            if self._keyring.revocations.cover(connection.grant):
-                self.disconnect(connection, AblyError(ErrorCode.TOKEN_REVOKED, "token revoked"))
+            applies_at = self._keyring.revocations.applies_at(connection.grant)
+            if applies_at is None:
+                continue
+            if applies_at <= now:
+                self._revoked(connection)
+            else:
+                self._ask_for_token(connection)
+                self._later(connection, applies_at - now, self._revoked)
+
+    def beat(self) -> None:
+        """Send heartbeats to all to whom nothing has been sent for a while."""
+        for connection in self:
+            if connection.outbox is not None:
+                connection.outbox.beat()
+
+    def drop_sockets(self) -> None:
+        """Cut every websocket, as a network does; the connections may be resumed."""
+        for connection in self:
+            if connection.outbox is not None:
+                connection.outbox.abort()
 
     def abort_all(self) -> None:
         """Drop every websocket and forget every connection."""
@@ -189,32 +276,28 @@ class Connections:
     def _recover(self, key: str, client_id: str | None) -> tuple[Connection | None, AblyError | None]:
         if not key:
             return None, None
-        connection_id, separator, _ = key.partition("!")
-        if not separator:
-            return None, AblyError(ErrorCode.INVALID_CONNECTION_KEY, "invalid connection key")
-        connection = self._connections.get(connection_id)
-        if connection is None:
+        if _CONNECTION_KEY.fullmatch(key) is None:
+            return None, _invalid_connection_key()
+        if key.partition("!")[0] not in self._connections:
             return None, AblyError(
                 ErrorCode.CONNECTION_EXPIRED, "unable to recover connection: it has expired"
             )
-        if (
-            not secrets.compare_digest(connection.key.encode(), key.encode())
-            or connection.client_id != client_id
-        ):
-            return None, AblyError(ErrorCode.INVALID_CONNECTION_KEY, "invalid connection key")
+        connection = self.by_key(key)
+        if connection is None or connection.client_id != client_id:
+            return None, _invalid_connection_key()
         if connection.outbox is not None:
             # The client noticed before the endpoint did that the old websocket is dead.
             connection.outbox.abort()
             self._forget_websocket(connection)
         return connection, None
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: Connection, code: int = NORMAL_CLOSURE) -> None:
         outbox = connection.outbox
         self._forget_websocket(connection)
         self._leave(connection)
         self._forget(connection)
         if outbox is not None:
-            outbox.finish()
+            outbox.finish(code)
 
     def _forget_websocket(self, connection: Connection) -> None:
         # The SDKs attach again after every CONNECTED, so attachments end with their websocket.
@@ -232,6 +315,9 @@ class Connections:
         connection.cancel_timers()
         self._connections.pop(connection.id, None)
 
+    def _revoked(self, connection: Connection) -> None:
+        self.disconnect(connection, AblyError(ErrorCode.TOKEN_REVOKED, "token revoked"))
+
     def _ask_for_token(self, connection: Connection) -> None:
         connection.send(action=Action.AUTH)
 
@@ -241,6 +327,22 @@ class Connections:
     def _later(self, connection: Connection, delay: float, what: Callable[[Connection], None]) -> None:
         loop = asyncio.get_running_loop()
         connection.timers.append(loop.call_later(max(delay, 0.0), what, connection))
+
+
+def closing_code(error: AblyError) -> int:
+    """Return the websocket's close code for a fatal error: a token that is not good is no offence."""
+    return NORMAL_CLOSURE if error.is_token_error else POLICY_VIOLATION
+
+
+def _invalid_connection_key() -> AblyError:
+    return AblyError(ErrorCode.INVALID_CONNECTION_KEY, "invalid connection key")
+
+
+def _remain_present_for(query: Mapping[str, str], limits: Limits) -> float:
+    text = query.get("remainPresentFor", "")
+    if not (text.isdecimal() and text.isascii()):
+        return limits.presence_grace
+    return min(int(text) / 1000, limits.connection_state_ttl)
 
 
 def query_format(query: Mapping[str, str]) -> Format:

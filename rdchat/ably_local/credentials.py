@@ -1,13 +1,15 @@
-"""Where a request carries its credentials, and what they amount to."""
+"""Where a request carries its credentials, and whose they are."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import AblyError, ErrorCode
-from .grants import ANY_CLIENT, Grant
+from .grants import ANY_CLIENT, Grant, app_of
+from .tokens import key_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,45 +17,64 @@ if TYPE_CHECKING:
     from .tokens import Keyring
 
 
-def authenticate(keyring: Keyring, headers: Mapping[str, str], query: Mapping[str, str]) -> Grant:
-    """Verify the credentials of an HTTP request: `Authorization`, or `key`, `access_token`, `accessToken`.
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a request shows: a key (`app.id:secret`) or a token, and the clientId to act under."""
 
-    Raises AblyError 40100 when there are none, else what `Keyring` raises, and 40102 when the request asks
-    for another clientId than its token's.
+    text: str
+    is_key: bool
+    client_id: str | None
+
+    @property
+    def app_id(self) -> str:
+        """The app that it says it is for. Raises AblyError when it does not say."""
+        return app_of(self.text if self.is_key else key_name_of(self.text))
+
+    def verify(self, keyring: Keyring) -> Grant:
+        """Verify it against the keys of its app.
+
+        Raises what `Keyring` raises, and AblyError 40102 when the clientId is not the token's.
+        """
+        if self.is_key:
+            return keyring.verify_key(self.text, self.client_id)
+        grant = keyring.verify_token(self.text)
+        if self.client_id in (None, ANY_CLIENT) or grant.client_id in (self.client_id, ANY_CLIENT):
+            return grant
+        raise AblyError(ErrorCode.INCOMPATIBLE_CREDENTIALS, "clientId does not match the token's")
+
+
+def from_request(headers: Mapping[str, str], query: Mapping[str, str]) -> Credential:
+    """Find the credentials of an HTTP request: in `Authorization`, or else in the query.
+
+    Raises AblyError 40101 when there are none, or they cannot be read.
     """
     scheme, _, value = headers.get("Authorization", "").partition(" ")
-    client_id = _asserted_client_id(headers, query)
+    header = headers.get("X-Ably-ClientId")
+    client_id = _unwrapped(header) if header else query.get("clientId") or None
     if scheme.lower() == "basic":
-        return keyring.verify_key(_unwrapped(value), client_id)
+        return _key(_unwrapped(value), client_id)
     if scheme.lower() == "bearer":
-        return _for_client(keyring.verify_token(_bearer_token(value.strip())), client_id)
-    return authenticate_query(keyring, query, client_id)
+        # A JWT has dots, which base64 has not: so a token that was wrapped can be told from one that was not.
+        token = value.strip()
+        return Credential(token if "." in token else _unwrapped(token), is_key=False, client_id=client_id)
+    return from_query(query, client_id)
 
 
-def authenticate_query(keyring: Keyring, query: Mapping[str, str], client_id: str | None) -> Grant:
-    """Verify credentials given as `key`, `access_token` or `accessToken`; raises as `authenticate` does."""
+def from_query(query: Mapping[str, str], client_id: str | None) -> Credential:
+    """Find credentials given as `key`, `access_token` or `accessToken`; raises as `from_request` does."""
     if query.get("key"):
-        return keyring.verify_key(query["key"], client_id)
+        return _key(query["key"], client_id)
     token = query.get("access_token") or query.get("accessToken")
     if not token:
-        raise AblyError(ErrorCode.UNAUTHORIZED, "no credentials given")
-    return _for_client(keyring.verify_token(token), client_id)
+        raise AblyError(ErrorCode.INVALID_CREDENTIALS, "no authentication information provided")
+    return Credential(token, is_key=False, client_id=client_id)
 
 
-def _for_client(grant: Grant, client_id: str | None) -> Grant:
-    if client_id in (None, ANY_CLIENT) or grant.client_id in (client_id, ANY_CLIENT):
-        return grant
-    raise AblyError(ErrorCode.INCOMPATIBLE_CREDENTIALS, "clientId does not match the token's")
-
-
-def _asserted_client_id(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    header = headers.get("X-Ably-ClientId")
-    return _unwrapped(header) if header else query.get("clientId") or None
-
-
-def _bearer_token(value: str) -> str:
-    # A JWT has dots, which base64 has not: so a token that was wrapped can be told from one that was not.
-    return value if "." in value else _unwrapped(value)
+def _key(text: str, client_id: str | None) -> Credential:
+    name, separator, _ = text.partition(":")
+    if not separator or "." not in name:
+        raise AblyError(ErrorCode.INVALID_CREDENTIALS, "invalid key in request")
+    return Credential(text, is_key=True, client_id=client_id)
 
 
 def _unwrapped(value: str) -> str:

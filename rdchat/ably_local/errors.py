@@ -6,38 +6,60 @@ from enum import IntEnum
 
 _FIRST_HTTP_CODE = 40000
 _LAST_HTTP_CODE = 59999
+_TOKEN_ERRORS = range(40140, 40150)
 
 
 class ErrorCode(IntEnum):
-    """The codes of Ably's error registry that this endpoint answers with."""
+    """The codes of Ably's error registry that this endpoint answers with.
+
+    Their meaning: https://ably.com/docs/platform/errors/codes.
+    """
 
     BAD_REQUEST = 40000
     INVALID_BODY = 40001
     INVALID_PARAMETER = 40003
+    INVALID_CONNECTION = 40006
     MESSAGE_TOO_LARGE = 40009
     INVALID_CHANNEL_NAME = 40010
     INVALID_CLIENT_ID = 40012
     INVALID_DATA = 40013
+    INVALID_NAME = 40016
+    BATCH_ERROR = 40020
+    OTHER_SITE = 40024
     INVALID_MESSAGE_ID = 40031
-    UNAUTHORIZED = 40100
+    INVALID_EXTRAS = 40032
+    TOO_MANY_MESSAGES = 40034
+    FORCED = 40099
     INVALID_CREDENTIALS = 40101
     INCOMPATIBLE_CREDENTIALS = 40102
     TIMESTAMP_NOT_CURRENT = 40104
     NONCE_REPLAYED = 40105
+    OTHER_KEY = 40133
     TOKEN_REVOKED = 40141
     TOKEN_EXPIRED = 40142
     TOKEN_UNRECOGNISED = 40143
     INVALID_JWT = 40144
     NOT_PERMITTED = 40160
     REQUIRES_KEY = 40162
+    NOT_REVOCABLE = 40164
+    MODE_NOT_REQUESTED = 40165
+    FORBIDDEN = 40300
     NOT_FOUND = 40400
-    METHOD_NOT_ALLOWED = 40500
+    RATE_LIMITED = 42910
+    CONNECTION_RATE = 42911
+    CHANNEL_RATE = 42913
+    CONNECTION_RATE_FATAL = 42921
+    FRAME_RATE_FATAL = 42924
     INTERNAL = 50000
     CONNECTION_EXPIRED = 80008
     INVALID_CONNECTION_KEY = 80018
+    SUBSCRIBE_RATE = 80020
     CHANNEL_STATE = 90001
     CONTINUITY_LOST = 90003
-    TOO_MANY_CHANNELS = 90021
+    BACKLOG_TOO_LARGE = 90004
+    TOO_MANY_CHANNELS = 90010
+    NO_CLIENT_ID = 91000
+    TOO_MANY_MEMBERS = 91003
 
 
 class AblyError(Exception):
@@ -54,6 +76,11 @@ class AblyError(Exception):
         if status is None:
             status = self.code // 100 if _FIRST_HTTP_CODE <= self.code <= _LAST_HTTP_CODE else 400
         self.status = status
+
+    @property
+    def is_token_error(self) -> bool:
+        """Whether a new token would help: Ably's SDKs ask for one at these codes."""
+        return self.code in _TOKEN_ERRORS
 
     def wire(self) -> dict[str, object]:
         """Ably's `ErrorInfo`: `{code, statusCode, message, href}`."""

@@ -29,6 +29,14 @@ class Grant:
         """Whether the credential is the key itself."""
         return self.expires is None
 
+    def stands_for(self, key: Key) -> bool:
+        """Whether the credential allows everything that the key does."""
+        return (
+            self.key_name == key.name
+            and self.capability == key.capability
+            and self.client_id in (None, ANY_CLIENT)
+        )
+
     def speak_for(self, client_id: str | None) -> str | None:
         """Return the clientId to act under when `client_id` is asked for (None: no wish).
 
@@ -48,8 +56,23 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One API key of an app; `name` is `<app>.<id>`."""
+    """One API key of an app; `name` is `<app>.<id>`.
+
+    `revocable`: whether its tokens can be revoked, and then live an hour at most; None: those can that say so
+    by a revocation key, or live as long as others.
+    """
 
     name: str
     secret: str
     capability: Capability = FULL_CAPABILITY
+    revocable: bool | None = None
+
+    @property
+    def app_id(self) -> str:
+        """The app that it belongs to."""
+        return app_of(self.name)
+
+
+def app_of(key_name: str) -> str:
+    """Return the app's id in the name of a key."""
+    return key_name.partition(".")[0]

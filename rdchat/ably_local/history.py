@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from .backlog import Backlog, flattened
 from .errors import AblyError, ErrorCode
-from .publications import Backlog, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class PageQuery:
     def read(cls, query: Mapping[str, str], position_of: Callable[[str], int | None]) -> PageQuery:
         """Read `start`, `end`, `direction`, `limit`, `from_serial` (a channelSerial) and our own `cursor`.
 
-        Raises AblyError 40003 for values that are none.
+        Raises AblyError 40003 for values that are none, 40024 for a serial that another endpoint gave.
         """
         direction = query.get("direction") or "backwards"
         limit = _number(query, "limit", _DEFAULT_LIMIT)
@@ -50,7 +50,9 @@ class PageQuery:
         if query.get("from_serial"):
             until = position_of(query["from_serial"])
             if until is None:
-                raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid from_serial")
+                raise AblyError(
+                    ErrorCode.OTHER_SITE, "unable to get channel history: the serial is not of this site"
+                )
         return cls(start, end, direction == "backwards", limit, until, _cursor(query))
 
     def page(self, backlog: Backlog) -> tuple[list[Message], Place | None]:
@@ -75,6 +77,19 @@ class PageQuery:
         if self.after is None:
             return True
         return place < self.after if self.backwards else place > self.after
+
+
+def page_of_members(members: list[Message], query: Mapping[str, str]) -> tuple[list[Message], str]:
+    """Return a page of the members that are asked for, and its `Link` header.
+
+    `query` may have `limit`, `clientId`, `connectionId` and our own `cursor`. Raises AblyError 40003.
+    """
+    page = PageQuery.read(query, lambda _: None)
+    wanted = {name: query[name] for name in ("clientId", "connectionId") if query.get(name)}
+    found = [m for m in members if all(m.get(name) == value for name, value in wanted.items())]
+    first = page.after[0] if page.after is not None else 0
+    following = (first + page.limit, 0) if first + page.limit < len(found) else None
+    return found[first : first + page.limit], link_header("presence", query, following)
 
 
 def link_header(resource: str, query: Mapping[str, str], following: Place | None) -> str:

@@ -18,6 +18,9 @@ _CONTENT_TYPES = {Format.JSON: "application/json", Format.MSGPACK: "application/
 _EXPOSED = "Link, X-Ably-Errorcode, X-Ably-Errormessage"
 _HIGHEST_SUCCESS = 299
 
+#: The version that today's SDKs speak; whoever names none gets it.
+LATEST_VERSION = 6
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -42,8 +45,17 @@ def respond(
     return _response(body, accepted_format(request), status, sent)
 
 
+def version(request: web.Request) -> int:
+    """Return the version of the protocol that the request asks for: of its batches, mostly."""
+    text = request.headers.get("X-Ably-Version") or request.query.get("v") or ""
+    digits = text.partition(".")[0]
+    return int(digits) if digits.isdecimal() and digits.isascii() else LATEST_VERSION
+
+
 def accepted_format(request: web.Request) -> Format:
-    """MessagePack when the request accepts that, else JSON."""
+    """MessagePack when the request says `format=msgpack` or accepts that, else JSON."""
+    if request.query.get("format"):
+        return Format.MSGPACK if request.query["format"] == Format.MSGPACK.value else Format.JSON
     asked = request.headers.get("Accept", "")
     return Format.MSGPACK if _CONTENT_TYPES[Format.MSGPACK] in asked else Format.JSON
 
@@ -89,6 +101,9 @@ def _refusal(request: web.Request, error: AblyError) -> web.Response:
 def _from_aiohttp(request: web.Request, error: web.HTTPException) -> AblyError:
     if error.status <= _HIGHEST_SUCCESS:
         return AblyError(ErrorCode.INTERNAL, "internal error")
+    if error.status == web.HTTPMethodNotAllowed.status_code:
+        # To Ably a resource that has no such method is not there.
+        error = web.HTTPNotFound()
     return AblyError(
         error.status * 100,
         f"{error.reason}: {request.method} {request.rel_url.raw_path}",

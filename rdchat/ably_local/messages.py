@@ -6,15 +6,22 @@ import json
 import re
 from typing import TYPE_CHECKING, cast
 
-from .encoding import require_writable
+from .encoding import encode, require_writable
 from .errors import AblyError, ErrorCode
-from .protocol import Message, PresenceAction
+from .protocol import Format, Message, PresenceAction
 
 if TYPE_CHECKING:
     from .grants import Grant
     from .limits import Limits
 
-_TEXT_FIELDS = ("id", "name", "clientId", "encoding")
+# What must be text, and the code with which Ably refuses what is not.
+_TEXT_FIELDS = {
+    "id": ErrorCode.INVALID_MESSAGE_ID,
+    "name": ErrorCode.INVALID_NAME,
+    "clientId": ErrorCode.INVALID_CLIENT_ID,
+    "encoding": ErrorCode.INVALID_DATA,
+}
+_EXTRAS = frozenset({"headers", "push", "ref", "ephemeral", "privileged", "echo", "delta"})
 _SERIES_ID = re.compile(r"(.+):(\d+)")
 
 
@@ -22,17 +29,16 @@ def read_messages(body: object, grant: Grant, limits: Limits, *, most: int | Non
     """Check one message or a list of them, as published in one call, and normalise them.
 
     `data` that is an object or a list becomes its JSON text; `clientId` becomes what `grant` allows.
-    Raises AblyError 40001 (shape), 40009 (size), 40012 (clientId), 40013 (data), 40031 (ids).
+    Raises AblyError 40001 (shape), 40009 (size), 40012 (clientId), 40013 (data), 40016 (name), 40031 (ids),
+    40032 (extras), 40034 (more than `most`).
     """
     items = body if isinstance(body, list) else [body]
-    if not items or (most is not None and len(items) > most):
-        raise AblyError(ErrorCode.INVALID_BODY, "no messages, or too many")
+    if not items:
+        raise AblyError(ErrorCode.INVALID_BODY, "no messages")
+    if most is not None and len(items) > most:
+        raise AblyError(ErrorCode.TOO_MANY_MESSAGES, f"more than {most} messages in one publish")
     messages = [_read(item, grant) for item in items]
-    if sum(map(payload_size, messages)) > limits.message_size:
-        raise AblyError(
-            ErrorCode.MESSAGE_TOO_LARGE,
-            f"maximum size of one publish exceeded (limit {limits.message_size} bytes)",
-        )
+    _check_size(messages, limits)
     _check_ids(messages)
     return messages
 
@@ -40,7 +46,7 @@ def read_messages(body: object, grant: Grant, limits: Limits, *, most: int | Non
 def read_presence(body: object, grant: Grant, client_id: str | None, limits: Limits) -> list[Message]:
     """Check the members of a PRESENCE frame; each gets an `action` and a `clientId`.
 
-    Raises AblyError 40012 for a member without a clientId, else as `read_messages`.
+    Raises AblyError 91000 for a member without a clientId, else as `read_messages`.
     """
     if not isinstance(body, list) or not body:
         raise AblyError(ErrorCode.INVALID_BODY, "presence must be a list")
@@ -53,35 +59,29 @@ def read_presence(body: object, grant: Grant, client_id: str | None, limits: Lim
         message["action"] = int(action)
         member = message.get("clientId") or client_id
         if member is None:
-            raise AblyError(ErrorCode.INVALID_CLIENT_ID, "presence needs a clientId")
+            raise AblyError(ErrorCode.NO_CLIENT_ID, "unable to enter presence channel (no clientId)")
         message["clientId"] = member
         messages.append(message)
-    if sum(map(payload_size, messages)) > limits.message_size:
-        raise AblyError(ErrorCode.MESSAGE_TOO_LARGE, "maximum size of one publish exceeded")
+    _check_size(messages, limits)
     return messages
-
-
-def series_base(message_id: str) -> str:
-    """Return the part that the ids of one publish share: `base` of `base:0`, or the whole of any other id."""
-    match = _SERIES_ID.fullmatch(message_id)
-    return match[1] if match else message_id
 
 
 def _read(item: object, grant: Grant) -> Message:
     if not isinstance(item, dict):
         raise AblyError(ErrorCode.INVALID_BODY, "a message must be an object")
-    message = cast("Message", {field: item[field] for field in _TEXT_FIELDS if item.get(field) is not None})
-    if not all(isinstance(value, str) for value in message.values()):
-        raise AblyError(ErrorCode.INVALID_BODY, "id, name, clientId and encoding must be text")
+    message = cast("Message", {})
+    for field, code in _TEXT_FIELDS.items():
+        value = item.get(field)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise AblyError(code, f"{field} must be text")
+        message[field] = value  # type: ignore[literal-required]
     if message.get("id") == "":
-        del message["id"]
+        raise AblyError(ErrorCode.INVALID_MESSAGE_ID, "an id given by the client must not be empty")
     _read_data(message, item.get("data"))
-    extras = item.get("extras")
-    if extras is not None:
-        if not isinstance(extras, dict):
-            raise AblyError(ErrorCode.INVALID_BODY, "extras must be an object")
-        require_writable(extras)
-        message["extras"] = extras
+    if item.get("extras") is not None:
+        message["extras"] = _read_extras(item["extras"])
     client_id = grant.speak_for(message.get("clientId"))
     if client_id is not None:
         message["clientId"] = client_id
@@ -103,14 +103,52 @@ def _read_data(message: Message, data: object) -> None:
         raise _invalid_data()
 
 
+def _read_extras(extras: object) -> dict[str, object]:
+    if not isinstance(extras, dict):
+        raise AblyError(ErrorCode.INVALID_EXTRAS, "extras must be an object")
+    unknown = sorted(map(str, extras.keys() - _EXTRAS))
+    if unknown:
+        raise AblyError(
+            ErrorCode.INVALID_EXTRAS, f"message has impermissible extras fields: {', '.join(unknown)}"
+        )
+    headers = extras.get("headers", {})
+    flat = isinstance(headers, dict) and not any(isinstance(one, dict | list) for one in headers.values())
+    if not flat:
+        raise AblyError(ErrorCode.INVALID_EXTRAS, "extras.headers must be a flat object")
+    require_writable(extras)
+    return extras
+
+
 def payload_size(message: Message) -> int:
-    """Count the bytes that matter against the limit of a publish: name, clientId, data and extras."""
+    """Count the bytes that matter against the limit of a publish: name, clientId, data and extras.
+
+    Bytes that came as base64 count as bytes; https://ably.com/docs/platform/pricing/limits.
+    """
     data = message.get("data", "")
-    size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
-    size += len(message.get("name", "")) + len(message.get("clientId", ""))
+    if isinstance(data, bytes):
+        size = len(data)
+    elif message.get("encoding", "").endswith("base64"):
+        size = len(data) * 3 // 4 - data[-2:].count("=")
+    else:
+        size = _utf8_length(data)
+    size += _utf8_length(message.get("name", "")) + _utf8_length(message.get("clientId", ""))
     if "extras" in message:
-        size += len(json.dumps(message["extras"]))
+        size += len(encode(message["extras"], Format.JSON))
     return size
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _check_size(messages: list[Message], limits: Limits) -> None:
+    size = sum(map(payload_size, messages))
+    if size > limits.message_size:
+        raise AblyError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"maximum message length exceeded (size was {size} bytes, limit is {limits.message_size} bytes)",
+            status=413,
+        )
 
 
 def _check_ids(messages: list[Message]) -> None:

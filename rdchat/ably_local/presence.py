@@ -23,16 +23,25 @@ class PresenceSet:
         """Iterate over the members as `present` messages, in the order in which they entered."""
         return iter(self._members.values())
 
+    def holds(self, connection_id: str, client_id: str) -> bool:
+        """Tell whether this member is present."""
+        return (connection_id, client_id) in self._members
+
     def apply(self, message: Message) -> bool:
-        """Note an enter, update or leave; False when it tells nothing new and need not be passed on."""
+        """Note an enter, update or leave; False when it tells nothing new and need not be passed on.
+
+        Who enters a second time updates: the message is changed to say so.
+        """
         key = (message["connectionId"], message["clientId"])
         known = self._members.get(key)
         if message["action"] == PresenceAction.LEAVE:
             self._members.pop(key, None)
             return known is not None
-        if known is not None and known["id"] == message["id"]:
+        if known is not None:
             # The SDKs enter their members again after each attach, under the id that they had.
-            return False
+            if not _is_newer(message["id"], known["id"]):
+                return False
+            message["action"] = int(PresenceAction.UPDATE)
         member = cast("Message", dict(message))
         member["action"] = PresenceAction.PRESENT
         self._members[key] = member
@@ -41,3 +50,14 @@ class PresenceSet:
     def of_connection(self, connection_id: str) -> list[Message]:
         """Return the members that entered over that connection."""
         return [member for (owner, _), member in self._members.items() if owner == connection_id]
+
+
+def _is_newer(presence_id: str, known_id: str) -> bool:
+    """Compare ids of one connection (`connectionId:msgSerial:index`); any other id that differs is newer."""
+    mine, other = presence_id.split(":"), known_id.split(":")
+    parts = 3
+    if len(mine) == len(other) == parts and mine[0] == other[0]:
+        numbers = [*mine[1:], *other[1:]]
+        if all(number.isdecimal() and number.isascii() for number in numbers):
+            return [int(number) for number in mine[1:]] > [int(number) for number in other[1:]]
+    return presence_id != known_id

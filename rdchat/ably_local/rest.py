@@ -1,164 +1,152 @@
-"""Ably's REST resources."""
+"""Ably's REST resources of channels: publishing, history, presence, status."""
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .capabilities import FULL_CAPABILITY
-from .credentials import authenticate
 from .encoding import wire_messages
 from .errors import AblyError, ErrorCode
-from .grants import ANY_CLIENT, Grant
-from .history import PageQuery, link_header
-from .http import accepted_format, read_body, respond
+from .faults import Faults, Operation
+from .history import PageQuery, link_header, page_of_members
+from .http import accepted_format, read_body, respond, version
 from .messages import read_messages
+from .resources import admitted, exposed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from .channels import Channel, Channels
-    from .connections import Connections
-    from .limits import Limits
+    from .apps import App, Apps
+    from .backlog import Backlog
+    from .channels import Channel
+    from .grants import Grant
     from .protocol import Message
-    from .publications import Backlog
-    from .tokens import Keyring
+
+_BATCH_RESULT_VERSION = 3
 
 
-class Rest:
-    """The handlers of every REST resource; `routes` names their paths."""
+class ChannelResources:
+    """The handlers of the resources of channels; `routes` names their paths."""
 
-    def __init__(
-        self,
-        *,
-        keyring: Keyring,
-        channels: Channels,
-        connections: Connections,
-        clock: Callable[[], float],
-        limits: Limits,
-    ) -> None:
-        self._keyring = keyring
-        self._channels = channels
-        self._connections = connections
+    def __init__(self, apps: Apps, faults: Faults, clock: Callable[[], float]) -> None:
+        self._apps = apps
+        self._faults = faults
         self._clock = clock
-        self._limits = limits
 
     def routes(self) -> Iterator[web.RouteDef]:
         """Name the routes to put into an application."""
+        for method, path, handler, operation in (
+            ("POST", "/messages", self.publish_batch, Operation.PUBLISH),
+            ("POST", "/channels/{channel}/messages", self.publish, Operation.PUBLISH),
+            ("GET", "/channels/{channel}/messages", self.history, Operation.READ),
+            ("GET", "/channels/{channel}/history", self.history, Operation.READ),
+            ("GET", "/channels/{channel}/presence", self.presence, Operation.READ),
+            ("GET", "/channels/{channel}/presence/history", self.presence_history, Operation.READ),
+            ("GET", "/channels/{channel}", self.status, Operation.READ),
+            ("GET", "/presence", self.presence_batch, Operation.READ),
+        ):
+            yield web.route(method, path, exposed(handler, operation, self._faults))
         yield web.get("/time", self.time)
-        yield web.post("/keys/{key_name}/requestToken", self.request_token)
-        yield web.post("/keys/{key_name}/revokeTokens", self.revoke_tokens)
-        yield web.post("/messages", self.publish_batch)
-        yield web.post("/channels/{channel}/messages", self.publish)
-        yield web.get("/channels/{channel}/messages", self.history)
-        yield web.get("/channels/{channel}/history", self.history)
-        yield web.get("/channels/{channel}/presence", self.presence)
-        yield web.get("/channels/{channel}/presence/history", self.presence_history)
-        yield web.get("/channels/{channel}", self.status)
+        yield web.get("/stats", self.stats)
 
     async def time(self, request: web.Request) -> web.Response:
         """Answer `[now]`, in milliseconds."""
         return respond(request, [int(self._clock() * 1000)])
 
-    async def request_token(self, request: web.Request) -> web.Response:
-        """Exchange a signed TokenRequest for TokenDetails."""
-        body = await read_body(request)
-        if not isinstance(body, dict):
-            raise AblyError(ErrorCode.INVALID_BODY, "a TokenRequest must be an object")
-        details = self._keyring.request_token(request.match_info["key_name"], body)
-        return respond(request, details, status=201)
-
-    async def revoke_tokens(self, request: web.Request) -> web.Response:
-        """Revoke tokens by `{targets: ["revocationKey:x", "clientId:y"], issuedBefore?}` (milliseconds)."""
-        self._require_owner(self._authenticate(request), request.match_info["key_name"])
-        body = await read_body(request)
-        targets = body.get("targets") if isinstance(body, dict) else None
-        if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
-            raise AblyError(ErrorCode.INVALID_BODY, "targets must be a list of texts")
-        now = int(self._clock() * 1000)
-        issued_before = body.get("issuedBefore", now) if isinstance(body, dict) else now
-        if type(issued_before) is not int or issued_before > now:
-            raise AblyError(
-                ErrorCode.INVALID_PARAMETER, "issuedBefore must be milliseconds, not in the future"
-            )
-        for target in targets:
-            self._keyring.revocations.revoke(target, issued_before / 1000)
-        self._connections.disconnect_revoked()
-        results = [{"target": t, "issuedBefore": issued_before, "appliesAt": now} for t in targets]
-        answer = {"successCount": len(results), "failureCount": 0, "results": results}
-        return respond(request, answer, status=201)
+    async def stats(self, request: web.Request) -> web.Response:
+        """Answer that there are none: whoever asks learns whether its credentials are good."""
+        admitted(self._apps, request)
+        return respond(request, [])
 
     async def publish(self, request: web.Request) -> web.Response:
-        """Publish one message or a list of them, all or none."""
-        grant, channel = self._authenticate(request), self._channel(request)
+        """Publish one message or a list of them, all or none.
+
+        A message may name the connectionKey of the connection in whose name it is published.
+        """
+        app, grant = admitted(self._apps, request)
+        channel = app.channels.get(request.match_info["channel"])
         grant.capability.require(channel.name, "publish")
-        messages = read_messages(await read_body(request), grant, self._limits)
-        return respond(request, channel.publish(messages), status=201)
+        body = await read_body(request)
+        if request.query.get("_forceNack", "").lower() == "true":
+            raise AblyError(ErrorCode.FORCED, "refused, as was asked for")
+        connection_id, grant = _on_behalf(app, grant, body)
+        messages = read_messages(body, grant, app.limits)
+        return respond(request, channel.publish(messages, connection_id=connection_id), status=201)
 
     async def publish_batch(self, request: web.Request) -> web.Response:
         """Publish `{channels, messages}` or a list of them; each channel succeeds or fails for itself."""
-        grant = self._authenticate(request)
+        app, grant = admitted(self._apps, request)
         body = await read_body(request)
-        if not isinstance(body, list):
-            return respond(request, self._publish_spec(body, grant), status=201)
-        if not 0 < len(body) <= self._limits.batch_specs:
+        specs = body if isinstance(body, list) else [body]
+        if not 0 < len(specs) <= app.limits.batch_specs:
             raise AblyError(ErrorCode.INVALID_BODY, "too few or too many batch specs")
-        return respond(request, [self._publish_spec(spec, grant) for spec in body], status=201)
+        read = [_channels_of(spec) for spec in specs]
+        most = app.limits.batch_channels
+        if len({name for names in read for name in names}) > most:
+            raise AblyError(
+                ErrorCode.TOO_MANY_CHANNELS,
+                f"max number of channels permitted in a single bulk publish request ({most}) exceeded",
+            )
+        results = [
+            [_publish_to(app, grant, name, spec["messages"]) for name in names]
+            for spec, names in zip(specs, read, strict=True)
+        ]
+        if version(request) < _BATCH_RESULT_VERSION:
+            return _flat_batch(request, [one for result in results for one in result], status=201)
+        counted = [_counted(result) for result in results]
+        return respond(request, counted if isinstance(body, list) else counted[0], status=201)
 
     async def history(self, request: web.Request) -> web.Response:
         """Answer a page of the messages of the last two minutes."""
-        channel = self._permitted(request, "history")
-        return self._page(request, channel.messages)
+        app, channel = self._permitted(request, "history")
+        return self._page(request, app, channel, channel.messages)
 
     async def presence_history(self, request: web.Request) -> web.Response:
         """Answer a page of the presence events of the last two minutes."""
-        channel = self._permitted(request, "history")
-        return self._page(request, channel.presence_events)
+        app, channel = self._permitted(request, "history")
+        return self._page(request, app, channel, channel.presence_events)
 
     async def presence(self, request: web.Request) -> web.Response:
-        """Answer who is present, at most `limit`; by `clientId` and `connectionId` if given."""
-        channel = self._permitted(request, "presence", "subscribe")
-        wanted = {
-            name: request.query[name] for name in ("clientId", "connectionId") if request.query.get(name)
-        }
-        limit = PageQuery.read(request.query, self._channels.recorder.position_of).limit
-        members = (m for m in channel.presence if all(m.get(name) == value for name, value in wanted.items()))
-        return self._messages(request, list(islice(members, limit)), {})
+        """Answer a page of who is present; only those of a `clientId` or `connectionId` if given."""
+        _, channel = self._permitted(request, "presence", "subscribe")
+        members, link = page_of_members(list(channel.presence), request.query)
+        return self._messages(request, members, {"Link": link})
 
-    async def status(self, request: web.Request) -> web.Response:
-        """Answer the channel's details: whether it is active, and how many are there."""
-        channel = self._permitted(request, "channel-metadata", "subscribe")
-        metrics = channel.occupancy()
-        status = {"isActive": metrics["connections"] > 0, "occupancy": {"metrics": metrics}}
-        return respond(request, {"channelId": channel.name, "name": channel.name, "status": status})
-
-    def _publish_spec(self, spec: object, grant: Grant) -> dict[str, object]:
-        names = spec.get("channels") if isinstance(spec, dict) else None
-        if isinstance(names, str):
-            names = [names]
-        if not isinstance(spec, dict) or not isinstance(names, list) or not names:
-            raise AblyError(ErrorCode.INVALID_BODY, "a batch spec must have channels and messages")
-        if len(names) > self._limits.batch_channels or not all(isinstance(name, str) for name in names):
-            raise AblyError(ErrorCode.INVALID_BODY, "too many channels, or names that are not text")
+    async def presence_batch(self, request: web.Request) -> web.Response:
+        """Answer who is present on each of the channels that `channels` lists, separated by commas."""
+        app, grant = admitted(self._apps, request)
+        names = [name for name in request.query.get("channels", "").split(",") if name]
+        if not names:
+            raise AblyError(ErrorCode.BAD_REQUEST, "channels must name some")
+        most = app.limits.batch_channels
+        if len(names) > most:
+            raise AblyError(
+                ErrorCode.TOO_MANY_CHANNELS,
+                f"max number of channels permitted in a single batch presence request ({most}) exceeded",
+            )
+        fmt = accepted_format(request)
         results: list[dict[str, object]] = []
-        failures = 0
         for name in names:
             try:
-                grant.capability.require(name, "publish")
-                messages = read_messages(
-                    spec.get("messages"), grant, self._limits, most=self._limits.batch_messages
-                )
-                results.append(self._channels.get(name).publish(messages))
+                grant.capability.require(name, "presence", "subscribe")
+                members = list(app.channels.get(name).presence)
+                results.append({"channel": name, "presence": wire_messages(members, fmt)})
             except AblyError as error:
-                failures += 1
                 results.append({"channel": name, "error": error.wire()})
-        return {"successCount": len(results) - failures, "failureCount": failures, "results": results}
+        if version(request) < _BATCH_RESULT_VERSION:
+            return _flat_batch(request, results, status=200)
+        return respond(request, _counted(results))
 
-    def _page(self, request: web.Request, backlog: Backlog) -> web.Response:
-        backlog.expire(self._clock())
-        query = PageQuery.read(request.query, self._channels.recorder.position_of)
+    async def status(self, request: web.Request) -> web.Response:
+        """Answer the channel's details: that it is active (asking makes it so), and how many are there."""
+        _, channel = self._permitted(request, "channel-metadata", "subscribe")
+        status = {"isActive": True, "occupancy": {"metrics": channel.occupancy()}}
+        return respond(request, {"channelId": channel.name, "name": channel.name, "status": status})
+
+    def _page(self, request: web.Request, app: App, channel: Channel, backlog: Backlog) -> web.Response:
+        channel.expire(self._clock())
+        query = PageQuery.read(request.query, app.channels.recorder.position_of)
         messages, following = query.page(backlog)
         resource = request.path.rpartition("/")[2]
         return self._messages(request, messages, {"Link": link_header(resource, request.query, following)})
@@ -168,23 +156,57 @@ class Rest:
     ) -> web.Response:
         return respond(request, wire_messages(messages, accepted_format(request)), headers=headers)
 
-    def _permitted(self, request: web.Request, *operations: str) -> Channel:
-        channel = self._channel(request)
-        self._authenticate(request).capability.require(channel.name, *operations)
-        return channel
+    def _permitted(self, request: web.Request, *operations: str) -> tuple[App, Channel]:
+        app, grant = admitted(self._apps, request)
+        channel = app.channels.get(request.match_info["channel"])
+        grant.capability.require(channel.name, *operations)
+        return app, channel
 
-    def _authenticate(self, request: web.Request) -> Grant:
-        return authenticate(self._keyring, request.headers, request.query)
 
-    def _channel(self, request: web.Request) -> Channel:
-        return self._channels.get(request.match_info["channel"])
+def _on_behalf(app: App, grant: Grant, body: object) -> tuple[str | None, Grant]:
+    """Return the connection in whose name messages are published, if they name one, and what that may do."""
+    items = body if isinstance(body, list) else [body]
+    keys = {item.get("connectionKey") for item in items if isinstance(item, dict)} - {None}
+    if not keys:
+        return None, grant
+    key = keys.pop()
+    connection = app.connections.by_key(key) if isinstance(key, str) and not keys else None
+    if connection is None:
+        raise AblyError(ErrorCode.INVALID_CONNECTION, "malformed message; invalid connectionKey")
+    grant.speak_for(connection.client_id)
+    return connection.id, connection.grant
 
-    def _require_owner(self, grant: Grant, key_name: str) -> None:
-        """Revoking takes the key itself.
 
-        The Python SDK refuses to send a key over plain http, where this endpoint lives. So a token will do as
-        well if it can everything that its key can.
-        """
-        unrestricted = grant.capability == FULL_CAPABILITY and grant.client_id in (None, ANY_CLIENT)
-        if grant.key_name != key_name or not (grant.is_key or unrestricted):
-            raise AblyError(ErrorCode.REQUIRES_KEY, "revoking tokens requires the key that issued them")
+def _channels_of(spec: object) -> list[str]:
+    names = spec.get("channels") if isinstance(spec, dict) else None
+    if isinstance(names, str):
+        names = [names]
+    if not isinstance(spec, dict) or "messages" not in spec or not isinstance(names, list) or not names:
+        raise AblyError(ErrorCode.INVALID_BODY, "a batch spec must have channels and messages")
+    if not all(isinstance(name, str) for name in names):
+        raise AblyError(ErrorCode.INVALID_BODY, "channels must be text")
+    return names
+
+
+def _publish_to(app: App, grant: Grant, name: str, body: object) -> dict[str, object]:
+    try:
+        grant.capability.require(name, "publish")
+        messages = read_messages(body, grant, app.limits, most=app.limits.batch_messages)
+        return app.channels.get(name).publish(messages)
+    except AblyError as error:
+        return {"channel": name, "error": error.wire()}
+
+
+def _counted(results: list[dict[str, object]]) -> dict[str, object]:
+    failures = sum("error" in result for result in results)
+    return {"successCount": len(results) - failures, "failureCount": failures, "results": results}
+
+
+def _flat_batch(request: web.Request, results: list[dict[str, object]], *, status: int) -> web.Response:
+    """Answer a batch as before version 3 of the protocol: one list, or an error that carries it."""
+    if not any("error" in result for result in results):
+        return respond(request, results, status=status)
+    error = AblyError(ErrorCode.BATCH_ERROR, "batched response includes errors")
+    body: Mapping[str, object] = {"error": error.wire(), "batchResponse": results}
+    headers = {"X-Ably-Errorcode": str(error.code), "X-Ably-Errormessage": error.message}
+    return respond(request, body, status=error.status, headers=headers)

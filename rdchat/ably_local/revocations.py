@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .grants import Grant
+
+#: By what tokens can be revoked: whose they are, what their issuer wrote into them, a channel they name.
+TARGETS = ("clientId", "revocationKey", "channel")
 
 
-class Revocable(Protocol):
-    """What a revocation looks at: instants are seconds since the epoch."""
+class Revocation(NamedTuple):
+    """Tokens issued before one instant are void from another on; seconds since the epoch."""
 
-    @property
-    def client_id(self) -> str | None:
-        """Whose token it is."""
-
-    @property
-    def revocation_key(self) -> str | None:
-        """The `x-ably-revocation-key` that its issuer gave it."""
-
-    @property
-    def issued(self) -> float:
-        """When it was issued."""
-
-    @property
-    def is_key(self) -> bool:
-        """Keys are not revoked this way."""
+    issued_before: float
+    applies_at: float
 
 
 class Revocations:
-    """Targets such as `revocationKey:session-1` or `clientId:ann`, each with the instant it applies up to."""
+    """Targets such as `revocationKey:session-1`, `clientId:ann` or `channel:chat:1`, each with what holds."""
 
     def __init__(self, longest_lifetime: float) -> None:
         self._longest_lifetime = longest_lifetime
-        self._issued_before: dict[str, float] = {}
+        self._revoked: dict[str, list[Revocation]] = {}
 
-    def revoke(self, target: str, issued_before: float) -> None:
-        """Revoke every token of `target` that was issued before that instant (seconds)."""
-        self._issued_before[target] = max(issued_before, self._issued_before.get(target, 0.0))
+    def revoke(self, target: str, issued_before: float, applies_at: float) -> None:
+        """Revoke every token of `target` that was issued before that instant, from `applies_at` on."""
+        added = Revocation(issued_before, applies_at)
+        known = self._revoked.get(target, [])
+        # An earlier one is of no use any more if this one covers as many tokens, and no later.
+        kept = [one for one in known if one.issued_before > issued_before or one.applies_at < applies_at]
+        self._revoked[target] = [*kept, added]
 
-    def cover(self, grant: Revocable) -> bool:
-        """Tell whether the token behind this grant was revoked."""
-        if grant.is_key or not self._issued_before:
-            return False
-        targets = (f"clientId:{grant.client_id}", f"revocationKey:{grant.revocation_key}")
-        return any(grant.issued < self._issued_before.get(target, 0.0) for target in targets)
+    def applies_at(self, grant: Grant) -> float | None:
+        """Return from when on the token behind this grant is void; None: it is not revoked."""
+        if grant.is_key or not self._revoked:
+            return None
+        instants = [
+            one.applies_at
+            for target in _targets(grant)
+            for one in self._revoked.get(target, ())
+            if grant.issued < one.issued_before
+        ]
+        return min(instants, default=None)
 
     def sweep(self, now: float) -> None:
         """Forget revocations whose tokens have all expired."""
         oldest = now - self._longest_lifetime
-        self._issued_before = {t: before for t, before in self._issued_before.items() if before > oldest}
+        self._revoked = {
+            target: kept
+            for target, revoked in self._revoked.items()
+            if (kept := [one for one in revoked if one.issued_before > oldest])
+        }
+
+
+def _targets(grant: Grant) -> Iterator[str]:
+    yield f"clientId:{grant.client_id}"
+    yield f"revocationKey:{grant.revocation_key}"
+    # A channel counts when the capability names it; one that a pattern covers does not.
+    for resource in grant.capability.resources:
+        yield f"channel:{resource}"

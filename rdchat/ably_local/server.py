@@ -5,39 +5,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .channels import Channels
-from .connections import Connections
-from .dispatch import Dispatcher
+from .administering import AppResources, KeyResources
+from .apps import Apps
+from .control import ControlResources
+from .faults import Faults
 from .grants import Key
 from .http import speak_ably
 from .limits import Limits
-from .rest import Rest
-from .tokens import Keyring
+from .rest import ChannelResources
 from .websocket import serve_websocket
 
 if TYPE_CHECKING:
+    import ssl
     from collections import deque
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from .protocol import Message
 
 _BACKLOG = 1_024
+_BEATS = 4
 
 
 class AblyLocal:
     """A local endpoint that speaks Ably's REST and realtime protocols, so that the genuine SDKs can use it.
 
-    `keys` maps key names (`app.keyid`) to their secrets; each key may do everything. `clock` tells the time
-    in seconds since the epoch. Everything is held in memory: the history of the last two minutes, who is
-    connected and who is present. Use it within one event loop.
+    `keys` maps key names (`app.keyid`) to their secrets; each key may do everything in its app. `clock` tells
+    the time in seconds since the epoch. `controlled` adds the routes below `/control`, by which processes of
+    this machine let things go wrong on purpose. Everything is held in memory: the history of the last two
+    minutes, who is connected and who is present. Use it within one event loop.
 
     After `close` it can be started again: channels keep their history, so that clients which come back resume
-    where they were, on new connections.
+    where they were, on new connections. After an `outage` connections are still known.
     """
 
     def __init__(
@@ -46,27 +50,19 @@ class AblyLocal:
         keys: Mapping[str, str],
         clock: Callable[[], float] = time.time,
         limits: Limits | None = None,
+        controlled: bool = False,
     ) -> None:
+        self.faults = Faults()
         self._limits = limits or Limits()
-        self._keyring = Keyring(
-            [Key(name, secret) for name, secret in keys.items()], clock=clock, limits=self._limits
-        )
-        self._channels = Channels(clock=clock, limits=self._limits)
-        self._connections = Connections(
-            keyring=self._keyring, channels=self._channels, clock=clock, limits=self._limits
-        )
-        self._dispatcher = Dispatcher(
-            keyring=self._keyring, channels=self._channels, connections=self._connections, limits=self._limits
-        )
-        self._rest = Rest(
-            keyring=self._keyring,
-            channels=self._channels,
-            connections=self._connections,
-            clock=clock,
-            limits=self._limits,
-        )
+        self._clock = clock
+        self._controlled = controlled
+        own = [Key(name, secret) for name, secret in keys.items()]
+        self._first_app = own[0].app_id if own else None
+        self.apps = Apps(own, clock=clock, limits=self._limits, faults=self.faults)
+        self._tls: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
-        self._sweeper: asyncio.Task[None] | None = None
+        self._site: web.TCPSite | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._bound = ("127.0.0.1", 0)
 
     @property
@@ -86,14 +82,18 @@ class AblyLocal:
 
     @property
     def published(self) -> deque[tuple[str, Message]]:
-        """What was accepted, without duplicates: `(channel, message)`, the last 10,000 of them, oldest first.
+        """What was accepted in the app of the first key, without duplicates: `(channel, message)`.
 
-        It is the recorder itself: tests may clear it.
+        The last 10,000 of them, oldest first. It is the recorder itself: tests may clear it.
         """
-        return self._channels.recorder.published
+        if self._first_app is None:
+            raise LookupError("the endpoint has no key of its own, hence no app")
+        return self.apps.get(self._first_app).channels.recorder.published
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen there (port 0: any free one).
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Listen there (port 0: any free one), with TLS if a context with a certificate is given.
 
         Raises RuntimeError when started already, OSError when the port is taken.
         """
@@ -101,41 +101,80 @@ class AblyLocal:
             raise RuntimeError("running already")
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0)
         await runner.setup()
+        self._bound, self._tls = (host, port), tls
         try:
-            await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+            await self._listen(runner)
         except BaseException:
             await runner.cleanup()
             raise
         self._runner = runner
-        self._bound = (host, int(runner.addresses[0][1]))
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._tasks = [asyncio.create_task(self._sweep()), asyncio.create_task(self._beat())]
 
     async def close(self) -> None:
         """Drop all sockets and connections, and end every task. Closing twice does nothing."""
         runner, self._runner = self._runner, None
-        if runner is None or self._sweeper is None:
+        if runner is None:
             return
-        self._sweeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._sweeper
-        self._connections.abort_all()
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for app in self.apps:
+            app.close()
         await runner.cleanup()
+
+    def drop_sockets(self) -> None:
+        """Cut every websocket, as a network does. Clients may come back at once, and resume."""
+        for app in self.apps:
+            app.connections.drop_sockets()
+
+    @asynccontextmanager
+    async def outage(self) -> AsyncIterator[None]:
+        """Be unreachable for as long as the context lasts: all sockets are cut and the port is closed.
+
+        Connections are remembered, so that clients who come back in time resume.
+        """
+        if self._runner is None or self._site is None:
+            raise RuntimeError("not running")
+        runner = self._runner
+        await self._site.stop()
+        for protocol in runner.server.connections if runner.server is not None else ():
+            if protocol.transport is not None:
+                protocol.transport.abort()
+        try:
+            yield
+        finally:
+            if self._runner is runner:
+                await self._listen(runner)
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        host, port = self._bound
+        self._site = web.TCPSite(runner, host, port, backlog=_BACKLOG, ssl_context=self._tls)
+        await self._site.start()
+        self._bound = (host, int(runner.addresses[0][1]))
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[speak_ably], client_max_size=self._limits.body_size)
-        application.add_routes([*self._rest.routes(), web.get("/", self._websocket())])
-        return application
-
-    def _websocket(self) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        return partial(
-            serve_websocket,
-            connections=self._connections,
-            dispatcher=self._dispatcher,
-            limits=self._limits,
+        application.add_routes(ChannelResources(self.apps, self.faults, self._clock).routes())
+        application.add_routes(KeyResources(self.apps, self.faults, self._clock).routes())
+        application.add_routes(
+            AppResources(self.apps, lambda: (self.host, self.port, self._tls is not None)).routes()
         )
+        if self._controlled:
+            control = ControlResources(self)
+            application.add_routes(control.routes())
+            application.on_cleanup.append(control.close)
+        websocket = partial(serve_websocket, apps=self.apps, limits=self._limits, faults=self.faults)
+        application.add_routes([web.get("/", websocket)])
+        return application
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._limits.sweep_interval)
-            self._channels.sweep()
-            self._keyring.sweep()
+            self.apps.sweep()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.heartbeat_interval / _BEATS)
+            for app in self.apps:
+                app.connections.beat()

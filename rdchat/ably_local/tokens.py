@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import jwt
@@ -17,7 +18,7 @@ from .limits import Limits
 from .revocations import Revocations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from jwt.types import Options
 
@@ -37,13 +38,15 @@ _SIGNATURE_ONLY: Options = {
 
 
 class Keyring:
-    """Verifies keys and tokens, and issues tokens. Memory is bounded: caches forget their oldest entries."""
+    """Verifies the keys and tokens of one app, and issues tokens.
+
+    Memory is bounded: the cache of tokens forgets its oldest entries, and only signed requests leave a nonce.
+    """
 
     def __init__(
-        self, keys: list[Key], *, clock: Callable[[], float] = time.time, limits: Limits | None = None
+        self, keys: Iterable[Key], *, clock: Callable[[], float] = time.time, limits: Limits | None = None
     ) -> None:
-        self._keys = {key.name: key for key in keys}
-        self._apps = {key.name.partition(".")[0] for key in keys}
+        self.keys = {key.name: key for key in keys}
         self._clock = clock
         self._limits = limits or Limits()
         self._verified: dict[str, Grant] = {}
@@ -53,10 +56,10 @@ class Keyring:
     def verify_key(self, text: str, client_id: str | None = None) -> Grant:
         """Verify `<key name>:<secret>`; the key's holder may act as any `client_id`.
 
-        Raises AblyError 40400 for an unknown app, 40101 for an unknown key or a wrong secret.
+        Raises AblyError 40400 for an unknown key, 40101 for a wrong secret.
         """
         name, _, secret = text.partition(":")
-        key = self._key(name)
+        key = self.key(name)
         if not hmac.compare_digest(key.secret.encode(), secret.encode()):
             raise AblyError(ErrorCode.INVALID_CREDENTIALS, "invalid key secret")
         return Grant(key.name, key.capability, client_id or ANY_CLIENT)
@@ -64,8 +67,8 @@ class Keyring:
     def verify_token(self, token: str) -> Grant:
         """Verify an Ably JWT, whoever signed it.
 
-        Raises AblyError 40143 for what is no JWT, 40144 for one that is not valid, 40142 when it has expired,
-        40141 when it was revoked, 40400 or 40101 when it names an unknown app or key.
+        Raises AblyError 40101 and 40143 for what is no JWT, 40144 for one that is not valid, 40003 for one
+        that lives too long, 40142 when it has expired, 40141 when it was revoked, 40400 for an unknown key.
         """
         grant = self._verified.get(token)
         if grant is None:
@@ -76,32 +79,36 @@ class Keyring:
         if grant.expires is not None and grant.expires <= self._clock():
             self._verified.pop(token, None)
             raise AblyError(ErrorCode.TOKEN_EXPIRED, "token expired")
-        if self.revocations.cover(grant):
+        void_from = self.revocations.applies_at(grant)
+        if void_from is not None and void_from <= self._clock():
             raise AblyError(ErrorCode.TOKEN_REVOKED, "token revoked")
         return grant
 
-    def request_token(self, key_name: str, request: Mapping[str, object]) -> dict[str, object]:
-        """Exchange a signed TokenRequest for TokenDetails `{token, keyName, issued, expires, capability}`.
+    def request_token(
+        self, key_name: str, request: Mapping[str, object], bearer: Grant | None = None
+    ) -> dict[str, object]:
+        """Exchange a TokenRequest for a token: `{token, keyName, issued, expires, capability, clientId?}`.
 
-        Instants and the ttl are milliseconds. Raises AblyError 40101 for a wrong mac, 40102 when the key
-        names differ, 40104 for a timestamp too far from now, 40105 for a nonce used before, 40003 for a bad
-        ttl or capability, 40160 when nothing of the capability is the key's.
+        The request is signed, or made by the `bearer` of the key itself. Instants and the ttl are
+        milliseconds. Raises AblyError 40101 for a wrong mac, 40102 when the key names differ, 40104 for a
+        timestamp too far from now, 40105 for a nonce used before, 40003 for a bad ttl or capability, 40160
+        when nothing of the capability is the key's.
         """
-        key = self._key(key_name)
+        key = self.key(key_name)
         if request.get("keyName") not in (None, key_name):
             raise AblyError(ErrorCode.INCOMPATIBLE_CREDENTIALS, "the request was made for another key")
-        mac = request.get("mac")
-        expected = _token_request_mac(key, request)
-        if not isinstance(mac, str) or not hmac.compare_digest(mac.encode(), expected.encode()):
-            raise AblyError(ErrorCode.INVALID_CREDENTIALS, "invalid mac")
-        self._check_fresh(key, request)
+        if request.get("mac") is None and bearer is not None:
+            if not bearer.is_key or bearer.key_name != key_name:
+                raise AblyError(ErrorCode.REQUIRES_KEY, "an unsigned request requires the key")
+        else:
+            self._check_signed(key, request)
         capability = key.capability
         if request.get("capability"):
             capability = Capability.parse(request["capability"]).intersect(key.capability)
             if not capability.resources:
                 raise AblyError(ErrorCode.NOT_PERMITTED, "nothing of this capability is allowed by the key")
         client_id = _optional_text(request, "clientId", ErrorCode.INVALID_CLIENT_ID)
-        return self._issue(key, capability, client_id, self._lifetime(request))
+        return self._issue(key, capability, client_id, self._lifetime(key, request))
 
     def sweep(self) -> None:
         """Forget what can no longer matter: old nonces, tokens and revocations that have run out."""
@@ -112,28 +119,24 @@ class Keyring:
         }
         self.revocations.sweep(now)
 
-    def _key(self, name: str) -> Key:
-        key = self._keys.get(name)
-        if key is not None:
-            return key
-        if name.partition(".")[0] in self._apps:
-            raise AblyError(ErrorCode.INVALID_CREDENTIALS, "no key found with this name")
-        raise AblyError(ErrorCode.NOT_FOUND, "no application found with this key name")
+    def key(self, name: str) -> Key:
+        """Return the key of that name. Raises AblyError 40400, with status 401, when there is none."""
+        key = self.keys.get(name)
+        if key is None:
+            raise AblyError(ErrorCode.NOT_FOUND, f"no key found with name {name}", status=401)
+        return key
 
     def _decode(self, token: str) -> Grant:
-        if token.count(".") != _JWT_PARTS - 1:
-            raise AblyError(ErrorCode.TOKEN_UNRECOGNISED, "unrecognised token")
+        key = self.key(key_name_of(token))
         try:
-            kid = jwt.get_unverified_header(token).get("kid")
-            if not isinstance(kid, str):
-                raise _invalid_jwt("no kid")
-            key = self._key(kid)
             claims = jwt.decode(
                 token,
                 key.secret,
                 algorithms=[_ALGORITHM],
                 options=_SIGNATURE_ONLY,
             )
+        except jwt.MissingRequiredClaimError as error:
+            raise _invalid_jwt(f"{error.claim} must be specified", status=400) from error
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise _invalid_jwt(str(error)) from error
         return self._grant(key, claims)
@@ -143,21 +146,30 @@ class Keyring:
         if not isinstance(issued, int | float) or not isinstance(expires, int | float):
             raise _invalid_jwt("iat and exp must be numbers")
         revocation_key = _optional_text(claims, "x-ably-revocation-key", ErrorCode.INVALID_JWT)
-        longest = self._limits.revocable_token_lifetime if revocation_key else self._limits.token_lifetime
-        if not 0 < expires - issued <= longest:
-            raise _invalid_jwt(f"lifetime must be within {longest:.0f} seconds")
+        if expires <= issued:
+            raise _invalid_jwt("it expires before it is issued")
+        longest = self._longest(key, revocable=revocation_key is not None)
+        if expires - issued > longest:
+            raise AblyError(ErrorCode.INVALID_PARAMETER, f"excessive value for ttl (limit {longest:.0f} s)")
         if issued > self._clock() + self._limits.clock_skew:
             raise _invalid_jwt("issued in the future")
         capability = key.capability
         if claims.get("x-ably-capability") is not None:
             capability = Capability.parse(claims["x-ably-capability"]).intersect(key.capability)
-        client_id = _optional_text(claims, "x-ably-clientId", ErrorCode.INVALID_JWT)
+        client_id = _optional_text(claims, "x-ably-clientId", ErrorCode.INVALID_CLIENT_ID)
         return Grant(key.name, capability, client_id, issued, expires, revocation_key)
+
+    def _check_signed(self, key: Key, request: Mapping[str, object]) -> None:
+        mac = request.get("mac")
+        expected = _token_request_mac(key, request)
+        if not isinstance(mac, str) or not hmac.compare_digest(mac.encode(), expected.encode()):
+            raise AblyError(ErrorCode.INVALID_CREDENTIALS, "invalid mac")
+        self._check_fresh(key, request)
 
     def _check_fresh(self, key: Key, request: Mapping[str, object]) -> None:
         now = self._clock()
-        timestamp, nonce = request.get("timestamp"), request.get("nonce")
-        if not isinstance(timestamp, int) or abs(timestamp / 1000 - now) > self._limits.clock_skew:
+        timestamp, nonce = _number(request.get("timestamp")), request.get("nonce")
+        if timestamp is None or abs(timestamp / 1000 - now) > self._limits.clock_skew:
             raise AblyError(ErrorCode.TIMESTAMP_NOT_CURRENT, "timestamp not current")
         if not isinstance(nonce, str) or not nonce:
             raise AblyError(ErrorCode.INVALID_PARAMETER, "a nonce is required")
@@ -167,12 +179,20 @@ class Keyring:
         # Past twice the skew the timestamp itself is refused, so the nonce need not be known any more.
         self._nonces[used] = now + 2 * self._limits.clock_skew
 
-    def _lifetime(self, request: Mapping[str, object]) -> float:
-        ttl = request.get("ttl")
-        if ttl in (None, ""):
+    def _longest(self, key: Key, *, revocable: bool) -> float:
+        if key.revocable or revocable:
+            return self._limits.revocable_token_lifetime
+        return self._limits.token_lifetime
+
+    def _lifetime(self, key: Key, request: Mapping[str, object]) -> float:
+        if request.get("ttl") in (None, ""):
             return self._limits.default_token_lifetime
-        if not isinstance(ttl, int) or not 0 < ttl <= self._limits.token_lifetime * 1000:
+        ttl = _number(request["ttl"])
+        if ttl is None or ttl <= 0:
             raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid ttl")
+        longest = self._longest(key, revocable=False)
+        if ttl > longest * 1000:
+            raise AblyError(ErrorCode.INVALID_PARAMETER, f"excessive value for ttl (limit {longest:.0f} s)")
         return ttl / 1000
 
     def _issue(
@@ -197,6 +217,26 @@ class Keyring:
         return details
 
 
+@lru_cache(maxsize=4_096)
+def key_name_of(token: str) -> str:
+    """Read the name of the key that an Ably JWT says it was signed with; nothing is verified.
+
+    Raises AblyError 40101 for what is no token at all, 40143 for one that is no JWT (all that this endpoint
+    issues are), 40144 for a JWT that names no key.
+    """
+    if "." not in token:
+        raise AblyError(ErrorCode.INVALID_CREDENTIALS, "invalid access token in request")
+    if token.count(".") != _JWT_PARTS - 1:
+        raise AblyError(ErrorCode.TOKEN_UNRECOGNISED, "unrecognised token")
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise _invalid_jwt(str(error)) from error
+    if not isinstance(kid, str):
+        raise _invalid_jwt("no kid")
+    return kid
+
+
 def _token_request_mac(key: Key, request: Mapping[str, object]) -> str:
     fields = ("ttl", "capability", "clientId", "timestamp", "nonce")
     values = [key.name, *("" if request.get(field) is None else str(request[field]) for field in fields)]
@@ -204,12 +244,21 @@ def _token_request_mac(key: Key, request: Mapping[str, object]) -> str:
     return base64.b64encode(hmac.digest(key.secret.encode(), text.encode(), hashlib.sha256)).decode()
 
 
+def _number(value: object) -> int | None:
+    """Read a number that may come as text: from the query of an address, say."""
+    if isinstance(value, str) and value.isdecimal() and value.isascii():
+        return int(value)
+    return value if type(value) is int else None
+
+
 def _optional_text(source: Mapping[str, object], name: str, code: ErrorCode) -> str | None:
     value = source.get(name)
-    if value is None or isinstance(value, str):
-        return value or None
-    raise AblyError(code, f"{name} must be text")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise AblyError(code, f"{name} must be text, and not empty")
+    return value
 
 
-def _invalid_jwt(reason: str) -> AblyError:
-    return AblyError(ErrorCode.INVALID_JWT, f"invalid JWT: {reason}")
+def _invalid_jwt(reason: str, *, status: int = 401) -> AblyError:
+    return AblyError(ErrorCode.INVALID_JWT, f"invalid JWT: {reason}", status=status)

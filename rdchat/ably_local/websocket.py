@@ -10,25 +10,29 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
-from .connections import Connection, Connections, query_format
+from .connections import MESSAGE_TOO_BIG, NORMAL_CLOSURE, Connection, closing_code, query_format
 from .encoding import decode, encode
 from .errors import AblyError, ErrorCode
+from .faults import Fault, FaultKind, Faults, Operation
 from .protocol import Action, Format
+from .resources import cut
 
 if TYPE_CHECKING:
-    from .dispatch import Dispatcher
+    from collections.abc import Callable
+
+    from .apps import App, Apps
     from .limits import Limits
 
 _log = logging.getLogger(__name__)
-_CLOSE_TIMEOUT = 2.0  # seconds that a peer gets to answer the closing handshake
 
 
 class WebSocketOutbox:
-    """Frames that wait for one websocket. Beyond a bound of unread bytes the websocket is aborted."""
+    """Frames that wait for one websocket. `overflow` is called once, when too much of them is unread."""
 
     def __init__(
         self, request: web.Request, websocket: web.WebSocketResponse, fmt: Format, limits: Limits
     ) -> None:
+        self.overflow: Callable[[], None] = self.abort
         self._request = request
         self._websocket = websocket
         self._opcode = WSMsgType.TEXT if fmt is Format.JSON else WSMsgType.BINARY
@@ -36,107 +40,163 @@ class WebSocketOutbox:
         self._heartbeat = (
             None if request.query.get("heartbeats") == "false" else encode({"action": Action.HEARTBEAT}, fmt)
         )
+        self._loop = asyncio.get_running_loop()
         self._frames: deque[bytes] = deque()
         self._unread = 0
-        self._finishing = False
+        self._close_code: int | None = None
+        self._sent_at = self._delayed_until = self._loop.time()
+        self._timers: list[asyncio.TimerHandle] = []
         self._wake = asyncio.Event()
 
-    def send(self, frame: bytes) -> None:
-        """Queue a frame; once the outbox is finishing it is lost."""
-        if self._finishing:
-            return
-        self._unread += len(frame)
-        if self._unread > self._limits.outbox_bytes:
-            _log.warning("aborting a connection that does not read its messages")
-            self.abort()
-            return
-        self._frames.append(frame)
-        self._wake.set()
+    def send(self, frame: bytes, *, delay: float = 0.0) -> None:
+        """Queue a frame; once the outbox is finishing it is lost. None overtakes one that is delayed."""
+        now = self._loop.time()
+        due = max(now + delay, self._delayed_until)
+        if due > now:
+            self._delayed_until = due
+            self._timers.append(self._loop.call_at(due, self._queue, frame))
+        else:
+            self._queue(frame)
 
-    def finish(self) -> None:
-        """Close the websocket once everything queued has been sent."""
-        self._finishing = True
+    def discard(self) -> None:
+        """Forget what is queued."""
+        self._frames.clear()
+        self._unread = 0
+
+    def finish(self, code: int = NORMAL_CLOSURE) -> None:
+        """Close the websocket once everything queued has been sent, or after a while all the same."""
+        if self._close_code is None:
+            self._close_code = code
+            self._timers.append(self._loop.call_later(self._limits.closing_grace, self.abort))
         self._wake.set()
 
     def abort(self) -> None:
         """Drop the websocket at once, with what was queued."""
-        self._finishing = True
-        self._frames.clear()
+        self._close_code = NORMAL_CLOSURE
+        self.discard()
         self._wake.set()
         if self._request.transport is not None:
             self._request.transport.abort()
 
-    async def run(self) -> None:
-        """Send what is queued, and heartbeats when there is nothing, until the websocket ends."""
-        with contextlib.suppress(ClientConnectionResetError, ConnectionError):
-            while True:
-                while self._frames:
-                    frame = self._frames.popleft()
-                    await self._websocket.send_frame(frame, self._opcode)
-                    self._unread -= len(frame)
-                if self._finishing:
-                    await self._websocket.close()
-                    return
-                await self._wait()
+    def beat(self) -> None:
+        """Send a heartbeat if nothing has been sent for a while."""
+        silent_for = self._loop.time() - self._sent_at
+        if self._heartbeat is not None and silent_for >= self._limits.heartbeat_interval:
+            self._queue(self._heartbeat)
 
-    async def _wait(self) -> None:
-        self._wake.clear()
+    async def run(self) -> None:
+        """Send what is queued, until the websocket ends."""
         try:
-            async with asyncio.timeout(self._limits.heartbeat_interval):
-                await self._wake.wait()
-        except TimeoutError:
-            if self._heartbeat is not None:
-                self.send(self._heartbeat)
+            with contextlib.suppress(ClientConnectionResetError, ConnectionError):
+                while True:
+                    while self._frames:
+                        frame = self._frames.popleft()
+                        await self._websocket.send_frame(frame, self._opcode)
+                        self._unread = max(self._unread - len(frame), 0)
+                        self._sent_at = self._loop.time()
+                    if self._close_code is not None:
+                        await self._websocket.close(code=self._close_code)
+                        return
+                    self._wake.clear()
+                    await self._wake.wait()
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+
+    def _queue(self, frame: bytes) -> None:
+        if self._close_code is not None:
+            return
+        self._unread += len(frame)
+        if self._unread > self._limits.outbox_bytes:
+            # Later, since a channel may be in the middle of telling all who are attached to it.
+            self.discard()
+            self._loop.call_soon(self.overflow)
+            return
+        self._frames.append(frame)
+        self._wake.set()
 
 
 async def serve_websocket(
-    request: web.Request, *, connections: Connections, dispatcher: Dispatcher, limits: Limits
+    request: web.Request, *, apps: Apps, limits: Limits, faults: Faults
 ) -> web.WebSocketResponse:
     """Serve one client's websocket until it ends. A refusal is told after the upgrade, as an ERROR frame."""
-    # Deflating would cost more than all the rest, once for every reader of a frame. Pings find dead peers.
+    fault = faults.take(Operation.CONNECT)
+    if fault is not None and fault.kind is FaultKind.DROP:
+        cut(request)
+    # Deflating would cost more than all the rest, once for every reader of a frame. Pings find dead peers. Of
+    # a frame that is somewhat too large the client is told; for what is beyond that aiohttp hangs up.
     websocket = web.WebSocketResponse(
         compress=False,
-        max_msg_size=limits.frame_size,
+        max_msg_size=2 * limits.frame_size,
         heartbeat=limits.heartbeat_interval,
-        timeout=_CLOSE_TIMEOUT,
+        timeout=limits.closing_grace,
     )
     await websocket.prepare(request)
-    fmt = query_format(request.query)
-    outbox = WebSocketOutbox(request, websocket, fmt, limits)
+    outbox = WebSocketOutbox(request, websocket, query_format(request.query), limits)
     writer = asyncio.create_task(outbox.run())
+    app: App | None = None
     connection: Connection | None = None
     try:
         try:
-            connection = connections.open(request.query, outbox)
+            if fault is not None:
+                await _go_wrong(fault, websocket)
+            app, grant = apps.admit_websocket(request.query)
+            connection = app.connections.open(grant, request.query, outbox)
         except AblyError as error:
-            outbox.send(encode({"action": Action.ERROR, "error": error.wire()}, fmt))
-            outbox.finish()
+            outbox.send(encode({"action": Action.ERROR, "error": error.wire()}, query_format(request.query)))
+            outbox.finish(closing_code(error))
             await writer
             return websocket
-        async for frame in websocket:
-            if connection.outbox is not outbox:
-                break  # closed, failed, or resumed elsewhere: what still comes in is for nobody
-            if frame.type is WSMsgType.ERROR:
-                break
-            _perform(frame.data, connection, connections, dispatcher)
+        opened_app, opened = app, connection
+        outbox.overflow = lambda: opened_app.connections.disconnect_slow(opened, outbox)
+        await _read(websocket, outbox, app, connection)
         if connection.outbox is not outbox:
             await writer
     finally:
-        if connection is not None:
-            connections.drop(connection, outbox)
+        if app is not None and connection is not None:
+            app.connections.drop(connection, outbox)
         writer.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await writer
+        # What a dead peer has not read would keep its socket open for minutes.
+        outbox.abort()
     return websocket
 
 
-def _perform(
-    data: str | bytes, connection: Connection, connections: Connections, dispatcher: Dispatcher
+async def _go_wrong(fault: Fault, websocket: web.WebSocketResponse) -> None:
+    if fault.kind is FaultKind.DELAY:
+        await asyncio.sleep(fault.seconds)
+        return
+    if fault.kind is FaultKind.HANG:
+        async for _ in websocket:
+            pass
+    raise fault.error()
+
+
+async def _read(
+    websocket: web.WebSocketResponse, outbox: WebSocketOutbox, app: App, connection: Connection
 ) -> None:
+    async for frame in websocket:
+        if connection.outbox is not outbox:
+            return  # closed, failed, or resumed elsewhere: what still comes in is for nobody
+        if frame.type is WSMsgType.ERROR:
+            return
+        if len(frame.data) > app.limits.frame_size:
+            error = AblyError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"maximum frame size exceeded (limit is {app.limits.frame_size} bytes)",
+                status=413,
+            )
+            app.connections.fail(connection, error, MESSAGE_TOO_BIG)
+        else:
+            _perform(frame.data, connection, app)
+
+
+def _perform(data: str | bytes, connection: Connection, app: App) -> None:
     try:
-        dispatcher.perform(connection, decode(data, connection.format))
+        app.dispatcher.perform(connection, decode(data, connection.format))
     except AblyError as error:
-        connections.fail(connection, error)
+        app.connections.fail(connection, error)
     except Exception:  # noqa: BLE001 - one client's frame must not take down the others; it is logged
         _log.exception("a protocol message could not be handled")
-        connections.fail(connection, AblyError(ErrorCode.INTERNAL, "internal error"))
+        app.connections.fail(connection, AblyError(ErrorCode.INTERNAL, "internal error"))

@@ -44,7 +44,7 @@ async def test_the_envelope_carries_status_and_headers(
     async with http.get(url, params=query | {"accessToken": "x"}) as answer:
         envelope = json.loads(await answer.read())
     assert (answer.status, envelope["statusCode"]) == (200, 401)
-    assert envelope["response"]["error"]["code"] == 40143
+    assert envelope["response"]["error"]["code"] == 40101
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,8 @@ async def test_the_envelope_carries_status_and_headers(
         ("GET /channels/c/messages?start=2&end=1", None, 400),
         ("GET /channels/c/messages?cursor=x", None, 400),
         ("GET /channels/%FF%0A/messages", None, 400),
-        ("PUT /time", b"", 405),
+        ("PUT /time", b"", 404),
+        ("GET /keys/app.key/requestToken", None, 404),
     ],
 )
 async def test_what_is_wrong_is_answered_in_ablys_form(

@@ -44,7 +44,12 @@ def _request(key: Named, **fields: object) -> dict[str, object]:
         ({"nonce": ""}, 40003),
         ({"ttl": 86_400_001}, 40003),
         ({"ttl": -1}, 40003),
-        ({"capability": "all"}, 40003),
+        ({"capability": "all"}, 40000),
+        ({"capability": '{"own:1":["publish_"]}'}, 40000),
+        ({"capability": '{"own:1":["*","publish"]}'}, 40000),
+        ({"capability": '{"own:1":[]}'}, 40000),
+        ({"clientId": ""}, 40012),
+        ({"ttl": "soon"}, 40003),
         ({"capability": '{"other":["publish"]}'}, 40160),
     ],
 )

@@ -67,7 +67,7 @@ async def test_batch_succeeds_and_fails_per_channel(rest: MakeRest, mint: Mint, 
     first, second = answer.items
     assert (first["successCount"], first["failureCount"]) == (1, 1)
     assert first["results"][0]["channel"] == "open:1"
-    assert first["results"][0]["messageId"] == "m1"
+    assert first["results"][0]["messageId"] == "m1:0"
     assert first["results"][1]["error"]["code"] == 40160
     assert second["results"][0]["channel"] == "open:2"
     assert [channel for channel, _ in endpoint.published] == ["open:1", "open:2"]
@@ -197,8 +197,14 @@ async def test_a_batch_of_the_wrong_shape_is_refused(rest: MakeRest, spec: objec
     [
         ([], 40001),
         ("text", 40001),
-        ([{"name": 1}], 40001),
-        ([{"extras": "x"}], 40001),
+        ([{"name": 1}], 40016),
+        ([{"clientId": 1}], 40012),
+        ([{"id": 1}], 40031),
+        ([{"id": ""}], 40031),
+        ([{"extras": "x"}], 40032),
+        ([{"extras": {"colour": "red"}}], 40032),
+        ([{"extras": {"headers": {"a": {"b": 1}}}}], 40032),
+        ([{"name": "n"}] * 1_001, 40034),
         ([{"data": 12}], 40013),
         ([{"data": "x" * 65_537}], 40009),
         ([{"data": "x" * 40_000}, {"data": "é" * 20_000}], 40009),

@@ -1,0 +1,64 @@
+"""What all the resources over HTTP need: whose request it is, and what goes wrong with it on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NoReturn
+
+from .faults import Fault, FaultKind, Faults, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from .apps import App, Apps
+    from .grants import Grant
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_POLL_SECONDS = 0.1  # only where somebody asked for an answer that never comes
+
+
+def admitted(apps: Apps, request: web.Request) -> tuple[App, Grant]:
+    """Verify the request's credentials. Raises AblyError."""
+    return apps.admit(request.headers, request.query)
+
+
+def exposed(handler: Handler, operation: Operation, faults: Faults) -> Handler:
+    """Let the faults that are in force happen to a handler."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        fault = faults.take(operation, request.match_info.get("channel"))
+        if fault is None:
+            return await handler(request)
+        return await _go_wrong(request, handler, fault)
+
+    return handle
+
+
+async def _go_wrong(request: web.Request, handler: Handler, fault: Fault) -> web.StreamResponse:
+    if fault.kind is FaultKind.DROP:
+        cut(request)
+    elif fault.kind is FaultKind.DELAY:
+        await asyncio.sleep(fault.seconds)
+    elif fault.kind is not FaultKind.HANG:
+        raise fault.error()
+    response = await handler(request)
+    if fault.kind is FaultKind.HANG:
+        await _until_gone(request)
+        cut(request)
+    return response
+
+
+def cut(request: web.Request) -> NoReturn:
+    """Cut the socket of a request, which ends its handler: ConnectionResetError."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError("cut on purpose")
+
+
+async def _until_gone(request: web.Request) -> None:
+    # aiohttp tells a handler that its client has gone when that writes, and this one does not.
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - see above
+        await asyncio.sleep(_POLL_SECONDS)
