@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""The command line of rdchat. `run.py COMMAND --help` explains each command."""
+"""The command line of rdchat. `run.py COMMAND --help` explains each command.
+
+It is long because every command and its options stand here; what they do is in the modules that they call.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ if find_spec("ably") is None:
 
 import asyncio
 import errno
+import re
+import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -30,6 +35,7 @@ from handlers.app import api_document
 from handlers.serving import serve as serve_replica
 from handlers.supervising import ProcessFailedError, serve_shared, supervise
 from rdchat import administration, drawing
+from rdchat.ably_local import alone as ably_alone
 from rdchat.clock import SystemClock
 from rdchat.doctor import examine
 from rdchat.embedded import EmbeddedStoreError
@@ -46,6 +52,9 @@ if TYPE_CHECKING:
 
     from config import Settings
     from rdchat.stores import Addresses
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _say(text: str) -> None:
@@ -260,6 +269,58 @@ def openapi() -> None:
 def doctor() -> None:
     """Check settings, stores and Ably."""
     raise SystemExit(_with_stores(examine))
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), help="[default: RDCHAT_ABLY_LOCAL_PORT]")
+@click.option("--key", help="app.id:secret. [default: the one that the service uses]")
+@click.option("--certificate", type=_FILE, help="Speak TLS, with this certificate (PEM).")
+@click.option("--private-key", type=_FILE, help="Its key, if that is in another file.")
+@click.option(
+    "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Change a limit, as in message_size=1000."
+)
+@click.option(
+    "--control/--no-control", default=True, show_default=True, help="Whether faults may be asked for."
+)
+def ably(
+    *,
+    host: str,
+    port: int | None,
+    key: str | None,
+    certificate: Path | None,
+    private_key: Path | None,
+    limits: tuple[str, ...],
+    control: bool,
+) -> None:
+    """Run the local Ably endpoint alone, for SDKs and programs that are tested against it.
+
+    docs/ably-local.md says what it can do. A service uses it with RDCHAT_ABLY_ENDPOINT=host:port.
+    """
+    settings = _settings()
+    if private_key is not None and certificate is None:
+        raise click.UsageError("--private-key belongs to a --certificate.")
+    key = key or (settings.ably_key if settings.ably_is_local else f"local.key:{secrets.token_urlsafe(32)}")
+    if re.fullmatch(r"[^.:\s]+\.[^.:\s]+:\S+", key) is None:
+        raise click.UsageError("--key must be app.id:secret.")
+    try:
+        changed = ably_alone.changed_limits(dict(limit.partition("=")[::2] for limit in limits))
+        tls = None if certificate is None else ably_alone.tls_context(certificate, private_key)
+        uvloop.run(
+            ably_alone.serve_alone(
+                host=host,
+                port=settings.ably_local_port if port is None else port,
+                key=key,
+                limits=changed,
+                tls=tls,
+                controlled=control,
+                say=_say,
+            )
+        )
+    except ValueError as error:
+        raise click.UsageError(f"--limit: {error}") from None
+    except OSError as error:  # the port is taken, or the certificate is of no use
+        raise _complain(error) from None
 
 
 @cli.group(invoke_without_command=True)

@@ -140,7 +140,11 @@ class Apps:
         keys = [_read_key(app_id, key) for key in fields.get("keys", [])]
         limits = _read_limits(fields.get("limits"), self._limits)
         app = self._add(app_id, keys, limits=limits, namespaces=namespaces)
-        enter(fixtures, app.channels)
+        try:
+            enter(fixtures, app.channels)
+        except AblyError:
+            self.remove(app.id)
+            raise
         return app
 
     def remove(self, app_id: str) -> None:

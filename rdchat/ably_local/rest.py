@@ -9,6 +9,7 @@ from aiohttp import web
 from .encoding import wire_messages
 from .errors import AblyError, ErrorCode
 from .faults import Faults, Operation
+from .grants import ANY_CLIENT
 from .history import PageQuery, link_header, page_of_members
 from .http import accepted_format, read_body, respond, version
 from .messages import read_messages
@@ -173,7 +174,8 @@ def _on_behalf(app: App, grant: Grant, body: object) -> tuple[str | None, Grant]
     connection = app.connections.by_key(key) if isinstance(key, str) and not keys else None
     if connection is None:
         raise AblyError(ErrorCode.INVALID_CONNECTION, "malformed message; invalid connectionKey")
-    grant.speak_for(connection.client_id)
+    if grant.client_id not in (ANY_CLIENT, connection.client_id):
+        raise AblyError(ErrorCode.INVALID_CONNECTION, "malformed message; mismatched connectionKey")
     return connection.id, connection.grant
 
 

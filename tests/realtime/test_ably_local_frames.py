@@ -15,7 +15,7 @@ Connect = Callable[..., Awaitable[Any]]
 MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
 
 HAS_PRESENCE = 1 << 0
-PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE = 1 << 17, 1 << 18, 1 << 19
+PRESENCE, PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE = 1 << 16, 1 << 17, 1 << 18, 1 << 19
 
 
 async def publish(client: Any, channel: str, *data: str, serial: int = 0) -> dict[str, Any]:
@@ -145,6 +145,79 @@ async def test_modes_are_those_asked_for_and_granted(
     client = other
     await client.send(action=15, channel="c", msgSerial=0, messages=[{"data": "x"}])
     assert [frame["action"] for frame in await client.frames_until(1)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("frame", "modes", "params"),
+    [
+        ({"params": {"modes": "publish,presence"}}, PRESENCE | PUBLISH, {"modes": "publish,presence"}),
+        ({"params": {"modes": "SUBSCRIBE"}, "flags": PUBLISH}, SUBSCRIBE, {"modes": "SUBSCRIBE"}),
+        ({"params": {"colour": "red"}, "flags": PUBLISH}, PUBLISH, None),
+        ({"params": {"rewind": 1}, "flags": SUBSCRIBE}, SUBSCRIBE, {"rewind": "1"}),
+    ],
+)
+async def test_params_of_a_channel(
+    endpoint: AblyLocal, connect: Connect, frame: dict[str, Any], modes: int, params: dict[str, str] | None
+) -> None:
+    attached = await (await connect(endpoint)).attach("c", **frame)
+    assert attached["flags"] == modes
+    assert attached.get("params") == params
+
+
+async def test_modes_are_enforced(endpoint: AblyLocal, connect: Connect, mint: Mint) -> None:
+    client, other = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
+    await client.attach("c", flags=PRESENCE_SUBSCRIBE)
+    await client.send(action=15, channel="c", msgSerial=0, messages=[{"data": "x"}])
+    await client.send(action=14, channel="c", msgSerial=1, presence=[{"action": 2}])
+    for serial in range(2):
+        refused = await client.receive(2)
+        assert (refused["msgSerial"], refused["error"]["code"]) == (serial, 40165)
+        assert refused["error"]["statusCode"] == 401
+    await publish(other, "c", "not for those who do not subscribe")
+    await publish(client, "without attaching", "x", serial=2)
+    assert len(endpoint.published) == 2
+
+
+async def test_echo_may_be_off_for_one_channel(endpoint: AblyLocal, connect: Connect) -> None:
+    client = await connect(endpoint)
+    await client.attach("quiet", params={"echo": "false"})
+    await client.attach("loud")
+    for serial, channel in enumerate(("quiet", "loud")):
+        await client.send(action=15, channel=channel, msgSerial=serial, messages=[{"data": "x"}])
+    assert (await client.receive(15))["channel"] == "loud"
+
+
+async def test_who_enters_twice_updates_and_old_news_are_ignored(
+    endpoint: AblyLocal, connect: Connect, mint: Mint
+) -> None:
+    ann, watcher = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
+    connection_id = (await ann.receive(4))["connectionId"]
+    await watcher.attach("room")
+    await ann.attach("room")
+    for serial, data in enumerate(("first", "second")):
+        await ann.send(action=14, channel="room", msgSerial=serial, presence=[{"action": 2, "data": data}])
+        await ann.receive(1)
+    stale = {"action": 2, "data": "first", "id": f"{connection_id}:0:0"}
+    await ann.send(action=14, channel="room", msgSerial=2, presence=[stale])
+    await ann.receive(1)
+    told = [(await watcher.receive(14))["presence"][0] for _ in range(2)]
+    assert [(one["action"], one["data"]) for one in told] == [(2, "first"), (4, "second")]
+    late = await connect(endpoint)
+    await late.attach("room")
+    assert [one["data"] for one in (await late.receive(16))["presence"]] == ["second"]
+
+
+async def test_how_long_members_remain_may_be_said(endpoint: AblyLocal, connect: Connect, mint: Mint) -> None:
+    brief, watcher = (
+        await connect(endpoint, mint(client_id="ann"), remainPresentFor="0"),
+        await connect(endpoint),
+    )
+    await watcher.attach("room")
+    await brief.attach("room")
+    await brief.send(action=14, channel="room", msgSerial=0, presence=[{"action": 2}])
+    assert (await watcher.receive(14))["presence"][0]["action"] == 2
+    await brief.websocket.close()
+    assert (await watcher.receive(14))["presence"][0]["action"] == 3
 
 
 async def test_too_many_channels(make_endpoint: MakeEndpoint, connect: Connect) -> None:

@@ -142,6 +142,86 @@ async def test_presence_and_occupancy(
     assert (metrics.connections, metrics.subscribers, metrics.presence_members) == (1, 1, 1)
 
 
+async def test_members_come_in_pages(
+    rest: MakeRest, endpoint: AblyLocal, connect: Connect, mint: Mint
+) -> None:
+    crowd = await connect(endpoint, mint(client_id="*"))
+    await crowd.attach("room")
+    members = [{"action": 2, "clientId": f"c{number}"} for number in range(5)]
+    await crowd.send(action=14, channel="room", msgSerial=0, presence=members)
+    await crowd.receive(1)
+    page = await rest().channels.get("room").presence.get(limit=2)
+    pages = [[item.client_id for item in page.items]]
+    while page.has_next():
+        page = await page.next()
+        pages.append([item.client_id for item in page.items])
+    assert pages == [["c0", "c1"], ["c2", "c3"], ["c4"]]
+
+
+async def test_a_batch_of_presence(rest: MakeRest, endpoint: AblyLocal, connect: Connect, mint: Mint) -> None:
+    member = await connect(endpoint, mint(client_id="ann"))
+    await member.attach("open:1")
+    await member.send(action=14, channel="open:1", msgSerial=0, presence=[{"action": 2}])
+    await member.receive(1)
+    client = rest(mint({"open:*": ["presence"]}))
+    answer = await client.request("GET", "/presence?channels=open:1,open:2,shut", version="3")
+    (batch_result,) = answer.items
+    assert (batch_result["successCount"], batch_result["failureCount"]) == (2, 1)
+    here, empty, shut = batch_result["results"]
+    assert [one["clientId"] for one in here["presence"]] == ["ann"]
+    assert empty == {"channel": "open:2", "presence": []}
+    assert shut["error"]["code"] == 40160
+    nothing = await client.request("GET", "/presence", version="3")
+    assert (nothing.status_code, nothing.error_code) == (400, "40000")
+
+
+async def test_batches_before_version_3_are_flat(rest: MakeRest, mint: Mint) -> None:
+    client = rest(mint({"open:*": ["publish"]}))
+    spec = {"channels": ["open:1", "open:2"], "messages": [{"data": "x"}]}
+    answer = await client.request("POST", "/messages", version="2", body=spec)
+    assert [one["channel"] for one in answer.items] == ["open:1", "open:2"]
+    spec["channels"] = ["open:1", "shut"]
+    answer = await client.request("POST", "/messages", version="2", body=spec)
+    assert (answer.status_code, answer.error_code) == (400, "40020")
+    results = answer.items[0]["batchResponse"]
+    assert [one.get("error", {}).get("code") for one in results] == [None, 40160]
+
+
+async def test_publishing_on_behalf_of_a_connection(
+    rest: MakeRest, endpoint: AblyLocal, connect: Connect, mint: Mint
+) -> None:
+    quiet = await connect(endpoint, mint(client_id="ann"), echo="false")
+    connected = await quiet.receive(4)
+    await quiet.attach("c")
+    message = {"data": "x", "connectionKey": connected["connectionDetails"]["connectionKey"]}
+    server = rest(mint(client_id="*"))
+    answer = await server.request("POST", "/channels/c/messages", version="3", body=message)
+    assert answer.success
+    published = endpoint.published[0][1]
+    assert (published["connectionId"], published["clientId"]) == (connected["connectionId"], "ann")
+    await quiet.send(action=0)
+    assert 15 not in [frame["action"] for frame in await quiet.frames_until(0)]
+    for key, client in (("nonsense", server), (message["connectionKey"], rest(mint(client_id="ben")))):
+        answer = await client.request(
+            "POST", "/channels/c/messages", version="3", body={"data": "x", "connectionKey": key}
+        )
+        assert (answer.status_code, answer.error_code) == (400, "40006")
+
+
+async def test_a_publish_that_is_to_fail_fails(rest: MakeRest, endpoint: AblyLocal) -> None:
+    path = "/channels/c/messages?_forceNack=true"
+    answer = await rest().request("POST", path, version="3", body={"data": "x"})
+    assert (answer.status_code, answer.error_code) == (400, "40099")
+    assert not endpoint.published
+
+
+async def test_there_are_no_stats_but_credentials_are_checked(rest: MakeRest, mint: Mint) -> None:
+    assert (await rest().stats()).items == []
+    with pytest.raises(AblyException) as refused:
+        await rest(mint(key="elsewhere.key")).stats()
+    assert (refused.value.code, refused.value.status_code) == (40400, 404)
+
+
 async def test_a_token_request_is_exchanged_for_a_token(
     rest: MakeRest, endpoint: AblyLocal, key: tuple[str, str]
 ) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rdchat.ably_local import AblyLocal
+
 if TYPE_CHECKING:
     import aiohttp
-
-    from rdchat.ably_local import AblyLocal
 
 Mint = Callable[..., str]
 Connect = Callable[..., Awaitable[Any]]
@@ -141,25 +141,102 @@ async def test_a_key_and_a_client_id(endpoint: AblyLocal, connect: Connect, key:
     assert (await client.receive(4))["connectionDetails"]["clientId"] == "ann"
 
 
+Revoke = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+def revoke(endpoint: AblyLocal, http: aiohttp.ClientSession, mint: Mint) -> Revoke:
+    """Revoke targets; gives the answer."""
+
+    async def ask(*targets: str, status: int = 201, **more: Any) -> dict[str, Any]:
+        url = f"http://{endpoint.address}/keys/app.key/revokeTokens"
+        headers = {"Authorization": f"Bearer {mint()}"}
+        async with http.post(url, json={"targets": targets, **more}, headers=headers) as answer:
+            assert answer.status == status
+            told: dict[str, Any] = await answer.json()
+            return told
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "target", ["revocationKey:session-1", "clientId:ann", "channel:chat:session:1", "channel:chat:*"]
+)
 async def test_revoked_tokens_are_disconnected_and_refused(
-    endpoint: AblyLocal, http: aiohttp.ClientSession, connect: Connect, mint: Mint
+    endpoint: AblyLocal, connect: Connect, mint: Mint, revoke: Revoke, target: str
 ) -> None:
-    token = mint(revocation_key="session-1")
-    revoked, other = await connect(endpoint, token), await connect(endpoint, mint(revocation_key="session-2"))
+    token = mint({"chat:session:1": ["*"], "chat:*": ["subscribe"]}, "ann", revocation_key="session-1")
+    spared = mint({"chat:session:10": ["*"], "*": ["subscribe"]}, "ben", revocation_key="session-2")
+    revoked, other = await connect(endpoint, token), await connect(endpoint, spared)
     await revoked.receive(4)
     await other.receive(4)
-    url = f"http://{endpoint.address}/keys/app.key/revokeTokens"
-    body = {"targets": ["revocationKey:session-1"]}
-    async with http.post(url, json=body, headers={"Authorization": f"Bearer {token}"}) as answer:
-        results = await answer.json()
+    results = await revoke(target)
 
-    assert (answer.status, results["successCount"]) == (201, 1)
+    assert (results["successCount"], results["results"][0]["target"]) == (1, target)
     assert (await revoked.receive(6))["error"]["code"] == 40141
     await revoked.closed()
     again = await connect(endpoint, token)
     assert (await again.receive(9))["error"]["code"] == 40141
     await other.send(action=0, id="still here")
     assert (await other.receive(0))["id"] == "still here"
+
+
+async def test_a_target_that_is_none_fails_alone(revoke: Revoke) -> None:
+    answer = await revoke("colour:red", "clientId:ann", "clientId:", "ann")
+    assert (answer["successCount"], answer["failureCount"]) == (1, 3)
+    for failed in (answer["results"][0], *answer["results"][2:]):
+        assert (failed["error"]["code"], failed["error"]["statusCode"]) == (40000, 400)
+        assert "appliesAt" not in failed
+
+
+async def test_tokens_issued_later_are_good(
+    endpoint: AblyLocal, connect: Connect, mint: Mint, revoke: Revoke
+) -> None:
+    token = mint(client_id="ann")
+    await revoke("clientId:ann", issuedBefore=int((time.time() - 60) * 1000))
+    await (await connect(endpoint, token)).receive(4)
+    for issued_before in (int((time.time() + 60) * 1000), int((time.time() - 3_700) * 1000), "now"):
+        refused = await revoke("clientId:ann", status=400, issuedBefore=issued_before)
+        assert refused["error"]["code"] == 40003
+
+
+async def test_a_margin_gives_clients_the_time_for_a_new_token(
+    make_endpoint: Callable[..., Awaitable[AblyLocal]],
+    connect: Connect,
+    mint: Mint,
+    http: aiohttp.ClientSession,
+) -> None:
+    endpoint = await make_endpoint(revocation_margin=1.0)
+    token = mint(client_id="ann")
+    prompt, slow = await connect(endpoint, token), await connect(endpoint, token)
+    await prompt.receive(4)
+    await slow.receive(4)
+    url = f"http://{endpoint.address}/keys/app.key/revokeTokens"
+    body = {"targets": ["clientId:ann"], "allowReauthMargin": True}
+    headers = {"Authorization": f"Bearer {mint()}"}
+    asked_at = time.time() * 1000
+    async with http.post(url, json=body, headers=headers) as answer:
+        assert (await answer.json())["results"][0]["appliesAt"] > asked_at + 1_000
+    await slow.receive(17)
+    await prompt.receive(17)
+    await prompt.send(action=17, auth={"accessToken": mint(client_id="ann")})
+    await prompt.receive(4)
+    await (await connect(endpoint, token)).receive(4)
+    assert (await slow.receive(6))["error"]["code"] == 40141
+    await prompt.send(action=0, id="still here")
+    assert (await prompt.receive(0))["id"] == "still here"
+
+
+async def test_a_connection_cannot_change_its_key(connect: Connect, mint: Mint, key: Named) -> None:
+    endpoint = AblyLocal(keys={key[0]: key[1], "app.other": "another secret, long enough " * 2})
+    await endpoint.start()
+    try:
+        client = await connect(endpoint)
+        other = mint(key="app.other", secret="another secret, long enough " * 2)
+        await client.send(action=17, auth={"accessToken": other})
+        assert (await client.receive(9))["error"]["code"] == 40102
+    finally:
+        await endpoint.close()
 
 
 async def test_only_the_keys_owner_revokes(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -51,8 +52,8 @@ async def publisher(ably: Ably, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await made.close()
 
 
-def parcel(number: int) -> Parcel:
-    session_id = uuid4()
+def parcel(number: int, session_id: UUID | None = None) -> Parcel:
+    session_id = session_id or uuid4()
     builder = ParcelBuilder(session_id, 1)
     builder.add(chat_channel(session_id), MESSAGE, {"seq": number})
     made = builder.build(number, SetClock().now())
@@ -83,3 +84,19 @@ async def test_a_full_request_waits_for_nothing(
     publisher.hand_over([parcel(number) for number in range(300)])
     await until(lambda: sum(len(channels) for _, channels in ably.requests) == 300, 2)
     assert [len(channels) for _, channels in ably.requests] == [100, 100, 100]
+
+
+async def test_a_channel_is_not_published_to_more_often_than_ably_allows(
+    publisher: Publisher, ably: Ably, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "_PACE_SECONDS", 0.0)
+    pace = 0.1
+    monkeypatch.setattr(publisher_module, "_CHANNEL_PACE_SECONDS", pace)
+    session_id = uuid4()
+    publisher.hand_over([parcel(0, session_id), parcel(1, session_id)])
+    await until(lambda: len(ably.requests) == 2, 2)
+    publisher.hand_over([parcel(2, session_id), parcel(3)])
+    await until(lambda: sum(len(channels) for _, channels in ably.requests) == 4, 2)
+    own = [at for at, channels in ably.requests if chat_channel(session_id) in channels]
+    assert all(later - earlier >= pace * 0.95 for earlier, later in pairwise(own))
+    assert len(ably.requests[2][1]) == 1, "another channel does not wait for this one"

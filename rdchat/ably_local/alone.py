@@ -1,0 +1,88 @@
+"""The endpoint as a program of its own: `run.py ably`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from .limits import Limits
+from .server import AblyLocal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+
+def tls_context(certificate: Path, private_key: Path | None) -> ssl.SSLContext:
+    """Load a certificate (with its chain) and its key, which may be in the same file; all in PEM.
+
+    Raises OSError or ssl.SSLError when they cannot be used.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, private_key)
+    return context
+
+
+def changed_limits(changes: Mapping[str, str]) -> Limits:
+    """Return the limits with some changed, by the names of `Limits`. Raises ValueError for what is none."""
+    types = {field.name: float if field.type == "float" else int for field in fields(Limits)}
+    values: dict[str, Any] = {}
+    for name, text in changes.items():
+        if name not in types:
+            raise ValueError(f"there is no limit {name}; there are {', '.join(sorted(types))}")
+        values[name] = types[name](text)
+        if values[name] <= 0:
+            raise ValueError(f"{name} must be more than 0")
+    return replace(Limits(), **values)
+
+
+async def serve_alone(
+    *,
+    host: str,
+    port: int,
+    key: str,
+    limits: Limits,
+    tls: ssl.SSLContext | None,
+    controlled: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM. `key` is `app.id:secret`. Raises OSError when the port is taken."""
+    name, _, secret = key.partition(":")
+    endpoint = AblyLocal(keys={name: secret}, limits=limits, controlled=controlled)
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    await endpoint.start(host, port, tls=tls)
+    try:
+        say(_welcome(endpoint, key, tls=tls is not None, controlled=controlled))
+        await ended.wait()
+    finally:
+        await endpoint.close()
+
+
+def _welcome(endpoint: AblyLocal, key: str, *, tls: bool, controlled: bool) -> str:
+    url = f"{'https' if tls else 'http'}://{endpoint.address}"
+    # Over plain http the Python SDK sends tokens only, never a key.
+    python = f'key="{key}"' if tls else "auth_callback=..."
+    javascript = [
+        f"key: '{key}'",
+        f"endpoint: '{endpoint.host}'",
+        f"{'tlsPort' if tls else 'port'}: {endpoint.port}",
+        f"tls: {str(tls).lower()}",
+        "transports: ['web_socket']",
+        "disableConnectivityCheck: true",
+    ]
+    lines = [
+        f"Ably endpoint at {url}",
+        f"  key          {key}",
+        f"  JavaScript   new Ably.Realtime({{ {', '.join(javascript)} }})",
+        f'  Python       AblyRealtime({python}, endpoint="{endpoint.address}/", tls={tls})',
+        f"  Test apps    POST {url}/apps, as with Ably's sandbox",
+    ]
+    if controlled:
+        lines.append(f"  Faults       POST {url}/control/faults, from this machine only")
+    return "\n".join([*lines, "Nothing is kept. Ctrl-C ends it."])
