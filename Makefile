@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo chaos-timers bench-messages bench-timers bench-size check lint types imports docs lock clean
+.PHONY: help run test demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -15,6 +15,9 @@ run: $(READY) ## install what is missing and serve on the embedded default
 
 test: $(READY) ## install what is missing and run the complete test suite, or what ARGS says
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
+
+browser: ## install Chromium by apt if no browser is there: the tests want a real one
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
 
 demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
 	@exec $(BIN)/python run.py demo
@@ -33,6 +36,9 @@ bench-timers: $(READY) ## the timers beside seven other libraries, then their wh
 bench-size: $(READY) ## a million pending sessions (about ten minutes)
 	@$(BIN)/python -m benchmarks.size --days 30 --write
 	@$(BIN)/python -m benchmarks.size --days 1 --write
+
+bench-ably: $(READY) ## the local Ably endpoint: 2,000 subscribers, 200,000 messages (two and a half minutes)
+	@$(BIN)/python -m benchmarks.ably --write
 
 check: lint types imports ## what continuous integration runs beside the tests
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from benchmarks.messages.side_process import SideProcess, answer, next_order
 from benchmarks.quantiles import quantile
+from benchmarks.side_process import SideProcess, answer, next_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from typing import Any
 import uvloop
 from ably import AblyRealtime
 
-from benchmarks.messages.side_process import SideProcess, answer, next_order
 from benchmarks.service import ABLY_KEY
+from benchmarks.side_process import SideProcess, answer, next_order
 from rdchat.clock import SystemClock
 from rdchat.tokens import ably_token
 

@@ -18,7 +18,7 @@ from .grants import Grant, Key, app_of
 from .tokens import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from .faults import Faults
     from .limits import Limits
@@ -70,15 +70,13 @@ class Apps:
     """The apps of the endpoint: those of its own keys, and those that are made and removed for tests."""
 
     def __init__(
-        self, keys: Iterable[Key], *, clock: Callable[[], float], limits: Limits, faults: Faults
+        self, keys: Collection[Key], *, clock: Callable[[], float], limits: Limits, faults: Faults
     ) -> None:
         self._clock = clock
         self._limits = limits
         self._faults = faults
         self._apps: dict[str, App] = {}
-        self._lasting: set[str] = set()
-        for key in keys:
-            self._lasting.add(key.app_id)
+        self._lasting = {key.app_id for key in keys}
         for app_id in self._lasting:
             self._add(app_id, [key for key in keys if key.app_id == app_id])
 

@@ -183,7 +183,7 @@ class Attaching:
         continuous = channel.messages.reaches_back_to(position)
         missed = channel.messages.since(position)
         if not (connection.echo and options.echo):
-            missed = [publication for publication in missed if publication.connection_id != connection.id]
+            missed = [publication for publication in missed if publication.origin != connection.id]
         frames, complete = self._newest(connection, missed, self._limits.replayed_messages)
         if continuous and complete:
             return _Start(options.channel_serial, Flag.RESUMED, frames)
@@ -201,7 +201,7 @@ class Attaching:
         if unit:
             since = (channel.clock() - amount * _SECONDS[unit]) * 1000
             chosen = [publication for publication in chosen if publication.timestamp >= since]
-        available = sum(len(publication.messages) for publication in chosen)
+        available = sum(publication.count for publication in chosen)
         wanted = available if unit else min(amount, available)
         if limit is not None:
             wanted = min(wanted, int(limit))
@@ -221,9 +221,9 @@ class Attaching:
             room -= publication.size
             if not messages or room < 0:
                 return frames[::-1], False
-            frames.append(publication.frame_of(messages, connection.format))
+            frames.append(publication.frame(messages, connection.format))
             most -= len(messages)
-            if len(messages) < len(publication.messages):
+            if len(messages) < publication.count:
                 return frames[::-1], False
         return frames[::-1], True
 

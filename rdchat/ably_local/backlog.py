@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .messages import payload_size
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from .limits import Limits
-    from .protocol import Message
     from .publications import Publication
 
 
@@ -27,7 +24,7 @@ class Memory:
     def added(self, backlog: Backlog, publication: Publication) -> None:
         """Count what a channel has begun to remember, and let the oldest go if that was too much."""
         self._kept.append((backlog, publication))
-        self.messages += len(publication.messages)
+        self.messages += publication.count
         self.bytes += publication.size
         while self.messages > self._limits.memory_messages or self.bytes > self._limits.memory_bytes:
             oldest, publication = self._kept.popleft()
@@ -39,7 +36,7 @@ class Memory:
 
     def removed(self, publication: Publication) -> None:
         """Count what a channel has forgotten."""
-        self.messages -= len(publication.messages)
+        self.messages -= publication.count
         self.bytes -= publication.size
 
 
@@ -80,9 +77,8 @@ class Backlog:
 
     def append(self, publication: Publication) -> None:
         """Keep a publication, and drop the oldest ones beyond the bounds."""
-        publication.size = sum(map(payload_size, publication.messages))
         self._kept.append(publication)
-        self._messages += len(publication.messages)
+        self._messages += publication.count
         self._bytes += publication.size
         self._memory.added(self, publication)
         limits = self._limits
@@ -120,14 +116,9 @@ class Backlog:
     def drop_oldest(self) -> None:
         """Drop the oldest publication."""
         publication = self._kept.popleft()
-        self._messages -= len(publication.messages)
+        self._messages -= publication.count
         self._bytes -= publication.size
         self._floor = publication.position
         self._memory.removed(publication)
         if self._forget is not None:
             self._forget(publication)
-
-
-def flattened(publications: Iterable[Publication]) -> Iterator[tuple[Publication, int, Message]]:
-    """Every message with its publication and its index there."""
-    return ((p, index, message) for p in publications for index, message in enumerate(p.messages))

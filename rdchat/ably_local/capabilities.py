@@ -90,18 +90,20 @@ class Capability:
 
     def permits(self, channel: str, operation: str) -> bool:
         """Tell whether `operation` ("publish", "subscribe", ...) is allowed on that channel."""
-        return any(
-            (operation in operations or _ANY in operations) and covers(resource, channel)
-            for resource, operations in self.resources.items()
-        )
+        for resource, operations in self.resources.items():
+            if (operation in operations or _ANY in operations) and covers(resource, channel):
+                return True
+        return False
 
     def require(self, channel: str, *operations: str) -> None:
         """Raise AblyError 40160 unless one of the operations is allowed on that channel."""
-        if not any(self.permits(channel, operation) for operation in operations):
-            wanted = " or ".join(operations)
-            raise AblyError(
-                ErrorCode.NOT_PERMITTED, f"operation not permitted: {wanted} on channel {channel}", status=401
-            )
+        for operation in operations:
+            if self.permits(channel, operation):
+                return
+        wanted = " or ".join(operations)
+        raise AblyError(
+            ErrorCode.NOT_PERMITTED, f"operation not permitted: {wanted} on channel {channel}", status=401
+        )
 
     def modes(self, channel: str) -> Flag:
         """Return the channel modes that this capability grants there, possibly none."""

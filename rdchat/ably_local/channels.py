@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from .backlog import Backlog, Memory
@@ -61,7 +61,8 @@ class Channel:
         self.presence = PresenceSet()
         self.clock = shared.clock
         self._shared = shared
-        self._accepted: dict[str, Message] = {}
+        # When each id was accepted, and the serial that its message got.
+        self._accepted: dict[str, tuple[int, str]] = {}
         limits, now, position = shared.limits, shared.clock(), shared.recorder.position
         age = limits.persisted_age if persisted else limits.history_age
         self.messages = Backlog(position, age, shared.memory, limits, self._forget)
@@ -82,31 +83,33 @@ class Channel:
         had as many publishes, or bytes, as are allowed in a second.
         """
         now = self.clock()
-        self._require_room(messages, now)
+        size = sum(map(payload_size, messages))
+        self._require_room(size, now)
         base = id_base or secrets.token_urlsafe(9)
         # Nobody can repeat an id that they do not know: those that are made here for REST.
         repeatable = id_base is not None or "id" in messages[0]
         publication = self._publication(Action.MESSAGE, now, connection_id)
-        serials = []
+        serials: list[str] = []
+        accepted: list[Message] = []
         for index, message in enumerate(messages):
             message_id = message.get("id") or f"{base}:{index}"
-            known = self._accepted_lately(message_id, now) if repeatable else None
+            known = self._accepted_lately(message_id, publication.timestamp) if repeatable else None
+            serials.append(known or f"{publication.serial}:{index:03d}")
             if known is not None:
-                serials.append(known["serial"])
                 continue
-            serial = f"{publication.serial}:{index:03d}"
-            serials.append(serial)
-            accepted = cast("Message", {**message, "id": message_id, "serial": serial, "action": 0})
-            accepted["timestamp"] = publication.timestamp
+            one = cast("Message", {**message, "id": message_id, "serial": serials[-1], "action": 0})
+            one["timestamp"] = publication.timestamp
             if connection_id is not None:
-                accepted["connectionId"] = connection_id
-            publication.messages.append(accepted)
-            if repeatable and not accepted.get("extras", {}).get("ephemeral"):
-                self._accepted[message_id] = accepted
-            self._shared.recorder.published.append((self.name, accepted))
-        if publication.messages:
-            self._keep(publication)
-            self._deliver(publication, Flag.SUBSCRIBE)
+                one["connectionId"] = connection_id
+            accepted.append(one)
+            self._shared.recorder.published.append((self.name, one))
+        self._deliver(publication, accepted)
+        lasting = [one for one in accepted if not one.get("extras", {}).get("ephemeral")]
+        if lasting:
+            known_ids = {one["id"]: (publication.timestamp, one["serial"]) for one in lasting if repeatable}
+            self._accepted.update(known_ids)
+            publication.keep(lasting, size, known_ids)
+            self.messages.append(publication)
         return {
             "channel": self.name,
             "messageId": messages[0].get("id") or f"{base}:0",
@@ -132,16 +135,18 @@ class Channel:
                 f"unable to enter presence channel: maximum number of {most} members exceeded",
             )
         publication = self._publication(Action.PRESENCE, self.clock(), connection_id)
+        news: list[Message] = []
         for index, message in enumerate(messages):
             told = cast("Message", {**message, "connectionId": connection_id})
             told["timestamp"] = publication.timestamp
             if not message.get("id", "").startswith(f"{connection_id}:"):
                 told["id"] = f"{id_base}:{index}"
             if self.presence.apply(told):
-                publication.messages.append(told)
-        if publication.messages:
+                news.append(told)
+        if news:
+            self._deliver(publication, news)
+            publication.keep(news, sum(map(payload_size, news)))
             self.presence_events.append(publication)
-            self._deliver(publication, Flag.PRESENCE_SUBSCRIBE)
 
     def leave(self, connection_id: str) -> None:
         """Let all the members of a connection leave.
@@ -190,57 +195,60 @@ class Channel:
             "presenceMembers": len(self.presence),
         }
 
-    def _require_room(self, messages: list[Message], now: float) -> None:
-        for code, rate, amount, metric in (
-            (ErrorCode.CHANNEL_RATE, self._publishes, 1, "channel.maxRate"),
-            (ErrorCode.CHANNEL_RATE, self._bytes, sum(map(payload_size, messages)), "channel.maxBandwidth"),
-        ):
+    def _require_room(self, size: int, now: float) -> None:
+        for rate, amount, metric in ((self._publishes, 1, "maxRate"), (self._bytes, size, "maxBandwidth")):
             if not rate.take(amount, now):
-                raise rate_exceeded(code, f"{metric}; channel = {self.name}")
+                raise rate_exceeded(ErrorCode.CHANNEL_RATE, f"channel.{metric}; channel = {self.name}")
 
-    def _keep(self, publication: Publication) -> None:
-        lasting = [one for one in publication.messages if not one.get("extras", {}).get("ephemeral")]
-        if len(lasting) == len(publication.messages):
-            self.messages.append(publication)
-        elif lasting:
-            self.messages.append(replace(publication, messages=lasting))
+    def _accepted_lately(self, message_id: str, timestamp: int) -> str | None:
+        """Return the serial of a message with this id, if it was accepted within the last two minutes."""
+        accepted_at, serial = self._accepted.get(message_id, (0, ""))
+        return serial if timestamp - accepted_at <= self._shared.limits.duplicate_window * 1000 else None
 
-    def _accepted_lately(self, message_id: str, now: float) -> Message | None:
-        known = self._accepted.get(message_id)
-        if known is None or known["timestamp"] < (now - self._shared.limits.duplicate_window) * 1000:
-            return None
-        return known
-
-    def _publication(self, action: Action, now: float, connection_id: str | None) -> Publication:
+    def _publication(self, action: Action, now: float, origin: str | None) -> Publication:
         recorder = self._shared.recorder
         position = recorder.next_position()
         return Publication(
-            action, self.name, position, recorder.serial(position), int(now * 1000), [], connection_id
+            action,
+            self.name,
+            position=position,
+            serial=recorder.serial(position),
+            timestamp=int(now * 1000),
+            origin=origin,
         )
 
-    def _deliver(self, publication: Publication, mode: Flag) -> None:
-        origin = publication.connection_id
+    def _deliver(self, publication: Publication, messages: list[Message]) -> None:
+        if not messages:
+            return
         # A presence event reaches its own connection whatever `echo` says: SDKs learn of themselves from it.
-        echoed = publication.action is Action.PRESENCE
-        faults = self._shared.faults
+        told_to_all = publication.action is Action.PRESENCE
+        mode = Flag.PRESENCE_SUBSCRIBE if told_to_all else Flag.SUBSCRIBE
+        frames: dict[Format, bytes] = {}
         for attachment in self.attachments.values():
             reader = attachment.reader
-            if mode in attachment.modes and (echoed or attachment.echo or reader.id != origin):
-                frame = publication.frame(reader.format)
-                fault = faults.take(Operation.DELIVER, self.name)
-                if fault is None:
-                    reader.send_frame(frame)
-                elif fault.kind is FaultKind.DELAY:
-                    reader.send_frame(frame, delay=fault.seconds)
-                elif fault.kind is FaultKind.DUPLICATE:
-                    reader.send_frame(frame)
-                    reader.send_frame(frame)
-        publication.delivered()
+            heard = told_to_all or attachment.echo or reader.id != publication.origin
+            if mode not in attachment.modes or not heard:
+                continue
+            # Encoded once for all who read the same format.
+            frame = frames.get(reader.format)
+            if frame is None:
+                frame = frames[reader.format] = publication.frame(messages, reader.format)
+            self._hand(frame, reader)
+
+    def _hand(self, frame: bytes, reader: Reader) -> None:
+        fault = self._shared.faults.take(Operation.DELIVER, self.name)
+        if fault is None:
+            reader.send_frame(frame)
+        elif fault.kind is FaultKind.DELAY:
+            reader.send_frame(frame, delay=fault.seconds)
+        elif fault.kind is FaultKind.DUPLICATE:
+            reader.send_frame(frame)
+            reader.send_frame(frame)
 
     def _forget(self, publication: Publication) -> None:
-        for message in publication.messages:
-            if self._accepted.get(message["id"]) is message:
-                del self._accepted[message["id"]]
+        for message_id in publication.repeatable_ids:
+            if self._accepted.get(message_id, (0, ""))[0] == publication.timestamp:
+                del self._accepted[message_id]
 
 
 class Channels:

@@ -330,7 +330,9 @@ class Connections:
 
 
 def closing_code(error: AblyError) -> int:
-    """Return the websocket's close code for a fatal error: a token that is not good is no offence."""
+    """Return the websocket's close code for an error: a token that is not good is no offence."""
+    if error.is_service_error:
+        return TRY_AGAIN_LATER
     return NORMAL_CLOSURE if error.is_token_error else POLICY_VIOLATION
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import msgpack
+import orjson
 
 from .errors import AblyError, ErrorCode
 from .protocol import Format, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _INT64 = range(-(2**63), 2**64)
@@ -39,7 +43,7 @@ def decode(data: bytes | str, fmt: Format) -> object:
 def encode(value: object, fmt: Format) -> bytes:
     """Write one body or frame; message data must have been through `wire_messages` for the same format."""
     if fmt is Format.JSON:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return orjson.dumps(value)
     packed: bytes = msgpack.packb(value, use_bin_type=True)
     return packed
 
@@ -47,13 +51,13 @@ def encode(value: object, fmt: Format) -> bytes:
 def require_writable(value: object) -> None:
     """Raise AblyError 40001 unless `value` can be written in both formats (bytes, say, cannot)."""
     try:
-        for fmt in Format:
-            encode(value, fmt)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        encode(value, Format.MSGPACK)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise AblyError(ErrorCode.INVALID_BODY, "not a JSON value") from error
 
 
-def wire_messages(messages: list[Message], fmt: Format) -> list[Message]:
+def wire_messages(messages: Sequence[Message], fmt: Format) -> Sequence[Message]:
     """Prepare messages for `fmt`: in JSON, bytes become base64, noted at the end of `encoding`."""
     if fmt is Format.MSGPACK:
         return messages
@@ -72,7 +76,7 @@ def _with_text_data(message: Message) -> Message:
 
 
 def _decode_json(data: bytes) -> object:
-    value: object = json.loads(data, parse_constant=_refuse_constant, parse_int=_int64)
+    value: object = _STRICT_JSON.decode(data.decode())
     if _SURROGATE_ESCAPE.search(data):
         # Escapes may spell lone surrogates, which no UTF-8 can carry: encoding finds them.
         json.dumps(value, ensure_ascii=False).encode()
@@ -88,6 +92,10 @@ def _int64(digits: str) -> int:
     if number not in _INT64:
         raise ValueError("integer does not fit 64 bits")
     return number
+
+
+# Python's own: orjson would read integers beyond 64 bits as floats, and write what is no number as null.
+_STRICT_JSON = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_int64)
 
 
 def _malformed(fmt: Format) -> AblyError:

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 _FIRST_HTTP_CODE = 40000
 _LAST_HTTP_CODE = 59999
+_FIRST_SERVICE_STATUS = 500
 _TOKEN_ERRORS = range(40140, 40150)
 
 
@@ -81,6 +82,11 @@ class AblyError(Exception):
     def is_token_error(self) -> bool:
         """Whether a new token would help: Ably's SDKs ask for one at these codes."""
         return self.code in _TOKEN_ERRORS
+
+    @property
+    def is_service_error(self) -> bool:
+        """Whether the service is at fault: the same may well succeed a little later."""
+        return self.status >= _FIRST_SERVICE_STATUS
 
     def wire(self) -> dict[str, object]:
         """Ably's `ErrorInfo`: `{code, statusCode, message, href}`."""

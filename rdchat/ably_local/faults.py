@@ -44,7 +44,6 @@ class Fault:
     """One thing that goes wrong: `times` times, or until it is removed.
 
     `on` None stands for every operation but deliveries; `channel` is a resource as in capabilities.
-    A batch counts as on the first of its channels.
     """
 
     kind: FaultKind

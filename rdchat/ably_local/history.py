@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from .backlog import Backlog, flattened
 from .errors import AblyError, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .backlog import Backlog
     from .protocol import Message
+    from .publications import Publication
 
 _DEFAULT_LIMIT = 100
 _HIGHEST_LIMIT = 1_000
@@ -57,26 +58,25 @@ class PageQuery:
 
     def page(self, backlog: Backlog) -> tuple[list[Message], Place | None]:
         """Return the messages of this page, and the place of its last one when there are more."""
-        publications = reversed(list(backlog)) if self.backwards else iter(backlog)
-        found = [
-            ((publication.position, index), message)
-            for publication, index, message in flattened(publications)
-            if self._wants(publication.timestamp, (publication.position, index))
-        ]
-        found.sort(key=lambda item: item[0], reverse=self.backwards)
-        messages = [message for _, message in found[: self.limit]]
-        return messages, found[self.limit - 1][0] if len(found) > self.limit else None
+        found: list[tuple[Place, Message]] = []
+        for publication in reversed(backlog) if self.backwards else backlog:
+            if not self._covers(publication):
+                continue
+            numbered = list(enumerate(publication.messages))
+            for index, message in reversed(numbered) if self.backwards else numbered:
+                place = publication.position, index
+                if self.after is None or (place < self.after if self.backwards else place > self.after):
+                    found.append((place, message))
+            if len(found) > self.limit:
+                return [message for _, message in found[: self.limit]], found[self.limit - 1][0]
+        return [message for _, message in found], None
 
-    def _wants(self, timestamp: int, place: Place) -> bool:
-        if (self.start is not None and timestamp < self.start) or (
-            self.end is not None and timestamp > self.end
-        ):
+    def _covers(self, publication: Publication) -> bool:
+        if self.start is not None and publication.timestamp < self.start:
             return False
-        if self.until is not None and place[0] > self.until:
+        if self.end is not None and publication.timestamp > self.end:
             return False
-        if self.after is None:
-            return True
-        return place < self.after if self.backwards else place > self.after
+        return self.until is None or publication.position <= self.until
 
 
 def page_of_members(members: list[Message], query: Mapping[str, str]) -> tuple[list[Message], str]:

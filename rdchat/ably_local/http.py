@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 
 # The SDKs compare the type with exactly these: a charset behind it would make errors unreadable.
 _CONTENT_TYPES = {Format.JSON: "application/json", Format.MSGPACK: "application/x-msgpack"}
+_FORMATS = frozenset(fmt.value for fmt in Format)
 _EXPOSED = "Link, X-Ably-Errorcode, X-Ably-Errormessage"
 _HIGHEST_SUCCESS = 299
 
@@ -37,12 +38,16 @@ async def read_body(request: web.Request) -> object:
 def respond(
     request: web.Request, body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Answer in the format that the request accepts, wrapped in an envelope if it asks for that."""
+    """Answer in the format that the request accepts, wrapped in an envelope if it asks for that.
+
+    Browsers ask so, by `envelope=json` or `envelope=msgpack`, for status and headers that they cannot read.
+    """
     sent = dict(headers or {})
-    if request.query.get("envelope") == "json":
+    fmt = accepted_format(request)
+    if request.query.get("envelope") in _FORMATS:
         enveloped = {"statusCode": status, "headers": sent, "response": body}
-        return _response(enveloped, Format.JSON, 200, sent)
-    return _response(body, accepted_format(request), status, sent)
+        return _response(enveloped, fmt, 200, sent)
+    return _response(body, fmt, status, sent)
 
 
 def version(request: web.Request) -> int:
@@ -53,9 +58,11 @@ def version(request: web.Request) -> int:
 
 
 def accepted_format(request: web.Request) -> Format:
-    """MessagePack when the request says `format=msgpack` or accepts that, else JSON."""
-    if request.query.get("format"):
-        return Format.MSGPACK if request.query["format"] == Format.MSGPACK.value else Format.JSON
+    """Return the format that the request names, by `envelope`, `format` or `Accept`: JSON if by none."""
+    for parameter in ("envelope", "format"):
+        named = request.query.get(parameter)
+        if named in _FORMATS:
+            return Format(named)
     asked = request.headers.get("Accept", "")
     return Format.MSGPACK if _CONTENT_TYPES[Format.MSGPACK] in asked else Format.JSON
 

@@ -1,50 +1,72 @@
-"""What was accepted on a channel, encoded once for all its readers."""
+"""What was accepted on a channel, and the frames that tell of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
-from .encoding import encode, wire_messages
+from .encoding import decode, encode, wire_messages
 from .protocol import Action, Format, Message
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
-@dataclass(slots=True)
+
 class Publication:
     """Messages (or presence messages) that one call published on one channel.
 
     `position` grows with every publication of the app; `serial` is the channelSerial made of it.
-    `timestamp` is in milliseconds. `connection_id` is None for what came over REST. `size` is in bytes.
+    `timestamp` is in milliseconds, `size` in bytes. `origin` is the id of the connection, None for what came
+    over REST. What is remembered is packed: tens of thousands of dictionaries would make the collector stop
+    everything for tenths of a second.
     """
 
-    action: Action
-    channel: str
-    position: int
-    serial: str
-    timestamp: int
-    messages: list[Message]
-    connection_id: str | None = None
-    size: int = 0
-    _frames: dict[Format, bytes] = field(default_factory=dict)
+    __slots__ = (
+        "_packed",
+        "action",
+        "channel",
+        "count",
+        "origin",
+        "position",
+        "repeatable_ids",
+        "serial",
+        "size",
+        "timestamp",
+    )
 
-    def frame(self, fmt: Format) -> bytes:
-        """Return the protocol message for subscribers: encoded at the first call, then shared by all."""
-        frame = self._frames.get(fmt)
-        if frame is None:
-            frame = self._frames[fmt] = self.frame_of(self.messages, fmt)
-        return frame
+    def __init__(
+        self, action: Action, channel: str, *, position: int, serial: str, timestamp: int, origin: str | None
+    ) -> None:
+        self.action = action
+        self.channel = channel
+        self.position = position
+        self.serial = serial
+        self.timestamp = timestamp
+        self.origin = origin
+        self.count = self.size = 0
+        self.repeatable_ids: tuple[str, ...] = ()
+        self._packed = b""
 
-    def delivered(self) -> None:
-        """Forget the encoded form: whoever comes later is served from the messages."""
-        self._frames.clear()
+    def keep(self, messages: Sequence[Message], size: int, repeatable_ids: Iterable[str] = ()) -> None:
+        """Say what is to be remembered; `repeatable_ids` are those that a client may send again."""
+        self.count = len(messages)
+        self.size = size
+        self.repeatable_ids = tuple(repeatable_ids)
+        self._packed = encode(messages, Format.MSGPACK)
 
-    def frame_of(self, messages: list[Message], fmt: Format) -> bytes:
-        """Encode the protocol message with only some of the messages."""
-        kind = "presence" if self.action is Action.PRESENCE else "messages"
-        body = {
-            "action": self.action,
-            "channel": self.channel,
-            "channelSerial": self.serial,
-            "timestamp": self.timestamp,
-            kind: wire_messages(messages, fmt),
-        }
-        return encode(body, fmt)
+    @property
+    def messages(self) -> list[Message]:
+        """The messages that are remembered, unpacked anew at each call."""
+        return cast("list[Message]", decode(self._packed, Format.MSGPACK))
+
+    def frame(self, messages: Sequence[Message], fmt: Format) -> bytes:
+        """Encode the protocol message that takes these messages to subscribers."""
+        return encode(
+            {
+                "action": self.action,
+                "channel": self.channel,
+                "channelSerial": self.serial,
+                "timestamp": self.timestamp,
+                "presence" if self.action is Action.PRESENCE else "messages": wire_messages(messages, fmt),
+            },
+            fmt,
+        )

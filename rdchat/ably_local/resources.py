@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from aiohttp import web
 
 from .faults import Fault, FaultKind, Faults, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from aiohttp import web
 
     from .apps import App, Apps
     from .grants import Grant
@@ -30,32 +30,33 @@ def exposed(handler: Handler, operation: Operation, faults: Faults) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         fault = faults.take(operation, request.match_info.get("channel"))
-        if fault is None:
-            return await handler(request)
-        return await _go_wrong(request, handler, fault)
+        return await perform_under(fault, request, handler)
 
     return handle
 
 
-async def _go_wrong(request: web.Request, handler: Handler, fault: Fault) -> web.StreamResponse:
+async def perform_under(fault: Fault | None, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Call a handler as far as the fault lets it. Raises AblyError or ConnectionResetError if not."""
+    if fault is None:
+        return await handler(request)
     if fault.kind is FaultKind.DROP:
-        cut(request)
-    elif fault.kind is FaultKind.DELAY:
+        return cut(request)
+    if fault.kind is FaultKind.DELAY:
         await asyncio.sleep(fault.seconds)
     elif fault.kind is not FaultKind.HANG:
         raise fault.error()
     response = await handler(request)
     if fault.kind is FaultKind.HANG:
         await _until_gone(request)
-        cut(request)
+        return cut(request)
     return response
 
 
-def cut(request: web.Request) -> NoReturn:
-    """Cut the socket of a request, which ends its handler: ConnectionResetError."""
+def cut(request: web.Request) -> web.Response:
+    """Cut the socket of a request; returns a response that goes nowhere."""
     if request.transport is not None:
         request.transport.abort()
-    raise ConnectionResetError("cut on purpose")
+    return web.Response(status=503)
 
 
 async def _until_gone(request: web.Request) -> None:

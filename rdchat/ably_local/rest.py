@@ -8,12 +8,12 @@ from aiohttp import web
 
 from .encoding import wire_messages
 from .errors import AblyError, ErrorCode
-from .faults import Faults, Operation
+from .faults import FaultKind, Faults, Operation
 from .grants import ANY_CLIENT
 from .history import PageQuery, link_header, page_of_members
 from .http import accepted_format, read_body, respond, version
 from .messages import read_messages
-from .resources import admitted, exposed
+from .resources import admitted, exposed, perform_under
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,6 @@ class ChannelResources:
     def routes(self) -> Iterator[web.RouteDef]:
         """Name the routes to put into an application."""
         for method, path, handler, operation in (
-            ("POST", "/messages", self.publish_batch, Operation.PUBLISH),
             ("POST", "/channels/{channel}/messages", self.publish, Operation.PUBLISH),
             ("GET", "/channels/{channel}/messages", self.history, Operation.READ),
             ("GET", "/channels/{channel}/history", self.history, Operation.READ),
@@ -48,6 +47,7 @@ class ChannelResources:
             ("GET", "/presence", self.presence_batch, Operation.READ),
         ):
             yield web.route(method, path, exposed(handler, operation, self._faults))
+        yield web.post("/messages", self.publish_batch)
         yield web.get("/time", self.time)
         yield web.get("/stats", self.stats)
 
@@ -75,8 +75,11 @@ class ChannelResources:
         messages = read_messages(body, grant, app.limits)
         return respond(request, channel.publish(messages, connection_id=connection_id), status=201)
 
-    async def publish_batch(self, request: web.Request) -> web.Response:
-        """Publish `{channels, messages}` or a list of them; each channel succeeds or fails for itself."""
+    async def publish_batch(self, request: web.Request) -> web.StreamResponse:
+        """Publish `{channels, messages}` or a list of them; each channel succeeds or fails for itself.
+
+        A fault of one of the channels happens to the whole request, but for a refusal.
+        """
         app, grant = admitted(self._apps, request)
         body = await read_body(request)
         specs = body if isinstance(body, list) else [body]
@@ -89,14 +92,23 @@ class ChannelResources:
                 ErrorCode.TOO_MANY_CHANNELS,
                 f"max number of channels permitted in a single bulk publish request ({most}) exceeded",
             )
-        results = [
-            [_publish_to(app, grant, name, spec["messages"]) for name in names]
-            for spec, names in zip(specs, read, strict=True)
-        ]
-        if version(request) < _BATCH_RESULT_VERSION:
-            return _flat_batch(request, [one for result in results for one in result], status=201)
-        counted = [_counted(result) for result in results]
-        return respond(request, counted if isinstance(body, list) else counted[0], status=201)
+        faults = ((name, self._faults.take(Operation.PUBLISH, name)) for names in read for name in names)
+        at, fault = next(((name, fault) for name, fault in faults if fault is not None), ("", None))
+        refused: dict[str, AblyError] = {}
+        if fault is not None and fault.kind is FaultKind.REFUSE:
+            refused[at], fault = fault.error(), None
+
+        async def publish(request: web.Request) -> web.StreamResponse:
+            results = [
+                [_publish_to(app, grant, name, spec["messages"], refused.get(name)) for name in names]
+                for spec, names in zip(specs, read, strict=True)
+            ]
+            if version(request) < _BATCH_RESULT_VERSION:
+                return _flat_batch(request, [one for result in results for one in result], status=201)
+            counted = [_counted(result) for result in results]
+            return respond(request, counted if isinstance(body, list) else counted[0], status=201)
+
+        return await perform_under(fault, request, publish)
 
     async def history(self, request: web.Request) -> web.Response:
         """Answer a page of the messages of the last two minutes."""
@@ -190,8 +202,12 @@ def _channels_of(spec: object) -> list[str]:
     return names
 
 
-def _publish_to(app: App, grant: Grant, name: str, body: object) -> dict[str, object]:
+def _publish_to(
+    app: App, grant: Grant, name: str, body: object, refusal: AblyError | None
+) -> dict[str, object]:
     try:
+        if refusal is not None:
+            raise refusal
         grant.capability.require(name, "publish")
         messages = read_messages(body, grant, app.limits, most=app.limits.batch_messages)
         return app.channels.get(name).publish(messages)

@@ -118,11 +118,15 @@ class WebSocketOutbox:
 
 async def serve_websocket(
     request: web.Request, *, apps: Apps, limits: Limits, faults: Faults
-) -> web.WebSocketResponse:
-    """Serve one client's websocket until it ends. A refusal is told after the upgrade, as an ERROR frame."""
+) -> web.StreamResponse:
+    """Serve one client's websocket until it ends.
+
+    A refusal is told after the upgrade, as an ERROR frame; a fault of the service's as DISCONNECTED, at which
+    clients come again.
+    """
     fault = faults.take(Operation.CONNECT)
     if fault is not None and fault.kind is FaultKind.DROP:
-        cut(request)
+        return cut(request)
     # Deflating would cost more than all the rest, once for every reader of a frame. Pings find dead peers. Of
     # a frame that is somewhat too large the client is told; for what is beyond that aiohttp hangs up.
     websocket = web.WebSocketResponse(
@@ -143,7 +147,8 @@ async def serve_websocket(
             app, grant = apps.admit_websocket(request.query)
             connection = app.connections.open(grant, request.query, outbox)
         except AblyError as error:
-            outbox.send(encode({"action": Action.ERROR, "error": error.wire()}, query_format(request.query)))
+            action = Action.DISCONNECTED if error.is_service_error else Action.ERROR
+            outbox.send(encode({"action": action, "error": error.wire()}, query_format(request.query)))
             outbox.finish(closing_code(error))
             await writer
             return websocket

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[1]
 #: An answer holds the latencies of a whole run.
 _LONGEST_LINE = 64 * 2**20
 

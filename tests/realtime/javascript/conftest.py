@@ -1,14 +1,15 @@
-"""The genuine JavaScript SDK, under Node, against the local endpoint."""
+"""What runs the genuine JavaScript SDK under Node: the scenarios of `js/checks.mjs`, one process each."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
 import importlib.util
+import inspect
 import json
 import shutil
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +19,13 @@ import pytest
 if TYPE_CHECKING:
     from rdchat.ably_local import AblyLocal
 
-# On one worker: the others need not wait until the SDK is installed.
-pytestmark = pytest.mark.xdist_group("javascript")
-
-JAVASCRIPT = Path(__file__).parent / "js"
+JAVASCRIPT = Path(__file__).parents[1] / "js"
 PATIENCE = 30.0
 INSTALL_SECONDS = 90.0
 # Without a network npm would try for minutes.
 _IMPATIENT = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000")
 
+MakeEndpoint = Callable[..., Awaitable["AblyLocal"]]
 Mint = Callable[..., str]
 Run = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -92,84 +91,72 @@ def _npm(node: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def run(node: Path, sdk: Sdk) -> Run:
-    """Run one scenario of `checks.mjs` and return its outcome."""
+    """Run one scenario of `checks.mjs` and return its outcome.
+
+    `asked` holds what a scenario may ask for by its name: a function, awaited if it is one that must be.
+    """
     if sdk.fault and sdk.told:
         pytest.skip("The SDK could not be installed; the first of these tests says why")
     if sdk.fault:
         sdk.told = True
         pytest.fail(sdk.fault, pytrace=False)
 
-    async def scenario(name: str, endpoint: AblyLocal, fmt: str, *tokens: str) -> dict[str, Any]:
+    async def scenario(
+        name: str,
+        endpoint: AblyLocal,
+        fmt: str,
+        *given: str,
+        asked: Mapping[str, Callable[[], Any]] | None = None,
+    ) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
             str(node),
             "checks.mjs",
             name,
             str(endpoint.port),
             fmt,
-            *tokens,
+            *given,
             cwd=JAVASCRIPT,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+        assert process.stderr is not None
+        errors = asyncio.create_task(process.stderr.read())
+        outcome: dict[str, Any] | None = None
+        late = False
         try:
             async with asyncio.timeout(PATIENCE):
-                output, errors = await process.communicate()
+                outcome = await _outcome(process, asked or {})
+                await process.wait()
         except TimeoutError:
-            process.kill()
-            _, errors = await process.communicate()
-            pytest.fail(f"the scenario {name} did not end: {errors.decode()}")
-        assert process.returncode == 0, errors.decode()
-        outcome: dict[str, Any] = json.loads(output)
+            late = True
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            said = (await errors).decode()
+        assert not late, f"the scenario {name} did not end. {said}"
+        assert process.returncode == 0, said
+        assert outcome is not None
         return outcome
 
     return scenario
 
 
-OPEN = {name: ["*"] for name in ("chat:*", "open", "paged", "room", "c")}
-
-
-async def test_messages(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
-    assert await run("messages", endpoint, fmt, mint(OPEN)) == {
-        "received": [["text", "halo 😊"], ["object", {"seq": 1}], ["bytes", [0, 255]]],
-        "serialsMatch": True,
-        "bobsFirst": "text",
-        "denied": [40160, 401],
-        "state": "connected",
-    }
-
-
-async def test_rest(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
-    assert await run("rest", endpoint, fmt, mint(OPEN)) == {
-        "pages": [[4, 3], [2, 1], [0]],
-        "batch": [[1, 1, [["open", None], ["denied", 40160]]]],
-        "denied": [40160, 401],
-        "time": True,
-    }
-
-
-async def test_presence(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
-    assert await run("presence", endpoint, fmt, mint(client_id="ann")) == {
-        "present": [["ann", {"typing": True}]],
-        "left": "ann",
-        "afterwards": 0,
-    }
-
-
-async def test_resume(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
-    outcome = await run("resume", endpoint, fmt, mint())
-    assert outcome == {"before": "before", "meanwhile": "meanwhile", "same": True, "history": 0}
-
-
-async def test_token_expiry(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
-    assert await run("expiry", endpoint, fmt, mint(lifetime=4.0), mint()) == {"code": 40142}
-
-
-async def test_new_token_in_band(run: Run, make_endpoint: Callable[..., Any], mint: Mint, fmt: str) -> None:
-    endpoint = await make_endpoint(reauth_lead=59.0)
-    first = mint({"kept": ["subscribe"], "lost": ["subscribe"]}, lifetime=63.0)
-    second = mint({"kept": ["subscribe"]})
-    assert await run("reauth", endpoint, fmt, first, second) == {
-        "code": 40160,
-        "kept": "attached",
-        "state": "connected",
-    }
+async def _outcome(
+    process: asyncio.subprocess.Process, asked: Mapping[str, Callable[[], Any]]
+) -> dict[str, Any] | None:
+    """Do what the scenario asks for until it prints its outcome; None when it ends without."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    while line := await process.stdout.readline():
+        printed = json.loads(line)
+        if "outcome" in printed:
+            outcome: dict[str, Any] = printed["outcome"]
+            return outcome
+        answer = asked[printed["ask"]]()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        process.stdin.write(json.dumps(answer).encode() + b"\n")
+        await process.stdin.drain()
+    return None
