@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import ssl
 from dataclasses import fields, replace
@@ -14,6 +15,10 @@ from .server import AblyLocal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+
+# Seconds between two full rounds of the collector; a threshold at which it does none by itself.
+_SHORTEST_WAIT, _LONGEST_WAIT, _NEVER = 10, 300, 1_000_000
 
 
 def tls_context(certificate: Path, private_key: Path | None) -> ssl.SSLContext:
@@ -57,11 +62,32 @@ async def serve_alone(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     await endpoint.start(host, port, tls=tls)
+    collecting = asyncio.create_task(_collect_when_quiet(endpoint))
     try:
         say(_welcome(endpoint, key, tls=tls is not None, controlled=controlled))
         await ended.wait()
     finally:
+        collecting.cancel()
         await endpoint.close()
+
+
+async def _collect_when_quiet(endpoint: AblyLocal) -> None:
+    """Let the collector look at everything while nobody talks, or else every five minutes.
+
+    With two thousand connections that takes a quarter of a second, in which nothing is delivered; left to
+    itself it happens three times a minute under load.
+    """
+    youngest, middle, _ = gc.get_threshold()
+    gc.set_threshold(youngest, middle, _NEVER)
+    heard = collected = waited = 0
+    while True:
+        await asyncio.sleep(1)
+        waited += 1
+        accepted = sum(app.channels.recorder.position for app in endpoint.apps)
+        quiet, heard = accepted == heard, accepted
+        if waited >= _LONGEST_WAIT or (quiet and heard != collected and waited >= _SHORTEST_WAIT):
+            gc.collect()
+            collected, waited = heard, 0
 
 
 def _welcome(endpoint: AblyLocal, key: str, *, tls: bool, controlled: bool) -> str:

@@ -50,7 +50,7 @@ class Outbox(Protocol):
         """Drop the websocket at once."""
 
     def beat(self) -> None:
-        """Send a heartbeat if nothing has been sent for a while."""
+        """Send what keeps an idle websocket alive; drop one that is dead."""
 
 
 @dataclass(slots=True)
@@ -250,12 +250,6 @@ class Connections:
             else:
                 self._ask_for_token(connection)
                 self._later(connection, applies_at - now, self._revoked)
-
-    def beat(self) -> None:
-        """Send heartbeats to all to whom nothing has been sent for a while."""
-        for connection in self:
-            if connection.outbox is not None:
-                connection.outbox.beat()
 
     def drop_sockets(self) -> None:
         """Cut every websocket, as a network does; the connections may be resumed."""

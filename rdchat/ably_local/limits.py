@@ -48,7 +48,8 @@ class Limits:
 
     connection_state_ttl: float = 120.0
     max_idle_interval: float = 15.0
-    heartbeat_interval: float = 10.0
+    heartbeat_interval: float = 10.0  # of silence: then a ping or a HEARTBEAT
+    pong_wait: float = 5.0
     reauth_lead: float = 30.0
     presence_grace: float = 15.0  # between an abrupt drop and the LEAVE of its members
     closing_grace: float = 2.0  # that a client gets to read the reason why its websocket ends

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .protocol import Message
 
 _BACKLOG = 1_024
-_BEATS = 4
+_ROUNDS, _STEPS = 8, 20
 
 
 class AblyLocal:
@@ -174,7 +174,12 @@ class AblyLocal:
             self.apps.sweep()
 
     async def _beat(self) -> None:
+        """Look after every connection a few times in each interval: a few of them at a time."""
+        pause = self._limits.heartbeat_interval / _ROUNDS / _STEPS
         while True:
-            await asyncio.sleep(self._limits.heartbeat_interval / _BEATS)
-            for app in self.apps:
-                app.connections.beat()
+            connections = [connection for app in self.apps for connection in app.connections]
+            for step in range(_STEPS):
+                for connection in connections[step::_STEPS]:
+                    if connection.outbox is not None:
+                        connection.outbox.beat()
+                await asyncio.sleep(pause)

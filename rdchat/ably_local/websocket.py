@@ -41,10 +41,11 @@ class WebSocketOutbox:
             None if request.query.get("heartbeats") == "false" else encode({"action": Action.HEARTBEAT}, fmt)
         )
         self._loop = asyncio.get_running_loop()
-        self._frames: deque[bytes] = deque()
+        self._frames: deque[bytes | None] = deque()  # None stands for a ping
         self._unread = 0
         self._close_code: int | None = None
-        self._sent_at = self._delayed_until = self._loop.time()
+        self._sent_at = self._heard_at = self._delayed_until = self._loop.time()
+        self._pinged = False
         self._timers: list[asyncio.TimerHandle] = []
         self._wake = asyncio.Event()
 
@@ -78,10 +79,26 @@ class WebSocketOutbox:
         if self._request.transport is not None:
             self._request.transport.abort()
 
+    def heard(self) -> None:
+        """Note that the client has sent something, be it a pong."""
+        self._heard_at = self._loop.time()
+        self._pinged = False
+
     def beat(self) -> None:
-        """Send a heartbeat if nothing has been sent for a while."""
-        silent_for = self._loop.time() - self._sent_at
-        if self._heartbeat is not None and silent_for >= self._limits.heartbeat_interval:
+        """Send what keeps an idle websocket alive, and drop one whose client does not answer pings any more.
+
+        aiohttp would do the pinging too, but for all connections at once, at the full second: with two
+        thousand of them everybody else then waits for a tenth of a second.
+        """
+        now, interval = self._loop.time(), self._limits.heartbeat_interval
+        if now - self._heard_at >= interval + self._limits.pong_wait:
+            self.abort()
+            return
+        if now - self._heard_at >= interval and not self._pinged:
+            self._pinged = True
+            self._frames.append(None)
+            self._wake.set()
+        if self._heartbeat is not None and now - self._sent_at >= interval:
             self._queue(self._heartbeat)
 
     async def run(self) -> None:
@@ -91,6 +108,9 @@ class WebSocketOutbox:
                 while True:
                     while self._frames:
                         frame = self._frames.popleft()
+                        if frame is None:
+                            await self._websocket.ping()
+                            continue
                         await self._websocket.send_frame(frame, self._opcode)
                         self._unread = max(self._unread - len(frame), 0)
                         self._sent_at = self._loop.time()
@@ -127,13 +147,10 @@ async def serve_websocket(
     fault = faults.take(Operation.CONNECT)
     if fault is not None and fault.kind is FaultKind.DROP:
         return cut(request)
-    # Deflating would cost more than all the rest, once for every reader of a frame. Pings find dead peers. Of
-    # a frame that is somewhat too large the client is told; for what is beyond that aiohttp hangs up.
+    # Deflating would cost more than all the rest, once for every reader of a frame. Of a frame that is
+    # somewhat too large the client is told; for what is beyond that aiohttp hangs up.
     websocket = web.WebSocketResponse(
-        compress=False,
-        max_msg_size=2 * limits.frame_size,
-        heartbeat=limits.heartbeat_interval,
-        timeout=limits.closing_grace,
+        compress=False, max_msg_size=2 * limits.frame_size, autoping=False, timeout=limits.closing_grace
     )
     await websocket.prepare(request)
     outbox = WebSocketOutbox(request, websocket, query_format(request.query), limits)
@@ -184,9 +201,14 @@ async def _read(
     async for frame in websocket:
         if connection.outbox is not outbox:
             return  # closed, failed, or resumed elsewhere: what still comes in is for nobody
+        outbox.heard()
         if frame.type is WSMsgType.ERROR:
             return
-        if len(frame.data) > app.limits.frame_size:
+        if frame.type is WSMsgType.PING:
+            await websocket.pong(frame.data)
+        elif frame.type is WSMsgType.PONG:
+            continue
+        elif len(frame.data) > app.limits.frame_size:
             error = AblyError(
                 ErrorCode.MESSAGE_TOO_LARGE,
                 f"maximum frame size exceeded (limit is {app.limits.frame_size} bytes)",

@@ -79,16 +79,6 @@ async def test_malformed_msgpack(endpoint: AblyLocal, connect: Connect, frame: b
     await client.closed()
 
 
-async def test_a_frame_that_is_too_large_ends_its_connection(
-    make_endpoint: MakeEndpoint, connect: Connect
-) -> None:
-    endpoint = await make_endpoint(frame_size=1_000)
-    client = await connect(endpoint)
-    await client.receive(4)
-    await client.websocket.send_str(" " * 2_000)
-    await client.closed()
-
-
 @pytest.mark.parametrize(
     ("frame", "code"),
     [

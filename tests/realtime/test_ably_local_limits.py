@@ -218,7 +218,9 @@ async def test_a_reader_who_never_reads_again_is_cut_off(
 async def test_a_half_open_socket_is_noticed_and_its_members_leave(
     make_endpoint: MakeEndpoint, connect: Connect, mint: Mint
 ) -> None:
-    endpoint = await make_endpoint(heartbeat_interval=0.2, presence_grace=0.05, connection_state_ttl=0.1)
+    endpoint = await make_endpoint(
+        heartbeat_interval=0.2, pong_wait=0.1, presence_grace=0.05, connection_state_ttl=0.1
+    )
     gone, watcher = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
     await watcher.attach("room")
     await gone.attach("room")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ably import AblyException, AblyRealtime
+from ably.types.channeloptions import ChannelOptions
 from ably.types.message import Message
 
 from rdchat.ably_local import AblyLocal
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
 
 MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
 MakeRealtime = Callable[..., Awaitable[AblyRealtime]]
@@ -215,3 +219,79 @@ async def test_authorizing_with_less_fails_the_channels_that_are_lost(
     await client.auth.authorize()
     assert (await soon(failed)).reason.code == 40160
     assert kept.state != "failed"
+
+
+async def test_a_revoked_token_disconnects(
+    endpoint: AblyLocal, realtime: MakeRealtime, mint: Mint, key: tuple[str, str]
+) -> None:
+    server = await realtime(endpoint)
+    issued: list[str] = []
+
+    def renewed() -> str:
+        # Without a clientId: this SDK takes the renewal of a JWT that has one for another client's.
+        issued.append(mint(revocation_key="ann"))
+        return issued[-1]
+
+    ann, ben = await realtime(endpoint, renewed), await realtime(endpoint, mint(revocation_key="ben"))
+    disconnected = asyncio.ensure_future(ann.connection.once_async("disconnected"))
+    path = f"/keys/{key[0]}/revokeTokens"
+    answer = await server.request("POST", path, version="3", body={"targets": ["revocationKey:ann"]})
+    assert answer.items[0]["successCount"] == 1
+    assert (await soon(disconnected)).reason.code == 40141
+    await soon(ann.connection.once_async("connected"))
+    assert len(issued) == 2
+    assert await soon(ben.connection.ping()) >= 0
+
+
+async def test_too_many_messages_are_refused_and_the_connection_lives(
+    make_endpoint: MakeEndpoint, realtime: MakeRealtime
+) -> None:
+    endpoint = await make_endpoint(connection_messages=2.0, channel_publishes=5.0)
+    client = await realtime(endpoint)
+    channel = client.channels.get("c")
+    outcomes = await asyncio.gather(
+        *(channel.publish("n", str(number)) for number in range(4)), return_exceptions=True
+    )
+    refused = [outcome for outcome in outcomes if isinstance(outcome, AblyException)]
+    assert [(error.code, error.status_code) for error in refused] == [(42911, 429)] * 2
+    assert await soon(client.connection.ping()) >= 0
+    codes = set()
+    for _ in range(10):
+        answer = await client.request("POST", "/channels/c/messages", version="3", body={"data": "x"})
+        codes.add((answer.status_code, answer.error_code))
+    assert codes == {(201, None), (429, "42913")}
+
+
+async def test_a_rewound_channel_begins_with_what_was_said(
+    endpoint: AblyLocal, realtime: MakeRealtime
+) -> None:
+    client, other = await realtime(endpoint), await realtime(endpoint)
+    for text in ("1", "2", "3"):
+        await other.channels.get("c").publish("n", text)
+    channel = client.channels.get("c", ChannelOptions(params={"rewind": "2"}))
+    inbox = asyncio.Queue[Any]()
+    await channel.subscribe(inbox.put_nowait)
+    assert [(await soon(inbox.get())).data for _ in range(2)] == ["2", "3"]
+
+
+async def test_only_the_modes_asked_for_are_granted(endpoint: AblyLocal, realtime: MakeRealtime) -> None:
+    client = await realtime(endpoint)
+    channel = client.channels.get("c", ChannelOptions(params={"modes": "subscribe"}))
+    await channel.attach()
+    with pytest.raises(AblyException) as refused:
+        await channel.publish("n", "x")
+    assert (refused.value.code, refused.value.status_code) == (40165, 401)
+
+
+async def test_a_wrong_token_fails_the_connection(
+    endpoint: AblyLocal, stack: AsyncExitStack, fmt: str
+) -> None:
+    client = AblyRealtime(
+        token="no-token-at-all",
+        endpoint=f"{endpoint.address}/",
+        tls=False,
+        use_binary_protocol=fmt == "msgpack",
+    )
+    stack.push_async_callback(client.close)
+    change = await soon(client.connection.once_async("failed"))
+    assert (change.reason.code, change.reason.status_code) == (40101, 401)
