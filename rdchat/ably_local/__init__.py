@@ -1,4 +1,15 @@
-"""A local endpoint that speaks Ably's protocol, for development and tests without an Ably account."""
+"""A local endpoint that speaks Ably's protocol, for development and tests without an Ably account.
+
+A request over HTTP or a websocket comes in by `server`; what it may do is decided by `credentials`, `tokens`
+(`grants`, `capabilities`, `revocations`) of its app (`apps`, `fixtures`).
+
+    HTTP         http -> rest (channels), administering (keys, apps), control (faults) -> channels
+    websocket    websocket -> connections, dispatch -> attaching, channels
+    channels     messages (checked), presence, publications, backlog (remembered), history (pages), recorder
+    both         protocol, encoding, errors, limits, rates, faults
+
+`alone` is `run.py ably`.
+"""
 
 from .limits import Limits
 from .server import AblyLocal
