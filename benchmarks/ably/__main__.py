@@ -43,8 +43,8 @@ _GROWTH = 1.05
 
 _PROSE = """## The local Ably endpoint
 
-`.venv/bin/python -m benchmarks.ably --write`, {seconds} s. {machine}. {share:.0%} of
-the processors were used by others.
+`.venv/bin/python -m benchmarks.ably --write`, {seconds} s. {machine}.
+{share:.0%} of the processors were used by others.
 
 {subscribers:,} subscribers on {channels:,} channels ({sdk} of them the genuine Python SDK, the others bare
 websockets in one process), {publishers} publishers, {rate:,} messages of 130 bytes a second, each to two
@@ -81,12 +81,18 @@ def main(*, rate: int, messages: int, write: bool) -> None:
     """Measure the local Ably endpoint: about two and a half minutes."""
     elsewhere = Elsewhere()
     began = time.monotonic()
-    floor = uvloop.run(measure("bare aiohttp", ["-m", "benchmarks.ably.floor"], None, rate, _PART))
-    ours = uvloop.run(
+    endpoint = ["run.py", "ably", "--port", "0", "--key", _KEY, "--no-control"]
+    floor = uvloop.run(
         measure(
-            "endpoint", ["run.py", "ably", "--port", "0", "--key", _KEY, "--no-control"], _KEY, rate, messages
+            "bare aiohttp",
+            ["-m", "benchmarks.ably.floor"],
+            None,
+            rate=rate,
+            messages=_PART,
+            elsewhere=elsewhere,
         )
     )
+    ours = uvloop.run(measure("endpoint", endpoint, _KEY, rate=rate, messages=messages, elsewhere=elsewhere))
     elsewhere.stop()
     seconds = round(time.monotonic() - began)
     text = table(ours, floor)
@@ -109,7 +115,9 @@ def main(*, rate: int, messages: int, write: bool) -> None:
         write_section("ably", f"{prose}\n{text}")
 
 
-async def measure(name: str, command: list[str], key: str | None, rate: int, messages: int) -> Run:
+async def measure(
+    name: str, command: list[str], key: str | None, *, rate: int, messages: int, elsewhere: Elsewhere
+) -> Run:
     """Let the clients talk through one server."""
     run = Run(name)
     async with _server(command) as (address, process):
@@ -136,6 +144,7 @@ async def measure(name: str, command: list[str], key: str | None, rate: int, mes
                     setattr(run, what, getattr(run, what) + heard[what])
                 latencies += heard["latencies"]
                 run.memory.append(process.memory_info().rss / 2**20)
+                elsewhere.sample()
                 click.echo(
                     f"... {run.messages:,} messages: p99 {quantile(heard['latencies'], 0.99):.1f} ms, "
                     f"{run.memory[-1]:.0f} MiB"

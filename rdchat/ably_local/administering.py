@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 _MOST_TARGETS = 100
 _OLDEST_REVOCATION = 3_600.0  # seconds
 
-#: Where clients reach the endpoint: `(host, port, tls)`.
-Address = tuple[str, int, bool]
-
 
 class KeyResources:
     """`POST /keys/{keyName}/requestToken` and `.../revokeTokens`."""
@@ -105,9 +102,8 @@ class KeyResources:
 class AppResources:
     """`POST /apps` and `DELETE /apps/{appId}`, in the form of Ably's sandbox."""
 
-    def __init__(self, apps: Apps, address: Callable[[], Address]) -> None:
+    def __init__(self, apps: Apps) -> None:
         self._apps = apps
-        self._address = address
 
     def routes(self) -> Iterator[web.RouteDef]:
         """Name the routes to put into an application."""
@@ -115,9 +111,11 @@ class AppResources:
         yield web.delete("/apps/{app_id}", self.remove)
 
     async def create(self, request: web.Request) -> web.Response:
-        """Make an app; see `Apps.create` for the body. No credentials are asked for."""
+        """Make an app; see `Apps.create` for the body. No credentials are asked for.
+
+        Beside what Ably's sandbox answers it is told where the endpoint is, as whoever asks has reached it.
+        """
         app = self._apps.create(await read_body(request))
-        host, port, tls = self._address()
         milliseconds = int(app.created * 1000)
         answer = {
             "id": app.id,
@@ -129,9 +127,9 @@ class AppResources:
             "modified": milliseconds,
             "keys": [_described(key) for key in app.keyring.keys.values()],
             "namespaces": app.namespaces,
-            "endpoint": host,
-            "port": port,
-            "tls": tls,
+            "endpoint": request.url.host,
+            "port": request.url.port,
+            "tls": request.secure,
         }
         return respond(request, answer, status=201)
 

@@ -108,7 +108,7 @@ class Connection:
 
 
 class Connections:
-    """All the connections of the endpoint, and what happens to them as time passes."""
+    """All the connections of an app, and what happens to them as time passes."""
 
     def __init__(
         self, *, keyring: Keyring, channels: Channels, clock: Callable[[], float], limits: Limits
@@ -233,7 +233,6 @@ class Connections:
                 AblyError(
                     ErrorCode.SUBSCRIBE_RATE,
                     "continuity lost: the client does not read as fast as its messages arrive",
-                    status=429,
                 ),
                 TRY_AGAIN_LATER,
             )

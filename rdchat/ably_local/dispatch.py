@@ -109,7 +109,7 @@ class Dispatcher:
 
     def _presence(self, connection: Connection, name: str, serial: int, frame: Frame) -> dict[str, object]:
         connection.grant.capability.require(name, "presence")
-        if name not in connection.attached:
+        if connection.id not in self._channels.get(name).attachments:
             raise AblyError(
                 ErrorCode.CHANNEL_STATE,
                 f"unable to perform operation on channel: {name} (not currently attached)",

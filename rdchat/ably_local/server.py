@@ -157,9 +157,7 @@ class AblyLocal:
         application = web.Application(middlewares=[speak_ably], client_max_size=self._limits.body_size)
         application.add_routes(ChannelResources(self.apps, self.faults, self._clock).routes())
         application.add_routes(KeyResources(self.apps, self.faults, self._clock).routes())
-        application.add_routes(
-            AppResources(self.apps, lambda: (self.host, self.port, self._tls is not None)).routes()
-        )
+        application.add_routes(AppResources(self.apps).routes())
         if self._controlled:
             control = ControlResources(self)
             application.add_routes(control.routes())

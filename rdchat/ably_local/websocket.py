@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class WebSocketOutbox:
-    """Frames that wait for one websocket. `overflow` is called once, when too much of them is unread."""
+    """Frames that wait for one websocket. `overflow` is called when too much of them is unread."""
 
     def __init__(
         self, request: web.Request, websocket: web.WebSocketResponse, fmt: Format, limits: Limits
@@ -46,7 +46,7 @@ class WebSocketOutbox:
         self._close_code: int | None = None
         self._sent_at = self._heard_at = self._delayed_until = self._loop.time()
         self._pinged = False
-        self._timers: list[asyncio.TimerHandle] = []
+        self._deadline: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
 
     def send(self, frame: bytes, *, delay: float = 0.0) -> None:
@@ -55,7 +55,7 @@ class WebSocketOutbox:
         due = max(now + delay, self._delayed_until)
         if due > now:
             self._delayed_until = due
-            self._timers.append(self._loop.call_at(due, self._queue, frame))
+            self._loop.call_at(due, self._queue, frame)
         else:
             self._queue(frame)
 
@@ -66,10 +66,10 @@ class WebSocketOutbox:
 
     def finish(self, code: int = NORMAL_CLOSURE) -> None:
         """Close the websocket once everything queued has been sent, or after a while all the same."""
-        if self._close_code is None:
-            self._close_code = code
-            self._timers.append(self._loop.call_later(self._limits.closing_grace, self.abort))
-        self._wake.set()
+        if self._delayed_until > self._loop.time():
+            self._loop.call_at(self._delayed_until, self._finish, code)
+        else:
+            self._finish(code)
 
     def abort(self) -> None:
         """Drop the websocket at once, with what was queued."""
@@ -120,8 +120,14 @@ class WebSocketOutbox:
                     self._wake.clear()
                     await self._wake.wait()
         finally:
-            for timer in self._timers:
-                timer.cancel()
+            if self._deadline is not None:
+                self._deadline.cancel()
+
+    def _finish(self, code: int) -> None:
+        if self._close_code is None:
+            self._close_code = code
+            self._deadline = self._loop.call_later(self._limits.closing_grace, self.abort)
+        self._wake.set()
 
     def _queue(self, frame: bytes) -> None:
         if self._close_code is not None:

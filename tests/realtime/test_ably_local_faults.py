@@ -145,6 +145,18 @@ async def test_a_delayed_delivery_is_not_overtaken(endpoint: AblyLocal, connect:
     assert asyncio.get_running_loop().time() - started >= 0.2
 
 
+async def test_a_connection_does_not_close_before_what_is_delayed(
+    endpoint: AblyLocal, connect: Connect
+) -> None:
+    reader, writer = await connect(endpoint), await connect(endpoint)
+    await reader.attach("c")
+    endpoint.faults.add(Fault(FaultKind.DELAY, Operation.DELIVER, times=1, seconds=0.1))
+    await publish(writer, data="late")
+    await writer.receive(1)
+    await reader.send(action=7)
+    assert [frame["action"] for frame in await reader.frames_until(8)] == [15, 8]
+
+
 async def test_deliveries_that_are_lost_or_come_twice(endpoint: AblyLocal, connect: Connect) -> None:
     reader, writer = await connect(endpoint), await connect(endpoint)
     await reader.attach("c")
