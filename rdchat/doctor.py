@@ -86,14 +86,12 @@ async def _ably(settings: Settings) -> tuple[bool, str]:
     try:
         await client.publish_now("rdchat:doctor", "hello", {}, client_id="doctor")
     except PublishError as error:
-        if settings.ably_is_local and "401" not in str(error):
+        refused = "401" in str(error)
+        if settings.ably_is_local and settings.ably_endpoint is None and not refused:
             return True, f"local endpoint at {endpoint}: runs with `serve` ({error})"
-        what = (
-            "another service, or one with other secrets, answers there"
-            if settings.ably_is_local
-            else "refuses"
-        )
-        return False, f"{endpoint or 'Ably'}: {what}: {error}"
+        if settings.ably_is_local and refused:
+            return False, f"{endpoint}: another service, or one with other secrets, answers there: {error}"
+        return False, f"{endpoint or 'Ably'}: {error}"
     finally:
         await client.close()
     return True, f"local endpoint at {endpoint}" if settings.ably_is_local else f"key {client.key_name}"

@@ -174,6 +174,8 @@ async def test_operators_commands_work_beside_the_service(data_dir: Path) -> Non
         status, output = await run(data_dir, "doctor")
         assert status == 0, output
         assert "PostgreSQL" in output
+        status, output = await run(data_dir, "doctor", RDCHAT_ABLY_ENDPOINT="127.0.0.1:1")
+        assert (status, "127.0.0.1:1: " in output) == (1, True), output
         assert (await run(data_dir, "migrate"))[1].strip() == "The schema is up to date."
         status, output = await run(data_dir, "diagram", "--session", str(uuid4()))
         assert (status, output.strip()) == (1, "Chat session not found")
