@@ -273,12 +273,18 @@ def doctor() -> None:
 
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), help="[default: RDCHAT_ABLY_LOCAL_PORT]")
-@click.option("--key", help="app.id:secret. [default: the one that the service uses]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="0: any free one. [default: RDCHAT_ABLY_LOCAL_PORT, 8081]"
+)
+@click.option("--key", metavar="APP.ID:SECRET", help="[default: the one that the service uses]")
 @click.option("--certificate", type=_FILE, help="Speak TLS, with this certificate (PEM).")
 @click.option("--private-key", type=_FILE, help="Its key, if that is in another file.")
 @click.option(
-    "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Change a limit, as in message_size=1000."
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a limit, as in message_size=1000; as often as you like.",
 )
 @click.option(
     "--control/--no-control", default=True, show_default=True, help="Whether faults may be asked for."
@@ -306,6 +312,9 @@ def ably(
     try:
         changed = ably_alone.changed_limits(dict(limit.partition("=")[::2] for limit in limits))
         tls = None if certificate is None else ably_alone.tls_context(certificate, private_key)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
         uvloop.run(
             ably_alone.serve_alone(
                 host=host,
@@ -317,10 +326,8 @@ def ably(
                 say=_say,
             )
         )
-    except ValueError as error:
-        raise click.UsageError(f"--limit: {error}") from None
-    except OSError as error:  # the port is taken, or the certificate is of no use
-        raise _complain(error) from None
+    except OSError as error:
+        raise _complain(RuntimeError(f"{error.strerror}\nAnother port can be given by --port.")) from None
 
 
 @cli.group(invoke_without_command=True)

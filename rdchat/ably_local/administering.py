@@ -80,7 +80,7 @@ class KeyResources:
                 error = AblyError(ErrorCode.BAD_REQUEST, "invalid target")
                 results.append({"target": target, "error": error.wire()})
                 continue
-            app.keyring.revocations.revoke(target, issued_before / 1000, applies_at / 1000)
+            app.keyring.revocations.revoke(target, issued_before / 1000, applies_at / 1000, now)
             results.append({"target": target, "issuedBefore": issued_before, "appliesAt": applies_at})
         app.connections.revoke()
         failures = sum("error" in result for result in results)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import gc
+import math
 import signal
 import ssl
 from dataclasses import fields, replace
@@ -24,10 +26,17 @@ _SHORTEST_WAIT, _LONGEST_WAIT, _NEVER = 10, 300, 1_000_000
 def tls_context(certificate: Path, private_key: Path | None) -> ssl.SSLContext:
     """Load a certificate (with its chain) and its key, which may be in the same file; all in PEM.
 
-    Raises OSError or ssl.SSLError when they cannot be used.
+    Raises ValueError when they cannot be used.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, private_key)
+    try:
+        # Nobody is asked for the pass phrase of a key that is encrypted.
+        context.load_cert_chain(certificate, private_key, password="")
+    except (OSError, ValueError) as error:
+        where = f"{certificate}" if private_key is None else f"{certificate} and {private_key}"
+        raise ValueError(
+            f"{where}: no certificate in PEM with its unencrypted key in the same file, or by --private-key"
+        ) from error
     return context
 
 
@@ -37,10 +46,14 @@ def changed_limits(changes: Mapping[str, str]) -> Limits:
     values: dict[str, Any] = {}
     for name, text in changes.items():
         if name not in types:
-            raise ValueError(f"there is no limit {name}; there are {', '.join(sorted(types))}")
-        values[name] = types[name](text)
-        if values[name] <= 0:
-            raise ValueError(f"{name} must be more than 0")
+            meant = difflib.get_close_matches(name, types, 3) or sorted(types)
+            raise ValueError(f"there is no limit {name!r}; there is {', '.join(meant)}")
+        try:
+            values[name] = types[name](text)
+        except ValueError:
+            raise ValueError(f"{name} must be a number, as in {name}={getattr(Limits(), name)}") from None
+        if not 0 < values[name] < math.inf:
+            raise ValueError(f"{name} must be more than 0, and not without end")
     return replace(Limits(), **values)
 
 
@@ -91,24 +104,33 @@ async def _collect_when_quiet(endpoint: AblyLocal) -> None:
 
 
 def _welcome(endpoint: AblyLocal, key: str, *, tls: bool, controlled: bool) -> str:
-    url = f"{'https' if tls else 'http'}://{endpoint.address}"
-    # Over plain http the Python SDK sends tokens only, never a key.
-    python = f'key="{key}"' if tls else "auth_callback=..."
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - told, not bound
+    address = f"[{host}]:{endpoint.port}" if ":" in host else f"{host}:{endpoint.port}"
+    url = f"{'https' if tls else 'http'}://{address}"
     javascript = [
         f"key: '{key}'",
-        f"endpoint: '{endpoint.host}'",
+        f"endpoint: '{address.rpartition(':')[0]}'",
         f"{'tlsPort' if tls else 'port'}: {endpoint.port}",
         f"tls: {str(tls).lower()}",
         "transports: ['web_socket']",
         "disableConnectivityCheck: true",
     ]
+    # Over plain http the Python SDK sends tokens only, never a key.
+    python = [
+        f'key="{key}"',
+        f'endpoint="{address}/"',
+        f"tls={tls}",
+        *([] if tls else ["use_token_auth=True"]),
+    ]
     lines = [
         f"Ably endpoint at {url}",
         f"  key          {key}",
         f"  JavaScript   new Ably.Realtime({{ {', '.join(javascript)} }})",
-        f'  Python       AblyRealtime({python}, endpoint="{endpoint.address}/", tls={tls})',
+        f"  Python       AblyRealtime({', '.join(python)})",
         f"  Test apps    POST {url}/apps, as with Ably's sandbox",
     ]
     if controlled:
         lines.append(f"  Faults       POST {url}/control/faults, from this machine only")
+    if host != endpoint.host:
+        lines.append("Everybody who reaches this machine reaches it, and may use the key and make apps.")
     return "\n".join([*lines, "Nothing is kept. Ctrl-C ends it."])

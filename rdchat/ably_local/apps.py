@@ -135,7 +135,8 @@ class Apps:
             raise AblyError(ErrorCode.INVALID_BODY, "a namespace must have an id")
         fixtures = Fixture.read(fields.get("channels", []))
         app_id = _word(6)
-        keys = [_read_key(app_id, key) for key in fields.get("keys", [])]
+        # Without a key nobody could use the app, nor remove it.
+        keys = [_read_key(app_id, key) for key in fields.get("keys") or [{}]]
         limits = _read_limits(fields.get("limits"), self._limits)
         app = self._add(app_id, keys, limits=limits, namespaces=namespaces)
         try:
@@ -158,8 +159,9 @@ class Apps:
         now = self._clock()
         for app in self:
             app.sweep()
-            in_use = app.id in self._lasting or any(True for _ in app.connections)
-            if not in_use and now - app.used > self._limits.app_lifetime:
+            if any(True for _ in app.connections):
+                app.used = now
+            elif app.id not in self._lasting and now - app.used > self._limits.app_lifetime:
                 self.remove(app.id)
 
     def _add(

@@ -56,6 +56,8 @@ class _Options:
             for name, value in (given.items() if isinstance(given, dict) else ())
             if name in _PARAMS and isinstance(value, str | int)
         }
+        # Only the bits that mean something: `Flag` remembers every other number for good.
+        flags &= int(MODES | Flag.ATTACH_RESUME)
         modes = Flag(flags) & MODES
         if "modes" in params:
             # They win over the flags: https://ably.com/docs/channels/options#modes

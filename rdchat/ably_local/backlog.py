@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .publications import Publication
 
 
+_FORGOTTEN = 1_000  # publications that may be in the queue although their channels have forgotten them
+
+
 class Memory:
     """All that the channels of one app remember, oldest first. What is over its bounds is forgotten first."""
 
@@ -20,22 +23,25 @@ class Memory:
         self._kept: deque[tuple[Backlog, Publication]] = deque()
         self.messages = 0
         self.bytes = 0
+        self._publications = 0
 
     def added(self, backlog: Backlog, publication: Publication) -> None:
         """Count what a channel has begun to remember, and let the oldest go if that was too much."""
         self._kept.append((backlog, publication))
+        self._publications += 1
         self.messages += publication.count
         self.bytes += publication.size
         while self.messages > self._limits.memory_messages or self.bytes > self._limits.memory_bytes:
             oldest, publication = self._kept.popleft()
             if oldest.keeps(publication):
                 oldest.drop_oldest()
-        if len(self._kept) > 2 * self._limits.memory_messages:
+        if len(self._kept) > 2 * self._publications + _FORGOTTEN:
             # Most of them their channels have forgotten, for their age or for the channel's own bounds.
             self._kept = deque(one for one in self._kept if one[0].keeps(one[1]))
 
     def removed(self, publication: Publication) -> None:
         """Count what a channel has forgotten."""
+        self._publications -= 1
         self.messages -= publication.count
         self.bytes -= publication.size
 
@@ -122,3 +128,4 @@ class Backlog:
         self._memory.removed(publication)
         if self._forget is not None:
             self._forget(publication)
+        publication.forget()

@@ -17,7 +17,7 @@ from .rates import Rate, rate_exceeded
 from .recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Container
 
     from .limits import Limits
 
@@ -102,13 +102,13 @@ class Channel:
             if connection_id is not None:
                 one["connectionId"] = connection_id
             accepted.append(one)
-            self._shared.recorder.published.append((self.name, one))
+            self._shared.recorder.record(self.name, one)
         self._deliver(publication, accepted)
         lasting = [one for one in accepted if not one.get("extras", {}).get("ephemeral")]
         if lasting:
             known_ids = {one["id"]: (publication.timestamp, one["serial"]) for one in lasting if repeatable}
             self._accepted.update(known_ids)
-            publication.keep(lasting, size, known_ids)
+            publication.keep(lasting, known_ids)
             self.messages.append(publication)
         return {
             "channel": self.name,
@@ -145,7 +145,7 @@ class Channel:
                 news.append(told)
         if news:
             self._deliver(publication, news)
-            publication.keep(news, sum(map(payload_size, news)))
+            publication.keep(news)
             self.presence_events.append(publication)
 
     def leave(self, connection_id: str) -> None:
@@ -170,6 +170,12 @@ class Channel:
         """Forget an attachment; unknown ones are ignored."""
         if self.attachments.pop(connection_id, None) is not None:
             self._idle_since = self.clock()
+
+    def forget_members(self, lasting: Container[str]) -> None:
+        """Empty attachments and presence, but for the members of lasting connections."""
+        self.attachments.clear()
+        self.presence.retain(lasting)
+        self._idle_since = self.clock()
 
     def sweep(self, now: float) -> bool:
         """Drop what is too old; True when nothing is left that anybody could ask for."""
@@ -202,8 +208,10 @@ class Channel:
 
     def _accepted_lately(self, message_id: str, timestamp: int) -> str | None:
         """Return the serial of a message with this id, if it was accepted within the last two minutes."""
-        accepted_at, serial = self._accepted.get(message_id, (0, ""))
-        return serial if timestamp - accepted_at <= self._shared.limits.duplicate_window * 1000 else None
+        known = self._accepted.get(message_id)
+        if known is None or timestamp - known[0] > self._shared.limits.duplicate_window * 1000:
+            return None
+        return known[1]
 
     def _publication(self, action: Action, now: float, origin: str | None) -> Publication:
         recorder = self._shared.recorder
@@ -266,11 +274,12 @@ class Channels:
         persisted: Collection[str] = (),
     ) -> None:
         # Positions start from the clock, so that serials go on growing when the endpoint is started anew.
-        self.recorder = Recorder(int(clock() * 1000) * 1000, limits.recorded)
+        self.recorder = Recorder(int(clock() * 1000) * 1000, limits.recorded, limits.memory_bytes)
         self.memory = Memory(limits)
         self._shared = Shared(self.recorder, self.memory, faults, limits, clock)
         self._persisted = frozenset(persisted)
         self._channels: dict[str, Channel] = {}
+        self.lasting_connections: set[str] = set()
 
     def get(self, name: str) -> Channel:
         """Return the channel of that name. Raises AblyError 40010 for a name that Ably does not allow."""
@@ -289,7 +298,6 @@ class Channels:
             del self._channels[name]
 
     def forget_members(self) -> None:
-        """Empty all attachments and presence sets, as when every connection is gone for good."""
+        """Empty attachments and presence sets, as when every connection is gone; fixtures stay."""
         for channel in self._channels.values():
-            channel.attachments.clear()
-            channel.presence = PresenceSet()
+            channel.forget_members(self.lasting_connections)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .tokens import Keyring
 
 _ID_BYTES, _SECRET_BYTES = 8, 12
+_MILLISECONDS = re.compile(r"\d{1,9}", re.ASCII)
 # As they are made here: base64 of so many bytes.
 _CONNECTION_KEY = re.compile(r"[\w-]{11}![\w-]{16}", re.ASCII)
 
@@ -75,7 +76,8 @@ class Pace:
 class Connection:
     """One client's connection. `outbox` is None while its websocket is gone but it may still be resumed.
 
-    `remain_present_for`: so many seconds its members stay after an abrupt drop.
+    `remain_present_for`: so many seconds its members stay after an abrupt drop. `void_from`: from when on its
+    token is revoked.
     """
 
     id: str
@@ -86,6 +88,7 @@ class Connection:
     echo: bool
     pace: Pace
     remain_present_for: float
+    void_from: float | None = None
     outbox: Outbox | None = None
     attached: set[str] = field(default_factory=set)
     dropped_at: float | None = None
@@ -165,6 +168,9 @@ class Connections:
         # A connection that has said who it is speaks for nobody else, even with a wildcard token.
         connection.grant = replace(grant, client_id=connection.client_id or grant.client_id)
         connection.cancel_timers()
+        connection.void_from = self._keyring.revocations.applies_at(grant)
+        if connection.void_from is not None:
+            self._later(connection, connection.void_from - self._clock(), self._revoked)
         if grant.expires is None:
             return
         remaining = grant.expires - self._clock()
@@ -241,14 +247,15 @@ class Connections:
         """Disconnect all whose token is revoked by now, and ask those for a new one whose will be."""
         now = self._clock()
         for connection in self:
-            applies_at = self._keyring.revocations.applies_at(connection.grant)
-            if applies_at is None:
+            void_from = self._keyring.revocations.applies_at(connection.grant)
+            if void_from is None or void_from == connection.void_from:
                 continue
-            if applies_at <= now:
+            connection.void_from = void_from
+            if void_from <= now:
                 self._revoked(connection)
             else:
                 self._ask_for_token(connection)
-                self._later(connection, applies_at - now, self._revoked)
+                self._later(connection, void_from - now, self._revoked)
 
     def drop_sockets(self) -> None:
         """Cut every websocket, as a network does; the connections may be resumed."""
@@ -335,7 +342,7 @@ def _invalid_connection_key() -> AblyError:
 
 def _remain_present_for(query: Mapping[str, str], limits: Limits) -> float:
     text = query.get("remainPresentFor", "")
-    if not (text.isdecimal() and text.isascii()):
+    if _MILLISECONDS.fullmatch(text) is None:
         return limits.presence_grace
     return min(int(text) / 1000, limits.connection_state_ttl)
 

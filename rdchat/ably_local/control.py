@@ -141,14 +141,18 @@ class ControlResources:
 
 def _local(handler: Handler) -> Handler:
     async def handle(request: web.Request) -> web.Response:
-        if (
-            not (_is_loopback(request.remote) and _is_loopback(request.url.host))
-            or "Origin" in request.headers
-        ):
+        if not (_is_loopback(request.remote) and _is_loopback(_host(request))) or "Origin" in request.headers:
             raise AblyError(ErrorCode.FORBIDDEN, "only programs of this machine may control the endpoint")
         return await handler(request)
 
     return handle
+
+
+def _host(request: web.Request) -> str | None:
+    try:
+        return request.url.host
+    except ValueError:  # a port that is none
+        return None
 
 
 def _is_loopback(host: str | None) -> bool:
@@ -165,14 +169,20 @@ def _read_fault(body: object) -> Fault:
         raise AblyError(ErrorCode.INVALID_BODY, "a fault must be an object")
     fields = {name: value for name, value in body.items() if value is not None}
     wrong = [
-        name
+        str(name)
         for name, value in fields.items()
         if name not in _FIELDS or not isinstance(value, _FIELDS[name]) or isinstance(value, bool)
     ]
     if wrong:
-        raise AblyError(ErrorCode.INVALID_BODY, f"unknown, or of the wrong type: {wrong}")
+        raise AblyError(ErrorCode.INVALID_BODY, f"unknown, or of the wrong type: {', '.join(wrong)}")
+    for name, choices in (("kind", FaultKind), ("on", Operation)):
+        known = [choice.value for choice in choices]
+        if name in fields and fields[name] not in known:
+            raise AblyError(ErrorCode.INVALID_BODY, f"{name} must be one of {', '.join(known)}")
+    if "kind" not in fields:
+        raise AblyError(ErrorCode.INVALID_BODY, "kind is missing")
     try:
-        fields["kind"] = FaultKind(fields.get("kind"))
+        fields["kind"] = FaultKind(fields["kind"])
         if "on" in fields:
             fields["on"] = Operation(fields["on"])
         return Fault(**fields)

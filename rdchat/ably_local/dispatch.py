@@ -134,13 +134,12 @@ class Dispatcher:
     def _require_pace(self, connection: Connection, messages: int) -> None:
         now = self._clock()
         if not connection.pace.messages_fatal.take(messages, now):
-            self._connections.fail(
-                connection,
-                AblyError(
-                    ErrorCode.CONNECTION_RATE_FATAL,
-                    "connection terminated; per-connection publish rate limit exceeded",
-                ),
+            error = AblyError(
+                ErrorCode.CONNECTION_RATE_FATAL,
+                "connection terminated; per-connection publish rate limit exceeded",
             )
+            self._connections.fail(connection, error)
+            raise error
         if not connection.pace.messages.take(messages, now):
             raise rate_exceeded(ErrorCode.CONNECTION_RATE, "connection.inboundRate")
 
@@ -153,7 +152,7 @@ class Dispatcher:
         if fault is None:
             attach(connection, frame)
         elif fault.kind is FaultKind.DELAY:
-            asyncio.get_running_loop().call_later(fault.seconds, attach, connection, frame)
+            _later(fault.seconds, connection, lambda: attach(connection, frame))
         elif fault.kind is FaultKind.DROP:
             _cut(connection)
         elif fault.kind is not FaultKind.HANG:
@@ -182,8 +181,7 @@ class Dispatcher:
             if fault is None:
                 answer(connection, name, serial, frame)
             elif fault.kind is FaultKind.DELAY:
-                loop = asyncio.get_running_loop()
-                loop.call_later(fault.seconds, answer, connection, name, serial, frame)
+                _later(fault.seconds, connection, lambda: answer(connection, name, serial, frame))
             elif fault.kind is FaultKind.DROP:
                 _cut(connection)
             elif fault.kind is FaultKind.HANG:
@@ -213,6 +211,17 @@ def _channel_name(frame: Frame) -> str:
 
 def _nack(connection: Connection, serial: int, error: AblyError) -> None:
     connection.send(action=Action.NACK, msgSerial=serial, count=1, error=error.wire())
+
+
+def _later(seconds: float, connection: Connection, perform: Callable[[], None]) -> None:
+    """Do something a while later, unless the websocket that it came by has gone."""
+    outbox = connection.outbox
+
+    def check() -> None:
+        if connection.outbox is outbox:
+            perform()
+
+    asyncio.get_running_loop().call_later(seconds, check)
 
 
 def _cut(connection: Connection) -> None:

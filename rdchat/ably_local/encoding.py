@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_LEVELS_OF_A_FRAME = 10
 _INT64 = range(-(2**63), 2**64)
 
 
@@ -49,10 +50,15 @@ def encode(value: object, fmt: Format) -> bytes:
 
 
 def require_writable(value: object) -> None:
-    """Raise AblyError 40001 unless `value` can be written in both formats (bytes, say, cannot)."""
+    """Raise AblyError 40001 unless `value` can be written in both formats, within a frame."""
+    # A frame adds levels of its own, and both writers end at some depth.
+    nested: object = value
+    for _ in range(_LEVELS_OF_A_FRAME):
+        nested = [nested]
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-        encode(value, Format.MSGPACK)
+        for fmt in Format:
+            encode(nested, fmt)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise AblyError(ErrorCode.INVALID_BODY, "not a JSON value") from error
 

@@ -36,6 +36,7 @@ class Operation(Enum):
     DELIVER = "deliver"  # a message or presence event on its way to one subscriber
 
 
+_FIRST_REFUSAL, _LAST_REFUSAL = 400, 599
 _AT_DELIVERY = frozenset({FaultKind.DELAY, FaultKind.DROP, FaultKind.DUPLICATE})
 
 
@@ -63,6 +64,8 @@ class Fault:
             raise ValueError("duplicate happens to deliveries alone")
         if self.times is not None and self.times < 1:
             raise ValueError("times must be at least 1")
+        if self.status is not None and not _FIRST_REFUSAL <= self.status <= _LAST_REFUSAL:
+            raise ValueError("status must be an HTTP status that refuses: 400 to 599")
         if not 0 <= self.seconds <= 3_600:  # noqa: PLR2004 - an hour is longer than any client waits
             raise ValueError("seconds must be between 0 and 3600")
 

@@ -39,6 +39,7 @@ class Fixture:
 def enter(fixtures: Iterable[Fixture], channels: Channels) -> None:
     """Let all the members enter, on one connection that never ends."""
     connection_id = secrets.token_urlsafe(8)
+    channels.lasting_connections.add(connection_id)
     for serial, fixture in enumerate(fixtures):
         if fixture.members:
             channel = channels.get(fixture.channel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _DEFAULT_LIMIT = 100
 _HIGHEST_LIMIT = 1_000
 _CURSOR_PARTS = 2
+_PLACE = re.compile(r"\d{1,18}", re.ASCII)
 
 Place = tuple[int, int]
 """Where a message stands: the position of its publication, and its index there."""
@@ -116,7 +118,7 @@ def _cursor(query: Mapping[str, str]) -> Place | None:
     if not text:
         return None
     parts = text.split("-")
-    if len(parts) != _CURSOR_PARTS or not all(part.isdecimal() and part.isascii() for part in parts):
+    if len(parts) != _CURSOR_PARTS or not all(_PLACE.fullmatch(part) for part in parts):
         raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid cursor")
     return int(parts[0]), int(parts[1])
 

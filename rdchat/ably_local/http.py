@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
 from .encoding import decode, encode
 from .errors import AblyError, ErrorCode
@@ -18,6 +20,8 @@ _CONTENT_TYPES = {Format.JSON: "application/json", Format.MSGPACK: "application/
 _FORMATS = frozenset(fmt.value for fmt in Format)
 _EXPOSED = "Link, X-Ably-Errorcode, X-Ably-Errormessage"
 _HIGHEST_SUCCESS = 299
+_NO_HEADER = re.compile(r"[^\x20-\x7e\xa0-\xff]")
+_VERSION = re.compile(r"\d{1,4}", re.ASCII)
 
 #: The version that today's SDKs speak; whoever names none gets it.
 LATEST_VERSION = 6
@@ -31,6 +35,8 @@ async def read_body(request: web.Request) -> object:
         data = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise AblyError(ErrorCode.MESSAGE_TOO_LARGE, "request body too large", status=413) from error
+    except (web.RequestPayloadError, http_exceptions.BadHttpMessage, zlib.error) as error:
+        raise AblyError(ErrorCode.INVALID_BODY, "the body cannot be read") from error
     binary = request.content_type == _CONTENT_TYPES[Format.MSGPACK]
     return decode(data, Format.MSGPACK if binary else Format.JSON)
 
@@ -54,7 +60,7 @@ def version(request: web.Request) -> int:
     """Return the version of the protocol that the request asks for: of its batches, mostly."""
     text = request.headers.get("X-Ably-Version") or request.query.get("v") or ""
     digits = text.partition(".")[0]
-    return int(digits) if digits.isdecimal() and digits.isascii() else LATEST_VERSION
+    return int(digits) if _VERSION.fullmatch(digits) else LATEST_VERSION
 
 
 def accepted_format(request: web.Request) -> Format:
@@ -97,10 +103,8 @@ def _response(body: object, fmt: Format, status: int, headers: Mapping[str, str]
 
 
 def _refusal(request: web.Request, error: AblyError) -> web.Response:
-    # Header values are Latin-1, one line; whatever else a message says is in the body.
-    message = (
-        error.message.encode("latin-1", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
-    )
+    # Header values are Latin-1 without controls; whatever else a message says is in the body.
+    message = _NO_HEADER.sub("?", error.message)
     headers = {"X-Ably-Errorcode": str(error.code), "X-Ably-Errormessage": message}
     return respond(request, {"error": error.wire()}, status=error.status, headers=headers)
 

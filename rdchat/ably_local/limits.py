@@ -17,7 +17,8 @@ class Limits:
     frame_size: int = 512 * 1024
     batch_specs: int = 100
     batch_channels: int = 100
-    batch_messages: int = 1_000
+    batch_names: int = 1_000  # channels of all the specs, with repetitions
+    publish_messages: int = 1_000  # in one publish, or one spec of a batch
     channels_per_connection: int = 200
     members_per_channel: int = 200
 
@@ -36,7 +37,9 @@ class Limits:
     duplicate_window: float = 120.0
     replayed_messages: int = 1_000  # to one client that resumes or attaches to a channel
     rewound_messages: int = 100
-    outbox_bytes: int = 4 * 1024 * 1024  # unread by one connection; larger than what is replayed to it
+    outbox_bytes: int = 4 * 1024 * 1024  # unread by one connection, if it reads nothing for `outbox_patience`
+    outbox_patience: float = 2.0
+    outbox_most_bytes: int = 64 * 1024 * 1024  # unread by one connection, however well it reads
     replayed_bytes: int = 2 * 1024 * 1024
 
     token_lifetime: float = 86_400.0

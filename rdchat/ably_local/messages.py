@@ -22,21 +22,23 @@ _TEXT_FIELDS = {
     "encoding": ErrorCode.INVALID_DATA,
 }
 _EXTRAS = frozenset({"headers", "push", "ref", "ephemeral", "privileged", "echo", "delta"})
-_SERIES_ID = re.compile(r"(.+):(\d+)")
+_SERIES_ID = re.compile(r"(.+):(\d{1,9})", re.ASCII | re.DOTALL)
 
 
-def read_messages(body: object, grant: Grant, limits: Limits, *, most: int | None = None) -> list[Message]:
+def read_messages(body: object, grant: Grant, limits: Limits) -> list[Message]:
     """Check one message or a list of them, as published in one call, and normalise them.
 
     `data` that is an object or a list becomes its JSON text; `clientId` becomes what `grant` allows.
     Raises AblyError 40001 (shape), 40009 (size), 40012 (clientId), 40013 (data), 40016 (name), 40031 (ids),
-    40032 (extras), 40034 (more than `most`).
+    40032 (extras), 40034 (too many).
     """
     items = body if isinstance(body, list) else [body]
     if not items:
         raise AblyError(ErrorCode.INVALID_BODY, "no messages")
-    if most is not None and len(items) > most:
-        raise AblyError(ErrorCode.TOO_MANY_MESSAGES, f"more than {most} messages in one publish")
+    if len(items) > limits.publish_messages:
+        raise AblyError(
+            ErrorCode.TOO_MANY_MESSAGES, f"more than {limits.publish_messages} messages in one publish"
+        )
     messages = [_read(item, grant) for item in items]
     _check_size(messages, limits)
     _check_ids(messages)
@@ -115,7 +117,10 @@ def _read_extras(extras: object) -> dict[str, object]:
     flat = isinstance(headers, dict) and not any(isinstance(one, dict | list) for one in headers.values())
     if not flat:
         raise AblyError(ErrorCode.INVALID_EXTRAS, "extras.headers must be a flat object")
-    require_writable(extras)
+    try:
+        require_writable(extras)
+    except AblyError as error:
+        raise AblyError(ErrorCode.INVALID_EXTRAS, "extras are no JSON, or nested too deeply") from error
     return extras
 
 

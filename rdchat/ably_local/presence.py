@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
 from .protocol import Message, PresenceAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
+
+
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class PresenceSet:
@@ -47,6 +51,10 @@ class PresenceSet:
         self._members[key] = member
         return True
 
+    def retain(self, connection_ids: Container[str]) -> None:
+        """Forget all members but those of these connections."""
+        self._members = {key: member for key, member in self._members.items() if key[0] in connection_ids}
+
     def of_connection(self, connection_id: str) -> list[Message]:
         """Return the members that entered over that connection."""
         return [member for (owner, _), member in self._members.items() if owner == connection_id]
@@ -58,6 +66,6 @@ def _is_newer(presence_id: str, known_id: str) -> bool:
     parts = 3
     if len(mine) == len(other) == parts and mine[0] == other[0]:
         numbers = [*mine[1:], *other[1:]]
-        if all(number.isdecimal() and number.isascii() for number in numbers):
+        if all(_NUMBER.fullmatch(number) for number in numbers):
             return [int(number) for number in mine[1:]] > [int(number) for number in other[1:]]
     return presence_id != known_id

@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+_OVERHEAD = 400  # bytes that a publication takes beside its messages
+
+
 class Publication:
     """Messages (or presence messages) that one call published on one channel.
 
     `position` grows with every publication of the app; `serial` is the channelSerial made of it.
-    `timestamp` is in milliseconds, `size` in bytes. `origin` is the id of the connection, None for what came
-    over REST. What is remembered is packed: tens of thousands of dictionaries would make the collector stop
-    everything for tenths of a second.
+    `timestamp` is in milliseconds, `size` is what it takes in bytes, about. `origin` is the id of the
+    connection, None for what came over REST. What is remembered is packed: tens of thousands of dictionaries
+    would make the collector stop everything for tenths of a second.
     """
 
     __slots__ = (
@@ -46,12 +49,17 @@ class Publication:
         self.repeatable_ids: tuple[str, ...] = ()
         self._packed = b""
 
-    def keep(self, messages: Sequence[Message], size: int, repeatable_ids: Iterable[str] = ()) -> None:
+    def keep(self, messages: Sequence[Message], repeatable_ids: Iterable[str] = ()) -> None:
         """Say what is to be remembered; `repeatable_ids` are those that a client may send again."""
         self.count = len(messages)
-        self.size = size
         self.repeatable_ids = tuple(repeatable_ids)
         self._packed = encode(messages, Format.MSGPACK)
+        self.size = len(self._packed) + _OVERHEAD
+
+    def forget(self) -> None:
+        """Let go of the messages."""
+        self._packed = b""
+        self.repeatable_ids = ()
 
     @property
     def messages(self) -> list[Message]:

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import deque
 from typing import TYPE_CHECKING
+
+from .messages import payload_size
 
 if TYPE_CHECKING:
     from .protocol import Message
 
 
+_POSITION = re.compile(r"\d{1,18}", re.ASCII)
+
+
 class Recorder:
     """Counts positions for all the channels of an app and keeps what was accepted, for tests to look at.
 
-    `position` is where to start counting, `kept` how many messages `published` holds.
+    `position` is where to start counting; `published` holds the last `kept` messages, `most_bytes` of them.
     """
 
-    def __init__(self, position: int, kept: int) -> None:
+    def __init__(self, position: int, kept: int, most_bytes: int) -> None:
         self.position = position
         self.published: deque[tuple[str, Message]] = deque(maxlen=kept)
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._site = secrets.token_hex(4)
+
+    def record(self, channel: str, message: Message) -> None:
+        """Keep a message for whoever looks; the oldest go, by number and by size."""
+        published = self.published
+        if not published:
+            self._bytes = 0  # a test has cleared it
+        elif len(published) == published.maxlen:
+            self._bytes -= payload_size(published.popleft()[1])
+        published.append((channel, message))
+        self._bytes += payload_size(message)
+        while self._bytes > self._most_bytes:
+            self._bytes -= payload_size(published.popleft()[1])
 
     def next_position(self) -> int:
         """Take the position of the next publication, on whichever channel."""
@@ -33,4 +53,4 @@ class Recorder:
     def position_of(self, serial: str) -> int | None:
         """Read the position behind a channelSerial of this endpoint, else None."""
         digits, _, site = serial.partition("@")
-        return int(digits) if site == self._site and digits.isdecimal() and digits.isascii() else None
+        return int(digits) if site == self._site and _POSITION.fullmatch(digits) else None

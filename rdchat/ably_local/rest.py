@@ -66,8 +66,9 @@ class ChannelResources:
         A message may name the connectionKey of the connection in whose name it is published.
         """
         app, grant = admitted(self._apps, request)
-        channel = app.channels.get(request.match_info["channel"])
-        grant.capability.require(channel.name, "publish")
+        name = request.match_info["channel"]
+        grant.capability.require(name, "publish")
+        channel = app.channels.get(name)
         body = await read_body(request)
         if request.query.get("_forceNack", "").lower() == "true":
             raise AblyError(ErrorCode.FORCED, "refused, as was asked for")
@@ -86,6 +87,8 @@ class ChannelResources:
         if not 0 < len(specs) <= app.limits.batch_specs:
             raise AblyError(ErrorCode.INVALID_BODY, "too few or too many batch specs")
         read = [_channels_of(spec) for spec in specs]
+        if sum(map(len, read)) > app.limits.batch_names:
+            raise AblyError(ErrorCode.INVALID_BODY, f"more than {app.limits.batch_names} channels in all")
         most = app.limits.batch_channels
         if len({name for names in read for name in names}) > most:
             raise AblyError(
@@ -171,19 +174,20 @@ class ChannelResources:
 
     def _permitted(self, request: web.Request, *operations: str) -> tuple[App, Channel]:
         app, grant = admitted(self._apps, request)
-        channel = app.channels.get(request.match_info["channel"])
-        grant.capability.require(channel.name, *operations)
-        return app, channel
+        name = request.match_info["channel"]
+        grant.capability.require(name, *operations)
+        return app, app.channels.get(name)
 
 
 def _on_behalf(app: App, grant: Grant, body: object) -> tuple[str | None, Grant]:
     """Return the connection in whose name messages are published, if they name one, and what that may do."""
     items = body if isinstance(body, list) else [body]
-    keys = {item.get("connectionKey") for item in items if isinstance(item, dict)} - {None}
+    given = [item.get("connectionKey") for item in items if isinstance(item, dict)]
+    keys = [key for key in given if key is not None]
     if not keys:
         return None, grant
-    key = keys.pop()
-    connection = app.connections.by_key(key) if isinstance(key, str) and not keys else None
+    same = isinstance(keys[0], str) and all(key == keys[0] for key in keys)
+    connection = app.connections.by_key(keys[0]) if same else None
     if connection is None:
         raise AblyError(ErrorCode.INVALID_CONNECTION, "malformed message; invalid connectionKey")
     if grant.client_id not in (ANY_CLIENT, connection.client_id):
@@ -209,7 +213,7 @@ def _publish_to(
         if refusal is not None:
             raise refusal
         grant.capability.require(name, "publish")
-        messages = read_messages(body, grant, app.limits, most=app.limits.batch_messages)
+        messages = read_messages(body, grant, app.limits)
         return app.channels.get(name).publish(messages)
     except AblyError as error:
         return {"channel": name, "error": error.wire()}

@@ -27,13 +27,13 @@ class Revocations:
         self._longest_lifetime = longest_lifetime
         self._revoked: dict[str, list[Revocation]] = {}
 
-    def revoke(self, target: str, issued_before: float, applies_at: float) -> None:
+    def revoke(self, target: str, issued_before: float, applies_at: float, now: float) -> None:
         """Revoke every token of `target` that was issued before that instant, from `applies_at` on."""
-        added = Revocation(issued_before, applies_at)
-        known = self._revoked.get(target, [])
-        # An earlier one is of no use any more if this one covers as many tokens, and no later.
-        kept = [one for one in known if one.issued_before > issued_before or one.applies_at < applies_at]
-        self._revoked[target] = [*kept, added]
+        known = [*self._revoked.get(target, ()), Revocation(issued_before, applies_at)]
+        # Of those that apply already the widest is enough.
+        applying = [one for one in known if one.applies_at <= now]
+        coming = [one for one in known if one.applies_at > now]
+        self._revoked[target] = [*coming, *([max(applying)] if applying else ())]
 
     def applies_at(self, grant: Grant) -> float | None:
         """Return from when on the token behind this grant is void; None: it is not revoked."""

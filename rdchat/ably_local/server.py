@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _BACKLOG = 1_024
 _ROUNDS, _STEPS = 8, 20
+_SHUTDOWN_SECONDS = 0.1  # to aiohttp none at all would mean for ever
+_LISTEN_AGAIN_SECONDS = 0.1
 
 
 class AblyLocal:
@@ -99,15 +101,15 @@ class AblyLocal:
         """
         if self._runner is not None:
             raise RuntimeError("running already")
-        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0)
-        await runner.setup()
-        self._bound, self._tls = (host, port), tls
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        self._runner, self._bound, self._tls = runner, (host, port), tls
         try:
+            await runner.setup()
             await self._listen(runner)
         except BaseException:
+            self._runner = None
             await runner.cleanup()
             raise
-        self._runner = runner
         self._tasks = [asyncio.create_task(self._sweep()), asyncio.create_task(self._beat())]
 
     async def close(self) -> None:
@@ -121,6 +123,8 @@ class AblyLocal:
                 await task
         for app in self.apps:
             app.close()
+        # Else a request that somebody has begun and not finished would be waited for.
+        _cut_all(runner)
         await runner.cleanup()
 
     def drop_sockets(self) -> None:
@@ -135,22 +139,25 @@ class AblyLocal:
         Connections are remembered, so that clients who come back in time resume.
         """
         if self._runner is None or self._site is None:
-            raise RuntimeError("not running")
-        runner = self._runner
-        await self._site.stop()
-        for protocol in runner.server.connections if runner.server is not None else ():
-            if protocol.transport is not None:
-                protocol.transport.abort()
+            raise RuntimeError("not running, or away already")
+        runner, site, self._site = self._runner, self._site, None
+        await site.stop()
+        _cut_all(runner)
         try:
             yield
         finally:
-            if self._runner is runner:
-                await self._listen(runner)
+            while self._runner is runner and self._site is None:
+                try:
+                    await self._listen(runner)
+                except OSError:
+                    # Somebody else has the port: for a moment, as clients' own sockets do.
+                    await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     async def _listen(self, runner: web.AppRunner) -> None:
         host, port = self._bound
-        self._site = web.TCPSite(runner, host, port, backlog=_BACKLOG, ssl_context=self._tls)
-        await self._site.start()
+        site = web.TCPSite(runner, host, port, backlog=_BACKLOG, ssl_context=self._tls)
+        await site.start()
+        self._site = site
         self._bound = (host, int(runner.addresses[0][1]))
 
     def _application(self) -> web.Application:
@@ -181,3 +188,9 @@ class AblyLocal:
                     if connection.outbox is not None:
                         connection.outbox.beat()
                 await asyncio.sleep(pause)
+
+
+def _cut_all(runner: web.AppRunner) -> None:
+    for protocol in runner.server.connections if runner.server is not None else ():
+        if protocol.transport is not None:
+            protocol.transport.abort()

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import jwt
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _ALGORITHM = "HS256"
 _JWT_PARTS = 3
+_LONGEST_TOKEN = 16_384
+_LATEST_INSTANT = 1e11  # the year 5138: beyond that somebody means milliseconds
+_MOST_DIGITS = 18
 # Ably reads no other registered claim, and the instants are held against this endpoint's own clock.
 _SIGNATURE_ONLY: Options = {
     "require": ["iat", "exp"],
@@ -143,8 +146,8 @@ class Keyring:
 
     def _grant(self, key: Key, claims: Mapping[str, object]) -> Grant:
         issued, expires = claims["iat"], claims["exp"]
-        if not isinstance(issued, int | float) or not isinstance(expires, int | float):
-            raise _invalid_jwt("iat and exp must be numbers")
+        if not _is_instant(issued) or not _is_instant(expires):
+            raise _invalid_jwt("iat and exp must be seconds since the epoch")
         revocation_key = _optional_text(claims, "x-ably-revocation-key", ErrorCode.INVALID_JWT)
         if expires <= issued:
             raise _invalid_jwt("it expires before it is issued")
@@ -217,7 +220,7 @@ class Keyring:
         return details
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def key_name_of(token: str) -> str:
     """Read the name of the key that an Ably JWT says it was signed with; nothing is verified.
 
@@ -226,6 +229,8 @@ def key_name_of(token: str) -> str:
     """
     if "." not in token:
         raise AblyError(ErrorCode.INVALID_CREDENTIALS, "invalid access token in request")
+    if len(token) > _LONGEST_TOKEN:
+        raise _invalid_jwt(f"longer than {_LONGEST_TOKEN} characters")
     if token.count(".") != _JWT_PARTS - 1:
         raise AblyError(ErrorCode.TOKEN_UNRECOGNISED, "unrecognised token")
     try:
@@ -244,9 +249,14 @@ def _token_request_mac(key: Key, request: Mapping[str, object]) -> str:
     return base64.b64encode(hmac.digest(key.secret.encode(), text.encode(), hashlib.sha256)).decode()
 
 
+def _is_instant(value: object) -> TypeGuard[float]:
+    # Written so that what is not a number fails as well.
+    return type(value) in (int, float) and 0 <= cast("float", value) < _LATEST_INSTANT
+
+
 def _number(value: object) -> int | None:
     """Read a number that may come as text: from the query of an address, say."""
-    if isinstance(value, str) and value.isdecimal() and value.isascii():
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) <= _MOST_DIGITS:
         return int(value)
     return value if type(value) is int else None
 

@@ -42,34 +42,42 @@ class WebSocketOutbox:
         )
         self._loop = asyncio.get_running_loop()
         self._frames: deque[bytes | None] = deque()  # None stands for a ping
-        self._unread = 0
+        self._delayed: deque[tuple[float, bytes]] = deque()
+        self._close_after_delayed: int | None = None
         self._close_code: int | None = None
-        self._sent_at = self._heard_at = self._delayed_until = self._loop.time()
+        self._unread = 0
+        self._overflowed = False
+        self._sent_at = self._heard_at = self._stuck_since = self._loop.time()
         self._pinged = False
-        self._deadline: asyncio.TimerHandle | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
 
     def send(self, frame: bytes, *, delay: float = 0.0) -> None:
         """Queue a frame; once the outbox is finishing it is lost. None overtakes one that is delayed."""
-        now = self._loop.time()
-        due = max(now + delay, self._delayed_until)
-        if due > now:
-            self._delayed_until = due
-            self._loop.call_at(due, self._queue, frame)
-        else:
+        if not delay and not self._delayed:
             self._queue(frame)
+            return
+        due = max(self._loop.time() + delay, self._delayed[-1][0] if self._delayed else 0.0)
+        self._delayed.append((due, frame))
+        if len(self._delayed) == 1:
+            self._timers["delayed"] = self._loop.call_at(due, self._release)
 
     def discard(self) -> None:
         """Forget what is queued."""
         self._frames.clear()
+        self._delayed.clear()
         self._unread = 0
+        self._overflowed = False
 
     def finish(self, code: int = NORMAL_CLOSURE) -> None:
         """Close the websocket once everything queued has been sent, or after a while all the same."""
-        if self._delayed_until > self._loop.time():
-            self._loop.call_at(self._delayed_until, self._finish, code)
-        else:
-            self._finish(code)
+        if self._delayed:
+            self._close_after_delayed = code
+            return
+        if self._close_code is None:
+            self._close_code = code
+            self._timers["grace"] = self._loop.call_later(self._limits.closing_grace, self.abort)
+        self._wake.set()
 
     def abort(self) -> None:
         """Drop the websocket at once, with what was queued."""
@@ -113,29 +121,37 @@ class WebSocketOutbox:
                             continue
                         await self._websocket.send_frame(frame, self._opcode)
                         self._unread = max(self._unread - len(frame), 0)
-                        self._sent_at = self._loop.time()
+                        self._sent_at = self._stuck_since = self._loop.time()
                     if self._close_code is not None:
                         await self._websocket.close(code=self._close_code)
                         return
                     self._wake.clear()
                     await self._wake.wait()
         finally:
-            if self._deadline is not None:
-                self._deadline.cancel()
+            for timer in self._timers.values():
+                timer.cancel()
 
-    def _finish(self, code: int) -> None:
-        if self._close_code is None:
-            self._close_code = code
-            self._deadline = self._loop.call_later(self._limits.closing_grace, self.abort)
-        self._wake.set()
+    def _release(self) -> None:
+        while self._delayed and self._delayed[0][0] <= self._loop.time():
+            self._queue(self._delayed.popleft()[1])
+        if self._delayed:
+            self._timers["delayed"] = self._loop.call_at(self._delayed[0][0], self._release)
+        elif self._close_after_delayed is not None:
+            self.finish(self._close_after_delayed)
 
     def _queue(self, frame: bytes) -> None:
-        if self._close_code is not None:
+        # What follows on something discarded must not be sent: the client would resume behind the gap.
+        if self._close_code is not None or self._overflowed:
             return
+        now, limits = self._loop.time(), self._limits
+        if self._unread == 0:
+            self._stuck_since = now
         self._unread += len(frame)
-        if self._unread > self._limits.outbox_bytes:
-            # Later, since a channel may be in the middle of telling all who are attached to it.
+        stuck = self._unread > limits.outbox_bytes and now - self._stuck_since >= limits.outbox_patience
+        if stuck or self._unread > limits.outbox_most_bytes:
             self.discard()
+            self._overflowed = True
+            # Later, since a channel may be in the middle of telling all who are attached to it.
             self._loop.call_soon(self.overflow)
             return
         self._frames.append(frame)

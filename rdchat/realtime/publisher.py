@@ -46,7 +46,7 @@ _LANES: Final = 2
 #: Requests that are not full start so far apart. Nobody who reads notices; the processor does.
 _PACE_SECONDS: Final = 0.015
 #: Ably takes 50 publishes a second on a channel (42913 beyond): https://ably.com/docs/platform/pricing/limits.
-_CHANNEL_PACE_SECONDS: Final = 0.022
+_CHANNEL_PACE_SECONDS: Final = 0.021
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 2.0
 _CONFIRM_LIMIT: Final = 1_000
@@ -145,7 +145,8 @@ class Publisher:
             if len(self._ready) < BATCH_CHANNELS and (pause := self._next_at - loop.time()) > 0:
                 await asyncio.sleep(pause)
                 continue
-            self._next_at = loop.time() + _PACE_SECONDS
+            started = loop.time()
+            self._next_at = started + _PACE_SECONDS
             # A channel taken out of `ready` is this lane's until it is released: one request in flight.
             channels = [self._ready.popleft() for _ in range(min(len(self._ready), BATCH_CHANNELS))]
             groups = [self._channels[channel][0][1] for channel in channels]
@@ -161,7 +162,7 @@ class Publisher:
             else:
                 self._failures = 0
             for channel in channels:
-                loop.call_later(_CHANNEL_PACE_SECONDS, self._release, channel)
+                loop.call_at(started + _CHANNEL_PACE_SECONDS, self._release, channel)
 
     async def _publish(self, groups: list[Group]) -> list[PublishError | None]:
         try:

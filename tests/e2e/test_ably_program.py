@@ -112,16 +112,37 @@ async def test_with_tls_the_python_sdk_may_use_the_key(
             await rest.close()
 
 
+async def test_an_open_address_is_told(tmp_path: Path) -> None:
+    async with running(tmp_path, "--host", "0.0.0.0") as (address, lines):  # noqa: S104 - what is tested
+        assert address.startswith("127.0.0.1:")
+        assert any(line.startswith("Everybody who reaches this machine") for line in lines)
+
+
+async def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    async with running(tmp_path) as (address, _):
+        port = address.rpartition(":")[2]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "run.py", "ably", "--port", port, "--key", KEY), cwd=ROOT, stderr=PIPE
+        )
+        async with asyncio.timeout(PATIENCE):
+            _, complaint = await process.communicate()
+        assert process.returncode == 1
+        assert "Another port can be given by --port" in complaint.decode()
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["--key", "no-key"], "--key must be app.id:secret"),
-        (["--limit", "colour=3"], "there is no limit colour"),
+        (["--limit", "message_sise=3"], "there is no limit 'message_sise'; there is message_size"),
+        (["--limit", "sync_page=many"], "sync_page must be a number, as in sync_page=100"),
+        (["--limit", "sync_page=inf"], "sync_page must be a number"),
+        (["--limit", "reauth_lead=inf"], "not without end"),
         (["--limit", "message_size=0"], "message_size must be more than 0"),
-        (["--limit", "message_size"], "--limit"),
+        (["--limit", "message_size"], "message_size must be a number"),
         (["--certificate", "/nowhere.pem"], "does not exist"),
         (["--private-key", "pyproject.toml"], "--private-key belongs to a --certificate"),
-        (["--certificate", "pyproject.toml"], "SSL"),
+        (["--certificate", "pyproject.toml"], "pyproject.toml: no certificate in PEM"),
     ],
 )
 def test_what_it_refuses(arguments: list[str], complaint: str, tmp_path: Path) -> None:

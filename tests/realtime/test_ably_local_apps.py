@@ -220,3 +220,33 @@ async def test_there_is_room_for_so_many_apps_and_unused_ones_go(
     endpoint.apps.sweep()
     async with http.post(f"http://{endpoint.address}/apps", json={}) as answer:
         assert answer.status == 201
+
+
+async def test_an_app_without_keys_gets_one(endpoint: AblyLocal, http: aiohttp.ClientSession) -> None:
+    async with app(endpoint, http, {}) as made:
+        assert len(made["keys"]) == 1
+
+
+async def test_fixtures_are_there_after_a_restart(endpoint: AblyLocal, http: aiohttp.ClientSession) -> None:
+    async with app(endpoint, http) as made:
+        port = endpoint.port
+        await endpoint.close()
+        await endpoint.start(port=port)
+        url = f"http://{endpoint.address}/channels/persisted:fixtures/presence"
+        async with http.get(url, headers=basic(made["keys"][0])) as answer:
+            assert len(await answer.json()) == 2
+
+
+async def test_an_app_is_in_use_while_somebody_is_connected(
+    make_endpoint: MakeEndpoint, http: aiohttp.ClientSession, connect: Connect
+) -> None:
+    endpoint = await make_endpoint(app_lifetime=0.5)
+    async with app(endpoint, http) as made:
+        client = await connect(endpoint, key=made["keys"][0]["keyStr"])
+        await client.receive(4)
+        endpoint.apps.get(made["appId"]).used -= 100
+        endpoint.apps.sweep()
+        await client.send(action=7)
+        await client.closed()
+        endpoint.apps.sweep()
+        assert endpoint.apps.get(made["appId"])

@@ -138,10 +138,10 @@ async def test_a_delayed_delivery_is_not_overtaken(endpoint: AblyLocal, connect:
     await reader.attach("c")
     endpoint.faults.add(Fault(FaultKind.DELAY, Operation.DELIVER, times=1, seconds=0.2))
     started = asyncio.get_running_loop().time()
-    for serial in range(3):
+    for serial in range(30):
         await publish(writer, serial=serial, data=str(serial))
-    received = [(await reader.receive(15))["messages"][0]["data"] for _ in range(3)]
-    assert received == ["0", "1", "2"]
+    received = [(await reader.receive(15))["messages"][0]["data"] for _ in range(30)]
+    assert received == [str(serial) for serial in range(30)]
     assert asyncio.get_running_loop().time() - started >= 0.2
 
 
@@ -167,6 +167,21 @@ async def test_deliveries_that_are_lost_or_come_twice(endpoint: AblyLocal, conne
     messages = [(await reader.receive(15))["messages"][0] for _ in range(3)]
     assert [message["data"] for message in messages] == ["1", "1", "2"]
     assert messages[0]["id"] == messages[1]["id"]
+
+
+async def test_what_is_delayed_is_not_done_for_who_has_gone(endpoint: AblyLocal, connect: Connect) -> None:
+    for operation in (Operation.ATTACH, Operation.PUBLISH):
+        endpoint.faults.add(Fault(FaultKind.DELAY, operation, times=1, seconds=0.05))
+    client, other = await connect(endpoint), await connect(endpoint)
+    await client.send(action=10, channel="c")
+    await publish(client, channel="d")
+    await client.send(action=7)
+    await client.closed()
+    endpoint.faults.add(Fault(FaultKind.DELAY, Operation.PUBLISH, times=1, seconds=0.1))
+    await publish(other, channel="e")
+    await other.receive(1)
+    assert not endpoint.apps.get("app").channels.get("c").attachments
+    assert [channel for channel, _ in endpoint.published] == ["e"]
 
 
 async def test_dropped_sockets_are_resumed(endpoint: AblyLocal, realtime: MakeRealtime) -> None:
@@ -201,6 +216,7 @@ async def test_after_an_outage_clients_resume(
         {"kind": FaultKind.DUPLICATE},
         {"kind": FaultKind.DELAY, "times": 0},
         {"kind": FaultKind.DELAY, "seconds": -1},
+        {"kind": FaultKind.FAIL, "status": 200},
     ],
 )
 def test_faults_that_make_no_sense(arguments: dict[str, Any]) -> None:
@@ -304,6 +320,7 @@ async def test_closing_ends_an_outage(key: tuple[str, str], http: aiohttp.Client
         ("faults", {"kind": "fail", "on": "everything"}),
         ("faults", {"kind": "fail", "times": "two"}),
         ("faults", {"kind": "fail", "times": True}),
+        ("faults", {"kind": "fail", "status": 5030}),
         ("faults", {"kind": "fail", "colour": "red"}),
         ("faults", {"kind": "duplicate"}),
         ("outage", {}),

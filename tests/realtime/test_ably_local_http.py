@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from rdchat.ably_local import AblyLocal
 
 Mint = Callable[..., str]
@@ -61,6 +61,12 @@ async def test_the_envelope_carries_status_and_headers(
         ("GET /channels/c/messages?start=2&end=1", None, 400),
         ("GET /channels/c/messages?cursor=x", None, 400),
         ("GET /channels/%FF%0A/messages", None, 400),
+        ("POST /channels/c/messages", b'{"connectionKey": {}}', 400),
+        ("POST /channels/c/messages", b'{"connectionKey": ["a"]}', 400),
+        ("POST /channels/c/messages", b'[{"id": "a:' + b"9" * 5_000 + b'"}, {"id": "a:1"}]', 400),
+        ("GET /channels/c/messages?cursor=" + "9" * 5_000 + "-1", None, 400),
+        ("GET /channels/c/messages?from_serial=" + "9" * 5_000 + "@x", None, 400),
+        ("POST /keys/%00%7F/requestToken", b"{}", 404),
         ("PUT /time", b"", 404),
         ("GET /keys/app.key/requestToken", None, 404),
     ],
@@ -75,3 +81,34 @@ async def test_what_is_wrong_is_answered_in_ablys_form(
         assert answer.status == status
         error = (await answer.json())["error"]
     assert (error["statusCode"], str(error["code"])) == (status, answer.headers["X-Ably-Errorcode"])
+
+
+async def test_a_body_that_cannot_be_inflated(
+    endpoint: AblyLocal, http: aiohttp.ClientSession, mint: Mint
+) -> None:
+    headers = {"Authorization": f"Bearer {mint()}", "Content-Encoding": "gzip"}
+    url = f"http://{endpoint.address}/channels/c/messages"
+    async with http.post(url, data=b"no gzip at all", headers=headers) as answer:
+        assert answer.status == 400
+
+
+async def test_closing_does_not_wait_for_a_request_that_is_never_finished(
+    endpoint: AblyLocal, mint: Mint
+) -> None:
+    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+    head = ["POST /messages HTTP/1.1", "Host: x", "Content-Length: 100", f"Authorization: Bearer {mint()}"]
+    writer.write("\r\n".join([*head, "", "["]).encode())
+    await writer.drain()
+    # Whoever answers a later request has begun with this one.
+    async with aiohttp.ClientSession() as other, other.get(f"http://{endpoint.address}/time") as answer:
+        assert answer.status == 200
+    async with asyncio.timeout(5):
+        await endpoint.close()
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_it_cannot_be_started_twice_at_once(endpoint: AblyLocal) -> None:
+    await endpoint.close()
+    outcomes = await asyncio.gather(endpoint.start(), endpoint.start(), return_exceptions=True)
+    assert sorted(map(repr, outcomes)) == ["None", "RuntimeError('running already')"]

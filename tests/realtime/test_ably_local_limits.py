@@ -128,7 +128,7 @@ async def test_the_size_of_a_publish(make_endpoint: MakeEndpoint, connect: Conne
 
 
 async def test_memory_is_bounded_for_the_app_as_a_whole() -> None:
-    limits = Limits(memory_messages=100, memory_bytes=10_000, channel_publishes=1e9, recorded=10)
+    limits = Limits(memory_messages=100, memory_bytes=100_000, channel_publishes=1e9, recorded=10)
     now = [1_000.0]
     endpoint = AblyLocal(keys={"app.key": "secret"}, limits=limits, clock=lambda: now[0])
     channels = endpoint.apps.get("app").channels
@@ -137,14 +137,116 @@ async def test_memory_is_bounded_for_the_app_as_a_whole() -> None:
     kept = [len(channels.get(f"c{number}").messages) for number in range(50)]
     assert kept == [2] * 50, "the oldest are forgotten first, wherever they are"
     assert channels.memory.messages == 100
-    big = "x" * 5_000
-    channels.get("c0").publish([{"data": big}])
-    channels.get("c1").publish([{"data": big}])
-    assert sum(len(channels.get(f"c{number}").messages) for number in range(50)) == 2
-    assert channels.memory.bytes <= 10_000
+    # An id counts as well, although not against the size of a publish.
+    for channel in ("c0", "c1"):
+        channels.get(channel).publish([{"id": "i" * 60_000, "data": "x"}])
+    assert len(channels.get("c1").messages) == 1
+    assert sum(len(channels.get(f"c{number}").messages) for number in range(50)) < 100
+    assert channels.memory.bytes <= 100_000
     now[0] += 500
     channels.sweep()
     assert (channels.memory.messages, channels.memory.bytes) == (0, 0)
+
+
+def test_what_is_forgotten_takes_no_memory() -> None:
+    limits = Limits(history_messages=10, memory_messages=100_000, channel_publishes=1e9, channel_bytes=1e9)
+    endpoint = AblyLocal(keys={"app.key": "secret"}, limits=limits)
+    channels = endpoint.apps.get("app").channels
+    for _ in range(5_000):
+        channels.get("c").publish([{"data": "x"}])
+    assert channels.memory.messages == 10
+    assert len(vars(channels.memory)["_kept"]) < 2_000
+
+
+def test_the_record_is_bounded_in_bytes() -> None:
+    limits = Limits(memory_bytes=10_000, channel_publishes=1e9)
+    endpoint = AblyLocal(keys={"app.key": "secret"}, limits=limits)
+    channel = endpoint.apps.get("app").channels.get("c")
+    for _ in range(20):
+        channel.publish([{"data": "x" * 1_000}])
+    assert len(endpoint.published) == 10
+    endpoint.published.clear()
+    channel.publish([{"data": "x"}])
+    assert len(endpoint.published) == 1
+
+
+@pytest.mark.parametrize("over_rest", [True, False])
+async def test_one_publish_holds_so_many_messages(
+    endpoint: AblyLocal, connect: Connect, http: aiohttp.ClientSession, mint: Mint, *, over_rest: bool
+) -> None:
+    many: list[dict[str, Any]] = [{}] * 1_001
+    if over_rest:
+        url = f"http://{endpoint.address}/channels/c/messages"
+        async with http.post(url, json=many, headers={"Authorization": f"Bearer {mint()}"}) as answer:
+            assert (answer.status, answer.headers["X-Ably-Errorcode"]) == (400, "40034")
+    else:
+        client = await connect(endpoint)
+        await client.send(action=15, channel="c", msgSerial=0, messages=many)
+        assert (await client.receive(2))["error"]["code"] == 40034
+
+
+async def test_a_batch_names_so_many_channels(
+    endpoint: AblyLocal, http: aiohttp.ClientSession, mint: Mint
+) -> None:
+    headers = {"Authorization": f"Bearer {mint()}"}
+    for names, code in ((["c"] * 1_001, "40001"), ([f"c{number}" for number in range(101)], "90010")):
+        spec = {"channels": names, "messages": [{}]}
+        async with http.post(f"http://{endpoint.address}/messages", json=spec, headers=headers) as answer:
+            assert (answer.status, answer.headers["X-Ably-Errorcode"]) == (400, code)
+
+
+@pytest.mark.parametrize("depth", [200, 248, 252, 300])
+async def test_extras_that_could_not_be_told_are_refused(
+    endpoint: AblyLocal, connect: Connect, depth: int
+) -> None:
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+    writer, reader = await connect(endpoint, binary=True), await connect(endpoint)
+    await reader.attach("c")
+    message = {"data": "x", "extras": {"ref": deep}}
+    await writer.send(action=15, channel="c", msgSerial=0, messages=[message])
+    answer = (await writer.frames_until(1 if depth == 200 else 2))[-1]
+    if depth == 200:
+        assert (await reader.receive(15))["messages"][0]["data"] == "x"
+    else:
+        assert answer["error"]["code"] == 40032
+
+
+async def test_nothing_is_sent_behind_a_gap(make_endpoint: MakeEndpoint, connect: Connect) -> None:
+    endpoint = await make_endpoint(**UNHURRIED, outbox_bytes=300_000, outbox_patience=0.0)
+    reader = await connect(endpoint)
+    connected = await reader.receive(4)
+    await reader.attach("c")
+    channel = endpoint.apps.get("app").channels.get("c")
+    for number in range(20):  # all in one turn of the loop: nobody could have read them
+        channel.publish([{"name": str(number), "data": "x" * 60_000}])
+    frames = await reader.frames_until(6)
+    heard = [frame["messages"][0]["name"] for frame in frames if frame["action"] == 15]
+    # Else its channelSerial would be one behind the gap, and resuming there would bring back nothing.
+    assert heard == [str(number) for number in range(len(heard))]
+    assert len(heard) < 20
+    await reader.closed()
+    assert connected["connectionId"] in [one.id for one in endpoint.apps.get("app").connections]
+
+
+async def test_who_reads_well_resumes_whatever_was_missed(
+    make_endpoint: MakeEndpoint, connect: Connect
+) -> None:
+    endpoint = await make_endpoint(**UNHURRIED)
+    reader, writer = await connect(endpoint), await connect(endpoint)
+    connected = await reader.receive(4)
+    serials = [(await reader.attach(f"c{number}"))["channelSerial"] for number in range(6)]
+    await reader.websocket.close()
+    for number in range(6 * 24):  # nine megabytes, each channel's within what is replayed
+        await publish(writer, f"c{number % 6}", number, "x" * 60_000)
+        await writer.receive(1)
+    back = await connect(endpoint, resume=connected["connectionDetails"]["connectionKey"])
+    await back.receive(4)
+    for number, serial in enumerate(serials):
+        await back.send(action=10, channel=f"c{number}", channelSerial=serial, flags=32)
+    heard = [await back.receive(15) for _ in range(6 * 24)]
+    assert len({frame["messages"][0]["id"] for frame in heard}) == 6 * 24
 
 
 async def test_a_duplicate_is_known_as_long_as_its_message() -> None:
@@ -173,7 +275,7 @@ async def test_ephemeral_messages_are_not_kept(endpoint: AblyLocal, connect: Con
 async def test_a_reader_who_is_too_slow_is_told_and_may_come_back(
     make_endpoint: MakeEndpoint, connect: Connect
 ) -> None:
-    endpoint = await make_endpoint(**UNHURRIED, outbox_bytes=300_000, closing_grace=30.0)
+    endpoint = await make_endpoint(**UNHURRIED, outbox_bytes=300_000, outbox_patience=0.0, closing_grace=30.0)
     slow, other, third = [await connect(endpoint) for _ in range(3)]
     connected = await slow.receive(4)
     await slow.attach("c")
@@ -201,7 +303,7 @@ async def test_a_reader_who_never_reads_again_is_cut_off(
     make_endpoint: MakeEndpoint, connect: Connect
 ) -> None:
     endpoint = await make_endpoint(
-        **UNHURRIED, outbox_bytes=300_000, closing_grace=0.1, connection_state_ttl=0.1
+        **UNHURRIED, outbox_bytes=300_000, outbox_patience=0.0, closing_grace=0.1, connection_state_ttl=0.1
     )
     slow, other = await connect(endpoint), await connect(endpoint)
     await slow.attach("c")

@@ -58,6 +58,10 @@ HOSTILE: dict[str, tuple[Callable[[Mint], str], int, int]] = {
     "lives too long": (lambda mint: mint(lifetime=86_500.0), 40003, 400),
     "revocable, lives too long": (lambda mint: mint(lifetime=3_700.0, revocation_key="s"), 40003, 400),
     "from the future": (_with_claims(iat=time.time() + 5_000, exp=time.time() + 5_060), 40144, 401),
+    "expires at no instant": (_with_claims(exp=float("nan")), 40144, 401),
+    "issued at no instant": (_with_claims(iat=float("nan")), 40144, 401),
+    "expires never": (_with_claims(exp=float("inf")), 40144, 401),
+    "expires too late for a float": (_with_claims(exp=10**400), 40144, 401),
     "garbage": (lambda _: "garbage", 40101, 401),
     "an opaque token": (lambda _: "app.opaque", 40143, 401),
     "five parts": (lambda _: "a.b.c.d.e", 40143, 401),
@@ -225,6 +229,34 @@ async def test_a_margin_gives_clients_the_time_for_a_new_token(
     assert (await slow.receive(6))["error"]["code"] == 40141
     await prompt.send(action=0, id="still here")
     assert (await prompt.receive(0))["id"] == "still here"
+
+
+async def test_a_token_of_any_length_is_not_remembered(
+    endpoint: AblyLocal, connect: Connect, mint: Mint
+) -> None:
+    client = await connect(endpoint)
+    await client.send(action=17, auth={"accessToken": _with_claims(padding="x" * 20_000)(mint)})
+    assert (await client.receive(9))["error"]["code"] == 40144
+
+
+async def test_a_margin_ends_for_those_who_come_again_too(
+    make_endpoint: Callable[..., Awaitable[AblyLocal]], connect: Connect, mint: Mint
+) -> None:
+    endpoint = await make_endpoint(revocation_margin=0.5)
+    token = mint(client_id="ann")
+    first = await connect(endpoint, token)
+    resume = (await first.receive(4))["connectionDetails"]["connectionKey"]
+    app = endpoint.apps.get("app")
+    now = time.time()
+    app.keyring.revocations.revoke("clientId:ann", now, now + 0.5, now)
+    app.connections.revoke()
+    await first.receive(17)
+    app.connections.revoke()
+    await first.send(action=0, id="asked once")
+    assert [frame["action"] for frame in await first.frames_until(0)] == [0]
+    for again in (await connect(endpoint, token, resume=resume), await connect(endpoint, token)):
+        assert (await again.receive(6))["error"]["code"] == 40141
+        await again.closed()
 
 
 async def test_a_connection_cannot_change_its_key(connect: Connect, mint: Mint, key: Named) -> None:
