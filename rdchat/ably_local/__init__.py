@@ -4,8 +4,8 @@ A request over HTTP or a websocket comes in by `server`; what it may do is decid
 (`grants`, `capabilities`, `revocations`) of its app (`apps`, `fixtures`).
 
     HTTP         http -> rest (channels), administering (keys, apps), control (faults) -> channels
-    websocket    websocket -> connections, dispatch -> attaching, channels
-    channels     messages (checked), presence, publications, backlog (remembered), history (pages), recorder
+    websocket    websocket -> connections (connection), dispatch -> attaching, channels
+    channels     channel, messages (checked), presence, publications, backlog (remembered), history, recorder
     both         protocol, encoding, errors, limits, rates, faults
 
 `alone` is `run.py ably`.

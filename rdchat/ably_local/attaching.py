@@ -14,8 +14,9 @@ from .protocol import MODES, NO_FLAGS, Action, Flag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .channels import Channel, Channels
-    from .connections import Connection
+    from .channel import Channel
+    from .channels import Channels
+    from .connection import Connection
     from .limits import Limits
     from .publications import Publication
 
@@ -99,8 +100,8 @@ class Attaching:
     def attach(self, connection: Connection, name: str, frame: Mapping[str, object]) -> None:
         """Answer ATTACH: ATTACHED with the granted modes, then what was missed, then SYNC.
 
-        Attaching again to an attached channel starts over from the channelSerial given. Raises AblyError
-        40160 when the capability grants none of the modes, 90010 beyond the number of channels allowed.
+        Attaching again to an attached channel goes on where it is, in the new modes. Raises AblyError 40160
+        when the capability grants none of the modes, 90010 beyond the number of channels allowed.
         """
         options = _Options.read(frame)
         granted = connection.grant.capability.modes(name) & options.modes

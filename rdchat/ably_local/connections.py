@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from .encoding import encode
+from .connection import NORMAL_CLOSURE, TRY_AGAIN_LATER, Connection, Outbox, Pace, closing_code, query_format
 from .errors import AblyError, ErrorCode
 from .grants import ANY_CLIENT
 from .protocol import Action, Format
-from .rates import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,88 +25,6 @@ _ID_BYTES, _SECRET_BYTES = 8, 12
 _MILLISECONDS = re.compile(r"\d{1,9}", re.ASCII)
 # As they are made here: base64 of so many bytes.
 _CONNECTION_KEY = re.compile(r"[\w-]{11}![\w-]{16}", re.ASCII)
-
-#: Close codes of websockets (RFC 6455, 7.4.1, and its registry at IANA): all is well; broken rules; a frame
-#: that is too large; come back later. Some of Ably's SDKs give up for good at the second and third.
-NORMAL_CLOSURE = 1000
-POLICY_VIOLATION = 1008
-MESSAGE_TOO_BIG = 1009
-TRY_AGAIN_LATER = 1013
-
-
-class Outbox(Protocol):
-    """Where a connection's frames go: one websocket."""
-
-    def send(self, frame: bytes, *, delay: float = 0.0) -> None:
-        """Queue a frame, to be sent after `delay` seconds; never blocks."""
-
-    def discard(self) -> None:
-        """Forget what is queued."""
-
-    def finish(self, code: int = NORMAL_CLOSURE) -> None:
-        """Close the websocket once everything queued has been sent, or after a while all the same."""
-
-    def abort(self) -> None:
-        """Drop the websocket at once."""
-
-    def beat(self) -> None:
-        """Send what keeps an idle websocket alive; drop one that is dead."""
-
-
-@dataclass(slots=True)
-class Pace:
-    """How much a connection may still do in this second."""
-
-    messages: Rate
-    messages_fatal: Rate
-    frames: Rate
-
-    @classmethod
-    def of(cls, limits: Limits, now: float) -> Pace:
-        """Start with everything that `limits` allow."""
-        return cls(
-            Rate(limits.connection_messages, now),
-            Rate(limits.connection_messages_fatal, now),
-            Rate(limits.connection_frames, now),
-        )
-
-
-@dataclass(slots=True, eq=False)
-class Connection:
-    """One client's connection. `outbox` is None while its websocket is gone but it may still be resumed.
-
-    `remain_present_for`: so many seconds its members stay after an abrupt drop. `void_from`: from when on its
-    token is revoked.
-    """
-
-    id: str
-    key: str
-    grant: Grant
-    client_id: str | None
-    format: Format
-    echo: bool
-    pace: Pace
-    remain_present_for: float
-    void_from: float | None = None
-    outbox: Outbox | None = None
-    attached: set[str] = field(default_factory=set)
-    dropped_at: float | None = None
-    timers: list[asyncio.TimerHandle] = field(default_factory=list)
-
-    def send(self, **message: object) -> None:
-        """Queue one protocol message."""
-        self.send_frame(encode(message, self.format))
-
-    def send_frame(self, frame: bytes, *, delay: float = 0.0) -> None:
-        """Queue one encoded protocol message, to be sent after `delay` seconds; lost without a websocket."""
-        if self.outbox is not None:
-            self.outbox.send(frame, delay=delay)
-
-    def cancel_timers(self) -> None:
-        """Forget what was to happen to this connection later."""
-        for timer in self.timers:
-            timer.cancel()
-        self.timers.clear()
 
 
 class Connections:
@@ -150,7 +67,6 @@ class Connections:
         connection.key = f"{connection.id}!{secrets.token_urlsafe(_SECRET_BYTES)}"
         connection.format = query_format(query)
         connection.outbox = outbox
-        connection.dropped_at = None
         self.authorize(connection, grant)
         self.send_connected(connection, error)
         return connection
@@ -208,7 +124,6 @@ class Connections:
         if connection.outbox is not outbox:
             return  # resumed on another websocket, or closed
         self._forget_websocket(connection)
-        connection.dropped_at = self._clock()
         self._later(connection, connection.remain_present_for, self._leave)
         self._later(connection, self._limits.connection_state_ttl, self._forget)
 
@@ -329,13 +244,6 @@ class Connections:
         connection.timers.append(loop.call_later(max(delay, 0.0), what, connection))
 
 
-def closing_code(error: AblyError) -> int:
-    """Return the websocket's close code for an error: a token that is not good is no offence."""
-    if error.is_service_error:
-        return TRY_AGAIN_LATER
-    return NORMAL_CLOSURE if error.is_token_error else POLICY_VIOLATION
-
-
 def _invalid_connection_key() -> AblyError:
     return AblyError(ErrorCode.INVALID_CONNECTION_KEY, "invalid connection key")
 
@@ -345,8 +253,3 @@ def _remain_present_for(query: Mapping[str, str], limits: Limits) -> float:
     if _MILLISECONDS.fullmatch(text) is None:
         return limits.presence_grace
     return min(int(text) / 1000, limits.connection_state_ttl)
-
-
-def query_format(query: Mapping[str, str]) -> Format:
-    """Read the format that a websocket's URL asks for; JSON unless it says `format=msgpack`."""
-    return Format.MSGPACK if query.get("format") == Format.MSGPACK.value else Format.JSON

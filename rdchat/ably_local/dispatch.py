@@ -17,7 +17,8 @@ from .rates import rate_exceeded
 
 if TYPE_CHECKING:
     from .channels import Channels
-    from .connections import Connection, Connections
+    from .connection import Connection
+    from .connections import Connections
     from .limits import Limits
     from .tokens import Keyring
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .apps import App, Apps
     from .backlog import Backlog
-    from .channels import Channel
+    from .channel import Channel
     from .grants import Grant
     from .protocol import Message
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
-from .connections import MESSAGE_TOO_BIG, NORMAL_CLOSURE, Connection, closing_code, query_format
+from .connection import MESSAGE_TOO_BIG, NORMAL_CLOSURE, Connection, closing_code, query_format
 from .encoding import decode, encode
 from .errors import AblyError, ErrorCode
 from .faults import Fault, FaultKind, Faults, Operation
