@@ -71,7 +71,7 @@ async def measure(
 ) -> list[Wave]:
     """Run the service through the waves; returns one for each kind of automation."""
     key_name, _, secret = ABLY_KEY.partition(":")
-    ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=10 * sessions))
+    ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=10 * sessions, recorded_bytes=2**40))
     await ably.start()
     database = await pool.connect(database_url)
     await migrate(database)

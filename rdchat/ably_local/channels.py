@@ -31,7 +31,7 @@ class Channels:
         persisted: Collection[str] = (),
     ) -> None:
         # Positions start from the clock, so that serials go on growing when the endpoint is started anew.
-        self.recorder = Recorder(int(clock() * 1000) * 1000, limits.recorded, limits.memory_bytes)
+        self.recorder = Recorder(int(clock() * 1000) * 1000, limits.recorded, limits.recorded_bytes)
         self.memory = Memory(limits)
         self._shared = Shared(self.recorder, self.memory, faults, limits, clock)
         self._persisted = frozenset(persisted)

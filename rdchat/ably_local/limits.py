@@ -59,6 +59,7 @@ class Limits:
     sync_page: int = 100  # members in one SYNC frame
     sweep_interval: float = 15.0
     recorded: int = 10_000  # messages kept by `AblyLocal.published`
+    recorded_bytes: int = 64 * 1024 * 1024  # of them
 
     apps: int = 100  # that exist at a time beside those of the endpoint's own keys
     app_lifetime: float = 3_600.0  # of such an app, from its last use on

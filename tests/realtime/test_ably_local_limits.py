@@ -159,7 +159,7 @@ def test_what_is_forgotten_takes_no_memory() -> None:
 
 
 def test_the_record_is_bounded_in_bytes() -> None:
-    limits = Limits(memory_bytes=10_000, channel_publishes=1e9)
+    limits = Limits(recorded_bytes=10_000, channel_publishes=1e9)
     endpoint = AblyLocal(keys={"app.key": "secret"}, limits=limits)
     channel = endpoint.apps.get("app").channels.get("c")
     for _ in range(20):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Several starting at once, on a machine that does other things as well.
 START_SECONDS: Final = 60.0
 #: Everything is kept, and nothing is dropped as a repetition: what comes twice has to be seen twice.
-_LIMITS: Final = Limits(recorded=10_000_000, duplicate_window=0.0)
+_LIMITS: Final = Limits(recorded=10_000_000, recorded_bytes=2**40, duplicate_window=0.0)
 _HTTP_SECONDS: Final = 2.0
 
 
