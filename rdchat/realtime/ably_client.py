@@ -26,17 +26,21 @@ BATCH_CHANNELS: Final = 100
 _CALL_SECONDS: Final = 4.0
 #: Statuses with which Ably refuses the events themselves: malformed, or too large.
 _REFUSED: Final = frozenset({400, 413})
+#: The code with which Ably refuses more than 50 publishes a second on a channel.
+_CHANNEL_RATE: Final = 42913
 
 
 class PublishError(Exception):
     """Ably did not take the events, or its answer did not arrive.
 
-    `permanent`: the same events would be refused again (too large, malformed).
+    `permanent`: the same events would be refused again (too large, malformed). `crowded`: the channel has had
+    as many publishes as Ably allows in a second; the others are none the worse.
     """
 
-    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+    def __init__(self, reason: str, *, permanent: bool = False, crowded: bool = False) -> None:
         super().__init__(reason)
         self.permanent = permanent
+        self.crowded = crowded
 
 
 class AblyClient:
@@ -140,6 +144,6 @@ def _judge(result: dict[str, Any]) -> PublishError | None:
     failures = [one["error"] for one in result.get("results", ()) if "error" in one]
     if not failures:
         return None
-    status = int(failures[0].get("statusCode", 500))
-    reason = f"{failures[0].get('code')} {failures[0].get('message')}"
-    return PublishError(reason, permanent=status in _REFUSED)
+    status, code = int(failures[0].get("statusCode", 500)), failures[0].get("code")
+    reason = f"{code} {failures[0].get('message')}"
+    return PublishError(reason, permanent=status in _REFUSED, crowded=code == _CHANNEL_RATE)

@@ -47,6 +47,8 @@ _LANES: Final = 2
 _PACE_SECONDS: Final = 0.015
 #: Ably takes 50 publishes a second on a channel (42913 beyond): https://ably.com/docs/platform/pricing/limits.
 _CHANNEL_PACE_SECONDS: Final = 0.021
+#: How long a channel rests that is published to by others as well, and too often for Ably.
+_CROWDED_SECONDS: Final = 0.25
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 2.0
 _CONFIRM_LIMIT: Final = 1_000
@@ -156,13 +158,14 @@ class Publisher:
                     if error is not None:
                         log.error("Ably refuses an event for good", channel=channel, why=str(error))
                     self._accepted(*self._channels[channel].popleft())
-            failed = [error for error in results if error is not None and not error.permanent]
+            failed = [error for error in results if error and not error.permanent and not error.crowded]
             if failed:
                 await self._back_off(failed[0], len(groups))
             else:
                 self._failures = 0
-            for channel in channels:
-                loop.call_at(started + _CHANNEL_PACE_SECONDS, self._release, channel)
+            for channel, error in zip(channels, results, strict=True):
+                pause = _CROWDED_SECONDS if error and error.crowded else _CHANNEL_PACE_SECONDS
+                loop.call_at(started + pause, self._release, channel)
 
     async def _publish(self, groups: list[Group]) -> list[PublishError | None]:
         try:

@@ -11,6 +11,7 @@ import pytest
 
 from rdchat.database import outbox
 from rdchat.realtime import publisher as publisher_module
+from rdchat.realtime.ably_client import PublishError
 from rdchat.realtime.events import MESSAGE, Parcel, ParcelBuilder, chat_channel
 from rdchat.realtime.publisher import Publisher
 from rdchat.telemetry import Metrics
@@ -28,11 +29,14 @@ class Ably:
 
     def __init__(self) -> None:
         self.requests: list[tuple[float, list[str]]] = []
+        self.crowded: set[str] = set()
 
-    async def publish(self, groups: Sequence[Sequence[Event]]) -> list[None]:
+    async def publish(self, groups: Sequence[Sequence[Event]]) -> list[PublishError | None]:
         channels = [group[0].channel for group in groups]
         self.requests.append((asyncio.get_running_loop().time(), channels))
-        return [None] * len(groups)
+        return [
+            PublishError("42913", crowded=True) if channel in self.crowded else None for channel in channels
+        ]
 
 
 @pytest.fixture
@@ -100,3 +104,20 @@ async def test_a_channel_is_not_published_to_more_often_than_ably_allows(
     own = [at for at, channels in ably.requests if chat_channel(session_id) in channels]
     assert all(later - earlier >= pace * 0.95 for earlier, later in pairwise(own))
     assert len(ably.requests[2][1]) == 1, "another channel does not wait for this one"
+
+
+async def test_a_crowded_channel_waits_alone(publisher: Publisher, ably: Ably) -> None:
+    session_id = uuid4()
+    crowded = chat_channel(session_id)
+    ably.crowded.add(crowded)
+    publisher.hand_over([parcel(0, session_id)])
+    await until(lambda: len(ably.requests) == 1, 2)
+    started = asyncio.get_running_loop().time()
+    for number in range(1, 6):
+        publisher.hand_over([parcel(number)])
+        await until(lambda number=number: sum(len(names) for _, names in ably.requests) > number, 2)
+    assert asyncio.get_running_loop().time() - started < 0.2, "the others do not wait"
+    ably.crowded.clear()
+    await until(lambda: [crowded in names for _, names in ably.requests].count(True) == 2, 2)
+    tries = [at for at, names in ably.requests if crowded in names]
+    assert tries[1] - tries[0] >= 0.2

@@ -1,0 +1,44 @@
+"""The service's own client of Ably, against the local endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from rdchat.realtime.ably_client import AblyClient
+from rdchat.realtime.events import MESSAGE, ParcelBuilder, chat_channel
+from tests.support.memory_storage import SetClock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from rdchat.ably_local import AblyLocal
+    from rdchat.realtime.events import Event
+
+
+def group(session_id: UUID, content: str = "x") -> list[Event]:
+    builder = ParcelBuilder(session_id, 1)
+    builder.add(chat_channel(session_id), MESSAGE, {"content": content})
+    parcel = builder.build(1, SetClock().now())
+    assert parcel is not None
+    return list(parcel.events)
+
+
+async def test_what_a_refusal_means(
+    make_endpoint: Callable[..., Awaitable[AblyLocal]], key: tuple[str, str], mint: Callable[..., str]
+) -> None:
+    endpoint = await make_endpoint(channel_publishes=1.0, message_size=1_000)
+    client = AblyClient(":".join(key), endpoint=endpoint.address, server_token=mint)
+    busy, quiet, large = (uuid4() for _ in range(3))
+    try:
+        assert await client.publish([group(busy)]) == [None]
+        crowded, taken, refused = await client.publish(
+            [group(busy, "again"), group(quiet), group(large, "x" * 2_000)]
+        )
+    finally:
+        await client.close()
+    assert crowded is not None
+    assert (crowded.crowded, crowded.permanent) == (True, False)
+    assert taken is None
+    assert refused is not None
+    assert (refused.crowded, refused.permanent) == (False, True)
