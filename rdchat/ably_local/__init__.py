@@ -6,7 +6,7 @@ A request over HTTP or a websocket comes in by `server`; what it may do is decid
     HTTP         http -> rest (channels), administering (keys, apps), control (faults) -> channels
     websocket    websocket -> connections (connection), dispatch -> attaching, channels
     channels     channel, messages (checked), presence, publications, backlog (remembered), history, recorder
-    both         protocol, encoding, errors, limits, rates, faults
+    both         protocol, encoding, numerals, errors, limits, rates, faults
 
 `alone` is `run.py ably`.
 """

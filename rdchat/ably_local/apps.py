@@ -123,21 +123,20 @@ class Apps:
         whatever else it has is ignored. Raises AblyError 40001 for another shape, 42910 beyond the number of
         apps that may exist at a time.
         """
-        fields = spec if isinstance(spec, dict) else {}
-        if not isinstance(spec, dict) or not all(
-            _are_objects(fields.get(name, [])) for name in ("keys", "namespaces", "channels")
-        ):
+        if not isinstance(spec, dict):
+            raise AblyError(ErrorCode.INVALID_BODY, "an app must be an object")
+        if not all(_are_objects(spec.get(name, [])) for name in ("keys", "namespaces", "channels")):
             raise AblyError(ErrorCode.INVALID_BODY, "keys, namespaces and channels must be lists of objects")
         if len(self._apps) - len(self._lasting) >= self._limits.apps:
             raise AblyError(ErrorCode.RATE_LIMITED, "too many apps: remove some")
-        namespaces = fields.get("namespaces", [])
+        namespaces = spec.get("namespaces", [])
         if not all(isinstance(one.get("id"), str) for one in namespaces):
             raise AblyError(ErrorCode.INVALID_BODY, "a namespace must have an id")
-        fixtures = Fixture.read(fields.get("channels", []))
+        fixtures = Fixture.read(spec.get("channels", []))
         app_id = _word(6)
         # Without a key nobody could use the app, nor remove it.
-        keys = [_read_key(app_id, key) for key in fields.get("keys") or [{}]]
-        limits = _read_limits(fields.get("limits"), self._limits)
+        keys = [_read_key(app_id, key) for key in spec.get("keys") or [{}]]
+        limits = _read_limits(spec.get("limits"), self._limits)
         app = self._add(app_id, keys, limits=limits, namespaces=namespaces)
         try:
             enter(fixtures, app.channels)

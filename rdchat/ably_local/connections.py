@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .connection import NORMAL_CLOSURE, TRY_AGAIN_LATER, Connection, Outbox, Pace, closing_code, query_format
 from .errors import AblyError, ErrorCode
 from .grants import ANY_CLIENT
+from .numerals import whole_number
 from .protocol import Action, Format
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .tokens import Keyring
 
 _ID_BYTES, _SECRET_BYTES = 8, 12
-_MILLISECONDS = re.compile(r"\d{1,9}", re.ASCII)
 # As they are made here: base64 of so many bytes.
 _CONNECTION_KEY = re.compile(r"[\w-]{11}![\w-]{16}", re.ASCII)
 
@@ -209,7 +209,6 @@ class Connections:
     def _end(self, connection: Connection, code: int = NORMAL_CLOSURE) -> None:
         outbox = connection.outbox
         self._forget_websocket(connection)
-        self._leave(connection)
         self._forget(connection)
         if outbox is not None:
             outbox.finish(code)
@@ -227,6 +226,8 @@ class Connections:
         connection.attached.clear()
 
     def _forget(self, connection: Connection) -> None:
+        # Whoever forgets a connection is the last who knows of its members.
+        self._leave(connection)
         connection.cancel_timers()
         self._connections.pop(connection.id, None)
 
@@ -249,7 +250,7 @@ def _invalid_connection_key() -> AblyError:
 
 
 def _remain_present_for(query: Mapping[str, str], limits: Limits) -> float:
-    text = query.get("remainPresentFor", "")
-    if _MILLISECONDS.fullmatch(text) is None:
+    milliseconds = whole_number(query.get("remainPresentFor", ""))
+    if milliseconds is None:
         return limits.presence_grace
-    return min(int(text) / 1000, limits.connection_state_ttl)
+    return min(milliseconds / 1000, limits.connection_state_ttl)

@@ -16,6 +16,7 @@ from .encoding import wire_messages
 from .errors import AblyError, ErrorCode
 from .faults import Fault, FaultKind, Operation
 from .http import read_body, respond
+from .numerals import whole_number
 from .protocol import Format
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class ControlResources:
 
     async def remove_fault(self, request: web.Request) -> web.Response:
         """Take one fault back."""
-        number = request.match_info["number"]
-        if not (number.isdecimal() and self._endpoint.faults.remove(int(number))):
-            raise AblyError(ErrorCode.NOT_FOUND, f"no fault of number {number} is in force")
+        number = whole_number(request.match_info["number"])
+        if number is None or not self._endpoint.faults.remove(number):
+            raise AblyError(ErrorCode.NOT_FOUND, "no fault of this number is in force")
         return web.Response(status=204)
 
     async def drop_sockets(self, _request: web.Request) -> web.Response:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from .errors import AblyError, ErrorCode
+from .numerals import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_LIMIT = 100
 _HIGHEST_LIMIT = 1_000
-_CURSOR_PARTS = 2
-_PLACE = re.compile(r"\d{1,18}", re.ASCII)
 
 Place = tuple[int, int]
 """Where a message stands: the position of its publication, and its index there."""
@@ -117,10 +115,10 @@ def _cursor(query: Mapping[str, str]) -> Place | None:
     text = query.get("cursor")
     if not text:
         return None
-    parts = text.split("-")
-    if len(parts) != _CURSOR_PARTS or not all(_PLACE.fullmatch(part) for part in parts):
+    position, index = map(whole_number, (text.partition("-")[::2]))
+    if position is None or index is None:
         raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid cursor")
-    return int(parts[0]), int(parts[1])
+    return position, index
 
 
 def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -11,6 +11,7 @@ from aiohttp import http_exceptions, web
 
 from .encoding import decode, encode
 from .errors import AblyError, ErrorCode
+from .numerals import whole_number
 from .protocol import Format
 
 _log = logging.getLogger(__name__)
@@ -21,7 +22,6 @@ _FORMATS = frozenset(fmt.value for fmt in Format)
 _EXPOSED = "Link, X-Ably-Errorcode, X-Ably-Errormessage"
 _HIGHEST_SUCCESS = 299
 _NO_HEADER = re.compile(r"[^\x20-\x7e\xa0-\xff]")
-_VERSION = re.compile(r"\d{1,4}", re.ASCII)
 
 #: The version that today's SDKs speak; whoever names none gets it.
 LATEST_VERSION = 6
@@ -60,7 +60,8 @@ def version(request: web.Request) -> int:
     """Return the version of the protocol that the request asks for: of its batches, mostly."""
     text = request.headers.get("X-Ably-Version") or request.query.get("v") or ""
     digits = text.partition(".")[0]
-    return int(digits) if _VERSION.fullmatch(digits) else LATEST_VERSION
+    number = whole_number(digits)
+    return LATEST_VERSION if number is None else number
 
 
 def accepted_format(request: web.Request) -> Format:
@@ -82,15 +83,15 @@ async def speak_ably(request: web.Request, handler: Handler) -> web.StreamRespon
         try:
             response = await handler(request)
         except AblyError as error:
-            response = _refusal(request, error)
+            response = refuse(request, error)
         except web.HTTPException as error:
-            response = _refusal(request, _from_aiohttp(request, error))
+            response = refuse(request, _from_aiohttp(request, error))
         except ConnectionError:
             # Whoever asked is gone in the middle of it: there is nobody to answer.
             raise
         except Exception:  # noqa: BLE001 - whatever a handler missed is logged, and answered like any failure
             _log.exception("a request could not be handled")
-            response = _refusal(request, AblyError(ErrorCode.INTERNAL, "internal error"))
+            response = refuse(request, AblyError(ErrorCode.INTERNAL, "internal error"))
     if not response.prepared:
         _allow_origin(request, response)
     return response
@@ -102,11 +103,12 @@ def _response(body: object, fmt: Format, status: int, headers: Mapping[str, str]
     )
 
 
-def _refusal(request: web.Request, error: AblyError) -> web.Response:
+def refuse(request: web.Request, error: AblyError, **also: object) -> web.Response:
+    """Answer a failure in Ably's form; `also` stands beside the error in the body."""
     # Header values are Latin-1 without controls; whatever else a message says is in the body.
     message = _NO_HEADER.sub("?", error.message)
     headers = {"X-Ably-Errorcode": str(error.code), "X-Ably-Errormessage": message}
-    return respond(request, {"error": error.wire()}, status=error.status, headers=headers)
+    return respond(request, {"error": error.wire(), **also}, status=error.status, headers=headers)
 
 
 def _from_aiohttp(request: web.Request, error: web.HTTPException) -> AblyError:

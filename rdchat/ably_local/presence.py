@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, cast
 
+from .numerals import whole_number
 from .protocol import Message, PresenceAction
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
-
-
-_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class PresenceSet:
@@ -65,7 +62,7 @@ def _is_newer(presence_id: str, known_id: str) -> bool:
     mine, other = presence_id.split(":"), known_id.split(":")
     parts = 3
     if len(mine) == len(other) == parts and mine[0] == other[0]:
-        numbers = [*mine[1:], *other[1:]]
-        if all(_NUMBER.fullmatch(number) for number in numbers):
-            return [int(number) for number in mine[1:]] > [int(number) for number in other[1:]]
+        numbers = [number for text in (*mine[1:], *other[1:]) if (number := whole_number(text)) is not None]
+        if len(numbers) == 2 * (parts - 1):
+            return numbers[:2] > numbers[2:]
     return presence_id != known_id

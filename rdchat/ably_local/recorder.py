@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections import deque
 from typing import TYPE_CHECKING
 
 from .messages import payload_size
+from .numerals import whole_number
 
 if TYPE_CHECKING:
     from .protocol import Message
-
-
-_POSITION = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class Recorder:
@@ -53,4 +50,4 @@ class Recorder:
     def position_of(self, serial: str) -> int | None:
         """Read the position behind a channelSerial of this endpoint, else None."""
         digits, _, site = serial.partition("@")
-        return int(digits) if site == self._site and _POSITION.fullmatch(digits) else None
+        return whole_number(digits) if site == self._site else None

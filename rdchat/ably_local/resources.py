@@ -10,12 +10,9 @@ from aiohttp import web
 from .faults import Fault, FaultKind, Faults, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from .apps import App, Apps
     from .grants import Grant
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    from .http import Handler
 
 _POLL_SECONDS = 0.1  # only where somebody asked for an answer that never comes
 
@@ -36,7 +33,7 @@ def exposed(handler: Handler, operation: Operation, faults: Faults) -> Handler:
 
 
 async def perform_under(fault: Fault | None, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Call a handler as far as the fault lets it. Raises AblyError or ConnectionResetError if not."""
+    """Call a handler as far as the fault lets it. Raises AblyError where it refuses."""
     if fault is None:
         return await handler(request)
     if fault.kind is FaultKind.DROP:

@@ -11,12 +11,12 @@ from .errors import AblyError, ErrorCode
 from .faults import FaultKind, Faults, Operation
 from .grants import ANY_CLIENT
 from .history import PageQuery, link_header, page_of_members
-from .http import accepted_format, read_body, respond, version
+from .http import accepted_format, read_body, refuse, respond, version
 from .messages import read_messages
 from .resources import admitted, exposed, perform_under
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from .apps import App, Apps
     from .backlog import Backlog
@@ -229,6 +229,4 @@ def _flat_batch(request: web.Request, results: list[dict[str, object]], *, statu
     if not any("error" in result for result in results):
         return respond(request, results, status=status)
     error = AblyError(ErrorCode.BATCH_ERROR, "batched response includes errors")
-    body: Mapping[str, object] = {"error": error.wire(), "batchResponse": results}
-    headers = {"X-Ably-Errorcode": str(error.code), "X-Ably-Errormessage": error.message}
-    return respond(request, body, status=error.status, headers=headers)
+    return refuse(request, error, batchResponse=results)

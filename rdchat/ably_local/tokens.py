@@ -15,6 +15,7 @@ from .capabilities import Capability
 from .errors import AblyError, ErrorCode
 from .grants import ANY_CLIENT, Grant, Key
 from .limits import Limits
+from .numerals import whole_number
 from .revocations import Revocations
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ _ALGORITHM = "HS256"
 _JWT_PARTS = 3
 _LONGEST_TOKEN = 16_384
 _LATEST_INSTANT = 1e11  # the year 5138: beyond that somebody means milliseconds
-_MOST_DIGITS = 18
 # Ably reads no other registered claim, and the instants are held against this endpoint's own clock.
 _SIGNATURE_ONLY: Options = {
     "require": ["iat", "exp"],
@@ -256,8 +256,8 @@ def _is_instant(value: object) -> TypeGuard[float]:
 
 def _number(value: object) -> int | None:
     """Read a number that may come as text: from the query of an address, say."""
-    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) <= _MOST_DIGITS:
-        return int(value)
+    if isinstance(value, str):
+        return whole_number(value)
     return value if type(value) is int else None
 
 

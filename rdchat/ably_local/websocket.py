@@ -175,7 +175,8 @@ async def serve_websocket(
         compress=False, max_msg_size=2 * limits.frame_size, autoping=False, timeout=limits.closing_grace
     )
     await websocket.prepare(request)
-    outbox = WebSocketOutbox(request, websocket, query_format(request.query), limits)
+    fmt = query_format(request.query)
+    outbox = WebSocketOutbox(request, websocket, fmt, limits)
     writer = asyncio.create_task(outbox.run())
     app: App | None = None
     connection: Connection | None = None
@@ -187,7 +188,7 @@ async def serve_websocket(
             connection = app.connections.open(grant, request.query, outbox)
         except AblyError as error:
             action = Action.DISCONNECTED if error.is_service_error else Action.ERROR
-            outbox.send(encode({"action": action, "error": error.wire()}, query_format(request.query)))
+            outbox.send(encode({"action": action, "error": error.wire()}, fmt))
             outbox.finish(closing_code(error))
             await writer
             return websocket

@@ -152,6 +152,19 @@ async def test_members_of_a_dropped_connection_leave_after_a_while(
     assert not leave["id"].startswith(connection_id)
 
 
+async def test_members_leave_with_a_connection_that_is_forgotten_before(
+    make_endpoint: MakeEndpoint, connect: Connect, mint: Mint
+) -> None:
+    endpoint = await make_endpoint(connection_state_ttl=0.05, presence_grace=60.0)
+    ann, watcher = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
+    await watcher.attach("room")
+    await ann.attach("room")
+    await ann.send(action=14, channel="room", msgSerial=0, presence=[{"action": 2}])
+    assert (await watcher.receive(14))["presence"][0]["action"] == 2
+    await ann.websocket.close()
+    assert (await watcher.receive(14))["presence"][0]["action"] == 3
+
+
 async def test_a_message_sent_again_after_resuming_is_not_repeated(
     endpoint: AblyLocal, connect: Connect
 ) -> None:

@@ -253,6 +253,8 @@ async def test_faults_by_the_control_route(
     for status in (204, 404):
         async with http.delete(f"{base}/control/faults/{number}") as answer:
             assert answer.status == status
+    async with http.delete(f"{base}/control/faults/{'9' * 5_000}") as answer:
+        assert answer.status == 404
     async with http.post(f"{base}/control/faults", json={"kind": "delay", "seconds": 0}) as answer:
         assert answer.status == 201
     async with http.delete(f"{base}/control/faults") as answer:
