@@ -443,6 +443,33 @@ async def test_changes_that_lose_to_the_fence_are_counted(
     assert effects.lost == 1
 
 
+async def test_people_do_not_wait_behind_a_commit_that_hangs(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another lane takes them, also when the event loop fires its timers a little early, as uvloop does."""
+    loop = asyncio.get_running_loop()
+    later = loop.call_later
+    monkeypatch.setattr(loop, "call_later", lambda delay, *rest: later(max(0.0, delay - 0.001), *rest))
+    first, second = (storage.add(clock, status=Status.ACTIVE) for _ in range(2))
+    commit, hanging, released = storage.commit, asyncio.Event(), asyncio.Event()
+
+    async def hang(changes: list[Change]) -> object:
+        if changes[0].after.id == first.id:
+            hanging.set()
+            await released.wait()
+        return await commit(changes)
+
+    monkeypatch.setattr(storage, "commit", hang)
+    behind = asyncio.create_task(accepted(engine, first, message(first)))
+    await hanging.wait()
+    try:
+        async with asyncio.timeout(3):
+            await accepted(engine, second, message(second))
+    finally:
+        released.set()
+        await behind
+
+
 async def test_automations_run_while_people_never_stop(
     engine: Engine, storage: MemoryStorage, clock: SetClock
 ) -> None:
