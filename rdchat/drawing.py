@@ -61,12 +61,15 @@ class _Route:
 _ROUTES: Final[dict[Between, _Route]] = {
     (Status.PENDING, Status.ACTIVE): _Route(f"M270,{_ROW} H440", 350, _ROW - 12, stacked=True),
     (Status.ACTIVE, Status.ENDING_SOON): _Route(f"M600,{_ROW} H770", 680, _ROW - 12, stacked=True),
+    (Status.ENDING_SOON, Status.ACTIVE): _Route(
+        f"M836,{_BOTTOM} V386 q0,16 -16,16 H554 q-16,0 -16,-16 V{_BOTTOM}", 687, 390, stacked=True
+    ),
     (Status.ENDING_SOON, Status.COMPLETED): _Route(f"M930,{_ROW} H1100", 1010, _ROW - 12, stacked=True),
     (Status.ACTIVE, Status.COMPLETED): _Route(
         f"M584,{_TOP} V156 q0,-16 16,-16 H1164 q16,0 16,16 V{_TOP}", 882, 128
     ),
     (Status.PENDING, Status.CANCELLED): _Route(f"M190,{_BOTTOM} V494 q0,16 16,16 H440", 318, 498),
-    (Status.ACTIVE, Status.CANCELLED): _Route(f"M520,{_BOTTOM} V478", 534, 416, "start"),
+    (Status.ACTIVE, Status.CANCELLED): _Route(f"M520,{_BOTTOM} V478", 534, 440, "start"),
     (Status.ENDING_SOON, Status.CANCELLED): _Route(f"M850,{_BOTTOM} V494 q0,16 -16,16 H600", 722, 498),
 }
 

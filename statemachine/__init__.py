@@ -4,10 +4,18 @@
 (the changed session and the effects to perform) or a `Refusal`. The rows are in `table.py`.
 """
 
-from statemachine.commands import Cancel, Command, EndSession, RunAutomation, SendMessage
+from statemachine.commands import (
+    Cancel,
+    Command,
+    EndSession,
+    Extend,
+    Reschedule,
+    RunAutomation,
+    SendMessage,
+)
 from statemachine.decision import Decision, Refusal, RefusalCode
 from statemachine.session import Automation, AutomationKind, AutomationStatus, Session
-from statemachine.states import OPEN, TERMINAL, EndReason, Status
+from statemachine.states import OPEN, TERMINAL, EndReason, Outcome, Status
 from statemachine.step import step
 
 __all__ = [
@@ -21,8 +29,11 @@ __all__ = [
     "Decision",
     "EndReason",
     "EndSession",
+    "Extend",
+    "Outcome",
     "Refusal",
     "RefusalCode",
+    "Reschedule",
     "RunAutomation",
     "SendMessage",
     "Session",

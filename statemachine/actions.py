@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from statemachine import schedule
-from statemachine.commands import Cancel, EndSession, RunAutomation, SendMessage
+from statemachine.commands import Cancel, EndSession, Extend, Reschedule, RunAutomation, SendMessage
 from statemachine.effects import (
     BroadcastStatus,
     DisarmTimers,
     NotificationType,
     Notify,
+    RearmTimers,
     StatusEvent,
     StoreAutomatedMessage,
     StoreMessage,
@@ -21,6 +22,8 @@ from statemachine.session import AutomationKind, AutomationStatus
 from statemachine.states import EndReason
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from statemachine.case import Case
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -118,6 +121,33 @@ def warn(case: Case) -> None:
     case.effects.append(BroadcastStatus(StatusEvent.ENDING_SOON, case.now, minutes_left=left))
 
 
+def reschedule(case: Case) -> None:
+    """Move the session, and tell whoever did not do it. Its former plan of automations counts no longer."""
+    command = cast("Reschedule", case.command)
+    session = case.session
+    session.starts_at, session.ends_at = command.starts_at, command.ends_at
+    session.automations = schedule.plan(command.starts_at, command.ends_at, command.leads, case.now)
+    _replan(case, NotificationType.SESSION_RESCHEDULED, command.by)
+
+
+def extend(case: Case) -> None:
+    """Move the end of the open chat, its warning with it, and tell the client."""
+    command = cast("Extend", case.command)
+    session = case.session
+    session.automations = schedule.extended(session, command.ends_at, command.leads, case.now)
+    session.ends_at = command.ends_at
+    _replan(case, NotificationType.SESSION_EXTENDED, command.by)
+
+
+def _replan(case: Case, told: NotificationType, by: UUID | None) -> None:
+    case.session.schedule_version += 1
+    case.effects.append(BroadcastStatus(StatusEvent.RESCHEDULED, case.now))
+    for person in case.session.participants:
+        if person != by:
+            case.effects.append(Notify(person, told, case.now))
+    case.effects.append(RearmTimers())
+
+
 def _close(case: Case, reason: EndReason, event: StatusEvent) -> None:
     case.session.ended_at = case.now
     case.session.end_reason = reason
@@ -152,8 +182,17 @@ def cancel(case: Case) -> None:
 
 def miss(case: Case) -> None:
     """Give up a session that could not be opened in time, and tell both."""
-    _settle(case, AutomationStatus.SKIPPED, EndReason.MISSED)
-    _close(case, EndReason.MISSED, StatusEvent.CANCELLED)
+    _give_up(case, EndReason.MISSED)
+
+
+def turn_away(case: Case) -> None:
+    """Give up a session for which there is no place at its start, and tell both."""
+    _give_up(case, EndReason.OVER_LIMIT)
+
+
+def _give_up(case: Case, reason: EndReason) -> None:
+    _settle(case, AutomationStatus.SKIPPED, reason)
+    _close(case, reason, StatusEvent.CANCELLED)
     for person in case.session.participants:
         case.effects.append(Notify(person, NotificationType.SESSION_MISSED, case.now))
-    _end_what_is_left(case, AutomationStatus.SKIPPED, EndReason.MISSED)
+    _end_what_is_left(case, AutomationStatus.SKIPPED, reason)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
+    from statemachine.schedule import Leads
     from statemachine.session import AutomationKind
 
 
@@ -43,6 +45,29 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Reschedule:
+    """Somebody moves a session that has not begun. `by` is None for an administrator."""
+
+    by: UUID | None
+    starts_at: datetime
+    ends_at: datetime
+    leads: Leads
+
+    trigger = "reschedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """The psychologist moves the end of an open chat further away."""
+
+    by: UUID
+    ends_at: datetime
+    leads: Leads
+
+    trigger = "extend"
+
+
+@dataclass(frozen=True, slots=True)
 class RunAutomation:
     """A timer says that an automation is due. One of an older schedule version changes nothing."""
 
@@ -55,4 +80,4 @@ class RunAutomation:
         return self.kind.value
 
 
-Command = SendMessage | EndSession | Cancel | RunAutomation
+Command = SendMessage | EndSession | Cancel | Reschedule | Extend | RunAutomation

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 class RefusalCode(StrEnum):
-    """Why a command changes nothing. The first five are codes of the HTTP contract as well."""
+    """Why a command changes nothing. The first six are codes of the HTTP contract as well."""
 
     CHAT_NOT_ENABLED = "CHAT_NOT_ENABLED"
     SESSION_ENDED = "SESSION_ENDED"
     NOT_PARTICIPANT = "NOT_PARTICIPANT"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
     SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
     NOT_DUE = "NOT_DUE"
     SETTLED = "SETTLED"
 

@@ -75,15 +75,14 @@ def arrows(path: Path | None = None) -> list[Arrow]:
     for row, source in _each():
         key = (source, row.trigger, row.destination or source)
         conditions.setdefault(key, []).append(_condition(row, source))
-    return [
-        Arrow(
-            *key,
-            # An unguarded row leaves nothing to ask, unless a guarded one above it led somewhere else.
-            condition="" if _always(found) else " or ".join(found),
-            times_taken=taken[key],
-        )
-        for key, found in conditions.items()
-    ]
+    ways = Counter((source, trigger) for source, trigger, _ in conditions)
+
+    def condition(key: Step, found: list[str]) -> str:
+        # An unguarded row leaves nothing to ask, unless a guarded one above it led somewhere else.
+        always = "" in found or (_OTHERWISE in found and ways[key[:2]] == 1)
+        return "" if always else " or ".join(found)
+
+    return [Arrow(*key, condition(key, found), taken[key]) for key, found in conditions.items()]
 
 
 def _each() -> Iterator[tuple[Row, Status]]:
@@ -95,10 +94,6 @@ def _condition(row: Row, source: Status) -> str:
         return ", ".join(_words(guard.__name__) for guard in row.guards)
     tried = TABLE[: TABLE.index(row)]
     return _OTHERWISE if any(r.trigger == row.trigger and source in r.sources for r in tried) else ""
-
-
-def _always(conditions: list[str]) -> bool:
-    return "" in conditions or (len(conditions) > 1 and _OTHERWISE in conditions)
 
 
 def _words(name: str) -> str:

@@ -20,6 +20,7 @@ class StatusEvent(StrEnum):
     ENDING_SOON = "ending_soon"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
+    RESCHEDULED = "rescheduled"
 
 
 class NotificationType(StrEnum):
@@ -28,6 +29,8 @@ class NotificationType(StrEnum):
     CHAT_ENABLED = "chat_enabled"
     SESSION_CANCELLED = "session_cancelled"
     SESSION_MISSED = "session_missed"
+    SESSION_RESCHEDULED = "session_rescheduled"
+    SESSION_EXTENDED = "session_extended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +77,9 @@ class DisarmTimers:
     """Take what is left of the session's automations out of the delay queue."""
 
 
-Effect = StoreMessage | StoreAutomatedMessage | BroadcastStatus | Notify | DisarmTimers
+@dataclass(frozen=True, slots=True)
+class RearmTimers:
+    """Put the session's new plan of automations in the place of the old one."""
+
+
+Effect = StoreMessage | StoreAutomatedMessage | BroadcastStatus | Notify | DisarmTimers | RearmTimers

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from statemachine import schedule
-from statemachine.commands import Cancel, EndSession, SendMessage
+from statemachine.commands import Cancel, EndSession, Extend, Reschedule, SendMessage
 from statemachine.decision import RefusalCode
 
 if TYPE_CHECKING:
@@ -17,13 +17,23 @@ def participant(case: Case) -> bool:
     match case.command:
         case SendMessage(sender_id=person) | EndSession(by=person):
             allowed = person in case.session.participants
-        case Cancel(by=person):
+        case Cancel(by=person) | Reschedule(by=person):
             allowed = person is None or person in case.session.participants
         case _:
             allowed = False
     if not allowed:
         case.refusal = RefusalCode.NOT_PARTICIPANT
     return allowed
+
+
+def psychologist(case: Case) -> bool:
+    """Ask whether it is the psychologist; the client has no say in this, and a stranger none in anything."""
+    person = cast("Extend", case.command).by
+    if person not in case.session.participants:
+        case.refusal = RefusalCode.NOT_PARTICIPANT
+    elif person != case.session.psychologist_id:
+        case.refusal = RefusalCode.FORBIDDEN
+    return case.refusal is None
 
 
 def before_end(case: Case) -> bool:
@@ -37,6 +47,17 @@ def before_end(case: Case) -> bool:
 def start_not_due(case: Case) -> bool:
     """Ask whether the announcement still comes before what it announces."""
     return not schedule.start_is_due(case.session, case.now)
+
+
+def over_limit(case: Case) -> bool:
+    """Ask whether somebody of the two has as many sessions at this time as they may have, without this one."""
+    return case.session.is_over_limit
+
+
+def warning_ahead(case: Case) -> bool:
+    """Ask whether, with the new end, the warning lies ahead again."""
+    command = cast("Extend", case.command)
+    return case.now < schedule.warning_of(case.session.starts_at, command.ends_at, command.leads)
 
 
 def time_to_talk(case: Case) -> bool:

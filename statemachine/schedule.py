@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from statemachine.session import Automation, AutomationKind
+from statemachine.session import Automation, AutomationKind, AutomationStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,14 +34,34 @@ def plan(
     A booking later than the first message's instant gets that message at once. A session shorter than twice
     the warning's lead is warned at half time, so that the warning always falls inside the chat.
     """
-    warning_lead = min(leads.end_warning, (ends_at - starts_at) / 2)
     due = {
         AutomationKind.INITIAL_MESSAGE: max(starts_at - leads.initial_message, now),
         AutomationKind.ENABLE_CHAT: starts_at,
-        AutomationKind.END_WARNING: ends_at - warning_lead,
+        AutomationKind.END_WARNING: warning_of(starts_at, ends_at, leads),
         AutomationKind.AUTO_END: ends_at,
     }
     return {kind: Automation(kind, due_at) for kind, due_at in due.items()}
+
+
+def warning_of(starts_at: datetime, ends_at: datetime, leads: Leads) -> datetime:
+    """Say when the end warning of a session is due."""
+    return ends_at - min(leads.end_warning, (ends_at - starts_at) / 2)
+
+
+def extended(
+    session: Session, ends_at: datetime, leads: Leads, now: datetime
+) -> dict[AutomationKind, Automation]:
+    """Lay out the plan of an open session anew for a later end: what is behind it stays as it was.
+
+    A warning that was given is given again where it lies ahead again.
+    """
+    automations = dict(session.automations)
+    automations[AutomationKind.AUTO_END] = Automation(AutomationKind.AUTO_END, ends_at)
+    warning = Automation(AutomationKind.END_WARNING, warning_of(session.starts_at, ends_at, leads))
+    given = automations[AutomationKind.END_WARNING].status is not AutomationStatus.SCHEDULED
+    if warning.due_at > now or not given:
+        automations[AutomationKind.END_WARNING] = warning
+    return automations
 
 
 def start_is_due(session: Session, now: datetime) -> bool:

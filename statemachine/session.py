@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from statemachine.states import OPEN, TERMINAL, EndReason, Status
+from statemachine.states import OPEN, TERMINAL, EndReason, Outcome, Status
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,7 +54,8 @@ class Session:
 
     `version` counts commits and fences writers; `state_version` is the version of the last commit that did
     more than add messages, and fences those who only add some; `last_seq` is the number of the newest message
-    (dense from 1, 0 when there is none); `schedule_version` names the plan of automations that counts. All
+    (dense from 1, 0 when there is none); `schedule_version` names the plan of automations that counts;
+    `is_over_limit`: at its start, others of its client or psychologist have the places that there are. All
     instants are aware UTC datetimes. Only a copy made by `step` is ever changed.
     """
 
@@ -77,6 +78,8 @@ class Session:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
+    outcome: Outcome | None = None
+    is_over_limit: bool = False
     automations: dict[AutomationKind, Automation] = field(default_factory=dict)
 
     @property

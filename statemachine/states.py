@@ -31,3 +31,13 @@ class EndReason(StrEnum):
     PSYCHOLOGIST_CANCELLED = "psychologist_cancelled"
     ADMIN_CANCELLED = "admin_cancelled"
     MISSED = "missed"
+    OVER_LIMIT = "over_limit"
+
+
+class Outcome(StrEnum):
+    """Who was there in a session that was completed: whoever said something, or came in to listen."""
+
+    HELD = "held"
+    CLIENT_ABSENT = "client_absent"
+    PSYCHOLOGIST_ABSENT = "psychologist_absent"
+    NOBODY_CAME = "nobody_came"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from transitions import EventData, Machine, MachineError
 
 from statemachine.case import Case
-from statemachine.commands import Cancel, EndSession, RunAutomation, SendMessage
+from statemachine.commands import Cancel, EndSession, Extend, Reschedule, RunAutomation, SendMessage
 from statemachine.decision import Decision, Refusal, RefusalCode
 from statemachine.session import AutomationStatus
 from statemachine.states import Status
@@ -107,10 +107,14 @@ def _no_row(session: Session, command: Command) -> RefusalCode:
     match command:
         case SendMessage(sender_id=person) if person not in session.participants:
             return RefusalCode.NOT_PARTICIPANT
-        case EndSession(by=person) if person not in session.participants:
+        case EndSession(by=person) | Extend(by=person) if person not in session.participants:
             return RefusalCode.NOT_PARTICIPANT
-        case Cancel(by=person) if person is not None and person not in session.participants:
+        case Cancel(by=person) | Reschedule(by=person) if (
+            person is not None and person not in session.participants
+        ):
             return RefusalCode.NOT_PARTICIPANT
+        case Extend(by=person) if person != session.psychologist_id:
+            return RefusalCode.FORBIDDEN
         case SendMessage():
             return RefusalCode.SESSION_ENDED if session.is_over else RefusalCode.CHAT_NOT_ENABLED
     return RefusalCode.ILLEGAL_TRANSITION

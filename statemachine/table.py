@@ -26,6 +26,7 @@ ACTIVE, ENDING_SOON, COMPLETED, CANCELLED = (
 )
 WAITING: Final = (Status.PENDING,)
 OPENED: Final = (ACTIVE,)
+WARNED: Final = (ENDING_SOON,)
 TALKING: Final = (ACTIVE, ENDING_SOON)
 LIVE: Final = (*WAITING, *TALKING)
 
@@ -46,6 +47,7 @@ TABLE: Final = (
     # ---- timers: nobody else can open a chat ---------------------------------------------------------
     Row("initial_message", WAITING,  None,        (given.start_not_due,), (do.finish, do.say)),
     Row("initial_message", LIVE,     None,        (),                     (do.skip_start_was_due,)),
+    Row("enable_chat",     WAITING,  CANCELLED,   (given.over_limit,),    (do.turn_away,)),
     Row("enable_chat",     WAITING,  ACTIVE,      (given.time_to_talk,),  (do.finish, do.say, do.open_chat)),
     Row("enable_chat",     WAITING,  CANCELLED,   (),                     (do.miss,)),
     Row("end_warning",     OPENED,   ENDING_SOON, (given.worth_warning,), (do.finish, do.warn)),
@@ -55,6 +57,11 @@ TABLE: Final = (
     Row("auto_end",        WAITING,  CANCELLED,   (),                     (do.miss,)),
     # ---- people --------------------------------------------------------------------------------------
     Row("send_message",    TALKING,  None,        (given.participant, given.before_end), (do.store_message,)),
+    Row("reschedule",      WAITING,  None,        (given.participant,),   (do.reschedule,)),
+    Row("extend",          OPENED,   None,        (given.psychologist, given.before_end), (do.extend,)),
+    Row("extend",          WARNED,   ACTIVE,      (given.psychologist, given.before_end, given.warning_ahead),
+                                                                          (do.extend,)),
+    Row("extend",          WARNED,   None,        (given.psychologist, given.before_end), (do.extend,)),
     Row("end",             TALKING,  COMPLETED,   (given.participant,),   (do.say_goodbye, do.complete)),
     Row("cancel",          LIVE,     CANCELLED,   (given.participant,),   (do.cancel,)),
 )

@@ -98,7 +98,7 @@ def test_rows_that_lead_the_same_way_whatever_holds_need_no_condition() -> None:
     conditions = {(arrow.source, arrow.trigger, arrow.destination): arrow.condition for arrow in arrows()}
     assert conditions[PENDING, "initial_message", PENDING] == ""
     assert conditions[PENDING, "enable_chat", ACTIVE] == "time to talk"
-    assert conditions[PENDING, "enable_chat", CANCELLED] == "otherwise"
+    assert conditions[PENDING, "enable_chat", CANCELLED] == "over limit or otherwise"
     assert conditions[PENDING, "auto_end", CANCELLED] == ""
 
 
@@ -193,7 +193,7 @@ def test_every_arrow_has_a_route() -> None:
 def test_svg_is_well_formed_and_its_text_is_text() -> None:
     texts = svg_texts()
     assert "The life of a chat session" in texts
-    assert "enable_chat [otherwise]" in texts
+    assert "enable_chat [over limit or otherwise]" in texts
     assert all(status.value in texts for status in Status)
 
 

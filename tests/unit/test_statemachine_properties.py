@@ -24,8 +24,10 @@ from statemachine import (
     Command,
     Decision,
     EndSession,
+    Extend,
     Refusal,
     RefusalCode,
+    Reschedule,
     RunAutomation,
     SendMessage,
     Session,
@@ -81,6 +83,7 @@ class ChatSession(RuleBasedStateMachine):
         self.now = BOOKED
         self.history: list[tuple[str, Status, Status]] = []
         self.effects: list[Effect] = []
+        self.plans = 1
         self.session = Session(
             id=UUID(int=10),
             counseling_id=UUID(int=11),
@@ -111,7 +114,7 @@ class ChatSession(RuleBasedStateMachine):
         disarmed = sum(isinstance(effect, DisarmTimers) for effect in answer.effects)
         assert disarmed == (after.is_over and not before.is_over)
         for kind, automation in before.automations.items():
-            if automation.status in SETTLED:
+            if automation.status in SETTLED and answer.trigger not in ("reschedule", "extend"):
                 assert after.automations[kind] == automation
         self.session = after
         return answer
@@ -132,7 +135,7 @@ class ChatSession(RuleBasedStateMachine):
     def fire(self, kind: AutomationKind) -> None:
         automation = self.session.automations[kind]
         to_do = automation.status is AutomationStatus.SCHEDULED and not self.session.is_over
-        answer = self.put(RunAutomation(kind, PLAN_VERSION))
+        answer = self.put(RunAutomation(kind, self.session.schedule_version))
         if isinstance(answer, Refusal):
             # A timer whose work is still to do is only ever told to come back; it is never left dangling.
             expected = RefusalCode.NOT_DUE if to_do else RefusalCode.SETTLED
@@ -158,14 +161,14 @@ class ChatSession(RuleBasedStateMachine):
     @rule()
     def catch_up(self) -> None:
         for automation in self.session.due(self.now):
-            self.put(RunAutomation(automation.kind, PLAN_VERSION))
+            self.put(RunAutomation(automation.kind, self.session.schedule_version))
         assert self.session.due(self.now) == []
 
     # ---- people -------------------------------------------------------------------------------------------
 
     @rule(sender=people)
     def send(self, sender: UUID) -> None:
-        allowed = self.session.is_open and self.now < END and sender != STRANGER
+        allowed = self.session.is_open and self.now < self.session.ends_at and sender != STRANGER
         answer = self.put(SendMessage(UUID(int=77), sender, "Halo"))
         assert isinstance(answer, Decision) is allowed
 
@@ -173,6 +176,32 @@ class ChatSession(RuleBasedStateMachine):
     def end(self, by: UUID) -> None:
         allowed = self.session.is_open and by != STRANGER
         assert isinstance(self.put(EndSession(by)), Decision) is allowed
+
+    @rule(by=people_or_admin, by_how_much=st.sampled_from([timedelta(minutes=30), timedelta(days=2)]))
+    def reschedule(self, by: UUID | None, by_how_much: timedelta) -> None:
+        start = max(self.now, self.session.starts_at) + by_how_much
+        before = self.session
+        allowed = before.status is Status.PENDING and by != STRANGER
+        answer = self.put(Reschedule(by, start, start + timedelta(hours=1), Leads()))
+        assert isinstance(answer, Decision) is allowed
+        if allowed:
+            self.plans += 1
+            assert self.session.schedule_version == before.schedule_version + 1
+            assert self.waiting() == list(AutomationKind)
+
+    @rule(by=people, much=st.sampled_from([timedelta(minutes=5), timedelta(minutes=15)]))
+    def extend(self, by: UUID, much: timedelta) -> None:
+        before = self.session
+        allowed = before.is_open and self.now < before.ends_at and by == PSYCHOLOGIST
+        answer = self.put(Extend(by, before.ends_at + much, Leads()))
+        assert isinstance(answer, Decision) is allowed
+        if allowed:
+            assert self.session.schedule_version == before.schedule_version + 1
+            warning = self.session.automations[AutomationKind.END_WARNING]
+            # Whoever sees the end button has been warned of the present end.
+            warned = self.session.status is Status.ENDING_SOON
+            assert not warned or warning.status is not AutomationStatus.SCHEDULED
+            assert AutomationKind.AUTO_END in self.waiting()
 
     @rule(by=people_or_admin)
     def cancel(self, by: UUID | None) -> None:
@@ -200,7 +229,7 @@ class ChatSession(RuleBasedStateMachine):
         openings = [
             trigger
             for trigger, source, destination in self.history
-            if destination is Status.ACTIVE and source is not Status.ACTIVE
+            if destination is Status.ACTIVE and source is Status.PENDING
         ]
         assert openings in ([], ["enable_chat"])
         assert (self.session.started_at is not None) is (openings != [])
@@ -215,6 +244,8 @@ class ChatSession(RuleBasedStateMachine):
     @invariant()
     def each_automated_text_is_said_at_most_once(self) -> None:
         said = Counter(effect.kind for effect in self.effects if isinstance(effect, StoreAutomatedMessage))
+        # A session that was moved after it was announced is announced again.
+        assert said.pop(AutomationKind.INITIAL_MESSAGE, 0) <= self.plans
         assert all(times == 1 for times in said.values())
         assert AutomationKind.END_WARNING not in said
         if self.session.status is Status.COMPLETED:

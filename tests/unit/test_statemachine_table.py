@@ -18,8 +18,10 @@ from statemachine import (
     Decision,
     EndReason,
     EndSession,
+    Extend,
     Refusal,
     RefusalCode,
+    Reschedule,
     RunAutomation,
     SendMessage,
     Session,
@@ -32,6 +34,7 @@ from statemachine.effects import (
     Effect,
     NotificationType,
     Notify,
+    RearmTimers,
     StatusEvent,
     StoreAutomatedMessage,
     StoreMessage,
@@ -120,6 +123,7 @@ class Example:
     effects: tuple[Effect, ...]
     became: AutomationStatus | None = None
     because: str | None = None
+    over_limit: bool = False
 
     def __str__(self) -> str:
         how = "when" if self.guarded else "else"
@@ -164,12 +168,37 @@ OPENED = (
 ANNOUNCED = (StoreAutomatedMessage(INITIAL, 1, INITIAL_DUE),)
 WARNED = (BroadcastStatus(StatusEvent.ENDING_SOON, WARNING_DUE, minutes_left=5),)
 
+LATER, NEXT_DAY = END + timedelta(minutes=15), timedelta(days=1)
+MOVED = Reschedule(CLIENT, START + NEXT_DAY, END + NEXT_DAY, Leads())
+LONGER = Extend(PSYCHOLOGIST, LATER, Leads())
+A_LITTLE_LONGER = Extend(PSYCHOLOGIST, END + timedelta(minutes=1), Leads())
+
+
+def moved(told: NotificationType, person: UUID, now: datetime) -> tuple[Effect, ...]:
+    return (BroadcastStatus(StatusEvent.RESCHEDULED, now), Notify(person, told, now), RearmTimers())
+
+
+EXTENDED = moved(NotificationType.SESSION_EXTENDED, CLIENT, DURING)
+EXTENDED_LATE = moved(NotificationType.SESSION_EXTENDED, CLIENT, END - timedelta(minutes=2))
+
 EXAMPLES = [
+    Example(
+        PENDING,
+        MOVED,
+        BOOKED,
+        PENDING,
+        True,
+        moved(NotificationType.SESSION_RESCHEDULED, PSYCHOLOGIST, BOOKED),
+    ),
+    Example(ACTIVE, LONGER, DURING, ACTIVE, True, EXTENDED),
+    Example(ENDING_SOON, LONGER, END - timedelta(minutes=2), ACTIVE, True, EXTENDED_LATE),
+    Example(ENDING_SOON, A_LITTLE_LONGER, END - timedelta(minutes=2), ENDING_SOON, True, EXTENDED_LATE),
     Example(PENDING, timer(INITIAL), INITIAL_DUE, PENDING, True, ANNOUNCED, DONE),
     Example(PENDING, timer(INITIAL), START, PENDING, False, (), SKIPPED, "start_was_due"),
     Example(ACTIVE, timer(INITIAL), DURING, ACTIVE, False, (), SKIPPED, "start_was_due"),
     Example(ENDING_SOON, timer(INITIAL), LATE, ENDING_SOON, False, (), SKIPPED, "start_was_due"),
     Example(PENDING, timer(ENABLE), START, ACTIVE, True, OPENED, DONE),
+    Example(PENDING, timer(ENABLE), START, CANCELLED, True, missed_at(START), SKIPPED, "over_limit", True),
     Example(PENDING, timer(ENABLE), LATE, CANCELLED, False, missed_at(LATE), SKIPPED, "missed"),
     Example(ACTIVE, timer(WARNING), WARNING_DUE, ENDING_SOON, True, WARNED, DONE),
     Example(ACTIVE, timer(WARNING), TOO_LATE, ACTIVE, False, (), SKIPPED, "too_late_to_warn"),
@@ -190,6 +219,7 @@ EXAMPLES = [
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_row(example: Example) -> None:
     before = a_session(example.source)
+    before.is_over_limit = example.over_limit
     decision = decide(before, example.command, example.now)
     assert decision.session.status is example.destination
     assert decision.effects == example.effects
@@ -224,6 +254,13 @@ def test_every_row_has_an_example() -> None:
         (ACTIVE, message(), END, RefusalCode.SESSION_ENDED),
         (ACTIVE, message(STRANGER), DURING, RefusalCode.NOT_PARTICIPANT),
         (ACTIVE, message(STRANGER), END, RefusalCode.NOT_PARTICIPANT),
+        (PENDING, LONGER, START, RefusalCode.ILLEGAL_TRANSITION),
+        (COMPLETED, LONGER, END, RefusalCode.ILLEGAL_TRANSITION),
+        (ACTIVE, LONGER, END, RefusalCode.SESSION_ENDED),
+        (ACTIVE, Extend(CLIENT, LATER, Leads()), DURING, RefusalCode.FORBIDDEN),
+        (PENDING, Extend(CLIENT, LATER, Leads()), DURING, RefusalCode.FORBIDDEN),
+        (ACTIVE, MOVED, DURING, RefusalCode.ILLEGAL_TRANSITION),
+        (CANCELLED, MOVED, BOOKED, RefusalCode.ILLEGAL_TRANSITION),
         (PENDING, EndSession(CLIENT), START, RefusalCode.ILLEGAL_TRANSITION),
         (COMPLETED, EndSession(PSYCHOLOGIST), END, RefusalCode.ILLEGAL_TRANSITION),
         (CANCELLED, EndSession(CLIENT), END, RefusalCode.ILLEGAL_TRANSITION),
@@ -243,7 +280,13 @@ def test_refusal(status: Status, command: Command, now: datetime, code: RefusalC
         assert refusal.status is status
 
 
-STRANGERS_COMMANDS = [message(STRANGER), EndSession(STRANGER), Cancel(STRANGER)]
+STRANGERS_COMMANDS = [
+    message(STRANGER),
+    EndSession(STRANGER),
+    Cancel(STRANGER),
+    Reschedule(STRANGER, START + NEXT_DAY, END + NEXT_DAY, Leads()),
+    Extend(STRANGER, LATER, Leads()),
+]
 
 
 @pytest.mark.parametrize("command", STRANGERS_COMMANDS, ids=lambda command: command.trigger)
@@ -262,7 +305,8 @@ def test_a_strangers_refusal_carries_no_state(command: Command) -> None:
 @pytest.mark.parametrize("status", sorted(TERMINAL))
 def test_nothing_leads_out_of_the_end(status: Status) -> None:
     session = a_session(status)
-    commands: list[Command] = [message(), EndSession(CLIENT), Cancel(None), *map(timer, AutomationKind)]
+    commands: list[Command] = [message(), EndSession(CLIENT), Cancel(None), MOVED, LONGER]
+    commands += map(timer, AutomationKind)
     for command in commands:
         refuse(session, command, END + timedelta(days=1))
 
@@ -428,3 +472,36 @@ def test_no_model_is_registered_with_the_machine() -> None:
     for example in EXAMPLES:
         step(a_session(example.source), example.command, example.now)
     assert MACHINE.models == []
+
+
+# ---- moving -----------------------------------------------------------------------------------------------
+
+
+def test_a_moved_session_has_a_new_plan_and_the_old_one_never_fires() -> None:
+    announced = decide(a_session(), timer(INITIAL), INITIAL_DUE).session
+    session = decide(announced, MOVED, INITIAL_DUE + TICK).session
+    assert (session.starts_at, session.ends_at) == (START + NEXT_DAY, END + NEXT_DAY)
+    assert set(statuses(session).values()) == {AutomationStatus.SCHEDULED}
+    for kind in AutomationKind:
+        assert refuse(session, timer(kind), END + NEXT_DAY).code is RefusalCode.SETTLED
+    assert decide(session, timer(ENABLE, 2), START + NEXT_DAY).session.status is ACTIVE
+
+
+def test_an_extended_session_is_warned_again_and_ends_later() -> None:
+    warned = a_session(ENDING_SOON)
+    session = decide(warned, LONGER, WARNING_DUE + TICK).session
+    assert statuses(session)[INITIAL] is AutomationStatus.SCHEDULED
+    assert session.automations[ENABLE] == warned.automations[ENABLE]
+    assert session.automations[WARNING].due_at == LATER - timedelta(minutes=5)
+    assert refuse(session, timer(AUTO_END), END).code is RefusalCode.SETTLED
+    again = decide(session, timer(WARNING, 2), LATER - timedelta(minutes=5)).session
+    assert again.status is ENDING_SOON
+    assert decide(again, timer(AUTO_END, 2), LATER).session.status is COMPLETED
+
+
+def test_a_session_for_which_there_is_no_place_is_not_opened() -> None:
+    session = a_session()
+    session.is_over_limit = True
+    decision = decide(session, timer(ENABLE), START)
+    assert (decision.session.status, decision.session.end_reason) == (CANCELLED, EndReason.OVER_LIMIT)
+    assert decision.effects == missed_at(START)
