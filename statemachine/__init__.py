@@ -15,7 +15,7 @@ from statemachine.commands import (
 )
 from statemachine.decision import Decision, Refusal, RefusalCode
 from statemachine.session import Automation, AutomationKind, AutomationStatus, Session
-from statemachine.states import OPEN, TERMINAL, EndReason, Outcome, Status
+from statemachine.states import OPEN, TERMINAL, EndReason, SessionOutcome, Status
 from statemachine.step import step
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "EndReason",
     "EndSession",
     "Extend",
-    "Outcome",
+    "SessionOutcome",
     "Refusal",
     "RefusalCode",
     "Reschedule",

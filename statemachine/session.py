@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from statemachine.states import OPEN, TERMINAL, EndReason, Outcome, Status
+from statemachine.states import OPEN, TERMINAL, EndReason, SessionOutcome, Status
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -78,7 +78,7 @@ class Session:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
-    outcome: Outcome | None = None
+    outcome: SessionOutcome | None = None
     is_over_limit: bool = False
     automations: dict[AutomationKind, Automation] = field(default_factory=dict)
 

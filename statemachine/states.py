@@ -34,7 +34,7 @@ class EndReason(StrEnum):
     OVER_LIMIT = "over_limit"
 
 
-class Outcome(StrEnum):
+class SessionOutcome(StrEnum):
     """Who was there in a session that was completed: whoever said something, or came in to listen."""
 
     HELD = "held"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rdchat.database import outbox
+from rdchat.database import notifications, outbox
 from rdchat.database.pool import acquire
 from rdchat.engine.storage import Numbers
 from statemachine import Status
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from uuid import UUID
 
-    from rdchat.database.pool import Pool
+    from rdchat.database.pool import Connection, Pool
     from rdchat.engine.change import Change
     from rdchat.sealing import Sealer
 
@@ -46,7 +46,7 @@ won AS (
         updated_at = greatest(s.updated_at, i.updated_at)
     FROM input i JOIN locked l ON l.id = i.id
     WHERE s.id = i.id AND s.state_version = i.expected
-    RETURNING s.id, s.version, s.last_seq, i.said
+    RETURNING s.id, s.version, s.last_seq, s.outcome, i.said
 )""",
     4,
 )
@@ -63,7 +63,18 @@ message AS (
 )""",
     8,
 )
-_TALK_PARCEL: _Part = (
+_TALK_NOTIFICATION: _Part = (
+    """
+notification AS (
+    INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, created_at)
+    SELECT n.* FROM unnest({0}::uuid[], {1}::uuid[], {2}::uuid[], {3}::text[], {4}::text[], {5}::text[],
+                           {6}::uuid[], {7}::timestamptz[])
+        AS n (session_id, person_id, id, type, title, message, counseling_id, created_at)
+    WHERE n.session_id IN (SELECT id FROM won)
+)""",
+    8,
+)
+_PARCEL: _Part = (
     """
 parcel AS (
     INSERT INTO outbox (session_id, version, id, first_seq, messages, created_at, lease_until)
@@ -78,9 +89,10 @@ _SESSION: _Part = (
     """
 WITH input AS (
     SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::timestamptz[], {4}::text[],
-                         {5}::timestamptz[], {6}::timestamptz[], {7}::text[], {8}::text[], {9}::bytea[])
+                         {5}::timestamptz[], {6}::timestamptz[], {7}::text[], {8}::text[], {9}::bytea[],
+                         {10}::boolean[], {11}::boolean[])
         AS t (id, expected, last_seq, updated_at, status, started_at, ended_at, end_reason,
-              counseling_status, cancel_reason)
+              counseling_status, cancel_reason, client_spoke, psychologist_spoke)
 ),
 locked AS (
     SELECT s.id FROM chat_sessions s JOIN input i ON s.id = i.id AND s.version = i.expected
@@ -90,10 +102,16 @@ won AS (
     UPDATE chat_sessions s
     SET version = s.version + 1, state_version = s.version + 1, status = i.status, last_seq = i.last_seq,
         started_at = i.started_at, ended_at = i.ended_at, end_reason = i.end_reason,
-        updated_at = i.updated_at
+        updated_at = i.updated_at,
+        outcome = CASE WHEN i.status = 'completed' THEN
+            CASE WHEN i.client_spoke OR was_there(s.id, s.client_id)
+                 THEN CASE WHEN i.psychologist_spoke OR was_there(s.id, s.psychologist_id)
+                           THEN 'held' ELSE 'psychologist_absent' END
+                 ELSE CASE WHEN i.psychologist_spoke OR was_there(s.id, s.psychologist_id)
+                           THEN 'client_absent' ELSE 'nobody_came' END END END
     FROM input i JOIN locked l ON l.id = i.id
     WHERE s.id = i.id AND s.version = i.expected
-    RETURNING s.id, s.version, s.last_seq, s.counseling_id, i.counseling_status, i.cancel_reason, i.updated_at
+    RETURNING s.id, s.version, s.last_seq, s.outcome, s.counseling_id, i.counseling_status, i.cancel_reason, i.updated_at
 ),
 counseling AS (
     UPDATE counselings c
@@ -102,7 +120,7 @@ counseling AS (
     FROM won w
     WHERE c.id = w.counseling_id AND w.counseling_status IS NOT NULL
 )""",
-    10,
+    12,
 )
 _MESSAGE: _Part = (
     """
@@ -159,12 +177,12 @@ def _statement(*parts: _Part) -> str:
     for text, width in parts:
         texts.append(text.format(*(f"${parameters + n}" for n in range(1, width + 2))))
         parameters += width
-    return ",".join(texts) + "\nSELECT id, version, last_seq FROM won\n"
+    return ",".join(texts) + "\nSELECT id, version, last_seq, outcome FROM won\n"
 
 
 #: When everybody just talks, as nearly always: less to do, and what others say meanwhile is no conflict.
 _COMMIT_TALK: Final = _statement(_TALK_SESSION, _TALK_MESSAGE, _TALK_PARCEL)
-_COMMIT_ALL: Final = _statement(_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _PARCEL)
+_COMMIT_ALL: Final = _statement(_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _NOTIFICATION, _PARCEL)
 
 
 async def commit(
@@ -175,6 +193,14 @@ async def commit(
     `outbox_lease`: how long this process has for publishing the parcels before another may take them over.
     Raises what asyncpg raises; after a lost connection the outcome is unknown (see `landed`).
     """
+    async with acquire(pool) as connection:
+        return await write(connection, changes, sealer=sealer, outbox_lease=outbox_lease)
+
+
+async def write(
+    connection: Connection, changes: Sequence[Change], *, sealer: Sealer, outbox_lease: timedelta
+) -> dict[UUID, Numbers]:
+    """Write the changes on a connection, as `commit` does; within a transaction if there is one."""
     parcels = [change.parcel for change in changes if change.parcel is not None]
     if all(change.only_talks for change in changes):
         statement = _COMMIT_TALK
@@ -190,11 +216,11 @@ async def commit(
             *_columns(_MESSAGE, (row for one in changes for row in _message_rows(one, sealer))),
             *_columns(_AUTOMATION, (row for one in changes for row in _automation_rows(one))),
             *_columns(_TIMELINE, (row for one in changes for row in _timeline_rows(one))),
+            *_columns(_NOTIFICATION, (notifications.row(new) for one in changes for new in one.notifications)),
             *_columns(_PARCEL, (outbox.row(parcel, sealer) for parcel in parcels)),
         )
-    async with acquire(pool) as connection:
-        rows = await connection.fetch(statement, *arguments, outbox_lease)
-    return {row["id"]: Numbers(row["version"], row["last_seq"]) for row in rows}
+    rows = await connection.fetch(statement, *arguments, outbox_lease)
+    return {row["id"]: Numbers(row["version"], row["last_seq"], row["outcome"]) for row in rows}
 
 
 def _columns(part: _Part, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
@@ -222,6 +248,8 @@ def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
         after.end_reason,
         _COUNSELING.get(after.status),
         sealer.seal(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
+        change.has_spoken(after.client_id),
+        change.has_spoken(after.psychologist_id),
     )
 
 

@@ -16,7 +16,7 @@ from rdchat.engine.change import ChangeBuilder
 from rdchat.engine.outcome import Outcome
 from rdchat.engine.storage import CommitRefusedError
 from rdchat.errors import UnavailableError
-from statemachine import Cancel, Refusal, RefusalCode, RunAutomation, SendMessage, step
+from statemachine import Cancel, Refusal, RefusalCode, RunAutomation, SendMessage, SessionOutcome, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -256,12 +256,14 @@ class Batch:
         change = work.change
         if change is None:  # pragma: no cover - only deciding works are confirmed
             return
-        if numbers == (change.before.version + 1, change.after.last_seq):
+        if (numbers.version, numbers.last_seq) == (change.before.version + 1, change.after.last_seq):
             change.after.version = numbers.version
         else:
             # Others have talked meanwhile, through another replica.
-            change.renumber(*numbers)
+            change.renumber(numbers.version, numbers.last_seq)
             work.renumber()
+        if numbers.outcome is not None:
+            change.after.outcome = SessionOutcome(numbers.outcome)
         if not change.only_talks:
             change.after.state_version = numbers.version
         work.actor.session = change.after

@@ -8,10 +8,12 @@ from uuid import UUID, uuid4, uuid5
 
 from rdchat.realtime import events
 from rdchat.realtime.events import Parcel, ParcelBuilder, new_parcel_id
+from statemachine import SendMessage
 from statemachine.effects import (
     BroadcastStatus,
     DisarmTimers,
     Notify,
+    RearmTimers,
     StoreAutomatedMessage,
     StoreMessage,
 )
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from statemachine import Automation, AutomationKind, Decision, Session
+    from statemachine.effects import NotificationType
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,21 @@ class TimelineEntry:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Something that one person is told, wherever they are in the product. `read_at` is None until read."""
+
+    id: UUID
+    person_id: UUID
+    type: str
+    title: str
+    message: str
+    session_id: UUID
+    counseling_id: UUID
+    created_at: datetime
+    read_at: datetime | None = None
+
+
 @dataclass(slots=True)
 class Change:
     """The difference between `before` and `after`.
@@ -63,9 +81,11 @@ class Change:
     after: Session
     messages: list[Message] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
     parcel: Parcel | None = None
     cancel_reason: str | None = None
     disarms: bool = False
+    rearms: bool = False
     again: bool = False
 
     @property
@@ -76,6 +96,10 @@ class Change:
         fence before the other.
         """
         return not self.timeline and not self.again
+
+    def has_spoken(self, person_id: UUID) -> bool:
+        """Whether the change has a message that somebody has written."""
+        return any(one.sender_id == person_id and one.message_type != "automated" for one in self.messages)
 
     def renumber(self, version: int, last_seq: int) -> None:
         """Take the numbers that the commit has given: of talk, when others have talked meanwhile."""
@@ -89,9 +113,15 @@ class Change:
 
     @property
     def automations(self) -> list[Automation]:
-        """The automations that the change settled."""
+        """The automations that the change settled. A new plan settles none of its own."""
+        if self.after.schedule_version != self.before.schedule_version:
+            return []
         before = self.before.automations
         return [now for kind, now in self.after.automations.items() if now is not before[kind]]
+
+
+#: What leaves a message instead of a line in the timeline.
+_SAID = SendMessage.trigger
 
 
 class ChangeBuilder:
@@ -117,7 +147,7 @@ class ChangeBuilder:
         said: Message | None = None
         session = decision.session
         planned = session.automations.get(cast("AutomationKind", decision.trigger))
-        if decision.changes_state or planned is not None:
+        if decision.trigger != _SAID:
             change.timeline.append(
                 TimelineEntry(
                     command_id=command_id,
@@ -145,6 +175,8 @@ class ChangeBuilder:
                     self._notify(session, effect)
                 case DisarmTimers():
                     change.disarms = True
+                case RearmTimers():
+                    change.disarms = change.rearms = True
         change.after = session
         if change.parcel is None:
             # It shares the builder's list: what is added later is in it as well.
@@ -188,15 +220,27 @@ class ChangeBuilder:
 
     def _notify(self, session: Session, effect: Notify) -> None:
         # Derived, not random: whoever computes this notification again gives it the same id.
-        notification_id = uuid5(session.id, f"{effect.person_id}:{effect.type}:{self._version}")
-        data = events.notification_data(
+        new = notification(
             session,
-            notification_id=notification_id,
-            person_id=effect.person_id,
-            kind=effect.type,
-            at=effect.at,
+            uuid5(session.id, f"{effect.person_id}:{effect.type}:{self._version}"),
+            effect.person_id,
+            effect.type,
+            effect.at,
         )
-        self._parcel.add(events.notification_channel(effect.person_id), events.NOTIFICATION, data)
+        self.change.notifications.append(new)
+        self._parcel.add(
+            events.notification_channel(new.person_id), events.NOTIFICATION, events.notification_data(new)
+        )
+
+
+def notification(
+    session: Session, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
+) -> Notification:
+    """Put what one participant is told of a session into words."""
+    title, message = events.notification_words(session, person_id, kind)
+    return Notification(
+        notification_id, person_id, str(kind), title, message, session.id, session.counseling_id, at
+    )
 
 
 def _add_message(parcel: ParcelBuilder, message: Message) -> None:

@@ -24,10 +24,11 @@ class CommitRefusedError(Exception):
 
 
 class Numbers(NamedTuple):
-    """What a commit has made of a session's numbers."""
+    """What a commit has made of a session's numbers, and who was there if that completed it."""
 
     version: int
     last_seq: int
+    outcome: str | None = None
 
 
 class Storage(Protocol):

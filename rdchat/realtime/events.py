@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from rdchat.engine.change import Notification
     from statemachine import Session
     from statemachine.effects import BroadcastStatus, NotificationType
 
@@ -24,6 +25,7 @@ MESSAGE: Final = "message"
 SESSION_STATUS: Final = "session-status"
 TYPING: Final = "typing"
 NOTIFICATION: Final = "notification"
+MESSAGE_READ: Final = "message-read"
 
 
 def chat_channel(session_id: UUID) -> str:
@@ -178,24 +180,55 @@ _NOTIFICATIONS: Final = {
     "chat_enabled": ("Sesi dimulai", "Sesi chat dengan {client} sudah dibuka."),
     "session_cancelled": ("Sesi dibatalkan", "Sesi chat dengan {other} dibatalkan."),
     "session_missed": ("Sesi terlewat", "Sesi chat dengan {other} tidak dapat dibuka tepat waktu."),
+    "session_rescheduled": ("Jadwal berubah", "Sesi chat dengan {other} dipindahkan ke waktu lain."),
+    "session_extended": ("Sesi diperpanjang", "Sesi chat dengan {other} diperpanjang."),
     "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling."),
 }
 
 
-def notification_data(
-    session: Session, *, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
-) -> dict[str, Any]:
-    """Make the payload of a `notification` event for one participant."""
+def notification_words(
+    session: Session, person_id: UUID, kind: NotificationType | str
+) -> tuple[str, str]:
+    """Give the title and the text of what one participant is told."""
     title, text = _NOTIFICATIONS[str(kind)]
     other = session.client_name if person_id == session.psychologist_id else session.psychologist_name
+    return title, text.format(client=session.client_name, other=other)
+
+
+def notification_data(notification: Notification) -> dict[str, Any]:
+    """Make the payload of a `notification` event."""
     return {
-        "id": str(notification_id),
-        "type": str(kind),
-        "title": title,
-        "message": text.format(client=session.client_name, other=other),
-        "data": {"sessionId": str(session.id), "counselingId": str(session.counseling_id)},
-        "createdAt": iso(at),
+        "id": str(notification.id),
+        "type": notification.type,
+        "title": notification.title,
+        "message": notification.message,
+        "data": {
+            "sessionId": str(notification.session_id),
+            "counselingId": str(notification.counseling_id),
+        },
+        "createdAt": iso(notification.created_at),
     }
+
+
+def read_data(session_id: UUID, person_id: UUID, up_to_seq: int, at: datetime) -> dict[str, Any]:
+    """Make the payload of a `message-read` event: everything up to `upToSeq` was read."""
+    return {
+        "sessionId": str(session_id),
+        "userId": str(person_id),
+        "upToSeq": up_to_seq,
+        "readAt": iso(at),
+    }
+
+
+def read_parcel(session_id: UUID, version: int, person_id: UUID, up_to_seq: int, at: datetime) -> Parcel:
+    """Make the parcel of one reader's step. Its id follows from who has read how far."""
+    event = Event(
+        channel=chat_channel(session_id),
+        ably_id=f"{session_id.hex}-read-{person_id.hex[:12]}-{up_to_seq}:0",
+        name=MESSAGE_READ,
+        data=as_json(read_data(session_id, person_id, up_to_seq, at)).decode(),
+    )
+    return Parcel(new_parcel_id(), session_id, version, at, [event])
 
 
 def typing_data(person_id: UUID, *, is_typing: bool, at: datetime) -> dict[str, Any]:
