@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from rdchat.errors import invalid
@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-#: Read once: the set is built from the files of the time zone database.
-_ZONES = frozenset(available_timezones())
+#: Read once: the set is built from the files of the time zone database. Two of them are no zones: what the
+#: machine happens to be set to, and the name of its not having been set.
+_ZONES = frozenset(available_timezones() - {"localtime", "Factory"})
+
+#: No counselling takes longer: it lies within a day by the clock, which has at most 25 hours or so.
+LONGEST: Final = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +82,40 @@ def slot(day: date, start: time, end: time, timezone: str, *, limits: Limits, no
     return Slot(day, start, end, timezone, starts_at, ends_at)
 
 
-def _instant(day: date, at: time, there: ZoneInfo, field: str) -> datetime:
+def instant(day: date, at: time, there: ZoneInfo) -> datetime | None:
+    """Give the instant that a wall time means: the first, where it comes twice. None: it does not exist.
+
+    Raises OverflowError at the ends of the calendar.
+    """
     local = datetime.combine(day, at, there)
+    found = local.astimezone(UTC)
+    return found if found.astimezone(there).replace(tzinfo=None) == local.replace(tzinfo=None) else None
+
+
+def _instant(day: date, at: time, there: ZoneInfo, field: str) -> datetime:
     try:
-        instant = local.astimezone(UTC)
-        exists = instant.astimezone(there).replace(tzinfo=None) == local.replace(tzinfo=None)
+        found = instant(day, at, there)
     except OverflowError as error:
         raise invalid("date", "Too far from now.") from error
-    if not exists:
+    if found is None:
         raise invalid(field, "This time does not exist on that day: the clocks go forward.")
-    return instant
+    return found
 
 
 def _words(length: timedelta) -> str:
     minutes, seconds = divmod(round(length.total_seconds()), 60)
     return f"{minutes} minutes" if not seconds else f"{round(length.total_seconds())} seconds"
+
+
+def clipped(
+    ranges: Iterable[tuple[datetime, datetime]], starts_at: datetime, ends_at: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Cut ranges (start, end) to what lies between two instants, and leave out those that lie elsewhere."""
+    return [
+        (max(start, starts_at), min(end, ends_at))
+        for start, end in ranges
+        if start < ends_at and end > starts_at
+    ]
 
 
 def depth(ranges: Iterable[tuple[datetime, datetime]]) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncpg import ExclusionViolationError
 
-from rdchat.booking import Slot, depth
-from rdchat.database import people
+from rdchat.availability import edge
+from rdchat.booking import LONGEST, Slot, clipped, depth, zone
+from rdchat.database import availability, people
 from rdchat.database.pool import acquire, rows_changed, transaction
 from rdchat.errors import ErrorCode, RdchatError, invalid
 from statemachine import OPEN, Status
@@ -51,13 +53,18 @@ INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_
 VALUES ($1, 0, 0, $2, 'book', $3, 'pending', 'pending', $4)
 """
 
+#: The day is given as instants: PostgreSQL need not know the same time zones as we do.
 _CANDIDATES = """
-SELECT s.id, count(c.id) AS that_day
+SELECT s.id, s.timezone, s.availability
   FROM psychologists s
-  LEFT JOIN counselings c ON c.psychologist_id = s.id AND c.status <> 'cancelled'
-                         AND (c.starts_at AT TIME ZONE $1)::date = $2
  WHERE s.is_active AND s.id <> $3
- GROUP BY s.id ORDER BY that_day, random()
+ ORDER BY (SELECT count(*) FROM counselings c
+            WHERE c.psychologist_id = s.id AND c.status <> 'cancelled'
+              AND c.starts_at >= $1 AND c.starts_at < $2), random()
+"""
+
+_LOCKED_PSYCHOLOGIST = """
+SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id) WHERE s.id = $1 FOR NO KEY UPDATE OF s
 """
 
 _COUNSELING = """
@@ -90,6 +97,7 @@ async def choose_psychologist(
 
     Raises RdchatError: PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, or VALIDATION_FAILED for one who does not exist.
     """
+    slot = booking.slot
     if booking.psychologist_id is not None:
         if booking.psychologist_id == booking.client_id:
             raise invalid("psychologistId", "Nobody can book themselves.")
@@ -98,59 +106,92 @@ async def choose_psychologist(
         )
         if not known:
             raise invalid("psychologistId", "Unknown psychologist.")
-        chosen = await _lock_if_free(connection, booking.psychologist_id, booking.slot, limits)
-        if chosen is None:
-            raise RdchatError(ErrorCode.PSYCHOLOGIST_LIMIT)
-        return chosen
-    candidates = await connection.fetch(
-        _CANDIDATES, booking.slot.timezone, booking.slot.date, booking.client_id
+        return await check_psychologist(connection, booking.psychologist_id, slot, limits)
+    there = zone(slot.timezone)
+    midnight, next_midnight = (
+        edge(day, time(0), there) for day in (slot.date, slot.date + timedelta(days=1))
     )
+    candidates = await connection.fetch(_CANDIDATES, midnight, next_midnight, booking.client_id)
     for candidate in candidates:
+        # Asked again under the lock; but whoever does not work then need not be locked to know it.
+        if not availability.read(candidate).covers(slot.starts_at, slot.ends_at):
+            continue
         # A savepoint: the lock on somebody who turns out to be full is let go before the next one is taken.
         savepoint = connection.transaction()
         await savepoint.start()
-        chosen = await _lock_if_free(connection, candidate["id"], booking.slot, limits)
-        if chosen is not None:
+        try:
+            chosen = await check_psychologist(connection, candidate["id"], slot, limits)
+        except RdchatError:
+            await savepoint.rollback()
+        else:
             await savepoint.commit()
             return chosen
-        await savepoint.rollback()
     raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
 
 
-async def _lock_if_free(
-    connection: Connection, psychologist_id: UUID, slot: Slot, limits: Limits
-) -> people.Psychologist | None:
-    row = await connection.fetchrow(
-        "SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id) "
-        "WHERE s.id = $1 AND s.is_active FOR NO KEY UPDATE OF s",
-        psychologist_id,
-    )
+async def check_psychologist(
+    connection: Connection,
+    psychologist_id: UUID,
+    slot: Slot,
+    limits: Limits,
+    *,
+    except_counseling: UUID | None = None,
+    hours: bool = True,
+) -> people.Psychologist:
+    """Lock a psychologist's row, and see that they can be booked and that one more fits.
+
+    `except_counseling` is not counted: it is the one that is to be moved. `hours` False: whether they still
+    take bookings and work then is not asked. Whoever locks a client's row as well does that first.
+
+    Raises RdchatError: NO_PSYCHOLOGIST outside of their working hours, PSYCHOLOGIST_LIMIT.
+    """
+    row = await connection.fetchrow(_LOCKED_PSYCHOLOGIST, psychologist_id)
     if row is None:
-        return None
+        raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
+    # The row is as whoever had the lock before us has left it, and so are its hours.
+    works = row["is_active"] and availability.read(row).covers(slot.starts_at, slot.ends_at)
+    if hours and not works:
+        raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # Counted after the lock, in a statement of its own: it sees what the one before us has committed.
-    if await _depth_with(connection, "psychologist_id", psychologist_id, slot) > limits.per_psychologist:
-        return None
-    return people.Psychologist(**dict(row))
+    deepest = await _depth_with(connection, "psychologist_id", psychologist_id, slot, except_counseling)
+    if deepest > limits.per_psychologist:
+        raise RdchatError(ErrorCode.PSYCHOLOGIST_LIMIT)
+    return people.psychologist_of(row)
 
 
-async def check_client(connection: Connection, client_id: UUID, slot: Slot, limits: Limits) -> None:
-    """Lock the client's row and see that one more fits. Raises RdchatError (CLIENT_LIMIT)."""
+async def check_client(
+    connection: Connection,
+    client_id: UUID,
+    slot: Slot,
+    limits: Limits,
+    *,
+    except_counseling: UUID | None = None,
+) -> None:
+    """Lock the client's row and see that one more fits. Raises RdchatError (CLIENT_LIMIT).
+
+    `except_counseling` is not counted: it is the one that is to be moved.
+    """
     await connection.execute("SELECT 1 FROM people WHERE id = $1 FOR NO KEY UPDATE", client_id)
-    if await _depth_with(connection, "client_id", client_id, slot) > limits.per_client:
+    if await _depth_with(connection, "client_id", client_id, slot, except_counseling) > limits.per_client:
         raise RdchatError(ErrorCode.CLIENT_LIMIT)
 
 
-async def _depth_with(connection: Connection, column: str, person_id: UUID, slot: Slot) -> int:
+async def _depth_with(
+    connection: Connection, column: str, person_id: UUID, slot: Slot, except_counseling: UUID | None
+) -> int:
     """Count how many counsellings somebody would have at once, during the slot, with one more in it."""
     rows = await connection.fetch(
         f"SELECT starts_at, ends_at FROM counselings WHERE {column} = $1 AND {_PRESENT} "  # noqa: S608 - a column's name, ours
-        "AND starts_at < $3 AND ends_at > $2",
+        "AND starts_at < $3 AND starts_at > $4 AND ends_at > $2 AND id IS DISTINCT FROM $5",
         person_id,
         slot.starts_at,
         slot.ends_at,
+        slot.starts_at - LONGEST,
+        except_counseling,
     )
-    clipped = [(max(row["starts_at"], slot.starts_at), min(row["ends_at"], slot.ends_at)) for row in rows]
-    return 1 + depth(clipped)
+    return 1 + depth(
+        clipped(((row["starts_at"], row["ends_at"]) for row in rows), slot.starts_at, slot.ends_at)
+    )
 
 
 async def insert_counseling(

@@ -73,14 +73,14 @@ async def put_psychologist(
         row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
     if row is None:  # pragma: no cover - written in this transaction
         raise LookupError(psychologist_id)
-    return _psychologist(row), bool(created)
+    return psychologist_of(row), bool(created)
 
 
 async def psychologist(pool: Pool, psychologist_id: UUID) -> Psychologist | None:
     """Read one psychologist, or None."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
-    return None if row is None else _psychologist(row)
+    return None if row is None else psychologist_of(row)
 
 
 async def psychologists(pool: Pool, *, all_of_them: bool = False) -> list[Psychologist]:
@@ -89,8 +89,16 @@ async def psychologists(pool: Pool, *, all_of_them: bool = False) -> list[Psycho
         rows = await connection.fetch(
             _PSYCHOLOGIST + "WHERE s.is_active OR $1 ORDER BY p.full_name, s.id", all_of_them
         )
-    return [_psychologist(row) for row in rows]
+    return [psychologist_of(row) for row in rows]
 
 
-def _psychologist(row: asyncpg.Record) -> Psychologist:
-    return Psychologist(**dict(row))
+def psychologist_of(row: asyncpg.Record) -> Psychologist:
+    """Read a psychologist off a row, which may have more columns."""
+    return Psychologist(
+        id=row["id"],
+        full_name=row["full_name"],
+        timezone=row["timezone"],
+        is_active=row["is_active"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
