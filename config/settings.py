@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import limits
 from environs import FileAwareEnv, ValidationError, validate
 
 from config.development import development_secrets
@@ -21,6 +22,8 @@ from config.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from limits import RateLimitItem
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
 _SECRETS: Final = (
@@ -33,6 +36,15 @@ _SECRETS: Final = (
 #: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
 _SHORTEST_SECRET: Final = 32
 _KEY_BYTES: Final = 32
+#: How often one person may call, by kind of call: far more than people do, and less than hurts others.
+RATES: Final = {
+    "default": "1200/minute",
+    "booking": "120/minute",
+    "message": "3000/minute",
+    "upload": "60/minute",
+    "typing": "20/10second",
+    "read": "600/minute",
+}
 _ALGORITHMS: Final = frozenset(
     {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"}
 )
@@ -70,6 +82,8 @@ class Settings:
     max_session: timedelta
     max_active_per_client: int
     max_active_per_psychologist: int
+    extension_step: timedelta
+    rate_limits: dict[str, RateLimitItem]
     encryption_keys: dict[str, bytes]
     language: str
     roles: frozenset[str]
@@ -108,6 +122,7 @@ def load() -> Settings:
         "max_active_per_client": env.int("MAX_ACTIVE_PER_CLIENT", 1, validate=positive),
         "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
     }
+    rates = env.str("RATE_LIMITS", "", validate=_parse_rates)
     roles = env.list("ROLES", sorted(ROLES), validate=_subset(ROLES))
     seconds = {
         "initial_message_lead": env.float(
@@ -116,6 +131,7 @@ def load() -> Settings:
         "end_warning_lead": env.float("END_WARNING_LEAD", 300.0, validate=validate.Range(min=0, max=86400)),
         "drain": env.float("DRAIN_SECONDS", 1.0, validate=validate.Range(min=0, max=600)),
         "min_session": env.float("MIN_SESSION", 600.0, validate=positive),
+        "extension_step": env.float("EXTENSION_STEP", 300.0, validate=validate.Range(min=60, max=86400)),
         "max_session": env.float(
             "MAX_SESSION", 14400.0, validate=validate.Range(min=0, max=86400, min_inclusive=False)
         ),
@@ -139,6 +155,7 @@ def load() -> Settings:
         jwt_secret=jwt_secret or (None if jwks_url else generated["jwt_secret"]),
         jwt_jwks_url=jwks_url,
         jwt_algorithms=tuple(algorithms),
+        rate_limits=_parse_rates(rates),
         encryption_keys=_parse_keys(keys_text or generated["encryption_keys"]),
         roles=frozenset(roles),
     )
@@ -194,6 +211,21 @@ def _missing_secrets(caller_keys: str | None, encryption_keys: str | None) -> li
             "from another machine. Make one: echo main:$(openssl rand -base64 32)"
         )
     return faults
+
+
+def _parse_rates(value: str) -> dict[str, RateLimitItem]:
+    rates = {kind: limits.parse(rate) for kind, rate in RATES.items()}
+    if value.strip() == "off":
+        return {}
+    for entry in filter(None, (one.strip() for one in value.split(","))):
+        kind, _, rate = entry.partition("=")
+        if kind not in rates:
+            raise ValidationError(f"Must be kind=count/period; the kinds are {', '.join(RATES)}.")
+        try:
+            rates[kind] = limits.parse(rate)
+        except ValueError as error:
+            raise ValidationError(f"{entry}: the rate must be like 60/minute or 5/second.") from error
+    return rates
 
 
 def _scheme(*schemes: str) -> Callable[[str], str]:

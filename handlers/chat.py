@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers import schemas
+from handlers.idempotency import once
 from handlers.presenters import access_json, message_json
 from handlers.routing import Answer, Call, Route
 from rdchat.chat import Window
 from rdchat.errors import ErrorCode
+from statemachine import SendMessage
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 _CLOSED = (ErrorCode.CHAT_NOT_ENABLED, ErrorCode.SESSION_ENDED)
@@ -25,11 +30,16 @@ async def get_ably_token(call: Call) -> Answer:
 async def send_message(call: Call) -> Answer:
     """Send a message while the chat is open. A repeated clientMessageId gives the first message, with 200."""
     body = call.body
-    session, message, is_new = await call.runtime.chat.send(
-        call.caller, body["session_id"], body["message"], body["client_message_id"]
-    )
-    shown = message_json(message, session.psychologist_id)
-    return Answer(shown, "Message sent successfully", 201 if is_new else 200)
+
+    async def send(message_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        command = SendMessage(message_id, call.caller.id, body["message"], body["client_message_id"])
+        session, message, is_new = await call.runtime.chat.send(
+            call.caller, command, body["session_id"], again=again
+        )
+        shown = message_json(message, session.psychologist_id)
+        return Answer(shown, "Message sent successfully", 201 if is_new else 200)
+
+    return await once(call, send)
 
 
 async def get_history(call: Call) -> Answer:
@@ -55,6 +65,16 @@ async def get_history(call: Call) -> Answer:
         metadata["nextCursor"] = stop - 1
     shown = [message_json(message, session.psychologist_id) for message in messages]
     return Answer({"data": shown, "metadata": metadata}, "Chat history retrieved successfully")
+
+
+async def get_unread(call: Call) -> Answer:
+    """Count what one has not read, by session of the last thirty days, latest message first."""
+    unread = await call.runtime.chat.unread(call.caller)
+    shown = {
+        "total": sum(unread.values()),
+        "sessions": [{"sessionId": str(one), "unread": count} for one, count in unread.items()],
+    }
+    return Answer(shown, "Unread messages counted successfully")
 
 
 async def set_typing(call: Call) -> Answer:
@@ -87,6 +107,8 @@ ROUTES = (
         message="Message sent successfully",
         body=schemas.MessageRequest,
         data=schemas.MessageAnswer,
+        rate="message",
+        idempotent=True,
         status=201,
         also=((200, "The first message of this `clientMessageId`: it was sent before."),),
         errors=(*_CLOSED, *_NO_SESSION),
@@ -104,6 +126,16 @@ ROUTES = (
         errors=_NO_SESSION,
     ),
     Route(
+        method="GET",
+        path="/chat/unread",
+        handler=get_unread,
+        summary="Count what one has not read",
+        tag="Chat",
+        done="How many messages of others are unread, in all and by session.",
+        message="Unread messages counted successfully",
+        data=schemas.UnreadAnswer,
+    ),
+    Route(
         method="POST",
         path="/chat/typing",
         handler=set_typing,
@@ -112,6 +144,7 @@ ROUTES = (
         done="The other participant was told, if they listen.",
         message="Typing status sent",
         body=schemas.TypingRequest,
+        rate="typing",
         data=schemas.TypingAnswer,
         errors=(*_CLOSED, *_NO_SESSION),
     ),

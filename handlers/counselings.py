@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from handlers import schemas
+from handlers.idempotency import once
 from handlers.presenters import counseling_json
 from handlers.routing import Answer, Call, Route
 from rdchat import booking
@@ -11,23 +14,53 @@ from rdchat.database.counselings import counselings_of
 from rdchat.errors import ErrorCode
 from rdchat.tokens import CLIENT_ROLES, Role
 
+if TYPE_CHECKING:
+    from uuid import UUID
+
 
 async def book_counseling(call: Call) -> Answer:
     """Book a counselling; with method chat, its session is created as pending and its timers are set."""
     wanted = call.body
-    slot = booking.slot(
-        wanted["date"],
-        wanted["start_time"],
-        wanted["end_time"],
-        wanted["timezone"],
+
+    async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+        if counseling is None:
+            slot = _slot(call, wanted["timezone"])
+            counseling, _ = await call.runtime.counselings.book(
+                call.caller,
+                Booking(call.caller.id, wanted["method"], slot, wanted["notes"], wanted["psychologist_id"]),
+                counseling_id=counseling_id,
+            )
+        return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
+
+    return await once(call, book)
+
+
+def _slot(call: Call, timezone: str) -> booking.Slot:
+    return booking.slot(
+        call.body["date"],
+        call.body["start_time"],
+        call.body["end_time"],
+        timezone,
         limits=call.runtime.limits,
         now=call.runtime.clock.now(),
     )
-    counseling, _ = await call.runtime.counselings.book(
-        call.caller,
-        Booking(call.caller.id, wanted["method"], slot, wanted["notes"], wanted["psychologist_id"]),
-    )
-    return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
+
+
+async def reschedule_counseling(call: Call) -> Answer:
+    """Move a counselling that has not begun; its session and its timers move with it."""
+    timezone = call.body["timezone"]
+    if timezone is None:
+        timezone = (await call.runtime.counselings.read(call.caller, call.path["id"])).slot.timezone
+    slot = _slot(call, timezone)
+
+    async def reschedule(command_id: UUID, _again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        moved = await call.runtime.rescheduling.reschedule(
+            call.caller, call.path["id"], slot, command_id=command_id
+        )
+        return Answer(counseling_json(moved), "Counseling rescheduled successfully")
+
+    return await once(call, reschedule)
 
 
 async def list_counselings(call: Call) -> Answer:
@@ -60,6 +93,8 @@ ROUTES = (
         roles=CLIENT_ROLES | {Role.SUPER_ADMIN},
         body=schemas.BookRequest,
         data=schemas.CounselingAnswer,
+        rate="booking",
+        idempotent=True,
         status=201,
         errors=(ErrorCode.CLIENT_LIMIT, ErrorCode.PSYCHOLOGIST_LIMIT, ErrorCode.NO_PSYCHOLOGIST),
     ),
@@ -85,6 +120,26 @@ ROUTES = (
         message="Counseling retrieved successfully",
         data=schemas.CounselingAnswer,
         errors=(ErrorCode.FORBIDDEN,),
+    ),
+    Route(
+        method="PUT",
+        path="/counselings/{id}/reschedule",
+        handler=reschedule_counseling,
+        summary="Move a counselling",
+        tag="Counselling",
+        done="The counselling, at its new time.",
+        message="Counseling rescheduled successfully",
+        body=schemas.RescheduleRequest,
+        data=schemas.CounselingAnswer,
+        rate="booking",
+        idempotent=True,
+        errors=(
+            ErrorCode.FORBIDDEN,
+            ErrorCode.ILLEGAL_TRANSITION,
+            ErrorCode.CLIENT_LIMIT,
+            ErrorCode.PSYCHOLOGIST_LIMIT,
+            ErrorCode.NO_PSYCHOLOGIST,
+        ),
     ),
     Route(
         method="PUT",

@@ -55,6 +55,7 @@ def failure(error: RdchatError, request_id: str) -> web.Response:
         body["errors"] = error.fields
     answer = json_response(body, error.status)
     answer.headers[_ID_HEADER] = request_id
+    answer.headers.update(error.headers)
     if error.retry_after is not None:
         answer.headers["Retry-After"] = str(error.retry_after)
     if error.code is ErrorCode.UNAUTHENTICATED:

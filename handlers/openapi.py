@@ -50,6 +50,7 @@ _TAGS: Final = {
     "Counselling": "Book a counselling, look at one's own, call one off.",
     "Chat": "Listen to a session, write in it, read what was written.",
     "Sessions": "Look at chat sessions, end one, see what happened to one.",
+    "Notifications": "See what one was told while one was elsewhere.",
     "Psychologists": "See who can be booked; administrators decide who can.",
     "Operations": "For those who run the service. Without a prefix, and without a token.",
 }
@@ -58,6 +59,7 @@ _TAGS: Final = {
 _IDS: Final = {
     "counselings": ("The counselling's id.", parts.COUNSELING_ID),
     "sessions": ("The session's id.", parts.SESSION_ID),
+    "notifications": ("The notification's id.", parts.NOTIFICATION_ID),
     "psychologists": ("The psychologist's id: the `sub` of their tokens.", parts.PSYCHOLOGIST_ID),
 }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rdchat.chat import RealtimeAccess
     from rdchat.database.counselings import Counseling
     from rdchat.database.people import Psychologist
-    from rdchat.engine.change import Message, TimelineEntry
+    from rdchat.engine.change import Message, Notification, TimelineEntry
     from statemachine import Automation, Session
 
 
@@ -40,6 +40,7 @@ def session_json(session: Session) -> dict[str, Any]:
         "startedAt": _maybe(session.started_at),
         "endedAt": _maybe(session.ended_at),
         "endReason": session.end_reason.value if session.end_reason else None,
+        "outcome": session.outcome.value if session.outcome else None,
         "lastSeq": session.last_seq,
         "automations": [automation_json(automation) for automation in session.automations.values()],
         "createdAt": iso(session.created_at),
@@ -74,8 +75,8 @@ def message_json(message: Message, psychologist_id: UUID) -> dict[str, Any]:
         "message": message.text,
         "messageType": message.message_type,
         "isAutomated": message.message_type == "automated",
-        "isRead": False,
-        "readAt": None,
+        "isRead": message.read_at is not None,
+        "readAt": _maybe(message.read_at),
         "createdAt": iso(message.created_at),
     }
     if message.client_message_id is not None:
@@ -135,6 +136,15 @@ def timeline_json(entry: TimelineEntry) -> dict[str, Any]:
         "plannedAt": _maybe(planned),
         "at": iso(entry.at),
         "latenessMs": max(0, to_ms(entry.at) - to_ms(planned)) if planned else None,
+    }
+
+
+def notification_json(notification: Notification) -> dict[str, Any]:
+    """Show a notification, as it was told and whether it was read."""
+    return {
+        **events.notification_data(notification),
+        "isRead": notification.read_at is not None,
+        "readAt": _maybe(notification.read_at),
     }
 
 

@@ -18,10 +18,11 @@ from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.tokens import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from marshmallow import Schema
 
+    from rdchat.hot.rates import Standing
     from rdchat.runtime import Runtime
     from rdchat.tokens import Caller
 
@@ -40,6 +41,8 @@ class Call:
     path: dict[str, UUID]
     query: dict[str, Any]
     body: dict[str, Any]
+    operation: str = ""
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Answer:
     data: Any
     message: str
     status: int = 200
+    headers: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,9 @@ class Route:
     """One route under /api/v1.
 
     `data` describes the answer's data, `done` says what a success with `status` means, and `also` what one
-    with another status does; `message` is the sentence in their envelope. `errors` lists the codes beyond
+    with another status does; `message` is the sentence in their envelope. `rate` is the kind of calls that it
+    is counted as, None where nobody may ever be locked out; an `idempotent` one heeds the header
+    Idempotency-Key (its handler does, see `handlers/idempotency.py`). `errors` lists the codes beyond
     those that the route's other values imply. A handler may also answer with a response of its own, as the
     diagram does.
     """
@@ -73,6 +79,8 @@ class Route:
     query: type[Schema] | None = None
     data: type[Schema] | None = None
     many: bool = False
+    rate: str | None = "default"
+    idempotent: bool = False
     status: int = 200
     also: tuple[tuple[int, str], ...] = ()
     errors: tuple[ErrorCode, ...] = field(default=())
@@ -98,17 +106,36 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
         caller = _caller(request, runtime)
+        standing = await runtime.rates.hit(route.rate, caller.id) if route.rate is not None else None
+        if standing is not None and not standing.allowed:
+            raise RdchatError(
+                ErrorCode.RATE_LIMITED, retry_after=standing.resets_in, headers=_told(route, standing)
+            )
         if caller.role not in route.roles:
             raise RdchatError(ErrorCode.FORBIDDEN)
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)
         body = await _load_body(body_schema, load_body, request) if body_schema and load_body else {}
-        answer = await route.handler(Call(runtime, caller, path, query, body))
-        if isinstance(answer, Answer):
-            return success(answer.data, answer.message, answer.status)
-        return answer
+        key = request.headers.get("Idempotency-Key") if route.idempotent else None
+        answer = await route.handler(Call(runtime, caller, path, query, body, route.operation, key))
+        if not isinstance(answer, Answer):
+            return answer
+        response = success(answer.data, answer.message, answer.status)
+        if answer.headers is not None:
+            response.headers.update(answer.headers)
+        if standing is not None:
+            response.headers.update(_told(route, standing))
+        return response
 
     return endpoint
+
+
+def _told(route: Route, standing: Standing) -> dict[str, str]:
+    """Say where somebody stands, by the header fields of draft-ietf-httpapi-ratelimit-headers."""
+    return {
+        "RateLimit-Policy": f'"{route.rate}";q={standing.limit};w={standing.window}',
+        "RateLimit": f'"{route.rate}";r={standing.left};t={standing.resets_in}',
+    }
 
 
 def _caller(request: web.Request, runtime: Runtime) -> Caller:

@@ -16,17 +16,19 @@ import orjson
 from aiohttp import web
 
 from handlers import schemas
+from handlers.idempotency import once
 from handlers.presenters import session_json, timeline_json
 from handlers.routing import Answer, Call, Route
 from rdchat import drawing
 from rdchat.administration import taken
+from rdchat.clock import iso
 from rdchat.errors import ErrorCode, invalid
+from rdchat.tokens import Role
 from statemachine import OPEN, Status, diagram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from statemachine import Session
 
 _ROOT: Final = Path(__file__).parents[1]
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
@@ -45,24 +47,26 @@ async def list_active_sessions(call: Call) -> Answer:
 
 
 async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
-    found = await call.runtime.chat.sessions(
-        call.caller, statuses=statuses, before=_read_cursor(cursor), limit=limit + 1
+    found, unread = await call.runtime.chat.sessions(
+        call.caller, statuses=statuses, before=read_cursor(cursor), limit=limit + 1
     )
     shown, more = found[:limit], len(found) > limit
     return Answer(
         {
-            "data": [session_json(session) for session in shown],
-            "nextCursor": _cursor(shown[-1]) if more else None,
+            "data": [session_json(session) | {"unreadCount": unread.get(session.id, 0)} for session in shown],
+            "nextCursor": cursor_of(shown[-1].starts_at, shown[-1].id) if more else None,
         },
         "Chat sessions retrieved successfully",
     )
 
 
-def _cursor(session: Session) -> str:
-    return base64.urlsafe_b64encode(f"{session.starts_at.isoformat()}|{session.id}".encode()).decode()
+def cursor_of(at: datetime, last_id: UUID) -> str:
+    """Name the place in a list behind the entry with this instant and id."""
+    return base64.urlsafe_b64encode(f"{at.isoformat()}|{last_id}".encode()).decode()
 
 
-def _read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """Read a cursor. Raises RdchatError (VALIDATION_FAILED)."""
     if cursor is None:
         return None
     try:
@@ -83,6 +87,29 @@ async def end_session(call: Call) -> Answer:
     """End an open chat before its time."""
     session = await call.runtime.chat.end(call.caller, call.path["id"])
     return Answer(session_json(session), "Chat session ended successfully")
+
+
+async def extend_session(call: Call) -> Answer:
+    """Extend an open chat; its warning and its end move with it."""
+
+    async def extend(command_id: UUID, _again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        session = await call.runtime.rescheduling.extend(
+            call.caller, call.path["id"], call.body["minutes"], command_id=command_id
+        )
+        return Answer(session_json(session), "Chat session extended successfully")
+
+    return await once(call, extend)
+
+
+async def read_session(call: Call) -> Answer:
+    """Say how far one has read; the other participant is told."""
+    up_to, at = await call.runtime.chat.read(call.caller, call.path["id"], call.body["up_to_seq"])
+    shown = {
+        "sessionId": str(call.path["id"]),
+        "upToSeq": up_to,
+        "readAt": iso(at) if at is not None else None,
+    }
+    return Answer(shown, "Messages marked as read")
 
 
 async def get_timeline(call: Call) -> Answer:
@@ -164,7 +191,41 @@ ROUTES = (
         done="The session, now completed.",
         message="Chat session ended successfully",
         data=schemas.SessionAnswer,
+        rate=None,
         errors=(*_NO_SESSION, ErrorCode.ILLEGAL_TRANSITION),
+    ),
+    Route(
+        method="PUT",
+        path="/chat/sessions/{id}/extend",
+        handler=extend_session,
+        summary="Extend an open session",
+        tag="Sessions",
+        done="The session, with its new end.",
+        message="Chat session extended successfully",
+        roles=frozenset({Role.PSYCHOLOGIST}),
+        body=schemas.ExtendRequest,
+        data=schemas.SessionAnswer,
+        idempotent=True,
+        errors=(
+            *_NO_SESSION,
+            ErrorCode.SESSION_ENDED,
+            ErrorCode.ILLEGAL_TRANSITION,
+            ErrorCode.CLIENT_LIMIT,
+            ErrorCode.PSYCHOLOGIST_LIMIT,
+        ),
+    ),
+    Route(
+        method="PUT",
+        path="/chat/sessions/{id}/read",
+        handler=read_session,
+        summary="Mark messages as read",
+        tag="Sessions",
+        done="How far one has read.",
+        message="Messages marked as read",
+        body=schemas.ReadRequest,
+        data=schemas.ReadAnswer,
+        rate="read",
+        errors=_NO_SESSION,
     ),
     Route(
         method="GET",

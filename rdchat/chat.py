@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Never
-from uuid import uuid4
 
-from rdchat.database import messages, sessions
+from rdchat.database import messages, reads, sessions
 from rdchat.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.realtime import events
 from rdchat.realtime.ably_client import PublishError
+from rdchat.realtime.publisher import LEASE
 from rdchat.tokens import ably_token
 from statemachine import EndSession, Refusal, RefusalCode, SendMessage
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from rdchat.clock import Clock
     from rdchat.database.pool import Pool
+    from rdchat.engine.aftermath import TakesParcels
     from rdchat.engine.change import Message, TimelineEntry
     from rdchat.engine.engine import Engine
     from rdchat.engine.outcome import Outcome
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 _TOKEN_LIFETIME: Final = timedelta(minutes=30)
 #: After the end, a token still serves to hear the last events and to read what was said.
 _TOKEN_GRACE: Final = timedelta(minutes=5)
+#: Nobody is reminded of what they left unread in sessions that started before.
+_UNREAD_SINCE: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +75,23 @@ class Chat:
     engine: Engine
     ably: AblyClient
     ably_key: str
+    publisher: TakesParcels
     sealer: Sealer
     clock: Clock
 
     # ---- writing ------------------------------------------------------------------------------------------
 
     async def send(
-        self, caller: Caller, session_id: UUID, text: str, client_message_id: str | None
+        self, caller: Caller, command: SendMessage, session_id: UUID, *, again: bool = False
     ) -> tuple[Session, Message, bool]:
-        """Send a message.
+        """Send a message. `again`: one with this id may have been sent before.
 
         Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
         one.
 
         Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
         """
-        command = SendMessage(uuid4(), caller.id, text, client_message_id)
-        outcome = _accepted(await self.engine.submit(session_id, command, actor_id=caller.id))
+        outcome = _accepted(await self.engine.submit(session_id, command, actor_id=caller.id, again=again))
         message = outcome.message
         if message is None:  # pragma: no cover - an accepted SendMessage has its message
             raise UnavailableError("engine")
@@ -115,6 +119,29 @@ class Chat:
         except PublishError as error:
             raise UnavailableError("Ably") from error
 
+    # ---- having read --------------------------------------------------------------------------------------
+
+    async def read(
+        self, caller: Caller, session_id: UUID, up_to_seq: int | None
+    ) -> tuple[int, datetime | None]:
+        """Note that somebody has read up to a message (None: all there is), and tell the other.
+
+        Returns how far they have read now, and since when. Going back changes nothing and is told nobody.
+        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
+        """
+        session = await self.session(caller, session_id, content=True)
+        seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
+        if seq > 0:
+            now = self.clock.now()
+            parcel = events.read_parcel(session.id, session.version, caller.id, seq, now)
+            if await reads.read_up_to(self.pool, caller.id, seq, parcel, sealer=self.sealer, lease=LEASE):
+                self.publisher.hand_over([parcel])
+        return await reads.horizon(self.pool, session.id, caller.id)
+
+    async def unread(self, caller: Caller) -> dict[UUID, int]:
+        """Count what the caller has not read, by session of the last thirty days."""
+        return await reads.unread_since(self.pool, caller.id, self.clock.now() - _UNREAD_SINCE)
+
     # ---- reading ------------------------------------------------------------------------------------------
 
     async def session(self, caller: Caller, session_id: UUID, *, content: bool = False) -> Session:
@@ -131,9 +158,12 @@ class Chat:
 
     async def sessions(
         self, caller: Caller, *, statuses: list[Status] | None, before: tuple[Any, UUID] | None, limit: int
-    ) -> list[Session]:
-        """List the caller's sessions, latest start first."""
-        return await sessions.sessions_of(self.pool, caller.id, statuses=statuses, before=before, limit=limit)
+    ) -> tuple[list[Session], dict[UUID, int]]:
+        """List the caller's sessions, latest start first, and how much of each they have not read."""
+        found = await sessions.sessions_of(
+            self.pool, caller.id, statuses=statuses, before=before, limit=limit
+        )
+        return found, await reads.unread_in(self.pool, caller.id, [session.id for session in found])
 
     async def history(
         self, caller: Caller, session_id: UUID, window: Window
@@ -167,6 +197,9 @@ class Chat:
         if left <= timedelta(0):
             raise RdchatError(ErrorCode.SESSION_ENDED)
         until = now + min(_TOKEN_LIFETIME, left)
+        if until > session.starts_at and not session.is_over:
+            # Whoever can listen while the session goes on has come to it.
+            await reads.enter(self.pool, session.id, caller.id, now)
         capability = {
             events.chat_channel(session.id): ["history", "presence", "subscribe"],
             events.typing_channel(session.id): ["publish", "subscribe"],

@@ -10,18 +10,20 @@ import orjson
 import structlog
 
 from rdchat.clock import to_ms
-from rdchat.database import counselings, outbox, people
+from rdchat.database import counselings, notifications, outbox, people
 from rdchat.database.pool import transaction
+from rdchat.engine.change import Notification, notification
 from rdchat.errors import ErrorCode, RdchatError
 from rdchat.hot.connection import LOST
 from rdchat.hot.delay_queue import Job
 from rdchat.realtime import events
 from rdchat.realtime.publisher import LEASE
 from rdchat.timers.reconciler import HORIZON
-from statemachine import Cancel, Refusal, Session
+from statemachine import AutomationStatus, Cancel, Refusal, Session
 from statemachine.schedule import Leads, plan
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from rdchat.booking import Booking, Limits
@@ -52,15 +54,17 @@ class Counselings:
     leads: Leads
     language: str
 
-    async def book(self, caller: Caller, booking: Booking) -> tuple[Counseling, Session | None]:
+    async def book(
+        self, caller: Caller, booking: Booking, *, counseling_id: UUID
+    ) -> tuple[Counseling, Session | None]:
         """Book a counselling; with method chat, its session and automations are in the same transaction.
 
+        `counseling_id` is the id that it gets: new, and known to whoever asks again (see `booked`).
         Raises RdchatError: CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, VALIDATION_FAILED, UNAVAILABLE.
         """
-        counseling_id = uuid4()
         now = self.clock.now()
         session: Session | None = None
-        told: list[Parcel] = []
+        parcels: list[Parcel] = []
         async with transaction(self.pool) as connection:
             await people.see(connection, caller, now)
             await counselings.check_client(connection, booking.client_id, booking.slot, self.limits)
@@ -80,11 +84,13 @@ class Counselings:
                 await counselings.insert_session(
                     connection, session, command_id=command_id, actor_id=caller.id
                 )
-                told = [_booked(session)]
-                await outbox.insert(connection, told[0], sealer=self.sealer, lease=LEASE)
-        self.publisher.hand_over(told)
+                told, parcel = _booked(session)
+                parcels.append(parcel)
+                await notifications.insert(connection, told)
+                await outbox.insert(connection, parcel, sealer=self.sealer, lease=LEASE)
+        self.publisher.hand_over(parcels)
         if session is not None:
-            await self._arm(session)
+            await arm(self.queue, session, self.clock.now())
         counseling = counselings.Counseling(
             id=counseling_id,
             client_id=booking.client_id,
@@ -118,19 +124,6 @@ class Counselings:
             automations=plan(slot.starts_at, slot.ends_at, self.leads, now),
         )
 
-    async def _arm(self, session: Session) -> None:
-        """Put the automations into the delay queue. Where that fails, the reconciler does it."""
-        near = self.clock.now() + HORIZON
-        jobs = [
-            (Job(session.id, one.kind, session.schedule_version), to_ms(one.due_at))
-            for one in session.automations.values()
-            if one.due_at <= near
-        ]
-        try:
-            await self.queue.schedule(jobs)
-        except LOST as error:
-            log.warning("a booking is left to the reconciler", session=str(session.id), error=str(error))
-
     async def cancel(self, caller: Caller, counseling_id: UUID, reason: str | None) -> Counseling:
         """Cancel a counselling that is not over, its session with it.
 
@@ -152,6 +145,10 @@ class Counselings:
             )
         return after
 
+    async def booked(self, counseling_id: UUID) -> Counseling | None:
+        """Find a counselling that was perhaps booked."""
+        return await counselings.counseling(self.pool, counseling_id)
+
     async def read(self, caller: Caller, counseling_id: UUID) -> Counseling:
         """Read a counselling of the caller's. Raises RdchatError: NOT_FOUND, FORBIDDEN."""
         counseling = await counselings.counseling(self.pool, counseling_id)
@@ -162,18 +159,31 @@ class Counselings:
         return counseling
 
 
-def _booked(session: Session) -> Parcel:
-    data = events.notification_data(
+async def arm(queue: DelayQueue, session: Session, now: datetime) -> None:
+    """Put a session's automations into the delay queue. Where that fails, the reconciler does it."""
+    jobs = [
+        (Job(session.id, one.kind, session.schedule_version), to_ms(one.due_at))
+        for one in session.automations.values()
+        if one.status is AutomationStatus.SCHEDULED and one.due_at <= now + HORIZON
+    ]
+    try:
+        await queue.schedule(jobs)
+    except LOST as error:
+        log.warning("timers are left to the reconciler", session=str(session.id), error=str(error))
+
+
+def _booked(session: Session) -> tuple[Notification, Parcel]:
+    told = notification(
         session,
-        notification_id=uuid5(session.id, "counseling_booked"),
-        person_id=session.psychologist_id,
-        kind="counseling_booked",
-        at=session.created_at,
+        uuid5(session.id, "counseling_booked"),
+        session.psychologist_id,
+        "counseling_booked",
+        session.created_at,
     )
-    told = events.Event(
+    event = events.Event(
         channel=events.notification_channel(session.psychologist_id),
         ably_id=f"{session.id.hex}-0-0-0:0",
         name=events.NOTIFICATION,
-        data=orjson.dumps(data).decode(),
+        data=orjson.dumps(events.notification_data(told)).decode(),
     )
-    return events.Parcel(events.new_parcel_id(), session.id, 0, session.created_at, [told])
+    return told, events.Parcel(events.new_parcel_id(), session.id, 0, session.created_at, [event])

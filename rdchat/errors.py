@@ -24,6 +24,9 @@ class ErrorCode(StrEnum):
     NO_PSYCHOLOGIST = "NO_PSYCHOLOGIST"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    RATE_LIMITED = "RATE_LIMITED"
+    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+    IDEMPOTENCY_IN_FLIGHT = "IDEMPOTENCY_IN_FLIGHT"
     UNAVAILABLE = "UNAVAILABLE"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -45,6 +48,9 @@ ERRORS: dict[ErrorCode, tuple[int, str]] = {
     ErrorCode.NO_PSYCHOLOGIST: (409, "No psychologist is available at this time"),
     ErrorCode.ILLEGAL_TRANSITION: (409, "This is not possible in the present state"),
     ErrorCode.PAYLOAD_TOO_LARGE: (413, "The request is too large"),
+    ErrorCode.RATE_LIMITED: (429, "Too many requests"),
+    ErrorCode.IDEMPOTENCY_MISMATCH: (422, "This Idempotency-Key was used with another request"),
+    ErrorCode.IDEMPOTENCY_IN_FLIGHT: (409, "The request with this Idempotency-Key is still being worked on"),
     ErrorCode.UNAVAILABLE: (503, "The service is not available right now, please try again"),
     ErrorCode.NOT_FOUND: (404, "Not found"),
     ErrorCode.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
@@ -54,7 +60,10 @@ ERRORS: dict[ErrorCode, tuple[int, str]] = {
 
 
 class RdchatError(Exception):
-    """A request that cannot be answered. `fields` holds what is wrong with which field of the input."""
+    """A request that cannot be answered.
+
+    `fields` holds what is wrong with which field of the input; `headers` go with the answer.
+    """
 
     def __init__(
         self,
@@ -63,12 +72,14 @@ class RdchatError(Exception):
         *,
         fields: dict[str, list[str]] | None = None,
         retry_after: int | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         self.code = code
         self.status, default = ERRORS[code]
         self.message = message or default
         self.fields = fields
         self.retry_after = retry_after
+        self.headers = headers or {}
         super().__init__(self.message)
 
 

@@ -8,6 +8,7 @@ last commits have left to deliver.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,18 +21,21 @@ from rdchat.booking import Limits
 from rdchat.chat import Chat
 from rdchat.clock import SystemClock
 from rdchat.counseling import Counselings
-from rdchat.database import pool
+from rdchat.database import idempotency, pool
 from rdchat.database.migrate import migrate
 from rdchat.database.storage import StoredSessions
 from rdchat.engine.aftermath import Aftermath
 from rdchat.engine.engine import Engine
+from rdchat.errors import UnavailableError
 from rdchat.hot import connection as redis_connection
 from rdchat.hot.alarms import Alarms
 from rdchat.hot.delay_queue import DelayQueue
+from rdchat.hot.rates import Rates
 from rdchat.hot.snapshots import Snapshots
 from rdchat.key_set import KeySet
 from rdchat.realtime.ably_client import AblyClient
 from rdchat.realtime.publisher import LEASE, Publisher
+from rdchat.rescheduling import Rescheduling
 from rdchat.sealing import Sealer
 from rdchat.telemetry import Metrics
 from rdchat.timers.reconciler import Reconciler
@@ -50,6 +54,7 @@ log = structlog.get_logger(__name__)
 
 _PASSIVATE_AFTER_SECONDS: Final = 120.0
 _PASSIVATE_EVERY_SECONDS: Final = 15.0
+_FORGET_EVERY_SECONDS: Final = 600.0
 _PROBE_SECONDS: Final = 2.0
 #: A worker that has not fired what it holds for so long hangs.
 _STUCK_SECONDS: Final = 10.0
@@ -107,7 +112,7 @@ class Runtime:
 
     async def _start(self, database_url: str, redis_url: str) -> None:
         settings = self.settings
-        sealer = Sealer(settings.encryption_keys)
+        self.sealer = sealer = Sealer(settings.encryption_keys)
         self.pool = await pool.connect(database_url)
         self._closers.append(lambda: pool.close(self.pool))
         applied = await migrate(self.pool)
@@ -117,6 +122,9 @@ class Runtime:
         self.redis = redis_connection.connect(redis_url)
         self._closers.append(self.redis.aclose)
         snapshots = Snapshots(self.redis)
+        self.rates = Rates(self.redis, settings.rate_limits)
+        self.rates.start()
+        self._closers.append(self.rates.close)
         self._hinted = asyncio.Event()
         self.queue = DelayQueue(self.redis, on_scheduled=self._hinted.set)
 
@@ -126,7 +134,12 @@ class Runtime:
         self._closers.append(self.publisher.close)
 
         storage = StoredSessions(
-            self.pool, snapshots, sealer=sealer, outbox_lease=LEASE, text_of=automated_text
+            self.pool,
+            snapshots,
+            sealer=sealer,
+            limits=self.limits,
+            outbox_lease=LEASE,
+            text_of=automated_text,
         )
         aftermath = Aftermath(self.publisher, snapshots, self.queue, self.metrics)
         aftermath.start()
@@ -149,14 +162,29 @@ class Runtime:
             leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
             language=settings.language,
         )
+        self.rescheduling = Rescheduling(
+            pool=self.pool,
+            counselings=self.counselings,
+            effects=aftermath,
+            queue=self.queue,
+            sealer=sealer,
+            clock=self.clock,
+            limits=self.limits,
+            leads=self.counselings.leads,
+            extension_step=settings.extension_step,
+            text_of=automated_text,
+        )
         self.chat = Chat(
             pool=self.pool,
             engine=self.engine,
             ably=self.ably,
             ably_key=settings.ably_key,
+            publisher=self.publisher,
             sealer=sealer,
             clock=self.clock,
         )
+        housekeeping = keep_running(self._forget_answers, "housekeeping")
+        self._closers.append(lambda: cancel(housekeeping))
         self.watch = Watch(self.pool, self.queue, self.clock)
         self.watch.start()
         self._closers.append(self.watch.close)
@@ -243,6 +271,12 @@ class Runtime:
         while True:
             await asyncio.sleep(_PASSIVATE_EVERY_SECONDS)
             self.engine.passivate(idle_seconds=_PASSIVATE_AFTER_SECONDS)
+
+    async def _forget_answers(self) -> None:
+        while True:
+            with contextlib.suppress(UnavailableError):
+                await idempotency.forget(self.pool, self.clock.now() - idempotency.KEPT)
+            await asyncio.sleep(_FORGET_EVERY_SECONDS)
 
     def _show_metrics(self) -> None:
         self.metrics.gauge("rdchat_live_actors", "Sessions in memory.", lambda: self.engine.live_actors)

@@ -50,7 +50,7 @@ def start_not_due(case: Case) -> bool:
 
 
 def over_limit(case: Case) -> bool:
-    """Ask whether somebody of the two has as many sessions at this time as they may have, without this one."""
+    """Ask whether one of the two has as many sessions at this time as they may have, without this one."""
     return case.session.is_over_limit
 
 

@@ -31,10 +31,27 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from rdchat.errors import ErrorCode
-from statemachine import AutomationKind, AutomationStatus, Cancel, EndReason, EndSession, Status
+from statemachine import (
+    AutomationKind,
+    AutomationStatus,
+    Cancel,
+    EndReason,
+    EndSession,
+    Extend,
+    Reschedule,
+    SessionOutcome,
+    Status,
+)
 
 #: What makes a line of a timeline: the booking, a timer, or a person.
-_TRIGGERS: Final = ("book", *AutomationKind, EndSession.trigger, Cancel.trigger)
+_TRIGGERS: Final = (
+    "book",
+    *AutomationKind,
+    EndSession.trigger,
+    Cancel.trigger,
+    Reschedule.trigger,
+    Extend.trigger,
+)
 
 
 class Answer(Schema):
@@ -115,6 +132,13 @@ class SessionAnswer(Answer):
         None,
         allow_none=True,
     )
+    outcome = choice(
+        "outcome",
+        "Who was there, once it is completed; null otherwise. Whoever neither wrote nor listened was absent.",
+        SessionOutcome,
+        None,
+        allow_none=True,
+    )
     last_seq = number("lastSeq", "The `seq` of the newest message; 0 without any.", 3)
     automations = fields.List(
         fields.Nested(AutomationAnswer),
@@ -125,10 +149,16 @@ class SessionAnswer(Answer):
     updated_at = instant("updatedAt", "When it last changed.", SAID_AT)
 
 
+class ListedSession(SessionAnswer):
+    """A chat session in the list of somebody's sessions."""
+
+    unread_count = number("unreadCount", "How many messages of the other the caller has not read.", 1)
+
+
 class SessionsAnswer(Answer):
     """Sessions, latest start first."""
 
-    data = fields.List(fields.Nested(SessionAnswer), required=True, metadata=about("The sessions."))
+    data = fields.List(fields.Nested(ListedSession), required=True, metadata=about("The sessions."))
     next_cursor = text(
         "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
     )

@@ -11,7 +11,11 @@ from handlers.schemas.answers import Answer, Person
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
+    COUNSELING_ID,
+    CURSOR,
     MESSAGE_ID,
+    NOTIFICATION_ID,
+    OPENED_AT,
     OWN_ID,
     SAID,
     SAID_AT,
@@ -25,7 +29,10 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from rdchat.realtime import events
+from statemachine.effects import NotificationType
 
+#: Beside those of the state machine, what a booking tells the psychologist.
+NOTIFICATION_TYPES: Final = (*NotificationType, "counseling_booked")
 _CHAT: Final = events.chat_channel(UUID(SESSION_ID))
 _TYPING: Final = events.typing_channel(UUID(SESSION_ID))
 _NOTIFICATIONS: Final = events.notification_channel(UUID(CLIENT_ID))
@@ -52,8 +59,8 @@ class MessageAnswer(Answer):
         ("text", "image", "file", "automated", "system"),
     )
     is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
-    is_read = yes_no("isRead", "Whether it was read. Not recorded yet: always false.", example=False)
-    read_at = instant("readAt", "When it was read. Not recorded yet: always null.", None, allow_none=True)
+    is_read = yes_no("isRead", "Whether the other participant has read it.", example=False)
+    read_at = instant("readAt", "When they had read it; null before.", None, allow_none=True)
     client_message_id = fields.String(
         data_key="clientMessageId", metadata=about("The sender's own id of it, if they gave one.", OWN_ID)
     )
@@ -138,3 +145,71 @@ class TypingAnswer(Answer):
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
     is_typing = yes_no("isTyping", "Whether one is typing.", example=True)
+
+
+# ---- having read ------------------------------------------------------------------------------------------
+
+
+class ReadAnswer(Answer):
+    """How far one has read."""
+
+    session_id = identity("sessionId", "The session.", SESSION_ID)
+    up_to_seq = number("upToSeq", "The `seq` of the newest message that one has read; 0 before.", 3)
+    read_at = instant("readAt", "When one had read so far; null before.", SAID_AT, allow_none=True)
+
+
+class UnreadSession(Answer):
+    """How much of one session is unread."""
+
+    session_id = identity("sessionId", "The session.", SESSION_ID)
+    unread = number("unread", "How many messages of the other one has not read.", 1)
+
+
+class UnreadAnswer(Answer):
+    """How much is unread."""
+
+    total = number("total", "How many messages, in all these sessions.", 1)
+    sessions = fields.List(
+        fields.Nested(UnreadSession),
+        required=True,
+        metadata=about("The sessions with unread messages that started in the last thirty days."),
+    )
+
+
+# ---- notifications ----------------------------------------------------------------------------------------
+
+
+class NotificationData(Answer):
+    """What a notification is about."""
+
+    session_id = identity("sessionId", "The session.", SESSION_ID)
+    counseling_id = identity("counselingId", "The counselling.", COUNSELING_ID)
+
+
+class NotificationAnswer(Answer):
+    """Something that one was told."""
+
+    id = identity("id", "The notification's id.", NOTIFICATION_ID)
+    type = choice("type", "What it is about.", NOTIFICATION_TYPES, "chat_enabled")
+    title = text("title", "A few words, for people.", "Sesi dimulai")
+    message = text("message", "A sentence, for people.", "Sesi chat dengan Budi Santoso sudah dibuka.")
+    data = fields.Nested(NotificationData, required=True, metadata=about("What it is about, for programs."))
+    created_at = instant("createdAt", "When it was told.", OPENED_AT)
+    is_read = yes_no("isRead", "Whether one has read it.", example=False)
+    read_at = instant("readAt", "When one first read it; null before.", None, allow_none=True)
+
+
+class NotificationsAnswer(Answer):
+    """Notifications, newest first."""
+
+    data = fields.List(fields.Nested(NotificationAnswer), required=True, metadata=about("The notifications."))
+    unread_count = number("unreadCount", "How many of all of them are unread.", 1)
+    next_cursor = text(
+        "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
+    )
+
+
+class ReadAllAnswer(Answer):
+    """What reading all has come to."""
+
+    read = number("read", "How many were unread.", 2)

@@ -18,6 +18,7 @@ PSYCHOLOGIST_ID: Final = "00000000-0000-4000-8000-000000000001"
 COUNSELING_ID: Final = "8a4f6c1d-2b7e-4f39-a05c-9e13d7b86f24"
 SESSION_ID: Final = "f1d2c3b4-5a69-4788-9cab-0e1f2a3b4c5d"
 MESSAGE_ID: Final = "6e0b9a87-4d3c-4c21-8f56-b7a1d2e3f405"
+NOTIFICATION_ID: Final = "2d7c9e40-1f6a-4b83-8c25-d0e4b6a79f18"
 #: The client's own id of a message.
 OWN_ID: Final = "budi-phone-17"
 #: Where the list of sessions goes on after the one of the story.
@@ -96,6 +97,15 @@ class TrueOrFalse(fields.Boolean):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:  # noqa: ANN401, ARG002 - marshmallow's signature
         if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class WholeNumber(fields.Integer):
+    """A whole number of JSON; marshmallow's own field takes texts, fractions of zero and truths as well."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:  # noqa: ANN401, ARG002 - marshmallow's signature
+        if type(value) is not int:
             raise self.make_error("invalid", input=value)
         return value
 

@@ -21,6 +21,7 @@ from handlers.schemas.parts import (
     CalendarDate,
     TrueOrFalse,
     WallTime,
+    WholeNumber,
     about,
     identity,
     not_blank,
@@ -72,6 +73,20 @@ class BookRequest(Schema):
         allow_none=True,
         data_key="psychologistId",
         metadata=about("Who it is with. Without it, the free one with the fewest counsellings that day."),
+    )
+
+
+class RescheduleRequest(Schema):
+    """Move a counselling that has not begun."""
+
+    date = CalendarDate(required=True, metadata=about("The new day, in `timezone`.", "2030-01-16"))
+    start_time = _wall_time("startTime", "When it is to start: `HH:MM` or `HH:MM:SS`.", "16:00")
+    end_time = _wall_time("endTime", "When it is to end, on the same day.", "17:00")
+    timezone = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=LONGEST_ZONE),
+        metadata=about("The time zone of date and times. Without it, the one it was booked in.", ZONE),
     )
 
 
@@ -127,6 +142,28 @@ class MessageRequest(Schema):
         data_key="clientMessageId",
         validate=validate.Length(min=1, max=128),
         metadata=about("Your own id of the message. Repeat it to send safely twice.", OWN_ID),
+    )
+
+
+class ExtendRequest(Schema):
+    """Extend an open session."""
+
+    minutes = WholeNumber(
+        required=True,
+        validate=validate.Range(min=1, max=1440),
+        metadata=about("By how many minutes: a multiple of the service's step, five unless it says so.", 15),
+    )
+
+
+class ReadRequest(Schema):
+    """Say how far one has read. The body may be left out."""
+
+    up_to_seq = WholeNumber(
+        load_default=None,
+        allow_none=True,
+        data_key="upToSeq",
+        validate=validate.Range(min=1, max=2**53),
+        metadata=about("The `seq` of the newest message that was read. Without it, all there is.", 3),
     )
 
 
@@ -195,6 +232,19 @@ class SessionsQuery(Schema):
         validate=validate.OneOf([status.value for status in Status]),
         metadata=about("Only sessions in this state. Without it, all."),
     )
+    cursor = fields.String(
+        load_default=None,
+        validate=validate.Length(max=200),
+        metadata=about(
+            "Where to go on: `nextCursor` of the answer before. Without it, at the start.", CURSOR
+        ),
+    )
+    limit = _limit()
+
+
+class PageQuery(Schema):
+    """Choose a page."""
+
     cursor = fields.String(
         load_default=None,
         validate=validate.Length(max=200),

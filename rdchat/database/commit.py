@@ -63,18 +63,7 @@ message AS (
 )""",
     8,
 )
-_TALK_NOTIFICATION: _Part = (
-    """
-notification AS (
-    INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, created_at)
-    SELECT n.* FROM unnest({0}::uuid[], {1}::uuid[], {2}::uuid[], {3}::text[], {4}::text[], {5}::text[],
-                           {6}::uuid[], {7}::timestamptz[])
-        AS n (session_id, person_id, id, type, title, message, counseling_id, created_at)
-    WHERE n.session_id IN (SELECT id FROM won)
-)""",
-    8,
-)
-_PARCEL: _Part = (
+_TALK_PARCEL: _Part = (
     """
 parcel AS (
     INSERT INTO outbox (session_id, version, id, first_seq, messages, created_at, lease_until)
@@ -111,7 +100,8 @@ won AS (
                            THEN 'client_absent' ELSE 'nobody_came' END END END
     FROM input i JOIN locked l ON l.id = i.id
     WHERE s.id = i.id AND s.version = i.expected
-    RETURNING s.id, s.version, s.last_seq, s.outcome, s.counseling_id, i.counseling_status, i.cancel_reason, i.updated_at
+    RETURNING s.id, s.version, s.last_seq, s.outcome, s.counseling_id, i.counseling_status, i.cancel_reason,
+              i.updated_at
 ),
 counseling AS (
     UPDATE counselings c
@@ -158,6 +148,17 @@ line AS (
     WHERE t.session_id IN (SELECT id FROM won)
 )""",
     10,
+)
+_NOTIFICATION: _Part = (
+    """
+notification AS (
+    INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, created_at)
+    SELECT n.* FROM unnest({0}::uuid[], {1}::uuid[], {2}::uuid[], {3}::text[], {4}::text[], {5}::text[],
+                           {6}::uuid[], {7}::timestamptz[])
+        AS n (session_id, person_id, id, type, title, message, counseling_id, created_at)
+    WHERE n.session_id IN (SELECT id FROM won)
+)""",
+    8,
 )
 _PARCEL: _Part = (
     """
@@ -216,7 +217,9 @@ async def write(
             *_columns(_MESSAGE, (row for one in changes for row in _message_rows(one, sealer))),
             *_columns(_AUTOMATION, (row for one in changes for row in _automation_rows(one))),
             *_columns(_TIMELINE, (row for one in changes for row in _timeline_rows(one))),
-            *_columns(_NOTIFICATION, (notifications.row(new) for one in changes for new in one.notifications)),
+            *_columns(
+                _NOTIFICATION, (notifications.row(new) for one in changes for new in one.notifications)
+            ),
             *_columns(_PARCEL, (outbox.row(parcel, sealer) for parcel in parcels)),
         )
     rows = await connection.fetch(statement, *arguments, outbox_lease)

@@ -16,21 +16,36 @@ if TYPE_CHECKING:
     from rdchat.database.pool import Pool
     from rdchat.sealing import Sealer
 
-_RANGE = """
-SELECT m.*, p.full_name AS sender_name FROM messages m JOIN people p ON p.id = m.sender_id
+#: When the other participant has read a message: the first of their steps that covers it.
+_READ_AT = """
+(SELECT r.read_at FROM reads r
+  WHERE r.session_id = m.session_id AND r.person_id <> m.sender_id AND r.up_to_seq >= m.seq
+  ORDER BY r.up_to_seq LIMIT 1) AS read_at
+"""
+
+_MESSAGE = f"""
+SELECT m.*, p.full_name AS sender_name, {_READ_AT} FROM messages m JOIN people p ON p.id = m.sender_id
+"""  # noqa: S608 - ours
+
+_RANGE = (
+    _MESSAGE
+    + """
  WHERE m.session_id = $1 AND m.seq >= $2 AND m.seq < $3 ORDER BY m.seq
 """
+)
 
-_BY_ID = """
-SELECT m.*, p.full_name AS sender_name FROM messages m JOIN people p ON p.id = m.sender_id
+_BY_ID = (
+    _MESSAGE
+    + """
  WHERE m.session_id = $1 AND m.id = $2
 """
+)
 
-_BY_CLIENT_ID = """
-SELECT m.*, p.full_name AS sender_name FROM messages m JOIN people p ON p.id = m.sender_id
+_NAMED = """
  WHERE m.session_id = $1
    AND (m.sender_id, m.client_message_id) IN (SELECT * FROM unnest($2::uuid[], $3::text[]))
 """
+_BY_CLIENT_ID = _MESSAGE + _NAMED
 
 
 async def messages_between(
@@ -70,4 +85,5 @@ def _message(row: asyncpg.Record, sealer: Sealer) -> Message:
         message_type=row["message_type"],
         client_message_id=row["client_message_id"],
         created_at=row["created_at"],
+        read_at=row["read_at"],
     )

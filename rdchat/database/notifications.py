@@ -68,9 +68,7 @@ async def notifications_of(
     return [_notification(one) for one in rows], unread
 
 
-async def mark_read(
-    pool: Pool, person_id: UUID, notification_id: UUID, at: datetime
-) -> Notification | None:
+async def mark_read(pool: Pool, person_id: UUID, notification_id: UUID, at: datetime) -> Notification | None:
     """Note that somebody has read a notification; the first time counts. None when it is not theirs."""
     async with acquire(pool) as connection:
         found = await connection.fetchrow(_READ, person_id, notification_id, at)

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from rdchat.database.pool import acquire
 from rdchat.engine.change import TimelineEntry
-from statemachine import Automation, AutomationKind, AutomationStatus, EndReason, Session, Status
+from statemachine import (
+    Automation,
+    AutomationKind,
+    AutomationStatus,
+    EndReason,
+    Session,
+    SessionOutcome,
+    Status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,19 +23,39 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from rdchat.database.pool import Pool
+    from rdchat.booking import Limits
+    from rdchat.database.pool import Connection, Pool
 
-_SESSION = """
+_ROWS = """
 SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psychologist_name,
        (SELECT array_agg((a.kind, a.due_at, a.status, a.executed_at, a.lateness_ms, a.reason))
           FROM automations a
          WHERE a.session_id = s.id AND a.schedule_version = s.schedule_version) AS automations
+       {more}
   FROM chat_sessions s
   JOIN people client ON client.id = s.client_id
   JOIN people psychologist ON psychologist.id = s.psychologist_id
 """
 
+_SESSION = _ROWS.format(more="")
 _BY_IDS = _SESSION + "WHERE s.id = ANY($1)"
+
+# Whoever comes earlier has the place: the same for all who ask, so two that start together never both miss.
+_PLACES_TAKEN = """
+SELECT count(*) FROM counselings c
+ WHERE c.{person} = s.{person} AND c.status = 'pending' AND c.ends_at > s.starts_at
+   AND c.starts_at > s.starts_at - interval '1 day'
+   AND (c.starts_at, c.id) < (s.starts_at, s.counseling_id)
+"""
+_TO_RUN = (
+    _ROWS.format(
+        more=f""",
+       s.status = 'pending'
+       AND (({_PLACES_TAKEN.format(person="client_id")}) >= $2
+            OR ({_PLACES_TAKEN.format(person="psychologist_id")}) >= $3) AS is_over_limit"""
+    )
+    + "WHERE s.id = ANY($1)"
+)
 
 _BY_PERSON = (
     _SESSION
@@ -51,6 +79,19 @@ async def load_sessions(pool: Pool, session_ids: Sequence[UUID]) -> dict[UUID, S
     async with acquire(pool) as connection:
         rows = await connection.fetch(_BY_IDS, list(session_ids))
     return {row["id"]: _session(row) for row in rows}
+
+
+async def load_to_run(pool: Pool, session_ids: Sequence[UUID], limits: Limits) -> dict[UUID, Session]:
+    """Read sessions for the engine: also whether there is a place for those that are to start."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_TO_RUN, list(session_ids), limits.per_client, limits.per_psychologist)
+    return {row["id"]: _session(row, is_over_limit=row["is_over_limit"]) for row in rows}
+
+
+async def load_locked(connection: Connection, session_id: UUID) -> Session | None:
+    """Read one session within a transaction that has locked it."""
+    row = await connection.fetchrow(_BY_IDS, [session_id])
+    return None if row is None else _session(row)
 
 
 async def load_session(pool: Pool, session_id: UUID) -> Session | None:
@@ -95,7 +136,7 @@ async def timeline_of(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
     ]
 
 
-def _session(row: asyncpg.Record) -> Session:
+def _session(row: asyncpg.Record, *, is_over_limit: bool = False) -> Session:
     return Session(
         id=row["id"],
         counseling_id=row["counseling_id"],
@@ -116,6 +157,8 @@ def _session(row: asyncpg.Record) -> Session:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         end_reason=EndReason(row["end_reason"]) if row["end_reason"] else None,
+        outcome=SessionOutcome(row["outcome"]) if row["outcome"] else None,
+        is_over_limit=is_over_limit,
         automations=_automations(row["automations"] or ()),
     )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from uuid import UUID
 
+    from rdchat.booking import Limits
     from rdchat.database.pool import Pool
     from rdchat.engine.change import Change, Message
     from rdchat.engine.storage import Numbers
@@ -32,12 +33,14 @@ class StoredSessions:
         snapshots: Snapshots,
         *,
         sealer: Sealer,
+        limits: Limits,
         outbox_lease: timedelta,
         text_of: Callable[[str, str], str],
     ) -> None:
         self._pool = pool
         self._snapshots = snapshots
         self._sealer = sealer
+        self._limits = limits
         self._outbox_lease = outbox_lease
         self.automated_text = text_of
 
@@ -52,7 +55,7 @@ class StoredSessions:
 
     async def read(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
         """Read from PostgreSQL."""
-        return await sessions.load_sessions(self._pool, session_ids)
+        return await sessions.load_to_run(self._pool, session_ids, self._limits)
 
     async def commit(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
         """Write the changes in one statement."""

@@ -93,7 +93,7 @@ class Aftermath:
                 self._metrics.automation(one.kind.value, one.status.value, one.lateness_ms)
             if change.disarms:
                 self._disarmed += [
-                    Job(change.after.id, kind, change.after.schedule_version)
+                    Job(change.after.id, kind, change.before.schedule_version)
                     for kind in change.after.automations
                 ]
         if self._disarmed or self._outdated:

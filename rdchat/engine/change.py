@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it is stored and shown. `message_type`: text, image, file, automated or system."""
+    """One message as it is stored and shown. `message_type`: text, image, file, automated or system.
+
+    `read_at`: when whoever did not send it had read it; None for one that was stored just now.
+    """
 
     id: UUID
     session_id: UUID
@@ -39,6 +42,7 @@ class Message:
     message_type: str
     client_message_id: str | None
     created_at: datetime
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

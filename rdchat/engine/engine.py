@@ -113,14 +113,16 @@ class Engine:
             letter.fail(UnavailableError("engine"))
 
     async def submit(
-        self, session_id: UUID, command: Command, *, actor_id: UUID | None = None
+        self, session_id: UUID, command: Command, *, actor_id: UUID | None = None, again: bool = False
     ) -> Outcome | Refusal:
         """Put a command to a session and wait for the commit.
 
+        `again`: it may have been put before, with the same id; then what it did is looked for first.
         Raises UnavailableError when the outcome could not be established in a few seconds. The command may
         have happened then or not; repeating it is safe (messages: with a clientMessageId).
         """
         letter = self._post(session_id, command, actor_id)
+        letter.uncertain = again
         self._posted.append(letter)
         return await letter.answer
 

@@ -15,7 +15,15 @@ import orjson
 import structlog
 
 from rdchat.hot.connection import LOST
-from statemachine import Automation, AutomationKind, AutomationStatus, EndReason, Session, Status
+from statemachine import (
+    Automation,
+    AutomationKind,
+    AutomationStatus,
+    EndReason,
+    Session,
+    SessionOutcome,
+    Status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,6 +111,7 @@ def _session(raw: dict[str, Any]) -> Session:
         raw[name] = _instant(raw[name])
     raw["status"] = Status(raw["status"])
     raw["end_reason"] = EndReason(raw["end_reason"]) if raw["end_reason"] else None
+    raw["outcome"] = SessionOutcome(raw["outcome"]) if raw["outcome"] else None
     raw["automations"] = {
         AutomationKind(kind): Automation(
             AutomationKind(kind),

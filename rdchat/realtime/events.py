@@ -186,9 +186,7 @@ _NOTIFICATIONS: Final = {
 }
 
 
-def notification_words(
-    session: Session, person_id: UUID, kind: NotificationType | str
-) -> tuple[str, str]:
+def notification_words(session: Session, person_id: UUID, kind: NotificationType | str) -> tuple[str, str]:
     """Give the title and the text of what one participant is told."""
     title, text = _NOTIFICATIONS[str(kind)]
     other = session.client_name if person_id == session.psychologist_id else session.psychologist_name

@@ -48,6 +48,8 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         max_session=timedelta(hours=4),
         max_active_per_client=1,
         max_active_per_psychologist=5,
+        extension_step=timedelta(minutes=1),
+        rate_limits={},
         encryption_keys={"test": ENCRYPTION_KEY},
         language="id",
         roles=frozenset({"api", "worker", "relay"}),

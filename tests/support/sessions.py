@@ -25,7 +25,7 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 SESSION_KEYS = {
     *("id", "counselingId", "clientId", "psychologistId", "client", "psychologist", "status", "isActive"),
     *("isChatEnabled", "scheduledAt", "endsAt", "startedAt", "endedAt", "endReason", "lastSeq"),
-    *("automations", "createdAt", "updatedAt"),
+    *("outcome", "automations", "createdAt", "updatedAt"),
 }
 
 

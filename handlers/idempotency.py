@@ -1,0 +1,85 @@
+"""Idempotency-Key: a request that is sent again is carried out once and answered the same.
+
+The header is the one of the IETF draft draft-ietf-httpapi-idempotency-key-header.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import orjson
+
+from handlers.routing import Answer
+from rdchat.database import idempotency
+from rdchat.database.idempotency import Answered, Begun, Request
+from rdchat.errors import ErrorCode, RdchatError, UnavailableError, invalid
+from rdchat.json_text import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from uuid import UUID
+
+    from handlers.routing import Call
+
+HEADER: Final = "Idempotency-Key"
+_REPLAYED: Final = {"Idempotency-Replayed": "true"}
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+async def once(
+    call: Call, perform: Callable[[UUID, bool], Awaitable[Answer]], *, asked: object = None
+) -> Answer:
+    """Carry out a call, or answer what was answered when it was carried out.
+
+    `perform` gets the operation's id and whether it may have been carried out before under this id: it then
+    has to find its own effects. `asked` is what the call asks for, if that is more than its body and path.
+
+    Raises RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, and what `perform` raises.
+    """
+    key = call.idempotency_key
+    if key is None:
+        return await perform(uuid4(), False)
+    if not _KEY.fullmatch(key):
+        raise invalid(HEADER, "Must be 1 to 255 visible ASCII characters.")
+    runtime = call.runtime
+    request = Request(call.caller.id, key, _fingerprint(call, asked))
+    begun = await idempotency.begin(
+        runtime.pool, request, uuid4(), runtime.clock.now(), sealer=runtime.sealer
+    )
+    match begun:
+        case Answered(status=status, answer=answer):
+            kept = orjson.loads(answer)
+            return Answer(kept["data"], kept["message"], status, _REPLAYED)
+        case Begun(operation_id=operation_id, again=again):
+            return await _carry_out(call, request, lambda: perform(operation_id, again))
+    if begun is idempotency.MISMATCH:
+        raise RdchatError(ErrorCode.IDEMPOTENCY_MISMATCH)
+    raise RdchatError(ErrorCode.IDEMPOTENCY_IN_FLIGHT, retry_after=1)
+
+
+async def _carry_out(call: Call, request: Request, perform: Callable[[], Awaitable[Answer]]) -> Answer:
+    runtime = call.runtime
+    try:
+        answer = await perform()
+    except BaseException as error:
+        with contextlib.suppress(UnavailableError):
+            if isinstance(error, RdchatError) and error.code is not ErrorCode.UNAVAILABLE:
+                await idempotency.drop(runtime.pool, request)
+            else:
+                await idempotency.give_away(runtime.pool, request, runtime.clock.now())
+        raise
+    kept = as_json({"data": answer.data, "message": answer.message})
+    with contextlib.suppress(UnavailableError):
+        # It was done, whether or not that can be noted: the operation's id tells it the next time.
+        await idempotency.finish(runtime.pool, request, answer.status, kept, sealer=runtime.sealer)
+    return answer
+
+
+def _fingerprint(call: Call, asked: object) -> bytes:
+    told: dict[str, Any] = {"route": call.operation, "path": call.path, "body": call.body, "asked": asked}
+    text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=str)
+    return hashlib.sha256(text).digest()

@@ -1,0 +1,184 @@
+"""Moving a counselling to another time, and extending a chat that is going on.
+
+Both change how much two people have at one time, so both are decided and committed in the transaction that
+holds their rows: the limits, the counselling, its session and the plan of automations change together. The
+engine's actors learn of it by their fence, like of everything that another replica does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Never
+
+from rdchat.booking import Slot, zone
+from rdchat.counseling import arm
+from rdchat.database import commit, counselings, schedule, sessions
+from rdchat.database.pool import transaction
+from rdchat.engine.change import Change, ChangeBuilder
+from rdchat.errors import ErrorCode, RdchatError, UnavailableError, invalid
+from rdchat.realtime.publisher import LEASE
+from statemachine import Extend, Refusal, RefusalCode, Reschedule, Session, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from rdchat.booking import Limits
+    from rdchat.clock import Clock
+    from rdchat.counseling import Counselings
+    from rdchat.database.counselings import Counseling
+    from rdchat.database.pool import Connection, Pool
+    from rdchat.engine.engine import Effects
+    from rdchat.hot.delay_queue import DelayQueue
+    from rdchat.sealing import Sealer
+    from rdchat.tokens import Caller
+    from statemachine.schedule import Leads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescheduling:
+    """Moves and extends. `step`: the length that an extension is a multiple of."""
+
+    pool: Pool
+    counselings: Counselings
+    effects: Effects
+    queue: DelayQueue
+    sealer: Sealer
+    clock: Clock
+    limits: Limits
+    leads: Leads
+    extension_step: timedelta
+    text_of: Callable[[str, str], str]
+
+    async def reschedule(
+        self, caller: Caller, counseling_id: UUID, slot: Slot, *, command_id: UUID
+    ) -> Counseling:
+        """Move a counselling that has not begun to another time, with whoever it was booked.
+
+        A command that was carried out before, whatever its caller was told, is not carried out again.
+
+        Raises RdchatError: NOT_FOUND, FORBIDDEN, ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT,
+        NO_PSYCHOLOGIST, UNAVAILABLE.
+        """
+        counseling = await self.counselings.read(caller, counseling_id)
+        if counseling.session_id is None:
+            await self._move_without_chat(counseling, slot)
+        else:
+            by = None if caller.is_admin else caller.id
+            command = Reschedule(by, slot.starts_at, slot.ends_at, self.leads)
+            await self._carry_out(command, counseling, slot, caller_id=caller.id, command_id=command_id)
+        return await self.counselings.read(caller, counseling_id)
+
+    async def extend(self, caller: Caller, session_id: UUID, minutes: int, *, command_id: UUID) -> Session:
+        """Move the end of an open chat by some minutes, a multiple of the step.
+
+        Raises RdchatError: VALIDATION_FAILED, SESSION_NOT_FOUND, NOT_PARTICIPANT, FORBIDDEN, SESSION_ENDED,
+        ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, UNAVAILABLE.
+        """
+        session = await self._session(session_id)
+        if caller.id not in session.participants:
+            raise RdchatError(ErrorCode.NOT_PARTICIPANT)
+        if await commit.landed(self.pool, [session_id], [command_id]):
+            return session
+        length = timedelta(minutes=minutes)
+        if length % self.extension_step:
+            raise invalid("minutes", f"Must be a multiple of {self.extension_step / timedelta(minutes=1):g}.")
+        ends_at = session.ends_at + length
+        if ends_at - session.starts_at > self.limits.longest:
+            longest = self.limits.longest / timedelta(minutes=1)
+            raise invalid("minutes", f"The session must last at most {longest:g} minutes.")
+        counseling = await counselings.counseling(self.pool, session.counseling_id)
+        if counseling is None:  # pragma: no cover - a session has its counselling
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        booked = counseling.slot
+        there = zone(booked.timezone)
+        local_end = ends_at.astimezone(there).time()
+        slot = Slot(booked.date, booked.start, local_end, booked.timezone, session.starts_at, ends_at)
+        command = Extend(caller.id, ends_at, self.leads)
+        return await self._carry_out(command, counseling, slot, caller_id=caller.id, command_id=command_id)
+
+    async def _session(self, session_id: UUID) -> Session:
+        session = await sessions.load_session(self.pool, session_id)
+        if session is None:
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        return session
+
+    async def _move_without_chat(self, counseling: Counseling, slot: Slot) -> None:
+        now = self.clock.now()
+        async with transaction(self.pool) as connection:
+            await self._check_limits(connection, counseling, slot, hours=True)
+            moved = await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False)
+        if not moved:
+            raise RdchatError(ErrorCode.ILLEGAL_TRANSITION, "The counseling cannot be moved any more")
+
+    async def _check_limits(
+        self, connection: Connection, counseling: Counseling, slot: Slot, *, hours: bool
+    ) -> None:
+        except_this = counseling.id
+        await counselings.check_client(
+            connection, counseling.client_id, slot, self.limits, except_counseling=except_this
+        )
+        await counselings.check_psychologist(
+            connection,
+            counseling.psychologist_id,
+            slot,
+            self.limits,
+            except_counseling=except_this,
+            hours=hours,
+        )
+
+    async def _carry_out(
+        self,
+        command: Reschedule | Extend,
+        counseling: Counseling,
+        slot: Slot,
+        *,
+        caller_id: UUID,
+        command_id: UUID,
+    ) -> Session:
+        session_id = counseling.session_id
+        if session_id is None:  # pragma: no cover - asked before
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        # What the session refuses anyway is said before the limits are asked.
+        session = await self._session(session_id)
+        if await commit.landed(self.pool, [session_id], [command_id]):
+            return session
+        self._decide(session, command, command_id, caller_id)
+        moves = isinstance(command, Reschedule)
+        async with transaction(self.pool) as connection:
+            await self._check_limits(connection, counseling, slot, hours=moves)
+            await schedule.lock_session(connection, session_id)
+            locked = await sessions.load_locked(connection, session_id)
+            change = self._decide(locked or session, command, command_id, caller_id)
+            if change.before.ends_at != session.ends_at:
+                # Somebody else has moved it since: the limits were asked for another range.
+                raise UnavailableError("session")
+            await schedule.move_counseling(
+                connection, counseling.id, slot, change.after.updated_at, begun_too=not moves
+            )
+            won = await commit.write(connection, [change], sealer=self.sealer, outbox_lease=LEASE)
+            await schedule.move_session(connection, change.after, change.timeline[0].trigger)
+        numbers = won[session_id]
+        change.after.version = change.after.state_version = numbers.version
+        self.effects.committed([change])
+        await arm(self.queue, change.after, self.clock.now())
+        return change.after
+
+    def _decide(
+        self, session: Session, command: Reschedule | Extend, command_id: UUID, caller_id: UUID
+    ) -> Change:
+        decision = step(session, command, self.clock.now())
+        if isinstance(decision, Refusal):
+            _refuse(decision, command)
+        builder = ChangeBuilder(session, self.text_of)
+        builder.add(decision, command_id=command_id, actor_id=caller_id)
+        return builder.change
+
+
+def _refuse(refusal: Refusal, command: Reschedule | Extend) -> Never:
+    code = ErrorCode(refusal.code.value)
+    if refusal.code is RefusalCode.ILLEGAL_TRANSITION and refusal.status is not None:
+        done = "moved" if isinstance(command, Reschedule) else "extended"
+        raise RdchatError(code, f"The chat session cannot be {done}: it is {refusal.status.value}")
+    raise RdchatError(code)
