@@ -68,6 +68,7 @@ class Settings:
     end_warning_lead: timedelta
     min_session: timedelta
     max_session: timedelta
+    booking_horizon: timedelta
     max_active_per_client: int
     max_active_per_psychologist: int
     encryption_keys: dict[str, bytes]
@@ -108,6 +109,7 @@ def load() -> Settings:
         "max_active_per_client": env.int("MAX_ACTIVE_PER_CLIENT", 1, validate=positive),
         "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
     }
+    horizon = env.int("BOOKING_HORIZON", 366, validate=validate.Range(min=1, max=36500))
     roles = env.list("ROLES", sorted(ROLES), validate=_subset(ROLES))
     seconds = {
         "initial_message_lead": env.float(
@@ -130,6 +132,7 @@ def load() -> Settings:
     return Settings(
         **values,
         **cast("dict[str, Any]", {name: timedelta(seconds=value) for name, value in seconds.items()}),
+        booking_horizon=timedelta(days=horizon),
         data_dir=data_dir,
         database_url=database_url,
         redis_url=redis_url,

@@ -13,6 +13,15 @@ from handlers.schemas.answers import (
     SessionsAnswer,
     TimelineAnswer,
 )
+from handlers.schemas.availability import (
+    AvailabilityAnswer,
+    AvailabilityRequest,
+    DayExceptionAnswer,
+    PsychologistsQuery,
+    SlotAnswer,
+    SlotsQuery,
+    WeeklyHoursAnswer,
+)
 from handlers.schemas.chat_answers import (
     ClientOptions,
     HistoryAnswer,
@@ -38,11 +47,14 @@ from handlers.schemas.requests import (
 
 __all__ = [
     "AutomationAnswer",
+    "AvailabilityAnswer",
+    "AvailabilityRequest",
     "BookRequest",
     "BookedSession",
     "CancelRequest",
     "ClientOptions",
     "CounselingAnswer",
+    "DayExceptionAnswer",
     "DiagramQuery",
     "ErrorAnswer",
     "HealthAnswer",
@@ -55,15 +67,19 @@ __all__ = [
     "Person",
     "PsychologistAnswer",
     "PsychologistRequest",
+    "PsychologistsQuery",
     "ReadyAnswer",
     "Sender",
     "SessionAnswer",
     "SessionQuery",
     "SessionsAnswer",
     "SessionsQuery",
+    "SlotAnswer",
+    "SlotsQuery",
     "TimelineAnswer",
     "TokenAnswer",
     "TokenQuery",
     "TypingAnswer",
     "TypingRequest",
+    "WeeklyHoursAnswer",
 ]
