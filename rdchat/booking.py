@@ -93,7 +93,7 @@ def instant(day: date, at: time, there: ZoneInfo) -> datetime | None:
 
     Raises OverflowError at the ends of the calendar.
     """
-    local = datetime.combine(day, at, there)
+    local = datetime.combine(day, at.replace(fold=0), there)
     found = local.astimezone(UTC)
     return found if found.astimezone(there).replace(tzinfo=None) == local.replace(tzinfo=None) else None
 

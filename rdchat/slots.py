@@ -60,9 +60,10 @@ class Wish:
             if starts_at is None:
                 continue
             ends_at = starts_at + self.length
-            end = ends_at.astimezone(there)
-            if end.date() == self.day and instant(self.day, end.time(), there) == ends_at:
-                yield Slot(self.day, start, end.time(), self.timezone, starts_at, ends_at)
+            last = ends_at.astimezone(there)
+            end = last.time().replace(fold=0)
+            if last.date() == self.day and instant(self.day, end, there) == ends_at:
+                yield Slot(self.day, start, end, self.timezone, starts_at, ends_at)
 
 
 def free_slots(
