@@ -118,7 +118,7 @@ def edge(day: date, at: time, there: ZoneInfo) -> datetime:
         return found
     # The clocks are put forward between these two: what both sides of the change make of the time.
     local = datetime.combine(day, at, there)
-    before, after = local.replace(fold=1).astimezone(UTC), local.astimezone(UTC)
+    before, after = (local.replace(fold=side).astimezone(UTC) for side in (1, 0))
     offset = before.astimezone(there).utcoffset()
     while after - before > _SECOND:
         middle = before + (after - before) // 2 // _SECOND * _SECOND
