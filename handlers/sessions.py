@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import sys
 from asyncio.subprocess import PIPE
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 import orjson
 from aiohttp import web
 
-from handlers import schemas
+from handlers import cursors, schemas
 from handlers.presenters import session_json, timeline_json
 from handlers.routing import Answer, Call, Route
 from rdchat import drawing
 from rdchat.administration import taken
-from rdchat.errors import ErrorCode, invalid
+from rdchat.errors import ErrorCode
 from statemachine import OPEN, Status, diagram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from statemachine import Session
 
 _ROOT: Final = Path(__file__).parents[1]
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
@@ -46,31 +40,16 @@ async def list_active_sessions(call: Call) -> Answer:
 
 async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
     found = await call.runtime.chat.sessions(
-        call.caller, statuses=statuses, before=_read_cursor(cursor), limit=limit + 1
+        call.caller, statuses=statuses, before=cursors.read(cursor), limit=limit + 1
     )
     shown, more = found[:limit], len(found) > limit
     return Answer(
         {
             "data": [session_json(session) for session in shown],
-            "nextCursor": _cursor(shown[-1]) if more else None,
+            "nextCursor": cursors.write(shown[-1].starts_at, shown[-1].id) if more else None,
         },
         "Chat sessions retrieved successfully",
     )
-
-
-def _cursor(session: Session) -> str:
-    return base64.urlsafe_b64encode(f"{session.starts_at.isoformat()}|{session.id}".encode()).decode()
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        start, _, session_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
-        position = datetime.fromisoformat(start).astimezone(UTC), UUID(session_id)
-    except (ValueError, OverflowError, binascii.Error) as error:
-        raise invalid("cursor", "Not a cursor of this list.") from error
-    return position
 
 
 async def get_session(call: Call) -> Answer:
