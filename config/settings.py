@@ -80,6 +80,7 @@ class Settings:
     end_warning_lead: timedelta
     min_session: timedelta
     max_session: timedelta
+    booking_horizon: timedelta
     max_active_per_client: int
     max_active_per_psychologist: int
     extension_step: timedelta
@@ -123,6 +124,7 @@ def load() -> Settings:
         "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
     }
     rates = env.str("RATE_LIMITS", "", validate=_parse_rates)
+    horizon = env.int("BOOKING_HORIZON", 366, validate=validate.Range(min=1, max=36500))
     roles = env.list("ROLES", sorted(ROLES), validate=_subset(ROLES))
     seconds = {
         "initial_message_lead": env.float(
@@ -146,6 +148,7 @@ def load() -> Settings:
     return Settings(
         **values,
         **cast("dict[str, Any]", {name: timedelta(seconds=value) for name, value in seconds.items()}),
+        booking_horizon=timedelta(days=horizon),
         data_dir=data_dir,
         database_url=database_url,
         redis_url=redis_url,

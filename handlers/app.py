@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from handlers import (
+    availability,
     chat,
     counselings,
     docs_page,
@@ -35,6 +36,7 @@ ROUTES: Final = (
     *sessions.ROUTES,
     *notifications.ROUTES,
     *psychologists.ROUTES,
+    *availability.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from handlers import schemas
+from handlers import cursors, schemas
 from handlers.idempotency import once
 from handlers.presenters import counseling_json
 from handlers.routing import Answer, Call, Route
 from rdchat import booking
+from rdchat.availability import edge
 from rdchat.booking import Booking
-from rdchat.database.counselings import counselings_of
-from rdchat.errors import ErrorCode
+from rdchat.database.counselings import Part, counselings_of
+from rdchat.errors import ErrorCode, invalid
 from rdchat.tokens import CLIENT_ROLES, Role
 
 if TYPE_CHECKING:
+    from datetime import date
     from uuid import UUID
+    from zoneinfo import ZoneInfo
 
 
 async def book_counseling(call: Call) -> Answer:
@@ -49,24 +53,46 @@ def _slot(call: Call, timezone: str) -> booking.Slot:
 
 async def reschedule_counseling(call: Call) -> Answer:
     """Move a counselling that has not begun; its session and its timers move with it."""
-    timezone = call.body["timezone"]
-    if timezone is None:
-        timezone = (await call.runtime.counselings.read(call.caller, call.path["id"])).slot.timezone
-    slot = _slot(call, timezone)
 
     async def reschedule(command_id: UUID, _again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        moved = await call.runtime.rescheduling.reschedule(
-            call.caller, call.path["id"], slot, command_id=command_id
-        )
+        booked = await call.runtime.counselings.read(call.caller, call.path["id"])
+        slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
+        moved = await call.runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
         return Answer(counseling_json(moved), "Counseling rescheduled successfully")
 
     return await once(call, reschedule)
 
 
 async def list_counselings(call: Call) -> Answer:
-    """List one's own counsellings, latest first."""
-    found = await counselings_of(call.runtime.pool, call.caller, limit=call.query["limit"])
-    return Answer([counseling_json(one) for one in found], "Counselings retrieved successfully")
+    """List one's own counsellings, latest start first."""
+    asked = call.query
+    there = booking.zone(asked["timezone"])
+    part = Part(
+        status=asked["status"],
+        since=_moment(asked["since"], there, "from"),
+        until=_moment(asked["until"], there, "to", days=1),
+        before=cursors.read(asked["cursor"]),
+        limit=asked["limit"] + 1,
+    )
+    found = await counselings_of(call.runtime.pool, call.caller.id, part, at=call.runtime.clock.now())
+    shown, more = found[: asked["limit"]], len(found) > asked["limit"]
+    return Answer(
+        {
+            "data": [counseling_json(one) for one in shown],
+            "nextCursor": cursors.write(shown[-1].slot.starts_at, shown[-1].id) if more else None,
+        },
+        "Counselings retrieved successfully",
+    )
+
+
+def _moment(asked: date | None, there: ZoneInfo, field: str, *, days: int = 0) -> datetime | None:
+    """Give the instant that was asked for, or the one at which the day of it, or a later one, begins."""
+    if asked is None or isinstance(asked, datetime):
+        return asked
+    try:
+        return edge(asked + timedelta(days=days), time(0), there)
+    except OverflowError as error:
+        raise invalid(field, "Too far from now.") from error
 
 
 async def get_counseling(call: Call) -> Answer:
@@ -104,11 +130,10 @@ ROUTES = (
         handler=list_counselings,
         summary="List own counsellings",
         tag="Counselling",
-        done="The counsellings.",
+        done="The counsellings of the page.",
         message="Counselings retrieved successfully",
-        query=schemas.LimitQuery,
-        data=schemas.CounselingAnswer,
-        many=True,
+        query=schemas.CounselingsQuery,
+        data=schemas.CounselingsAnswer,
     ),
     Route(
         method="GET",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from handlers import schemas
+from handlers import cursors, schemas
 from handlers.presenters import notification_json
 from handlers.routing import Answer, Call, Route
-from handlers.sessions import cursor_of, read_cursor
 from rdchat.database import notifications
 from rdchat.errors import ErrorCode, RdchatError
 
@@ -14,14 +13,14 @@ async def list_notifications(call: Call) -> Answer:
     """List one's own notifications, newest first."""
     limit = call.query["limit"]
     found, unread = await notifications.notifications_of(
-        call.runtime.pool, call.caller.id, before=read_cursor(call.query["cursor"]), limit=limit + 1
+        call.runtime.pool, call.caller.id, before=cursors.read(call.query["cursor"]), limit=limit + 1
     )
     shown, more = found[:limit], len(found) > limit
     return Answer(
         {
             "data": [notification_json(one) for one in shown],
             "unreadCount": unread,
-            "nextCursor": cursor_of(shown[-1].created_at, shown[-1].id) if more else None,
+            "nextCursor": cursors.write(shown[-1].created_at, shown[-1].id) if more else None,
         },
         "Notifications retrieved successfully",
     )

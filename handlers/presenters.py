@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from datetime import datetime, time
     from uuid import UUID
 
+    from rdchat.availability import Availability, Hours
     from rdchat.chat import RealtimeAccess
     from rdchat.database.counselings import Counseling
     from rdchat.database.people import Psychologist
     from rdchat.engine.change import Message, Notification, TimelineEntry
+    from rdchat.slots import FreeSlot
     from statemachine import Automation, Session
 
 
@@ -122,6 +124,34 @@ def psychologist_json(psychologist: Psychologist) -> dict[str, Any]:
         "fullName": psychologist.full_name,
         "timezone": psychologist.timezone,
         "isActive": psychologist.is_active,
+    }
+
+
+def availability_json(said: Availability) -> dict[str, Any]:
+    """Show when somebody works."""
+    return {
+        "timezone": said.timezone,
+        "weekly": [{"weekday": one.weekday} | _hours(one.hours) for one in said.weekly],
+        "exceptions": [
+            {"date": one.date.isoformat(), "isAvailable": one.is_available} | _hours(one.hours)
+            for one in said.exceptions
+        ],
+    }
+
+
+def _hours(hours: Hours) -> dict[str, Any]:
+    return {"startTime": _wall(hours.start), "endTime": _wall(hours.end)}
+
+
+def slot_json(found: FreeSlot) -> dict[str, Any]:
+    """Show times that can be booked."""
+    slot = found.slot
+    return {
+        "startTime": _wall(slot.start),
+        "endTime": _wall(slot.end),
+        "startsAt": iso(slot.starts_at),
+        "endsAt": iso(slot.ends_at),
+        "free": found.free,
     }
 
 

@@ -5,15 +5,28 @@ from __future__ import annotations
 from handlers import schemas
 from handlers.presenters import psychologist_json
 from handlers.routing import Answer, Call, Route
-from rdchat.booking import zone
-from rdchat.database import people
+from rdchat import booking
+from rdchat.database import availability, people
 from rdchat.errors import ErrorCode, RdchatError
 from rdchat.tokens import Role
 
 
 async def list_psychologists(call: Call) -> Answer:
-    """List the psychologists that can be booked."""
-    found = await people.psychologists(call.runtime.pool)
+    """List the psychologists that can be booked; with a date and times, those who can be booked then."""
+    wanted = call.query
+    if wanted["date"] is None:
+        found = await people.psychologists(call.runtime.pool)
+    else:
+        limits = call.runtime.limits
+        slot = booking.slot(
+            wanted["date"],
+            wanted["start_time"],
+            wanted["end_time"],
+            wanted["timezone"],
+            limits=limits,
+            now=call.runtime.clock.now(),
+        )
+        found = await availability.free_psychologists(call.runtime.pool, slot, limits)
     return Answer([psychologist_json(one) for one in found], "Psychologists retrieved successfully")
 
 
@@ -27,7 +40,7 @@ async def get_psychologist(call: Call) -> Answer:
 
 async def put_psychologist(call: Call) -> Answer:
     """Create or change a psychologist."""
-    zone(call.body["timezone"])
+    booking.zone(call.body["timezone"])
     saved, created = await people.put_psychologist(
         call.runtime.pool,
         call.path["id"],
@@ -48,6 +61,7 @@ ROUTES = (
         tag="Psychologists",
         done="The psychologists, by name.",
         message="Psychologists retrieved successfully",
+        query=schemas.PsychologistsQuery,
         data=schemas.PsychologistAnswer,
         many=True,
     ),

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import sys
 from asyncio.subprocess import PIPE
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 import orjson
 from aiohttp import web
 
-from handlers import schemas
+from handlers import cursors, schemas
 from handlers.idempotency import once
 from handlers.presenters import session_json, timeline_json
 from handlers.routing import Answer, Call, Route
 from rdchat import drawing
 from rdchat.administration import taken
 from rdchat.clock import iso
-from rdchat.errors import ErrorCode, invalid
+from rdchat.errors import ErrorCode
 from rdchat.tokens import Role
 from statemachine import OPEN, Status, diagram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
+    from uuid import UUID
 
 _ROOT: Final = Path(__file__).parents[1]
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
@@ -48,33 +44,16 @@ async def list_active_sessions(call: Call) -> Answer:
 
 async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
     found, unread = await call.runtime.chat.sessions(
-        call.caller, statuses=statuses, before=read_cursor(cursor), limit=limit + 1
+        call.caller, statuses=statuses, before=cursors.read(cursor), limit=limit + 1
     )
     shown, more = found[:limit], len(found) > limit
     return Answer(
         {
             "data": [session_json(session) | {"unreadCount": unread.get(session.id, 0)} for session in shown],
-            "nextCursor": cursor_of(shown[-1].starts_at, shown[-1].id) if more else None,
+            "nextCursor": cursors.write(shown[-1].starts_at, shown[-1].id) if more else None,
         },
         "Chat sessions retrieved successfully",
     )
-
-
-def cursor_of(at: datetime, last_id: UUID) -> str:
-    """Name the place in a list behind the entry with this instant and id."""
-    return base64.urlsafe_b64encode(f"{at.isoformat()}|{last_id}".encode()).decode()
-
-
-def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """Read a cursor. Raises RdchatError (VALIDATION_FAILED)."""
-    if cursor is None:
-        return None
-    try:
-        start, _, session_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
-        position = datetime.fromisoformat(start).astimezone(UTC), UUID(session_id)
-    except (ValueError, OverflowError, binascii.Error) as error:
-        raise invalid("cursor", "Not a cursor of this list.") from error
-    return position
 
 
 async def get_session(call: Call) -> Answer:

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from rdchat.booking import instant, zone
+from rdchat.errors import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     #: From the first instant to the second, which is no longer part of it.
@@ -116,7 +118,7 @@ def edge(day: date, at: time, there: ZoneInfo) -> datetime:
         return found
     # The clocks are put forward between these two: what both sides of the change make of the time.
     local = datetime.combine(day, at, there)
-    before, after = local.replace(fold=1).astimezone(UTC), local.astimezone(UTC)
+    before, after = (local.replace(fold=side).astimezone(UTC) for side in (1, 0))
     offset = before.astimezone(there).utcoffset()
     while after - before > _SECOND:
         middle = before + (after - before) // 2 // _SECOND * _SECOND
@@ -125,6 +127,26 @@ def edge(day: date, at: time, there: ZoneInfo) -> datetime:
         else:
             after = middle
     return after
+
+
+def checked(
+    weekly: Iterable[WeeklyHours], exceptions: Iterable[DayException]
+) -> tuple[tuple[WeeklyHours, ...], tuple[DayException, ...]]:
+    """Put hours in order. Raises RdchatError (VALIDATION_FAILED) for empty or overlapping ones."""
+    by_day = sorted(weekly, key=lambda one: (one.weekday, one.hours.start))
+    by_date = sorted(exceptions, key=lambda one: (one.date, one.is_available, one.hours.start))
+    _check("weekly", [(one.weekday, one.hours) for one in by_day])
+    _check("exceptions", [((one.date, one.is_available), one.hours) for one in by_date])
+    return tuple(by_day), tuple(by_date)
+
+
+def _check(field: str, said: Sequence[tuple[object, Hours]]) -> None:
+    for _, hours in said:
+        if hours.start >= hours.end != _MIDNIGHT:
+            raise invalid(field, "endTime must be after startTime; 00:00 is the end of the day.")
+    for (day, hours), (next_day, next_hours) in pairwise(said):
+        if day == next_day and hours.overlaps(next_hours):
+            raise invalid(field, "Hours of one day must not overlap.")
 
 
 # ---- ranges -----------------------------------------------------------------------------------------------

@@ -46,10 +46,11 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a session may last, and how many at once somebody may have."""
+    """How long a session may last, how far ahead it is booked, and how many at once somebody may have."""
 
     shortest: timedelta
     longest: timedelta
+    horizon: timedelta
     per_client: int
     per_psychologist: int
 
@@ -64,8 +65,11 @@ def zone(name: str) -> ZoneInfo:
 def slot(day: date, start: time, end: time, timezone: str, *, limits: Limits, now: datetime) -> Slot:
     """Turn a wall time into instants.
 
-    Raises RdchatError (VALIDATION_FAILED) for what is past, ends before it starts, is too short or too long,
-    or does not exist that day because the clocks go forward. An hour that happens twice means the first.
+    Raises RdchatError (VALIDATION_FAILED) for what is past or too far ahead, ends before it starts, is too
+    short or too long, or does not exist that day because the clocks go forward.
+
+    A time that comes twice means the first, as a start and as an end. Where 03:00 becomes 02:00, a session
+    from 01:30 to 02:30 is one hour long, one from 02:30 to 03:30 two; the second pass has no words.
     """
     there = zone(timezone)
     starts_at = _instant(day, start, there, "startTime")
@@ -74,6 +78,8 @@ def slot(day: date, start: time, end: time, timezone: str, *, limits: Limits, no
         raise invalid("endTime", "Must be after startTime.")
     if starts_at <= now:
         raise invalid("startTime", "Must be in the future.")
+    if starts_at > now + limits.horizon:
+        raise invalid("date", f"Must be within {limits.horizon.days} days from now.")
     length = ends_at - starts_at
     if length < limits.shortest:
         raise invalid("endTime", f"The session must last at least {_words(limits.shortest)}.")
@@ -87,7 +93,7 @@ def instant(day: date, at: time, there: ZoneInfo) -> datetime | None:
 
     Raises OverflowError at the ends of the calendar.
     """
-    local = datetime.combine(day, at, there)
+    local = datetime.combine(day, at.replace(fold=0), there)
     found = local.astimezone(UTC)
     return found if found.astimezone(there).replace(tzinfo=None) == local.replace(tzinfo=None) else None
 

@@ -147,11 +147,11 @@ class Counselings:
 
     async def booked(self, counseling_id: UUID) -> Counseling | None:
         """Find a counselling that was perhaps booked."""
-        return await counselings.counseling(self.pool, counseling_id)
+        return await counselings.counseling(self.pool, counseling_id, at=self.clock.now())
 
     async def read(self, caller: Caller, counseling_id: UUID) -> Counseling:
         """Read a counselling of the caller's. Raises RdchatError: NOT_FOUND, FORBIDDEN."""
-        counseling = await counselings.counseling(self.pool, counseling_id)
+        counseling = await counselings.counseling(self.pool, counseling_id, at=self.clock.now())
         if counseling is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Counseling not found")
         if not caller.is_admin and caller.id not in (counseling.client_id, counseling.psychologist_id):

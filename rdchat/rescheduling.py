@@ -16,7 +16,7 @@ from rdchat.counseling import arm
 from rdchat.database import commit, counselings, schedule, sessions
 from rdchat.database.pool import transaction
 from rdchat.engine.change import Change, ChangeBuilder
-from rdchat.errors import ErrorCode, RdchatError, UnavailableError, invalid
+from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.realtime.publisher import LEASE
 from statemachine import Extend, Refusal, RefusalCode, Reschedule, Session, step
 
@@ -52,23 +52,21 @@ class Rescheduling:
     text_of: Callable[[str, str], str]
 
     async def reschedule(
-        self, caller: Caller, counseling_id: UUID, slot: Slot, *, command_id: UUID
+        self, caller: Caller, counseling: Counseling, slot: Slot, *, command_id: UUID
     ) -> Counseling:
         """Move a counselling that has not begun to another time, with whoever it was booked.
 
         A command that was carried out before, whatever its caller was told, is not carried out again.
 
-        Raises RdchatError: NOT_FOUND, FORBIDDEN, ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT,
-        NO_PSYCHOLOGIST, UNAVAILABLE.
+        Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, UNAVAILABLE.
         """
-        counseling = await self.counselings.read(caller, counseling_id)
         if counseling.session_id is None:
             await self._move_without_chat(counseling, slot)
         else:
             by = None if caller.is_admin else caller.id
             command = Reschedule(by, slot.starts_at, slot.ends_at, self.leads)
             await self._carry_out(command, counseling, slot, caller_id=caller.id, command_id=command_id)
-        return await self.counselings.read(caller, counseling_id)
+        return await self.counselings.read(caller, counseling.id)
 
     async def extend(self, caller: Caller, session_id: UUID, minutes: int, *, command_id: UUID) -> Session:
         """Move the end of an open chat by some minutes, a multiple of the step.
@@ -88,7 +86,7 @@ class Rescheduling:
         if ends_at - session.starts_at > self.limits.longest:
             longest = self.limits.longest / timedelta(minutes=1)
             raise invalid("minutes", f"The session must last at most {longest:g} minutes.")
-        counseling = await counselings.counseling(self.pool, session.counseling_id)
+        counseling = await counselings.counseling(self.pool, session.counseling_id, at=self.clock.now())
         if counseling is None:  # pragma: no cover - a session has its counselling
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
         booked = counseling.slot
@@ -151,9 +149,11 @@ class Rescheduling:
             await schedule.lock_session(connection, session_id)
             locked = await sessions.load_locked(connection, session_id)
             change = self._decide(locked or session, command, command_id, caller_id)
-            if change.before.ends_at != session.ends_at:
-                # Somebody else has moved it since: the limits were asked for another range.
-                raise UnavailableError("session")
+            if isinstance(command, Extend) and change.before.ends_at != session.ends_at:
+                # The end that was to be moved is no longer the end, and the limits were asked for another range.
+                raise RdchatError(
+                    ErrorCode.ILLEGAL_TRANSITION, "The chat session was extended at the same time: look again"
+                )
             await schedule.move_counseling(
                 connection, counseling.id, slot, change.after.updated_at, begun_too=not moves
             )

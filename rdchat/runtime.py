@@ -199,6 +199,7 @@ class Runtime:
         return Limits(
             shortest=settings.min_session,
             longest=settings.max_session,
+            horizon=settings.booking_horizon,
             per_client=settings.max_active_per_client,
             per_psychologist=settings.max_active_per_psychologist,
         )

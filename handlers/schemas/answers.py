@@ -11,6 +11,7 @@ from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
     COUNSELING_ID,
+    COUNSELING_STATUSES,
     CURSOR,
     DATE,
     END,
@@ -202,7 +203,9 @@ class CounselingAnswer(Answer):
     id = identity("id", "The counselling's id.", COUNSELING_ID)
     method = choice("method", "How they meet.", METHODS)
     status = choice(
-        "status", "Where the counselling stands.", ("pending", "active", "completed", "cancelled")
+        "status",
+        "Where the counselling stands. By chat, as its session does; otherwise, as the time that was booked.",
+        COUNSELING_STATUSES,
     )
     scheduled_at = instant("scheduledAt", "The instant at which it starts.", START)
     ends_at = instant("endsAt", "The instant at which it ends.", END)
@@ -217,6 +220,15 @@ class CounselingAnswer(Answer):
         allow_none=True,
         data_key="chatSession",
         metadata=about("Its chat session; null unless `method` is `chat`."),
+    )
+
+
+class CounselingsAnswer(Answer):
+    """Counsellings, latest start first."""
+
+    data = fields.List(fields.Nested(CounselingAnswer), required=True, metadata=about("The counsellings."))
+    next_cursor = text(
+        "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
     )
 
 

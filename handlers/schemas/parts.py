@@ -6,6 +6,7 @@ The story: on 15 January 2030, Budi talks with Dr. Sari Wulandari from 14:00 to 
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from marshmallow import ValidationError, fields, validate
@@ -39,6 +40,7 @@ LONGEST_MESSAGE: Final = 4096
 LONGEST_NAME: Final = 200
 LONGEST_ZONE: Final = 64
 METHODS: Final = ("chat", "online", "offline", "organization")
+COUNSELING_STATUSES: Final = ("pending", "active", "completed", "cancelled")
 
 #: Where there is no example. None would be one: null.
 NOTHING: Final = object()
@@ -121,6 +123,9 @@ def not_blank(value: str) -> None:
         raise ValidationError("Must not be empty.")
 
 
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
 class WallTime(fields.Time):
     """A time of day: `HH:MM` or `HH:MM:SS`, nothing looser."""
 
@@ -133,12 +138,25 @@ class WallTime(fields.Time):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
+class Moment(fields.String):
+    """An instant, ISO 8601 with `Z` or an offset, or a date. Loaded as a datetime (UTC) or a date."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ANN401, ARG002 - marshmallow's signature
+        try:
+            if _DATE.fullmatch(value):
+                return date.fromisoformat(value)
+            found = datetime.fromisoformat(value)
+            if found.tzinfo is not None:
+                return found.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise ValidationError("Must be YYYY-MM-DD, or an instant with Z or an offset.")
+
+
 class CalendarDate(fields.Date):
     """A date: `YYYY-MM-DD`, nothing looser."""
 
-    _FORM = re.compile(r"\d{4}-\d{2}-\d{2}")
-
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
-        if not isinstance(value, str) or not self._FORM.fullmatch(value):
+        if not isinstance(value, str) or not _DATE.fullmatch(value):
             raise ValidationError("Must be YYYY-MM-DD.")
         return super()._deserialize(value, attr, data, **kwargs)

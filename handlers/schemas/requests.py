@@ -7,8 +7,10 @@ from typing import Any, Final
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from handlers.schemas.parts import (
+    COUNSELING_STATUSES,
     CURSOR,
     DATE,
+    END,
     LONGEST_MESSAGE,
     LONGEST_NAME,
     LONGEST_ZONE,
@@ -19,6 +21,7 @@ from handlers.schemas.parts import (
     SESSION_ID,
     ZONE,
     CalendarDate,
+    Moment,
     TrueOrFalse,
     WallTime,
     WholeNumber,
@@ -44,6 +47,11 @@ def _zone(description: str) -> fields.String:
 def _limit() -> fields.Integer:
     words = about("How many to give at most.")
     return fields.Integer(load_default=20, validate=validate.Range(min=1, max=100), metadata=words)
+
+
+def _cursor() -> fields.String:
+    words = about("Where to go on: `nextCursor` of the answer before. Without it, at the start.", CURSOR)
+    return fields.String(load_default=None, validate=validate.Length(max=200), metadata=words)
 
 
 # ---- counselling ------------------------------------------------------------------------------------------
@@ -232,32 +240,37 @@ class SessionsQuery(Schema):
         validate=validate.OneOf([status.value for status in Status]),
         metadata=about("Only sessions in this state. Without it, all."),
     )
-    cursor = fields.String(
-        load_default=None,
-        validate=validate.Length(max=200),
-        metadata=about(
-            "Where to go on: `nextCursor` of the answer before. Without it, at the start.", CURSOR
-        ),
-    )
+    cursor = _cursor()
     limit = _limit()
 
 
 class PageQuery(Schema):
     """Choose a page."""
 
-    cursor = fields.String(
-        load_default=None,
-        validate=validate.Length(max=200),
-        metadata=about(
-            "Where to go on: `nextCursor` of the answer before. Without it, at the start.", CURSOR
-        ),
-    )
+    cursor = _cursor()
     limit = _limit()
 
 
-class LimitQuery(Schema):
-    """Choose how many."""
+class CounselingsQuery(Schema):
+    """Choose counsellings, by where they stand and by when they start."""
 
+    status = fields.String(
+        load_default=None,
+        validate=validate.OneOf(COUNSELING_STATUSES),
+        metadata=about("Only counsellings that stand here. Without it, all."),
+    )
+    since = Moment(
+        load_default=None,
+        data_key="from",
+        metadata=about("Only those that start then or later: an instant, or a day in `timezone`.", DATE),
+    )
+    until = Moment(
+        load_default=None,
+        data_key="to",
+        metadata=about("Only those that start before an instant, or on a day in `timezone` or before.", END),
+    )
+    timezone = _zone("The time zone of days")
+    cursor = _cursor()
     limit = _limit()
 
 

@@ -8,15 +8,32 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from rdchat.availability import Availability, DayException, Hours, WeeklyHours
-from rdchat.database.pool import acquire, transaction
+from rdchat.booking import LONGEST, clipped, depth
+from rdchat.database.people import psychologist_of
+from rdchat.database.pool import acquire
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
     import asyncpg
 
+    from rdchat.availability import Range
+    from rdchat.booking import Limits, Slot
+    from rdchat.database.people import Psychologist
     from rdchat.database.pool import Pool
+
+_BOOKED = """
+SELECT psychologist_id, starts_at, ends_at FROM counselings
+ WHERE psychologist_id = ANY($1) AND status = 'pending'
+   AND starts_at < $3 AND starts_at > $4 AND ends_at > $2
+"""
+
+_ACTIVE = """
+SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id)
+ WHERE s.is_active ORDER BY p.full_name, s.id
+"""
 
 
 async def availability(pool: Pool, psychologist_id: UUID) -> Availability | None:
@@ -29,23 +46,58 @@ async def availability(pool: Pool, psychologist_id: UUID) -> Availability | None
 
 
 async def put_availability(
-    pool: Pool, psychologist_id: UUID, wanted: Availability, *, timezone: str | None, at: datetime
+    pool: Pool,
+    psychologist_id: UUID,
+    weekly: Sequence[WeeklyHours],
+    exceptions: Sequence[DayException],
+    *,
+    timezone: str | None,
+    at: datetime,
 ) -> Availability | None:
     """Replace when a psychologist works; `timezone` None leaves their time zone as it is.
 
     A booking that holds the psychologist's row is waited for. Returns what holds now; None: there is no such
     psychologist.
     """
-    async with transaction(pool) as connection:
+    document = {
+        "weekly": [(one.weekday, (one.hours.start, one.hours.end)) for one in weekly],
+        "exceptions": [(one.date, one.is_available, (one.hours.start, one.hours.end)) for one in exceptions],
+    }
+    async with acquire(pool) as connection:
         row = await connection.fetchrow(
             "UPDATE psychologists SET timezone = coalesce($2, timezone), availability = $3, updated_at = $4 "
             "WHERE id = $1 RETURNING timezone, availability",
             psychologist_id,
             timezone,
-            _document(wanted),
+            orjson.dumps(document).decode(),
             at,
         )
     return None if row is None else read(row)
+
+
+async def booked(
+    pool: Pool, psychologist_ids: Sequence[UUID], since: datetime, until: datetime
+) -> dict[UUID, list[Range]]:
+    """Read what psychologists have between two instants. Whoever has nothing is left out."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_BOOKED, list(psychologist_ids), since, until, since - LONGEST)
+    found: dict[UUID, list[Range]] = {}
+    for row in rows:
+        found.setdefault(row["psychologist_id"], []).append((row["starts_at"], row["ends_at"]))
+    return found
+
+
+async def free_psychologists(pool: Pool, slot: Slot, limits: Limits) -> list[Psychologist]:
+    """List who can be booked for a slot, by name."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_ACTIVE)
+    working = [row for row in rows if read(row).covers(slot.starts_at, slot.ends_at)]
+    taken = await booked(pool, [row["id"] for row in working], slot.starts_at, slot.ends_at)
+    return [
+        psychologist_of(row)
+        for row in working
+        if depth(clipped(taken.get(row["id"], ()), slot.starts_at, slot.ends_at)) < limits.per_psychologist
+    ]
 
 
 def read(row: asyncpg.Record) -> Availability:
@@ -64,14 +116,3 @@ def read(row: asyncpg.Record) -> Availability:
 def _hours(stored: list[str]) -> Hours:
     start, end = stored
     return Hours(time.fromisoformat(start), time.fromisoformat(end))
-
-
-def _document(said: Availability) -> str:
-    return orjson.dumps(
-        {
-            "weekly": [(one.weekday, (one.hours.start, one.hours.end)) for one in said.weekly],
-            "exceptions": [
-                (one.date, one.is_available, (one.hours.start, one.hours.end)) for one in said.exceptions
-            ],
-        }
-    ).decode()

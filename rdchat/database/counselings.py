@@ -13,7 +13,7 @@ from rdchat.booking import LONGEST, Slot, clipped, depth, zone
 from rdchat.database import availability, people
 from rdchat.database.pool import acquire, rows_changed, transaction
 from rdchat.errors import ErrorCode, RdchatError, invalid
-from statemachine import OPEN, Status
+from statemachine import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from rdchat.booking import Booking, Limits
     from rdchat.database.pool import Connection, Pool
     from rdchat.sealing import Sealer
-    from rdchat.tokens import Caller
     from statemachine import Session
 
-#: Neither over nor cancelled. Whether the chat of one is open, its session says.
+#: Not cancelled, and not over either if it is by chat. Whether it is open or over otherwise: see `_STATUS`.
 _PRESENT: Final = "status = 'pending'"
 
 _INSERT_COUNSELING = """
@@ -67,12 +66,50 @@ _LOCKED_PSYCHOLOGIST = """
 SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id) WHERE s.id = $1 FOR NO KEY UPDATE OF s
 """
 
-_COUNSELING = """
-SELECT c.*, p.full_name AS psychologist_name, s.id AS session_id, s.status AS session_status
+#: Where a counselling stands at an instant, `$1`. One by chat follows its session, any other the clock:
+#: nobody tells us whether people meet.
+_STATUS: Final = """
+  CASE WHEN c.status <> 'pending' THEN c.status
+       WHEN s.status IN ('active', 'ending_soon') THEN 'active'
+       WHEN s.id IS NOT NULL OR c.starts_at > $1 THEN 'pending'
+       WHEN c.ends_at > $1 THEN 'active'
+       ELSE 'completed' END
+"""
+
+_COUNSELING = f"""
+SELECT c.*, p.full_name AS psychologist_name, s.id AS session_id, s.status AS session_status,
+       {_STATUS} AS shown_status
   FROM counselings c
   JOIN people p ON p.id = c.psychologist_id
   LEFT JOIN chat_sessions s ON s.counseling_id = c.id
+"""  # noqa: S608 - constant text
+
+_BY_PERSON = (
+    _COUNSELING
+    + f"""
+ WHERE (c.client_id = $2 OR c.psychologist_id = $2)
+   AND ($3::text IS NULL OR {_STATUS} = $3)
+   AND c.starts_at >= coalesce($4, '-infinity'::timestamptz)
+   AND c.starts_at < coalesce($5, 'infinity'::timestamptz)
+   AND ($6::timestamptz IS NULL OR (c.starts_at, c.id) < ($6, $7))
+ ORDER BY c.starts_at DESC, c.id DESC
+ LIMIT $8
 """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of somebody's counsellings: those that start from `since` on and before `until`.
+
+    `before` is the (start, id) of the last one that the caller has seen.
+    """
+
+    status: str | None
+    since: datetime | None
+    until: datetime | None
+    before: tuple[datetime, UUID] | None
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,21 +292,27 @@ async def insert_session(
     await connection.execute(_INSERT_TIMELINE, session.id, command_id, actor_id, session.created_at)
 
 
-async def counseling(pool: Pool, counseling_id: UUID) -> Counseling | None:
-    """Read one counselling, or None."""
+async def counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counseling | None:
+    """Read one counselling as it stands at an instant, or None."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(_COUNSELING + "WHERE c.id = $1", counseling_id)
+        row = await connection.fetchrow(_COUNSELING + "WHERE c.id = $2", at, counseling_id)
     return None if row is None else _counseling(row)
 
 
-async def counselings_of(pool: Pool, caller: Caller, *, limit: int) -> list[Counseling]:
-    """List somebody's counsellings, latest first."""
+async def counselings_of(pool: Pool, person_id: UUID, part: Part, *, at: datetime) -> list[Counseling]:
+    """List somebody's counsellings as they stand at an instant, latest start first."""
+    start, counseling_id = part.before or (None, None)
     async with acquire(pool) as connection:
         rows = await connection.fetch(
-            _COUNSELING + "WHERE c.client_id = $1 OR c.psychologist_id = $1 "
-            "ORDER BY c.starts_at DESC, c.id DESC LIMIT $2",
-            caller.id,
-            limit,
+            _BY_PERSON,
+            at,
+            person_id,
+            part.status,
+            part.since,
+            part.until,
+            start,
+            counseling_id,
+            part.limit,
         )
     return [_counseling(row) for row in rows]
 
@@ -277,11 +320,11 @@ async def counselings_of(pool: Pool, caller: Caller, *, limit: int) -> list[Coun
 async def cancel_without_chat(
     pool: Pool, counseling_id: UUID, reason: str | None, *, sealer: Sealer, at: datetime
 ) -> bool:
-    """Cancel a counselling that has no session. Returns whether it was still to take place."""
+    """Cancel a counselling that has no session. Returns whether it was not over yet."""
     async with transaction(pool) as connection:
         tag: Any = await connection.execute(
             "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
-            f"WHERE id = $1 AND {_PRESENT}",
+            f"WHERE id = $1 AND {_PRESENT} AND ends_at > $3",
             counseling_id,
             sealer.seal(reason.encode(), counseling_id.bytes) if reason is not None else None,
             at,
@@ -297,7 +340,7 @@ def _counseling(row: asyncpg.Record) -> Counseling:
         psychologist_id=row["psychologist_id"],
         psychologist_name=row["psychologist_name"],
         method=row["method"],
-        status="active" if session_status in OPEN else row["status"],
+        status=row["shown_status"],
         slot=Slot(
             row["local_date"],
             row["local_start"],

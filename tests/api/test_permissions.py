@@ -75,6 +75,13 @@ MATRIX = {
     ("PUT", "/psychologists/{id}"): Row(
         client=403, psychologist=403, admin=200, body={"fullName": PRIVATE_NAMES[0]}
     ),
+    ("GET", "/psychologists/{id}/availability"): Row(client=200, psychologist=200, admin=200),
+    ("PUT", "/psychologists/{id}/availability"): Row(
+        client=403, psychologist=200, admin=200, stranger=403, body={"weekly": []}
+    ),
+    ("GET", "/psychologists/{id}/slots"): Row(
+        client=200, psychologist=200, admin=200, params={"date": f"{in_days(30):%Y-%m-%d}"}
+    ),
     # Last, because they end what the others need.
     ("PUT", "/chat/sessions/{id}/end"): Row(client=200, psychologist=200, admin=403, stranger=403),
     ("PUT", "/counselings/{id}/cancel"): Row(
@@ -191,7 +198,7 @@ async def test_strangers_and_administrators_list_only_their_own(service: Service
         somebody = service.person(role, "Orang")
         assert (await somebody.get("/chat/sessions")).data == {"data": [], "nextCursor": None}
         assert (await somebody.get("/chat/sessions/active")).data["data"] == []
-        assert (await somebody.get("/counselings")).data == []
+        assert (await somebody.get("/counselings")).data == {"data": [], "nextCursor": None}
     for owner, client in here.clients.items():
         listed = (await client.get("/chat/sessions")).data["data"]
         assert [session["id"] for session in listed] == [here.sessions[owner]]

@@ -12,7 +12,7 @@ from handlers.routing import PREFIX
 from rdchat.tokens import Role
 from tests.support.sessions import reaches
 from tests.support.shapes import mismatches, references, resolve
-from tests.support.soon import book_soon
+from tests.support.soon import book_soon, in_days
 
 if TYPE_CHECKING:
     from tests.support.service import Reply, Service
@@ -107,6 +107,17 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "list_counselings": await client.get("/counselings"),
         "list_psychologists": await client.get("/psychologists"),
         "get_psychologist": await client.get(f"/psychologists/{psychologist.id}"),
+        "get_availability": await client.get(f"/psychologists/{psychologist.id}/availability"),
+        "put_availability": await psychologist.put(
+            f"/psychologists/{psychologist.id}/availability",
+            {
+                "weekly": [{"weekday": day, "startTime": "00:00", "endTime": "00:00"} for day in range(1, 8)],
+                "exceptions": [{"date": "2030-01-15", "isAvailable": False}],
+            },
+        ),
+        "list_slots": await client.get(
+            f"/psychologists/{psychologist.id}/slots", date=f"{in_days(30):%Y-%m-%d}"
+        ),
         "put_psychologist": await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari"}),
     }
     later = (await book_soon(client, 600, 60)).data

@@ -40,7 +40,7 @@ async def test_sessions_are_listed_page_by_page_latest_first(service: Service) -
                 break
             more = {"cursor": data["nextCursor"]}
         assert seen == expected
-    cancelled = (await client.get("/counselings")).data[0]
+    cancelled = (await client.get("/counselings")).data["data"][0]
     await client.put(f"/counselings/{cancelled['id']}/cancel")
     for status, count in (("pending", 4), ("cancelled", 1), ("active", 0), ("completed", 0)):
         data = (await client.get("/chat/sessions", status=status)).data["data"]

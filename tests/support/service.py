@@ -46,6 +46,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         end_warning_lead=timedelta(seconds=1),
         min_session=timedelta(seconds=2),
         max_session=timedelta(hours=4),
+        booking_horizon=timedelta(days=800),
         max_active_per_client=1,
         max_active_per_psychologist=5,
         extension_step=timedelta(minutes=1),

@@ -1,0 +1,192 @@
+"""The shapes of working hours and free slots, in and out."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Any, Final
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from handlers.schemas.answers import Answer
+from handlers.schemas.parts import (
+    DATE,
+    END,
+    LONGEST_ZONE,
+    NOTHING,
+    START,
+    ZONE,
+    CalendarDate,
+    TrueOrFalse,
+    WallTime,
+    about,
+    instant,
+    number,
+    text,
+    yes_no,
+)
+
+_MOST_WINDOWS: Final = 100
+_MOST_EXCEPTIONS: Final = 366
+#: Between starts of slots, in minutes: what divides an hour evenly.
+_STEPS: Final = (5, 10, 15, 20, 30, 60)
+_WEEKDAY: Final = "The day of the week: 1 is Monday, 7 Sunday."
+_END_OF_HOURS: Final = "When they end; `00:00` is the end of the day."
+_TAKEN_OR_ADDED: Final = (
+    "False: the hours are taken away. True: they are added, also where others are taken away."
+)
+
+
+def _time(key: str, description: str, example: object = NOTHING, **kwargs: Any) -> WallTime:  # noqa: ANN401 - passed through
+    words = about(description, example, pattern=WallTime.PATTERN)
+    return WallTime(data_key=key, metadata=words, **kwargs)
+
+
+# ---- hours, in --------------------------------------------------------------------------------------------
+
+
+class WeeklyHours(Schema):
+    """Hours on the same day of every week. Such that go over midnight are two: until `00:00`, and from it."""
+
+    weekday = fields.Integer(
+        required=True, strict=True, validate=validate.Range(min=1, max=7), metadata=about(_WEEKDAY, 2)
+    )
+    start_time = _time("startTime", "When they start.", "09:00", required=True)
+    end_time = _time("endTime", _END_OF_HOURS, "17:00", required=True)
+
+
+class DayException(Schema):
+    """Hours that are taken away from one day, or added to it. Without times, the whole day."""
+
+    date = CalendarDate(required=True, metadata=about("The day.", DATE))
+    is_available = TrueOrFalse(
+        required=True, data_key="isAvailable", metadata=about(_TAKEN_OR_ADDED, example=False)
+    )
+    start_time = _time("startTime", "When they start.", "13:00", load_default=time(0))
+    end_time = _time("endTime", _END_OF_HOURS, "15:00", load_default=time(0))
+
+    @validates_schema(pass_original=True)
+    def both_times(self, _data: dict[str, Any], original: Any, **_kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's signature
+        """Refuse one time without the other."""
+        if isinstance(original, dict) and ("startTime" in original) != ("endTime" in original):
+            raise ValidationError("Give startTime and endTime, or neither.", "endTime")
+
+
+class AvailabilityRequest(Schema):
+    """Say when a psychologist works. It replaces what was said before.
+
+    Times are what a clock shows in the psychologist's time zone. Where neither weekly hours nor added ones
+    are given, that is always, except for hours that are taken away.
+    """
+
+    timezone = fields.String(
+        load_default=None,
+        validate=validate.Length(max=LONGEST_ZONE),
+        metadata=about(
+            "The time zone they work in, by its IANA name. Left out, it stays as it is.", "Asia/Makassar"
+        ),
+    )
+    weekly = fields.List(
+        fields.Nested(WeeklyHours),
+        load_default=list,
+        validate=validate.Length(max=_MOST_WINDOWS),
+        metadata=about("The hours of every week; those of one day must not overlap."),
+    )
+    exceptions = fields.List(
+        fields.Nested(DayException),
+        load_default=list,
+        validate=validate.Length(max=_MOST_EXCEPTIONS),
+        metadata=about("What differs on certain days."),
+    )
+
+
+# ---- hours, out -------------------------------------------------------------------------------------------
+
+
+class WeeklyHoursAnswer(Answer):
+    """Hours on the same day of every week."""
+
+    weekday = number("weekday", _WEEKDAY, 2)
+    start_time = text("startTime", "When they start.", "09:00")
+    end_time = text("endTime", _END_OF_HOURS, "17:00")
+
+
+class DayExceptionAnswer(Answer):
+    """Hours that are taken away from one day, or added to it. From `00:00` to `00:00`: the whole day."""
+
+    date = fields.Date(required=True, metadata=about("The day.", DATE))
+    is_available = yes_no("isAvailable", _TAKEN_OR_ADDED, example=False)
+    start_time = text("startTime", "When they start.", "13:00")
+    end_time = text("endTime", _END_OF_HOURS, "15:00")
+
+
+class AvailabilityAnswer(Answer):
+    """When a psychologist works. Without weekly hours and added ones: always, but for what is taken away."""
+
+    timezone = text("timezone", "The time zone that the times are in.", ZONE)
+    weekly = fields.List(
+        fields.Nested(WeeklyHoursAnswer), required=True, metadata=about("The hours of every week, in order.")
+    )
+    exceptions = fields.List(
+        fields.Nested(DayExceptionAnswer),
+        required=True,
+        metadata=about("What differs on certain days, in order."),
+    )
+
+
+# ---- slots ------------------------------------------------------------------------------------------------
+
+
+class SlotsQuery(Schema):
+    """Choose slots. The day, and what is shown, is what a calendar and a clock show in `timezone`."""
+
+    date = CalendarDate(required=True, metadata=about("The day, in `timezone`.", DATE))
+    duration = fields.Integer(
+        load_default=60,
+        validate=validate.Range(min=1, max=1440),
+        metadata=about("How many minutes a slot is long; as long as a session may last."),
+    )
+    step = fields.Integer(
+        load_default=30,
+        validate=validate.OneOf(_STEPS),
+        metadata=about("How many minutes lie between one start and the next, from midnight on."),
+    )
+    timezone = fields.String(
+        load_default=ZONE,
+        validate=validate.Length(max=LONGEST_ZONE),
+        metadata=about("The time zone to show slots in, by its IANA name."),
+    )
+
+
+class SlotAnswer(Answer):
+    """Times at which a psychologist can be booked. Booked as it is shown, it means the same instants."""
+
+    start_time = text("startTime", "When it starts, in the zone that was asked for.", "14:00")
+    end_time = text("endTime", "When it ends, on the same day.", "15:00")
+    starts_at = instant("startsAt", "The instant at which it starts.", START)
+    ends_at = instant("endsAt", "The instant at which it ends.", END)
+    free = number("free", "How many more counsellings the psychologist can have then, at least one.", 5)
+
+
+class PsychologistsQuery(Schema):
+    """Choose psychologists: all, or those who can be booked for certain times."""
+
+    # No examples: each makes sense only beside the others.
+    date = CalendarDate(
+        load_default=None,
+        metadata=about("The day, in `timezone`. Together with `startTime` and `endTime`, or not at all."),
+    )
+    start_time = _time("startTime", "When a counselling would start.", load_default=None)
+    end_time = _time("endTime", "When it would end, on the same day.", load_default=None)
+    timezone = fields.String(
+        load_default=ZONE,
+        validate=validate.Length(max=LONGEST_ZONE),
+        metadata=about("The time zone of date and times, by its IANA name. Not without them."),
+    )
+
+    @validates_schema(pass_original=True)
+    def all_or_none(self, _data: dict[str, Any], original: dict[str, Any], **_kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's signature
+        """Refuse a part of a time."""
+        names = ("date", "startTime", "endTime")
+        missing = [name for name in names if name not in original]
+        if missing and original:
+            raise ValidationError({name: ["Give date, startTime and endTime together."] for name in missing})
