@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from handlers import schemas
 from handlers.presenters import access_json, message_json
 from handlers.routing import Answer, Call, Route
 from rdchat.chat import Window
 from rdchat.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from rdchat.files.links import Link
 
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 _CLOSED = (ErrorCode.CHAT_NOT_ENABLED, ErrorCode.SESSION_ENDED)
@@ -28,7 +35,7 @@ async def send_message(call: Call) -> Answer:
     session, message, is_new = await call.runtime.chat.send(
         call.caller, body["session_id"], body["message"], body["client_message_id"]
     )
-    shown = message_json(message, session.psychologist_id)
+    shown = message_json(message, session.psychologist_id, _links(call))
     return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
 
@@ -53,8 +60,13 @@ async def get_history(call: Call) -> Answer:
     }
     if window.after is not None and stop <= total:
         metadata["nextCursor"] = stop - 1
-    shown = [message_json(message, session.psychologist_id) for message in messages]
+    links = _links(call)
+    shown = [message_json(message, session.psychologist_id, links) for message in messages]
     return Answer({"data": shown, "metadata": metadata}, "Chat history retrieved successfully")
+
+
+def _links(call: Call) -> Callable[[UUID], Link]:
+    return partial(call.runtime.attachments.link, call.caller)
 
 
 async def set_typing(call: Call) -> Answer:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rdchat.realtime.ably_client import AblyClient
     from rdchat.sealing import Sealer
     from rdchat.tokens import Caller
-    from statemachine import Session, Status
+    from statemachine import Attachment, Session, Status
 
 _TOKEN_LIFETIME: Final = timedelta(minutes=30)
 #: After the end, a token still serves to hear the last events and to read what was said.
@@ -77,16 +77,21 @@ class Chat:
     # ---- writing ------------------------------------------------------------------------------------------
 
     async def send(
-        self, caller: Caller, session_id: UUID, text: str, client_message_id: str | None
+        self,
+        caller: Caller,
+        session_id: UUID,
+        text: str,
+        client_message_id: str | None,
+        attachment: Attachment | None = None,
     ) -> tuple[Session, Message, bool]:
-        """Send a message.
+        """Send a message. An attachment is stored already, and not sent otherwise.
 
         Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
         one.
 
         Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
         """
-        command = SendMessage(uuid4(), caller.id, text, client_message_id)
+        command = SendMessage(uuid4(), caller.id, text, client_message_id, attachment)
         outcome = _accepted(await self.engine.submit(session_id, command, actor_id=caller.id))
         message = outcome.message
         if message is None:  # pragma: no cover - an accepted SendMessage has its message
@@ -104,7 +109,7 @@ class Chat:
     async def typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
         """Tell the other participant that somebody is typing; not kept, and lost while Ably is away."""
         session = await self.session(caller, session_id, content=True)
-        _must_be_open(session)
+        must_be_open(session)
         try:
             await self.ably.publish_now(
                 events.typing_channel(session.id),
@@ -207,7 +212,8 @@ def _refuse(refusal: Refusal) -> Never:
     raise RdchatError(code)
 
 
-def _must_be_open(session: Session) -> None:
+def must_be_open(session: Session) -> None:
+    """Raise SESSION_ENDED or CHAT_NOT_ENABLED unless participants can write now."""
     if session.is_over:
         raise RdchatError(ErrorCode.SESSION_ENDED)
     if not session.is_open:

@@ -4,6 +4,7 @@
 (the changed session and the effects to perform) or a `Refusal`. The rows are in `table.py`.
 """
 
+from statemachine.attachment import Attachment
 from statemachine.commands import Cancel, Command, EndSession, RunAutomation, SendMessage
 from statemachine.decision import Decision, Refusal, RefusalCode
 from statemachine.session import Automation, AutomationKind, AutomationStatus, Session
@@ -13,6 +14,7 @@ from statemachine.step import step
 __all__ = [
     "OPEN",
     "TERMINAL",
+    "Attachment",
     "Automation",
     "AutomationKind",
     "AutomationStatus",

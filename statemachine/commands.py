@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from statemachine.attachment import Attachment
     from statemachine.session import AutomationKind
 
 
@@ -19,6 +20,7 @@ class SendMessage:
     sender_id: UUID
     text: str
     client_message_id: str | None = None
+    attachment: Attachment | None = None
 
     trigger = "send_message"
 

@@ -14,6 +14,7 @@ from handlers.schemas.answers import (
     TimelineAnswer,
 )
 from handlers.schemas.chat_answers import (
+    AttachmentAnswer,
     ClientOptions,
     HistoryAnswer,
     HistoryMetadata,
@@ -23,6 +24,7 @@ from handlers.schemas.chat_answers import (
     TypingAnswer,
 )
 from handlers.schemas.requests import (
+    AttachmentQuery,
     BookRequest,
     CancelRequest,
     DiagramQuery,
@@ -34,9 +36,12 @@ from handlers.schemas.requests import (
     SessionsQuery,
     TokenQuery,
     TypingRequest,
+    UploadRequest,
 )
 
 __all__ = [
+    "AttachmentAnswer",
+    "AttachmentQuery",
     "AutomationAnswer",
     "BookRequest",
     "BookedSession",
@@ -66,4 +71,5 @@ __all__ = [
     "TokenQuery",
     "TypingAnswer",
     "TypingRequest",
+    "UploadRequest",
 ]

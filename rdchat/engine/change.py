@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from statemachine import Automation, AutomationKind, Decision, Session
+    from statemachine import Attachment, Automation, AutomationKind, Decision, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Message:
     message_type: str
     client_message_id: str | None
     created_at: datetime
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +161,10 @@ class ChangeBuilder:
                 sender_id=effect.sender_id,
                 sender_name=session.name_of(effect.sender_id),
                 text=effect.text,
-                message_type="text",
+                message_type=effect.attachment.message_type if effect.attachment else "text",
                 client_message_id=effect.client_message_id,
                 created_at=effect.at,
+                attachment=effect.attachment,
             )
         )
 
@@ -210,6 +212,7 @@ def _add_message(parcel: ParcelBuilder, message: Message) -> None:
         message_type=message.message_type,
         client_message_id=message.client_message_id,
         created_at=message.created_at,
+        attachment=message.attachment,
     )
     parcel.add(events.chat_channel(message.session_id), events.MESSAGE, data)
 
