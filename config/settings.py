@@ -32,6 +32,8 @@ _SECRETS: Final = (
     "ABLY_KEY",
     "JWT_SECRET",
     "ENCRYPTION_KEYS",
+    "S3_ACCESS_KEY_ID",
+    "S3_SECRET_ACCESS_KEY",
 )
 #: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
 _SHORTEST_SECRET: Final = 32
@@ -45,6 +47,8 @@ RATES: Final = {
     "typing": "20/10second",
     "read": "600/minute",
 }
+#: Files are held in memory while they are examined and sealed.
+_LARGEST_ATTACHMENT: Final = 64 * 1024 * 1024
 _ALGORITHMS: Final = frozenset(
     {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"}
 )
@@ -90,6 +94,12 @@ class Settings:
     roles: frozenset[str]
     log_format: str
     drain: timedelta
+    max_attachment: int
+    storage_url: str | None
+    s3_endpoint: str | None
+    s3_region: str | None
+    s3_access_key_id: str | None
+    s3_secret_access_key: str | None
 
 
 def load() -> Settings:
@@ -121,6 +131,14 @@ def load() -> Settings:
         "language": env.str("LANGUAGE", "id", validate=validate.OneOf(LANGUAGES)),
         "log_format": env.str("LOG_FORMAT", "text", validate=validate.OneOf(("text", "json"))),
         "max_active_per_client": env.int("MAX_ACTIVE_PER_CLIENT", 1, validate=positive),
+        "max_attachment": env.int(
+            "MAX_ATTACHMENT", 10 * 1024 * 1024, validate=validate.Range(min=1, max=_LARGEST_ATTACHMENT)
+        ),
+        "storage_url": env.str("STORAGE_URL", None, validate=_bucket),
+        "s3_endpoint": env.str("S3_ENDPOINT", None, validate=_scheme("https", "http")),
+        "s3_region": env.str("S3_REGION", None),
+        "s3_access_key_id": env.str("S3_ACCESS_KEY_ID", None),
+        "s3_secret_access_key": env.str("S3_SECRET_ACCESS_KEY", None),
         "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
     }
     rates = env.str("RATE_LIMITS", "", validate=_parse_rates)
@@ -140,6 +158,8 @@ def load() -> Settings:
     }
     faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
     faults += _contradictions(seconds, jwt_secret, jwks_url, algorithms)
+    if bool(values["s3_access_key_id"]) != bool(values["s3_secret_access_key"]):
+        faults.append("RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY: set both of them, or neither.")
     if database_url is not None:
         faults += _missing_secrets(jwt_secret or jwks_url, keys_text)
     if faults:
@@ -238,6 +258,12 @@ def _scheme(*schemes: str) -> Callable[[str], str]:
         return value
 
     return check
+
+
+def _bucket(value: str) -> str:
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*/?", value):
+        raise ValidationError("Must have the form s3://bucket or s3://bucket/prefix.")
+    return value
 
 
 def _subset(allowed: Iterable[str]) -> Callable[[list[str]], list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from handlers import (
+    attachments,
     availability,
     chat,
     counselings,
@@ -33,6 +34,7 @@ VERSION: Final = "0.1.0"
 ROUTES: Final = (
     *counselings.ROUTES,
     *chat.ROUTES,
+    *attachments.ROUTES,
     *sessions.ROUTES,
     *notifications.ROUTES,
     *psychologists.ROUTES,

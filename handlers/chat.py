@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handlers import schemas
@@ -13,7 +14,10 @@ from rdchat.errors import ErrorCode
 from statemachine import SendMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
+
+    from rdchat.files.links import Link
 
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 _CLOSED = (ErrorCode.CHAT_NOT_ENABLED, ErrorCode.SESSION_ENDED)
@@ -36,7 +40,7 @@ async def send_message(call: Call) -> Answer:
         session, message, is_new = await call.runtime.chat.send(
             call.caller, command, body["session_id"], again=again
         )
-        shown = message_json(message, session.psychologist_id)
+        shown = message_json(message, session.psychologist_id, _links(call))
         return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
     return await once(call, send)
@@ -63,7 +67,8 @@ async def get_history(call: Call) -> Answer:
     }
     if window.after is not None and stop <= total:
         metadata["nextCursor"] = stop - 1
-    shown = [message_json(message, session.psychologist_id) for message in messages]
+    links = _links(call)
+    shown = [message_json(message, session.psychologist_id, links) for message in messages]
     return Answer({"data": shown, "metadata": metadata}, "Chat history retrieved successfully")
 
 
@@ -75,6 +80,10 @@ async def get_unread(call: Call) -> Answer:
         "sessions": [{"sessionId": str(one), "unread": count} for one, count in unread.items()],
     }
     return Answer(shown, "Unread messages counted successfully")
+
+
+def _links(call: Call) -> Callable[[UUID], Link]:
+    return partial(call.runtime.attachments.link, call.caller)
 
 
 async def set_typing(call: Call) -> Answer:

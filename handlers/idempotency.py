@@ -30,13 +30,11 @@ _REPLAYED: Final = {"Idempotency-Replayed": "true"}
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-async def once(
-    call: Call, perform: Callable[[UUID, bool], Awaitable[Answer]], *, asked: object = None
-) -> Answer:
+async def once(call: Call, perform: Callable[[UUID, bool], Awaitable[Answer]]) -> Answer:
     """Carry out a call, or answer what was answered when it was carried out.
 
     `perform` gets the operation's id and whether it may have been carried out before under this id: it then
-    has to find its own effects. `asked` is what the call asks for, if that is more than its body and path.
+    has to find its own effects.
 
     Raises RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, and what `perform` raises.
     """
@@ -46,7 +44,7 @@ async def once(
     if not _KEY.fullmatch(key):
         raise invalid(HEADER, "Must be 1 to 255 visible ASCII characters.")
     runtime = call.runtime
-    request = Request(call.caller.id, key, _fingerprint(call, asked))
+    request = Request(call.caller.id, key, _fingerprint(call))
     begun = await idempotency.begin(
         runtime.pool, request, uuid4(), runtime.clock.now(), sealer=runtime.sealer
     )
@@ -79,7 +77,11 @@ async def _carry_out(call: Call, request: Request, perform: Callable[[], Awaitab
     return answer
 
 
-def _fingerprint(call: Call, asked: object) -> bytes:
-    told: dict[str, Any] = {"route": call.operation, "path": call.path, "body": call.body, "asked": asked}
-    text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=str)
+def _fingerprint(call: Call) -> bytes:
+    told: dict[str, Any] = {"route": call.operation, "path": call.path, "body": call.body}
+    text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=_as_text)
     return hashlib.sha256(text).digest()
+
+
+def _as_text(value: object) -> str:
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else str(value)

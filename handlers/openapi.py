@@ -10,6 +10,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from handlers import schemas
+from handlers.forms import MEDIA_TYPE
 from handlers.routing import ANYBODY, PREFIX
 from handlers.schemas import parts
 from rdchat.errors import ERRORS, ErrorCode
@@ -31,7 +32,9 @@ What happens in a session arrives on Ably channels, as JSON. `GET /chat/ably-tok
 also while the session is pending.
 
 On `chat:session:<id>`, only the server publishes. Event `message`: `id`, `sessionId`, `seq`, `senderId`,
-`senderName`, `content`, `messageType`, `isAutomated`, `createdAt`, and `clientMessageId` if there is one.
+`senderName`, `content`, `messageType`, `isAutomated`, `createdAt`, `clientMessageId` if there is one, and
+`attachment` if there is one: `id`, `fileName`, `contentType`, `size`, of an image `width` and `height`. It
+has no link: `GET /chat/attachments/{id}` gives one.
 Event `session-status`: `sessionId`, `status` (`chat_enabled`, `ending_soon`, `completed` or `cancelled`),
 `endsAt`, `at`, and where it applies `minutesLeft` or `endReason`.
 
@@ -60,6 +63,7 @@ _IDS: Final = {
     "counselings": ("The counselling's id.", parts.COUNSELING_ID),
     "sessions": ("The session's id.", parts.SESSION_ID),
     "notifications": ("The notification's id.", parts.NOTIFICATION_ID),
+    "attachments": ("The attachment's id.", parts.ATTACHMENT_ID),
     "psychologists": ("The psychologist's id: the `sub` of their tokens.", parts.PSYCHOLOGIST_ID),
 }
 
@@ -146,8 +150,10 @@ def _operation(route: Route) -> Node:
     if route.body is not None:
         operation["requestBody"] = {
             "required": any(field.required for field in route.body().fields.values()),
-            "content": {_JSON: {"schema": route.body}},
+            "content": {MEDIA_TYPE if route.admit is not None else _JSON: {"schema": route.body}},
         }
+    if route.public:
+        operation["security"] = []
     return operation
 
 
@@ -165,7 +171,8 @@ def _operational(
 
 
 def _description(route: Route) -> str:
-    return f"{inspect.getdoc(route.handler)}\n\nRoles: {', '.join(sorted(route.roles))}."
+    text = inspect.getdoc(route.handler)
+    return f"{text}" if route.public else f"{text}\n\nRoles: {', '.join(sorted(route.roles))}."
 
 
 # ---- what comes in ----------------------------------------------------------------------------------------
@@ -211,6 +218,8 @@ def _successes(route: Route) -> Iterator[tuple[str, Node]]:
 
 
 def _content(route: Route) -> Node:
+    if route.media:
+        return {media: {"schema": {"type": "string", "format": "binary"}} for media in route.media}
     if route.data is None:
         return {media: {} for media in _DIAGRAM_TYPES}
     data: Any = {"type": "array", "items": route.data} if route.many else route.data
@@ -229,6 +238,8 @@ def _content(route: Route) -> Node:
 def errors_of(route: Route) -> set[ErrorCode]:
     """Name every code that a route can answer with."""
     codes = {*_EVERYWHERE, *route.errors}
+    if route.public:
+        codes.discard(ErrorCode.UNAUTHENTICATED)
     if route.body is not None:
         codes.add(ErrorCode.PAYLOAD_TOO_LARGE)
     if "{" in route.path:

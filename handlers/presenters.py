@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from handlers.routing import PREFIX
 from rdchat.clock import iso, to_ms
 from rdchat.realtime import events
 from statemachine import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, time
     from uuid import UUID
 
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from rdchat.database.counselings import Counseling
     from rdchat.database.people import Psychologist
     from rdchat.engine.change import Message, Notification, TimelineEntry
+    from rdchat.files.links import Link
     from rdchat.slots import FreeSlot
-    from statemachine import Automation, Session
+    from statemachine import Attachment, Automation, Session
 
 
 def _maybe(instant: datetime | None) -> str | None:
@@ -62,8 +65,13 @@ def automation_json(automation: Automation) -> dict[str, Any]:
     }
 
 
-def message_json(message: Message, psychologist_id: UUID) -> dict[str, Any]:
-    """Show a message. Only the two participants send, so the psychologist's id tells the role."""
+def message_json(
+    message: Message, psychologist_id: UUID, link: Callable[[UUID], Link] | None = None
+) -> dict[str, Any]:
+    """Show a message. Only the two participants send, so the psychologist's id tells the role.
+
+    `link` makes the links to attachments; without it they are described only.
+    """
     shown: dict[str, Any] = {
         "id": message.id,
         "sessionId": message.session_id,
@@ -83,6 +91,19 @@ def message_json(message: Message, psychologist_id: UUID) -> dict[str, Any]:
     }
     if message.client_message_id is not None:
         shown["clientMessageId"] = message.client_message_id
+    if message.attachment is not None:
+        made = link(message.attachment.id) if link is not None else None
+        shown["attachment"] = attachment_json(message.attachment, made)
+    return shown
+
+
+def attachment_json(attachment: Attachment, link: Link | None) -> dict[str, Any]:
+    """Show an attachment, with a link to it."""
+    shown = events.attachment_data(attachment)
+    if link is not None:
+        # Relative: only whoever calls knows by which address this service is reached.
+        path = f"{PREFIX}/chat/attachments/{attachment.id}/content"
+        shown |= {"url": f"{path}?token={link.token}", "expiresAt": iso(link.expires_at)}
     return shown
 
 

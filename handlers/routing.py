@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -12,10 +13,11 @@ from marshmallow import ValidationError
 
 from handlers import strict_json
 from handlers.envelope import success
+from handlers.forms import FILE, FormReader
 from handlers.http_server import expect
 from handlers.quick_load import loader
 from rdchat.errors import ErrorCode, RdchatError, invalid
-from rdchat.tokens import Role
+from rdchat.tokens import Caller, Role
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,12 +26,12 @@ if TYPE_CHECKING:
 
     from rdchat.hot.rates import Standing
     from rdchat.runtime import Runtime
-    from rdchat.tokens import Caller
 
 PREFIX: Final = "/api/v1"
 #: Bodies are small. Whoever takes longer has gone, or wants to hold connections open.
 _BODY_SECONDS: Final = 10
 ANYBODY: Final = frozenset(Role)
+NOBODY: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,11 @@ class Route:
     is counted as, None where nobody may ever be locked out; an `idempotent` one heeds the header
     Idempotency-Key (its handler does, see `handlers/idempotency.py`). `errors` lists the codes beyond
     those that the route's other values imply. A handler may also answer with a response of its own, as the
-    diagram does.
+    diagram does; `media` lists the types that it may have.
+
+    With `admit`, the body is a form with a file in it: `admit` is called with what came before the file, and
+    raises what need not wait for it. A `public` route has its own way of knowing who may, instead of a token:
+    its handler is called for `NOBODY`.
     """
 
     method: str
@@ -84,6 +90,9 @@ class Route:
     status: int = 200
     also: tuple[tuple[int, str], ...] = ()
     errors: tuple[ErrorCode, ...] = field(default=())
+    admit: Callable[[Call], Awaitable[None]] | None = None
+    media: tuple[str, ...] = ()
+    public: bool = False
 
     @property
     def operation(self) -> str:
@@ -103,9 +112,12 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
     body_schema = route.body() if route.body is not None else None
     load_body = loader(body_schema) if body_schema is not None else None
     query_schema = route.query() if route.query is not None else None
+    form_reader = None
+    if body_schema is not None and route.admit is not None:
+        form_reader = FormReader(body_schema, largest=runtime.settings.max_attachment)
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        caller = _caller(request, runtime)
+        caller = NOBODY if route.public else _caller(request, runtime)
         standing = await runtime.rates.hit(route.rate, caller.id) if route.rate is not None else None
         if standing is not None and not standing.allowed:
             raise RdchatError(
@@ -115,9 +127,14 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
             raise RdchatError(ErrorCode.FORBIDDEN)
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)
-        body = await _load_body(body_schema, load_body, request) if body_schema and load_body else {}
         key = request.headers.get("Idempotency-Key") if route.idempotent else None
-        answer = await route.handler(Call(runtime, caller, path, query, body, route.operation, key))
+        call = Call(runtime, caller, path, query, {}, route.operation, key)
+        if form_reader is not None and body_schema is not None:
+            answer = await _with_form(route, form_reader, body_schema, request, call)
+        else:
+            if body_schema is not None and load_body is not None:
+                call.body.update(await _load_body(body_schema, load_body, request))
+            answer = await route.handler(call)
         if not isinstance(answer, Answer):
             return answer
         response = success(answer.data, answer.message, answer.status)
@@ -136,6 +153,21 @@ def _told(route: Route, standing: Standing) -> dict[str, str]:
         "RateLimit-Policy": f'"{route.rate}";q={standing.limit};w={standing.window}',
         "RateLimit": f'"{route.rate}";r={standing.left};t={standing.resets_in}',
     }
+
+
+async def _with_form(
+    route: Route, reader: FormReader, schema: Schema, request: web.Request, call: Call
+) -> Answer | web.Response:
+    async def admit(texts: dict[str, Any]) -> None:
+        if route.admit is not None and _required(schema) - {FILE} <= texts.keys():
+            await route.admit(replace(call, body=_load(partial(schema.load, partial=(FILE,)), texts)))
+
+    async with reader.reading(request, admit) as form:
+        return await route.handler(replace(call, body=_load(schema.load, form)))
+
+
+def _required(schema: Schema) -> set[str]:
+    return {field.data_key or name for name, field in schema.fields.items() if field.required}
 
 
 def _caller(request: web.Request, runtime: Runtime) -> Caller:

@@ -86,6 +86,8 @@ class Chat:
     ) -> tuple[Session, Message, bool]:
         """Send a message. `again`: one with this id may have been sent before.
 
+        Its attachment is stored already, and not sent otherwise.
+
         Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
         one.
 
@@ -108,7 +110,7 @@ class Chat:
     async def typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
         """Tell the other participant that somebody is typing; not kept, and lost while Ably is away."""
         session = await self.session(caller, session_id, content=True)
-        _must_be_open(session)
+        must_be_open(session)
         try:
             await self.ably.publish_now(
                 events.typing_channel(session.id),
@@ -240,7 +242,8 @@ def _refuse(refusal: Refusal) -> Never:
     raise RdchatError(code)
 
 
-def _must_be_open(session: Session) -> None:
+def must_be_open(session: Session) -> None:
+    """Raise SESSION_ENDED or CHAT_NOT_ENABLED unless participants can write now."""
     if session.is_over:
         raise RdchatError(ErrorCode.SESSION_ENDED)
     if not session.is_open:

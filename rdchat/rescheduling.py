@@ -58,7 +58,8 @@ class Rescheduling:
 
         A command that was carried out before, whatever its caller was told, is not carried out again.
 
-        Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, UNAVAILABLE.
+        Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
+        UNAVAILABLE.
         """
         if counseling.session_id is None:
             await self._move_without_chat(counseling, slot)
@@ -150,7 +151,7 @@ class Rescheduling:
             locked = await sessions.load_locked(connection, session_id)
             change = self._decide(locked or session, command, command_id, caller_id)
             if isinstance(command, Extend) and change.before.ends_at != session.ends_at:
-                # The end that was to be moved is no longer the end, and the limits were asked for another range.
+                # What was to be moved is no longer the end, and the limits were asked for another range.
                 raise RdchatError(
                     ErrorCode.ILLEGAL_TRANSITION, "The chat session was extended at the same time: look again"
                 )

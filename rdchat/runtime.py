@@ -16,6 +16,7 @@ import structlog
 
 from config import automated_text
 from rdchat.ably_local import AblyLocal
+from rdchat.attachments import Attachments
 from rdchat.background import cancel, keep_running
 from rdchat.booking import Limits
 from rdchat.chat import Chat
@@ -27,6 +28,9 @@ from rdchat.database.storage import StoredSessions
 from rdchat.engine.aftermath import Aftermath
 from rdchat.engine.engine import Engine
 from rdchat.errors import UnavailableError
+from rdchat.files.examiner import Examiner
+from rdchat.files.links import Links
+from rdchat.files.storage import BucketStorage, FolderStorage
 from rdchat.hot import connection as redis_connection
 from rdchat.hot.alarms import Alarms
 from rdchat.hot.delay_queue import DelayQueue
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
 
     from config import Settings
     from rdchat.clock import Clock
+    from rdchat.files.storage import FileStorage
 
 log = structlog.get_logger(__name__)
 
@@ -185,6 +190,18 @@ class Runtime:
         )
         housekeeping = keep_running(self._forget_answers, "housekeeping")
         self._closers.append(lambda: cancel(housekeeping))
+        self.attachments = Attachments(
+            pool=self.pool,
+            chat=self.chat,
+            storage=self._file_storage(),
+            examiner=Examiner(largest=2 * settings.max_attachment),
+            links=Links(settings.encryption_keys.values(), self.clock),
+            sealer=sealer,
+            clock=self.clock,
+        )
+        if "worker" in settings.roles:
+            self.attachments.start()
+            self._closers.append(self.attachments.close)
         self.watch = Watch(self.pool, self.queue, self.clock)
         self.watch.start()
         self._closers.append(self.watch.close)
@@ -202,6 +219,20 @@ class Runtime:
             horizon=settings.booking_horizon,
             per_client=settings.max_active_per_client,
             per_psychologist=settings.max_active_per_psychologist,
+        )
+
+    def _file_storage(self) -> FileStorage:
+        settings = self.settings
+        if settings.storage_url is None:
+            return FolderStorage(settings.data_dir / "attachments")
+        bucket, _, prefix = settings.storage_url.removeprefix("s3://").partition("/")
+        return BucketStorage(
+            bucket,
+            prefix=prefix.strip("/"),
+            endpoint=settings.s3_endpoint,
+            region=settings.s3_region,
+            access_key_id=settings.s3_access_key_id,
+            secret_access_key=settings.s3_secret_access_key,
         )
 
     async def _start_ably(self) -> AblyClient:

@@ -4,6 +4,7 @@
 (the changed session and the effects to perform) or a `Refusal`. The rows are in `table.py`.
 """
 
+from statemachine.attachment import Attachment
 from statemachine.commands import (
     Cancel,
     Command,
@@ -21,6 +22,7 @@ from statemachine.step import step
 __all__ = [
     "OPEN",
     "TERMINAL",
+    "Attachment",
     "Automation",
     "AutomationKind",
     "AutomationStatus",

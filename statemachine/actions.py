@@ -101,6 +101,7 @@ def store_message(case: Case) -> None:
             text=command.text,
             client_message_id=command.client_message_id,
             at=case.now,
+            attachment=command.attachment,
         )
     )
 

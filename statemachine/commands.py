@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from statemachine.attachment import Attachment
     from statemachine.schedule import Leads
     from statemachine.session import AutomationKind
 
@@ -21,6 +22,7 @@ class SendMessage:
     sender_id: UUID
     text: str
     client_message_id: str | None = None
+    attachment: Attachment | None = None
 
     trigger = "send_message"
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from statemachine.attachment import Attachment
     from statemachine.session import AutomationKind
 
 
@@ -43,6 +44,7 @@ class StoreMessage:
     text: str
     client_message_id: str | None
     at: datetime
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from handlers.schemas.availability import (
     WeeklyHoursAnswer,
 )
 from handlers.schemas.chat_answers import (
+    AttachmentAnswer,
     ClientOptions,
     HistoryAnswer,
     HistoryMetadata,
@@ -43,12 +44,14 @@ from handlers.schemas.chat_answers import (
     UnreadSession,
 )
 from handlers.schemas.requests import (
+    AttachmentQuery,
     BookRequest,
     CancelRequest,
     CounselingsQuery,
     DiagramQuery,
     ExtendRequest,
     HistoryQuery,
+    LimitQuery,
     MessageRequest,
     PageQuery,
     PsychologistRequest,
@@ -58,9 +61,12 @@ from handlers.schemas.requests import (
     SessionsQuery,
     TokenQuery,
     TypingRequest,
+    UploadRequest,
 )
 
 __all__ = [
+    "AttachmentAnswer",
+    "AttachmentQuery",
     "AutomationAnswer",
     "AvailabilityAnswer",
     "AvailabilityRequest",
@@ -80,6 +86,7 @@ __all__ = [
     "HistoryAnswer",
     "HistoryMetadata",
     "HistoryQuery",
+    "LimitQuery",
     "ListedSession",
     "MessageAnswer",
     "MessageRequest",
@@ -110,6 +117,7 @@ __all__ = [
     "TypingRequest",
     "UnreadAnswer",
     "UnreadSession",
+    "UploadRequest",
     "WeeklyHours",
     "WeeklyHoursAnswer",
 ]

@@ -9,6 +9,7 @@ from marshmallow import fields
 
 from handlers.schemas.answers import Answer, Person
 from handlers.schemas.parts import (
+    ATTACHMENT_ID,
     BUDI,
     CLIENT_ID,
     COUNSELING_ID,
@@ -20,6 +21,7 @@ from handlers.schemas.parts import (
     SAID,
     SAID_AT,
     SESSION_ID,
+    SIGNED,
     about,
     choice,
     identity,
@@ -44,6 +46,27 @@ class Sender(Person):
     role = choice("role", "What they are in this session.", ("client", "psychologist"))
 
 
+class AttachmentAnswer(Answer):
+    """A file that was sent with a message."""
+
+    id = identity("id", "The attachment's id.", ATTACHMENT_ID)
+    file_name = text("fileName", "Its name, cleaned, with an extension that fits.", "catatan-tidur.jpg")
+    content_type = text("contentType", "What it is, by its content.", "image/jpeg")
+    size = number("size", "How many bytes it has. An image has other ones than were sent.", 182_334)
+    width = fields.Integer(metadata=about("Only of an image: how many pixels it is wide.", 1536))
+    height = fields.Integer(metadata=about("Only of an image: how many pixels it is high.", 2048))
+    url = text(
+        "url",
+        "A link to it, for the caller alone, relative to the address of the service. It needs no header.",
+        f"/api/v1/chat/attachments/{ATTACHMENT_ID}/content?token={SIGNED}",
+    )
+    expires_at = instant(
+        "expiresAt",
+        "Until when the link serves. `GET /chat/attachments/{id}` gives another.",
+        "2030-01-15T07:07:13.000Z",
+    )
+
+
 class MessageAnswer(Answer):
     """One message. `seq` is dense from 1 within its session."""
 
@@ -52,10 +75,10 @@ class MessageAnswer(Answer):
     seq = number("seq", "Its number in the session: 1, 2, 3, ... Order by it.", 3)
     sender_id = identity("senderId", "Who sent it. Automated messages come from the psychologist.", CLIENT_ID)
     sender = fields.Nested(Sender, required=True, metadata=about("Who sent it.", {**BUDI, "role": "client"}))
-    message = text("message", "The text.", SAID)
+    message = text("message", "The text. With an attachment, what was said with it, perhaps nothing.", SAID)
     message_type = choice(
         "messageType",
-        "`text` from people, `automated` from a timer. The other kinds are not sent yet.",
+        "`text`, `image` and `file` are from people, `automated` is from a timer. `system` is not sent yet.",
         ("text", "image", "file", "automated", "system"),
     )
     is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
@@ -63,6 +86,9 @@ class MessageAnswer(Answer):
     read_at = instant("readAt", "When they had read it; null before.", None, allow_none=True)
     client_message_id = fields.String(
         data_key="clientMessageId", metadata=about("The sender's own id of it, if they gave one.", OWN_ID)
+    )
+    attachment = fields.Nested(
+        AttachmentAnswer, metadata=about("The file that was sent; only of an `image` or a `file`.")
     )
     created_at = instant("createdAt", "When it was sent.", SAID_AT)
 

@@ -20,10 +20,13 @@ COUNSELING_ID: Final = "8a4f6c1d-2b7e-4f39-a05c-9e13d7b86f24"
 SESSION_ID: Final = "f1d2c3b4-5a69-4788-9cab-0e1f2a3b4c5d"
 MESSAGE_ID: Final = "6e0b9a87-4d3c-4c21-8f56-b7a1d2e3f405"
 NOTIFICATION_ID: Final = "2d7c9e40-1f6a-4b83-8c25-d0e4b6a79f18"
+ATTACHMENT_ID: Final = "b52f7a90-1c4e-4d86-93a7-0f6e2d8c5b14"
 #: The client's own id of a message.
 OWN_ID: Final = "budi-phone-17"
 #: Where the list of sessions goes on after the one of the story.
 CURSOR: Final = "MjAzMC0wMS0xNVQwNzowMDowMCswMDowMHxmMWQyYzNiNC01YTY5LTQ3ODgtOWNhYi0wZTFmMmEzYjRjNWQ="
+
+SIGNED: Final = "AAAAAHBBmsM8nhtSfw1KY50eUrjGT3oQ0b1yq0m2m1bqJwTt8b8rTq0v2b4vZy9mQmFqkq3s1pE"
 
 BUDI: Final = {"id": CLIENT_ID, "fullName": "Budi Santoso"}
 SARI: Final = {"id": PSYCHOLOGIST_ID, "fullName": "Dr. Sari Wulandari"}
@@ -37,6 +40,7 @@ SAID_AT: Final = "2030-01-15T07:02:13.250Z"
 SAID: Final = "Halo, saya siap."
 
 LONGEST_MESSAGE: Final = 4096
+LONGEST_CAPTION: Final = 500
 LONGEST_NAME: Final = 200
 LONGEST_ZONE: Final = 64
 METHODS: Final = ("chat", "online", "offline", "organization")

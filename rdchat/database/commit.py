@@ -171,6 +171,22 @@ parcel AS (
 )""",
     5,
 )
+_ATTACHMENT: _Part = (
+    """
+attached AS (
+    INSERT INTO attachments (session_id, id, message_id, person_id, file_name, content_type, size, width,
+                             height, created_at)
+    SELECT u.session_id, u.id, u.message_id, a.person_id, a.file_name, a.content_type, a.size, a.width,
+           a.height, a.created_at
+    FROM unnest({0}::uuid[], {1}::uuid[], {2}::uuid[]) AS u (session_id, id, message_id)
+    JOIN won w ON w.id = u.session_id
+    LEFT JOIN attachments a ON a.session_id = u.session_id AND a.id = u.id AND a.message_id IS NULL
+    -- The row is there, as a rule, and gets its message. One that the cleaner has taken has no name, which
+    -- the table refuses: then nothing is committed.
+    ON CONFLICT (session_id, id) DO UPDATE SET message_id = excluded.message_id
+)""",
+    3,
+)
 
 
 def _statement(*parts: _Part) -> str:
@@ -184,6 +200,11 @@ def _statement(*parts: _Part) -> str:
 #: When everybody just talks, as nearly always: less to do, and what others say meanwhile is no conflict.
 _COMMIT_TALK: Final = _statement(_TALK_SESSION, _TALK_MESSAGE, _TALK_PARCEL)
 _COMMIT_ALL: Final = _statement(_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _NOTIFICATION, _PARCEL)
+#: The same with attachments among the messages. The parcels stay last: the lease follows them.
+_COMMIT_TALK_ATTACHED: Final = _statement(_TALK_SESSION, _TALK_MESSAGE, _ATTACHMENT, _TALK_PARCEL)
+_COMMIT_ALL_ATTACHED: Final = _statement(
+    _SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _NOTIFICATION, _ATTACHMENT, _PARCEL
+)
 
 
 async def commit(
@@ -203,15 +224,18 @@ async def write(
 ) -> dict[UUID, Numbers]:
     """Write the changes on a connection, as `commit` does; within a transaction if there is one."""
     parcels = [change.parcel for change in changes if change.parcel is not None]
+    attached = list(_attachment_rows(changes))
+    attachments = _columns(_ATTACHMENT, attached) if attached else ()
     if all(change.only_talks for change in changes):
-        statement = _COMMIT_TALK
+        statement = _COMMIT_TALK_ATTACHED if attached else _COMMIT_TALK
         arguments: Sequence[Any] = (
             *_columns(_TALK_SESSION, map(_talking_row, changes)),
             *_columns(_TALK_MESSAGE, (row for one in changes for row in _said_rows(one, sealer))),
+            *attachments,
             *_columns(_TALK_PARCEL, map(outbox.talk_row, parcels)),
         )
     else:
-        statement = _COMMIT_ALL
+        statement = _COMMIT_ALL_ATTACHED if attached else _COMMIT_ALL
         arguments = (
             *_columns(_SESSION, (_session_row(one, sealer) for one in changes)),
             *_columns(_MESSAGE, (row for one in changes for row in _message_rows(one, sealer))),
@@ -220,6 +244,7 @@ async def write(
             *_columns(
                 _NOTIFICATION, (notifications.row(new) for one in changes for new in one.notifications)
             ),
+            *attachments,
             *_columns(_PARCEL, (outbox.row(parcel, sealer) for parcel in parcels)),
         )
     rows = await connection.fetch(statement, *arguments, outbox_lease)
@@ -275,6 +300,13 @@ def _message_rows(change: Change, sealer: Sealer) -> Iterable[tuple[Any, ...]]:
             message.client_message_id,
             message.created_at,
         )
+
+
+def _attachment_rows(changes: Sequence[Change]) -> Iterable[tuple[Any, ...]]:
+    for change in changes:
+        for message in change.messages:
+            if message.attachment is not None:
+                yield message.session_id, message.attachment.id, message.id
 
 
 def _automation_rows(change: Change) -> Iterable[tuple[Any, ...]]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rdchat.database import attachments
 from rdchat.database.pool import acquire
 from rdchat.engine.change import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     import asyncpg
 
     from rdchat.database.pool import Pool
     from rdchat.sealing import Sealer
+    from statemachine import Attachment
 
 #: When the other participant has read a message: the first of their steps that covers it.
 _READ_AT = """
@@ -54,14 +56,18 @@ async def messages_between(
     """Read the messages with `first` <= seq < `stop`, in order. `seq` is dense, so a page is a range."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_RANGE, session_id, first, stop)
-    return [_message(row, sealer) for row in rows]
+        attached = await attachments.of_messages(connection, session_id, rows, sealer=sealer)
+    return [_message(row, sealer, attached) for row in rows]
 
 
 async def message_by_id(pool: Pool, session_id: UUID, message_id: UUID, *, sealer: Sealer) -> Message | None:
     """Read one message of a session."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_BY_ID, session_id, message_id)
-    return None if row is None else _message(row, sealer)
+        if row is None:
+            return None
+        attached = await attachments.of_messages(connection, session_id, [row], sealer=sealer)
+    return _message(row, sealer, attached)
 
 
 async def messages_by_client_id(
@@ -71,10 +77,11 @@ async def messages_by_client_id(
     senders, client_ids = [key[0] for key in keys], [key[1] for key in keys]
     async with acquire(pool) as connection:
         rows = await connection.fetch(_BY_CLIENT_ID, session_id, senders, client_ids)
-    return {(row["sender_id"], row["client_message_id"]): _message(row, sealer) for row in rows}
+        attached = await attachments.of_messages(connection, session_id, rows, sealer=sealer)
+    return {(row["sender_id"], row["client_message_id"]): _message(row, sealer, attached) for row in rows}
 
 
-def _message(row: asyncpg.Record, sealer: Sealer) -> Message:
+def _message(row: asyncpg.Record, sealer: Sealer, attached: Mapping[UUID, Attachment]) -> Message:
     return Message(
         id=row["id"],
         session_id=row["session_id"],
@@ -86,4 +93,5 @@ def _message(row: asyncpg.Record, sealer: Sealer) -> Message:
         client_message_id=row["client_message_id"],
         created_at=row["created_at"],
         read_at=row["read_at"],
+        attachment=attached.get(row["id"]),
     )

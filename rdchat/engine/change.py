@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from statemachine import Automation, AutomationKind, Decision, Session
+    from statemachine import Attachment, Automation, AutomationKind, Decision, Session
     from statemachine.effects import NotificationType
 
 
@@ -43,6 +43,7 @@ class Message:
     client_message_id: str | None
     created_at: datetime
     read_at: datetime | None = None
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +197,10 @@ class ChangeBuilder:
                 sender_id=effect.sender_id,
                 sender_name=session.name_of(effect.sender_id),
                 text=effect.text,
-                message_type="text",
+                message_type=effect.attachment.message_type if effect.attachment else "text",
                 client_message_id=effect.client_message_id,
                 created_at=effect.at,
+                attachment=effect.attachment,
             )
         )
 
@@ -258,6 +260,7 @@ def _add_message(parcel: ParcelBuilder, message: Message) -> None:
         message_type=message.message_type,
         client_message_id=message.client_message_id,
         created_at=message.created_at,
+        attachment=message.attachment,
     )
     parcel.add(events.chat_channel(message.session_id), events.MESSAGE, data)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.engine.change import Notification
-    from statemachine import Session
+    from statemachine import Attachment, Session
     from statemachine.effects import BroadcastStatus, NotificationType
 
 MESSAGE: Final = "message"
@@ -143,6 +143,7 @@ def message_data(
     message_type: str,
     client_message_id: str | None,
     created_at: datetime,
+    attachment: Attachment | None = None,
 ) -> dict[str, Any]:
     """Make the payload of a `message` event."""
     data: dict[str, Any] = {
@@ -158,6 +159,21 @@ def message_data(
     }
     if client_message_id is not None:
         data["clientMessageId"] = client_message_id
+    if attachment is not None:
+        data["attachment"] = attachment_data(attachment)
+    return data
+
+
+def attachment_data(attachment: Attachment) -> dict[str, Any]:
+    """Describe an attachment, without a link: those live for minutes, what is published for longer."""
+    data: dict[str, Any] = {
+        "id": attachment.id,
+        "fileName": attachment.file_name,
+        "contentType": attachment.content_type,
+        "size": attachment.size,
+    }
+    if attachment.width is not None:
+        data |= {"width": attachment.width, "height": attachment.height}
     return data
 
 

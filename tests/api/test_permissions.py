@@ -11,6 +11,7 @@ from uuid import uuid4
 from handlers.app import ROUTES
 from rdchat.tokens import Role
 from tests.support.envelope import envelope_fault
+from tests.support.forms import form, upload
 from tests.support.service import Person, Reply, whole_second
 from tests.support.soon import book_at, in_days
 from tests.support.waiting import until
@@ -26,7 +27,7 @@ _STATES = ("pending", "active", "ending_soon", "completed", "cancelled")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What each kind of caller gets. Anonymous callers get 401 everywhere.
+    """What each kind of caller gets. Anonymous callers get 401, unless the route is for them as well.
 
     `own`: a participant of the session, by kind. `stranger`: somebody else, by kind. A route that is about
     no particular session has only `own`, which then goes for everybody of the kind.
@@ -38,6 +39,9 @@ class Row:
     stranger: int | None = None
     params: dict[str, Any] = field(default_factory=dict)
     body: dict[str, Any] | None = None
+    # Then the body is a form with a file.
+    file: bool = False
+    anonymous: int = 401
 
 
 _ONE_SESSION = {"sessionId": "{session}"}
@@ -60,6 +64,12 @@ MATRIX = {
     ),
     ("POST", "/chat/messages"): Row(
         client=201, psychologist=201, admin=403, stranger=403, body=_ONE_SESSION | {"message": "Halo"}
+    ),
+    ("POST", "/chat/messages/upload"): Row(client=201, psychologist=201, admin=403, stranger=403, file=True),
+    ("GET", "/chat/attachments/{id}"): Row(client=200, psychologist=200, admin=403, stranger=403),
+    # A link is all that it takes, and nobody has this one, whoever they are.
+    ("GET", "/chat/attachments/{id}/content"): Row(
+        client=403, psychologist=403, admin=403, stranger=403, anonymous=403, params={"token": "x" * 75}
     ),
     ("GET", "/chat/history"): Row(client=200, psychologist=200, admin=403, stranger=403, params=_ONE_SESSION),
     ("POST", "/chat/typing"): Row(
@@ -103,6 +113,7 @@ class World:
     clients: dict[str, Person]
     sessions: dict[str, str]
     counselings: dict[str, str]
+    attachments: dict[str, str]
 
 
 async def world(service: Service) -> World:
@@ -124,7 +135,12 @@ async def world(service: Service) -> World:
     await until(all_open)
     for owner, session_id in sessions.items():
         assert (await clients[owner].say(session_id, PRIVATE_TEXT)).status == 201
-    return World(psychologist, clients, sessions, {owner: one["id"] for owner, one in bookings.items()})
+    attachments = {}
+    for owner, session_id in sessions.items():
+        sent = await upload(clients[owner], session_id, PRIVATE_TEXT.encode(), f"{PRIVATE_NAMES[1]}.txt")
+        attachments[owner] = sent.data["attachment"]["id"]
+    counselings = {owner: one["id"] for owner, one in bookings.items()}
+    return World(psychologist, clients, sessions, counselings, attachments)
 
 
 def fill(value: Any, ids: dict[str, str]) -> Any:
@@ -137,14 +153,18 @@ async def ask(person: Person | None, service: Service, key: tuple[str, str], her
     method, path = key
     ids = {"session": here.sessions[of]}
     what = "psychologist" if path.startswith("/psychologists") else path.split("/")[1]
+    what = "attachment" if path.startswith("/chat/attachments") else what
     ids["id"] = {
         "psychologist": str(here.psychologist.id),
         "counselings": here.counselings[of],
         "chat": here.sessions[of],
+        "attachment": here.attachments[of],
     }[what]
     row = MATRIX[key]
     options: dict[str, Any] = {"params": fill(row.params, ids)}
-    if row.body is not None:
+    if row.file:
+        options["data"] = form(ids["session"], b"Halo", "halo.txt")
+    elif row.body is not None:
         options["json"] = fill(row.body, ids)
     if person is not None:
         return await person.call(method, path.format(**ids), **options)
@@ -177,7 +197,7 @@ async def test_every_route_answers_every_role_as_the_matrix_says(service: Servic
             faults.append((*key, who, reply.status, f"expected {status}", told))
 
     for key, row in MATRIX.items():
-        await check("anonymous", None, key, "client", 401)
+        await check("anonymous", None, key, "client", row.anonymous)
         if row.stranger is not None:
             for role, person in strangers.items():
                 await check(f"strange {role}", person, key, "client", row.stranger)
@@ -223,10 +243,12 @@ async def test_an_administrator_sees_state_but_never_content(service: Service) -
         await admin.get("/chat/ably-token", sessionId=session_id),
         await admin.say(session_id, "Halo"),
         await admin.post("/chat/typing", {"sessionId": session_id, "isTyping": True}),
+        await upload(admin, session_id, b"Halo", "halo.txt"),
+        await admin.get(f"/chat/attachments/{here.attachments['client']}"),
     ]
     for reply in refused:
         assert (reply.status, reply.code) == (403, "NOT_PARTICIPANT")
-    assert len(await here.clients["client"].history(session_id)) == 3
+    assert len(await here.clients["client"].history(session_id)) == 4
 
 
 async def test_a_stranger_cannot_tell_sessions_in_different_states_apart(service: Service) -> None:
@@ -247,6 +269,7 @@ async def test_a_stranger_cannot_tell_sessions_in_different_states_apart(service
             await stranger.get("/chat/history", sessionId=session_id),
             await stranger.get("/chat/ably-token", sessionId=session_id),
             await stranger.post("/chat/typing", {"sessionId": session_id, "isTyping": True}),
+            await upload(stranger, session_id, b"Halo", "halo.txt"),
             await stranger.put(f"/counselings/{booking['id']}/cancel"),
             await stranger.get(f"/counselings/{booking['id']}"),
         ]

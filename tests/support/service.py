@@ -56,6 +56,12 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         roles=frozenset({"api", "worker", "relay"}),
         log_format="text",
         drain=timedelta(0),
+        max_attachment=1024 * 1024,
+        storage_url=None,
+        s3_endpoint=None,
+        s3_region=None,
+        s3_access_key_id=None,
+        s3_secret_access_key=None,
     )
     return replace(settings, **changes)
 

@@ -1,0 +1,100 @@
+"""Has files examined, a few at a time, without holding up whoever waits for a timer."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+import structlog
+
+from rdchat.errors import UnavailableError, invalid
+from rdchat.files import examination
+from rdchat.files.kinds import KINDS
+from rdchat.files.names import clean_name
+
+log = structlog.get_logger(__name__)
+
+_ROOT: Final = Path(__file__).parents[2]
+_PATIENCE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as it came. The name is its sender's, and may be anything."""
+
+    name: str | None
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A file as it is to be kept. Images have a width and a height in pixels."""
+
+    file_name: str
+    content_type: str
+    content: bytes
+    width: int | None
+    height: int | None
+
+
+class Examiner:
+    """Examines up to `at_once` files at a time; a large picture takes some hundred MB meanwhile.
+
+    `largest` bounds what is kept, in bytes: a picture may grow when it is written anew.
+    """
+
+    def __init__(self, *, largest: int, at_once: int = 2) -> None:
+        self._largest = largest
+        self._turns = asyncio.Semaphore(at_once)
+
+    async def examine(self, upload: Upload) -> Examined:
+        """Find out what a file is, and make of it what is to be kept.
+
+        Raises RdchatError: VALIDATION_FAILED for what cannot be sent, UNAVAILABLE when it takes too long.
+        """
+        if not upload.content:
+            raise invalid("file", "Must not be empty.")
+        async with self._turns:
+            answer = await _ask(upload.content)
+        head, _, rewritten = answer.partition(b"\n")
+        if not head:
+            # It was ended by its limits, or by a fault of a decoder.
+            log.warning("a file could not be examined", size=len(upload.content))
+            raise invalid("file", "This file cannot be read.")
+        found = orjson.loads(head)
+        if "fault" in found:
+            raise invalid("file", found["fault"])
+        if len(rewritten) > self._largest:
+            raise invalid("file", "The image is too large without the compression it came with.")
+        kind = KINDS[found["contentType"]]
+        return Examined(
+            file_name=clean_name(upload.name, kind),
+            content_type=kind.content_type,
+            content=rewritten or upload.content,
+            width=found["width"],
+            height=found["height"],
+        )
+
+
+async def _ask(content: bytes) -> bytes:
+    # Without the environment: there are the service's secrets in it.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", examination.__name__, cwd=_ROOT, env={}, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            answer, _ = await process.communicate(content)
+    except TimeoutError as error:
+        raise UnavailableError("examination of files") from error
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return answer if process.returncode == 0 else b""

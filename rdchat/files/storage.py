@@ -1,0 +1,135 @@
+"""Where sealed files lie: in a folder of this machine, or in a bucket of any store that speaks S3's protocol.
+
+The only module that uses obstore. Whoever cannot reach the store gets UnavailableError; an object that is not
+there is None, and taking away what is not there is no error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from rdchat.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from obstore.store import ClientConfig, RetryConfig
+
+_CLIENT: Final[ClientConfig] = {
+    "connect_timeout": timedelta(seconds=3),
+    "timeout": timedelta(seconds=30),
+}
+_RETRIES: Final[RetryConfig] = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
+
+
+class FileStorage(Protocol):
+    """Keeps bytes under keys: names with slashes between them."""
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Keep an object; it is safe when this returns. Raises UnavailableError."""
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """Read an object; None if there is none. Raises UnavailableError."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Take an object away, if it is there. Raises UnavailableError."""
+        ...
+
+
+class _ObjectStorage:
+    def __init__(self, store: LocalStore | S3Store) -> None:
+        self._store = store
+
+    async def put(self, key: str, content: bytes) -> None:
+        try:
+            # In one request: parts of an upload that broke off would lie hidden in the bucket for ever.
+            await self._store.put_async(key, content, use_multipart=False)
+        except (BaseError, OSError, ValueError) as error:
+            raise UnavailableError("storage of files") from error
+
+    async def get(self, key: str) -> bytes | None:
+        try:
+            found = await self._store.get_async(key)
+            return bytes(await found.bytes_async())
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError, ValueError) as error:
+            raise UnavailableError("storage of files") from error
+
+    async def delete(self, key: str) -> None:
+        try:
+            await self._store.delete_async(key)
+        except FileNotFoundError:
+            pass
+        except (BaseError, OSError, ValueError) as error:
+            raise UnavailableError("storage of files") from error
+
+
+class FolderStorage(_ObjectStorage):
+    """Keeps objects in a folder that only the service's user may enter."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        super().__init__(LocalStore(folder))
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Keep an object, and wait until it is on the disk."""
+        await super().put(key, content)
+        try:
+            await asyncio.to_thread(self._settle, self._folder / key)
+        except OSError as error:
+            raise UnavailableError("storage of files") from error
+
+    def _settle(self, path: Path) -> None:
+        # The file, its entry in the folder, and the folder's own entry, which may be new.
+        for one in (path, *path.relative_to(self._folder).parents):
+            descriptor = os.open(self._folder / one, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+class BucketStorage(_ObjectStorage):
+    """Keeps objects in a bucket, below a prefix.
+
+    `endpoint` is the address of a store other than Amazon's; plain `http://` is for stores nearby.
+    Without keys, the machine's own credentials are used, where its provider gives it any.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        endpoint: str | None = None,
+        region: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+    ) -> None:
+        client: ClientConfig = {**_CLIENT, "allow_http": bool(endpoint and endpoint.startswith("http://"))}
+        options = {
+            "endpoint": endpoint,
+            "region": region,
+            "access_key_id": access_key_id,
+            "secret_access_key": secret_access_key,
+        }
+        super().__init__(
+            S3Store(
+                bucket,
+                prefix=prefix or None,
+                client_options=client,
+                retry_config=_RETRIES,
+                virtual_hosted_style_request=endpoint is None,
+                **{name: value for name, value in options.items() if value is not None},  # type: ignore[arg-type]
+            )
+        )
