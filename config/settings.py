@@ -18,6 +18,7 @@ from environs import FileAwareEnv, ValidationError, validate
 
 from config.development import development_secrets
 from config.texts import LANGUAGES
+from config.webhooks import webhook_faults, webhook_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +30,7 @@ _SECRETS: Final = (
     "ABLY_KEY",
     "JWT_SECRET",
     "ENCRYPTION_KEYS",
+    "WEBHOOK_SECRETS",
 )
 #: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
 _SHORTEST_SECRET: Final = 32
@@ -75,6 +77,9 @@ class Settings:
     roles: frozenset[str]
     log_format: str
     drain: timedelta
+    webhook_urls: tuple[str, ...]
+    webhook_secrets: tuple[bytes, ...]
+    webhook_allow_private: bool
 
 
 def load() -> Settings:
@@ -120,8 +125,12 @@ def load() -> Settings:
             "MAX_SESSION", 14400.0, validate=validate.Range(min=0, max=86400, min_inclusive=False)
         ),
     }
+    webhook_urls: list[str] = env.list("WEBHOOK_URL", [])
+    webhook_keys = env.str("WEBHOOK_SECRETS", None, validate=webhook_secrets)
+    webhook_allow_private = env.bool("WEBHOOK_ALLOW_PRIVATE", False)
     faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
     faults += _contradictions(seconds, jwt_secret, jwks_url, algorithms)
+    faults += webhook_faults(webhook_urls, webhook_keys, allow_private=webhook_allow_private)
     if database_url is not None:
         faults += _missing_secrets(jwt_secret or jwks_url, keys_text)
     if faults:
@@ -141,6 +150,9 @@ def load() -> Settings:
         jwt_algorithms=tuple(algorithms),
         encryption_keys=_parse_keys(keys_text or generated["encryption_keys"]),
         roles=frozenset(roles),
+        webhook_urls=tuple(dict.fromkeys(url.strip() for url in webhook_urls)),
+        webhook_secrets=webhook_secrets(webhook_keys) if webhook_keys else (),
+        webhook_allow_private=webhook_allow_private,
     )
 
 

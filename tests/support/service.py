@@ -53,6 +53,9 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         roles=frozenset({"api", "worker", "relay"}),
         log_format="text",
         drain=timedelta(0),
+        webhook_urls=(),
+        webhook_secrets=(),
+        webhook_allow_private=False,
     )
     return replace(settings, **changes)
 
