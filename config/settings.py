@@ -130,7 +130,8 @@ def load() -> Settings:
     webhook_allow_private = env.bool("WEBHOOK_ALLOW_PRIVATE", False)
     faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
     faults += _contradictions(seconds, jwt_secret, jwks_url, algorithms)
-    faults += webhook_faults(webhook_urls, webhook_keys, allow_private=webhook_allow_private)
+    signed = webhook_keys or any(fault.startswith("RDCHAT_WEBHOOK_SECRETS") for fault in faults)
+    faults += webhook_faults(webhook_urls, signed=bool(signed), allow_private=webhook_allow_private)
     if database_url is not None:
         faults += _missing_secrets(jwt_secret or jwks_url, keys_text)
     if faults:

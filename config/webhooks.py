@@ -36,12 +36,12 @@ def webhook_secrets(value: str) -> tuple[bytes, ...]:
     return tuple(secrets)
 
 
-def webhook_faults(urls: Sequence[str], secrets: str | None, *, allow_private: bool) -> list[str]:
-    """Say what is wrong with webhooks as a whole, a sentence each."""
+def webhook_faults(urls: Sequence[str], *, signed: bool, allow_private: bool) -> list[str]:
+    """Say what is wrong with the addresses, or that they lack secrets, a sentence each."""
     faults = [
         f"RDCHAT_WEBHOOK_URL: {fault}" for url in urls for fault in _faults_of(url.strip(), allow_private)
     ]
-    if urls and secrets is None:
+    if urls and not signed:
         faults.append(
             "RDCHAT_WEBHOOK_SECRETS: required with RDCHAT_WEBHOOK_URL, or receivers could not tell who calls."
             " Make one: echo whsec_$(openssl rand -base64 32)"
