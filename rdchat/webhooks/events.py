@@ -32,28 +32,14 @@ class WebhookEvent:
         return uuid5(self.id, endpoint)
 
 
-def notification_event(
-    *,
-    person_id: UUID,
-    notification_id: UUID,
-    kind: str,
-    title: str,
-    message: str,
-    data: Mapping[str, Any],
-    created_at: datetime,
-) -> WebhookEvent:
-    """Make the event of a notification. `title`, `message` and `data` must not quote what people write."""
+def notification_event(person_id: UUID, notification: Mapping[str, Any], *, at: datetime) -> WebhookEvent:
+    """Make the event of a person's notification, given as `rdchat.realtime.events` builds it for Ably.
+
+    That is `{id, type, title, message, data, createdAt}`; nothing of it quotes what people write.
+    """
     return WebhookEvent(
-        id=notification_id,
-        type=f"notification.{kind}",
-        at=created_at,
-        data={
-            "personId": person_id,
-            "id": notification_id,
-            "type": kind,
-            "title": title,
-            "message": message,
-            "data": data,
-            "createdAt": iso(created_at),
-        },
+        id=UUID(str(notification["id"])),
+        type=f"notification.{notification['type']}",
+        at=at,
+        data={"personId": person_id, **notification},
     )

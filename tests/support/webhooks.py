@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from rdchat.clock import SystemClock
+from rdchat.clock import SystemClock, iso
 from rdchat.database import pool as pools
 from rdchat.database import webhooks
 from rdchat.sealing import Sealer
@@ -40,16 +40,23 @@ class Later(SystemClock):
         return super().now() + self.ahead
 
 
-def event(message: str = "Sesi konseling dimulai") -> WebhookEvent:
-    return notification_event(
-        person_id=uuid4(),
-        notification_id=uuid4(),
-        kind="chat_enabled",
-        title="Sesi dimulai",
-        message=message,
-        data={"sessionId": uuid4()},
-        created_at=SystemClock().now(),
-    )
+def event(
+    message: str = "Sesi konseling dimulai",
+    *,
+    notification_id: UUID | None = None,
+    at: datetime | None = None,
+) -> WebhookEvent:
+    """The event of a notification, from a payload as it goes to Ably."""
+    now = at or SystemClock().now()
+    notification = {
+        "id": str(notification_id or uuid4()),
+        "type": "chat_enabled",
+        "title": "Sesi dimulai 🤗",
+        "message": message,
+        "data": {"sessionId": str(uuid4())},
+        "createdAt": iso(now),
+    }
+    return notification_event(uuid4(), notification, at=now)
 
 
 async def written(pool: Pool, *endpoints: str, events: int = 1) -> list[str]:

@@ -11,10 +11,10 @@ from uuid import uuid4
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from rdchat.webhooks.events import notification_event
 from rdchat.webhooks.judgement import ATTEMPTS, Again, Dead, Delivered, judge, pause_after
 from rdchat.webhooks.sender import Answer, SendError, retry_after
 from rdchat.webhooks.signing import signed_headers
+from tests.support.webhooks import event
 
 OLD, NEW, OTHER = b"o" * 24, b"n" * 32, b"x" * 32
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -26,15 +26,7 @@ def written(secret: bytes) -> str:
 
 
 def event_body() -> bytes:
-    return notification_event(
-        person_id=uuid4(),
-        notification_id=uuid4(),
-        kind="chat_enabled",
-        title="Sesi dimulai 🤗",
-        message="Sesi konseling Anda dimulai.",
-        data={"sessionId": uuid4()},
-        created_at=NOW,
-    ).body()
+    return event(at=NOW).body()
 
 
 def verified(secret: bytes, body: bytes, headers: dict[str, str]) -> Any:
@@ -89,28 +81,12 @@ def test_what_was_recorded_cannot_be_played_again_later() -> None:
 
 
 def test_one_event_has_one_id_for_each_endpoint() -> None:
-    args: dict[str, Any] = {
-        "person_id": uuid4(),
-        "kind": "x",
-        "title": "",
-        "message": "",
-        "data": {},
-        "created_at": NOW,
-    }
     notification_id = uuid4()
-    first, again = (notification_event(notification_id=notification_id, **args) for _ in range(2))
-    other = notification_event(notification_id=uuid4(), **args)
+    first, again = event(notification_id=notification_id), event(notification_id=notification_id)
+    other = event()
     assert first.delivery_id("https://a/") == again.delivery_id("https://a/")
-    assert (
-        len(
-            {
-                first.delivery_id("https://a/"),
-                first.delivery_id("https://b/"),
-                other.delivery_id("https://a/"),
-            }
-        )
-        == 3
-    )
+    ids = {first.delivery_id("https://a/"), first.delivery_id("https://b/"), other.delivery_id("https://a/")}
+    assert len(ids) == 3
 
 
 # ---- judgement --------------------------------------------------------------------------------------------
