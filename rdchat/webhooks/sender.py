@@ -112,7 +112,12 @@ def retry_after(value: str, now: datetime) -> timedelta | None:
 
 
 def _reason(error: BaseException) -> str:
+    """Say what went wrong, without the query of the address and without what the receiver sent."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "what came back is not HTTP"
+    if isinstance(error, aiohttp.InvalidURL):
+        return f"the address {error.description or 'is not valid'}"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, PrivateAddressError):
         return str(cause)
-    return f"{type(error).__name__}: {cause}"[:300]
+    return f"{type(error).__name__}: {cause}"[:200]
