@@ -192,8 +192,13 @@ async def test_every_statement_finds_its_rows_by_an_index(pool: Pool) -> None:
 
 
 async def test_a_replica_delivers_what_is_committed_and_says_so(
-    database_url: str, redis_url: str, tmp_path: Path, receiver: Receiver
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 600.0)
     async with Receiver.running() as other:
         settings = service_settings(
             tmp_path,

@@ -248,7 +248,10 @@ async def test_who_hangs_is_left_and_tried_again(
         await rounds(courier, status_of(pool, delivery_id, "delivered"))
 
 
-async def test_one_that_hangs_or_is_gone_delays_nobody_else(pool: Pool, receiver: Receiver) -> None:
+async def test_one_that_hangs_or_is_gone_delays_nobody_else(
+    pool: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 0.01)
     async with Receiver.running() as hanging:
         hanging.hold.clear()
         gone = "http://127.0.0.1:9/"
