@@ -333,7 +333,7 @@ def ably(
 @cli.group(invoke_without_command=True)
 @click.pass_context
 def queue(context: click.Context) -> None:
-    """Show the delay queue: depth, head, leases, dead letters."""
+    """Show the delay queue: depth, head, leases, dead letters, also those of webhooks."""
     if context.invoked_subcommand is None:
         for line in _with_stores(administration.show_queue):
             click.echo(line)
@@ -362,6 +362,21 @@ def drop(session_id: UUID, kind: str) -> None:
 
     async def work(_settings: Settings, addresses: Addresses) -> list[str]:
         return await administration.drop_automation(addresses, session_id, AutomationKind(kind))
+
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+@queue.command("retry-webhooks")
+@click.argument("delivery_ids", metavar="[ID]...", type=click.UUID, nargs=-1)
+def retry_webhooks(delivery_ids: tuple[UUID, ...]) -> None:
+    """Schedule dead webhooks again: those named, or all.
+
+    The IDs are those that `queue` shows and the receiver knows as webhook-id.
+    """
+
+    async def work(_settings: Settings, addresses: Addresses) -> list[str]:
+        return await administration.retry_webhooks(addresses, delivery_ids)
 
     for line in _with_stores(work):
         click.echo(line)

@@ -19,6 +19,7 @@ from environs import FileAwareEnv, ValidationError, validate
 
 from config.development import development_secrets
 from config.texts import LANGUAGES
+from config.webhooks import webhook_faults, webhook_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +35,7 @@ _SECRETS: Final = (
     "ENCRYPTION_KEYS",
     "S3_ACCESS_KEY_ID",
     "S3_SECRET_ACCESS_KEY",
+    "WEBHOOK_SECRETS",
 )
 #: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
 _SHORTEST_SECRET: Final = 32
@@ -100,6 +102,9 @@ class Settings:
     s3_region: str | None
     s3_access_key_id: str | None
     s3_secret_access_key: str | None
+    webhook_urls: tuple[str, ...]
+    webhook_secrets: tuple[bytes, ...]
+    webhook_allow_private: bool
 
 
 def load() -> Settings:
@@ -156,10 +161,15 @@ def load() -> Settings:
             "MAX_SESSION", 14400.0, validate=validate.Range(min=0, max=86400, min_inclusive=False)
         ),
     }
+    webhook_urls: list[str] = env.list("WEBHOOK_URL", [])
+    webhook_keys = env.str("WEBHOOK_SECRETS", None, validate=webhook_secrets)
+    webhook_allow_private = env.bool("WEBHOOK_ALLOW_PRIVATE", False)
     faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
     faults += _contradictions(seconds, jwt_secret, jwks_url, algorithms)
     if bool(values["s3_access_key_id"]) != bool(values["s3_secret_access_key"]):
         faults.append("RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY: set both of them, or neither.")
+    signed = webhook_keys or any(fault.startswith("RDCHAT_WEBHOOK_SECRETS") for fault in faults)
+    faults += webhook_faults(webhook_urls, signed=bool(signed), allow_private=webhook_allow_private)
     if database_url is not None:
         faults += _missing_secrets(jwt_secret or jwks_url, keys_text)
     if faults:
@@ -181,6 +191,9 @@ def load() -> Settings:
         rate_limits=_parse_rates(rates),
         encryption_keys=_parse_keys(keys_text or generated["encryption_keys"]),
         roles=frozenset(roles),
+        webhook_urls=tuple(dict.fromkeys(url.strip() for url in webhook_urls)),
+        webhook_secrets=webhook_secrets(webhook_keys) if webhook_keys else (),
+        webhook_allow_private=webhook_allow_private,
     )
 
 

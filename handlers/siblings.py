@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 _ANSWER_SECONDS: Final = 1.0
 #: What every process reads from the same place; of these the highest is shown, and not their sum.
-_SHARED: Final = frozenset({"rdchat_queue_waiting", "rdchat_queue_leased", "rdchat_automations_overdue"})
+_SHARED: Final = frozenset(
+    {
+        "rdchat_queue_waiting",
+        "rdchat_queue_leased",
+        "rdchat_automations_overdue",
+        "rdchat_webhooks_waiting",
+        "rdchat_webhooks_dead",
+    }
+)
 
 
 class Siblings:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from rdchat.booking import zone
 from rdchat.clock import SystemClock, from_ms, iso
-from rdchat.database import automations, outbox, people, sessions
+from rdchat.database import automations, outbox, people, sessions, webhooks
 from rdchat.database.migrate import migrate
 from rdchat.database.pool import close, connect
 from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.hot import connection as redis_connection
 from rdchat.hot.delay_queue import DelayQueue
+from rdchat.webhooks.courier import place_of
 from statemachine import AutomationKind, Status, diagram
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from uuid import UUID
 
     from config import Settings
@@ -111,11 +112,13 @@ def taken(entries: list[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...
 
 
 async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
-    """Describe the delay queue, the outbox and the dead letters."""
+    """Describe the delay queue, the outbox, the webhooks and the dead letters."""
     async with _queue(addresses) as queue, _database(addresses) as pool:
         depths = await queue.depth()
         dead = await automations.dead_letters(pool)
         unpublished = await outbox.count(pool)
+        untold, undelivered = await webhooks.count(pool)
+        dead_webhooks = await webhooks.dead_letters(pool)
         overdue, oldest = await automations.overdue(pool, SystemClock().now() - _LATE)
     lines = ["shard  waiting  leased  overdue  next due"]
     for depth in depths:
@@ -128,6 +131,12 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
     lines += [
         f"  {letter['session_id']}  {letter['kind']}  attempts {letter['attempts']}  {letter['reason']}"
         for letter in dead
+    ]
+    lines += [f"webhooks waiting: {untold}", f"dead webhooks: {undelivered}"]
+    lines += [
+        f"  {one['id']}  {one['type']}  {place_of(one['endpoint'])}  attempts {one['attempts']}"
+        f"  {one['last_error']}"
+        for one in dead_webhooks
     ]
     return lines
 
@@ -153,3 +162,10 @@ async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str
         jobs = await automations.revive(pool, session_id)
         await queue.schedule(jobs)
     return [f"scheduled {job.kind.value}" for job, _ in jobs] or ["No dead letters."]
+
+
+async def retry_webhooks(addresses: Addresses, delivery_ids: Sequence[UUID]) -> list[str]:
+    """Schedule dead webhooks again: those named, or all of them. Returns a line for each."""
+    async with _database(addresses) as pool:
+        revived = await webhooks.revive(pool, delivery_ids or None, now=SystemClock().now())
+    return [f"scheduled {one['id']}  {one['type']}" for one in revived] or ["No dead webhooks."]

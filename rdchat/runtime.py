@@ -46,6 +46,7 @@ from rdchat.timers.reconciler import Reconciler
 from rdchat.timers.watch import Watch
 from rdchat.timers.worker import TimerWorker
 from rdchat.tokens import CallerTokens, ably_token
+from rdchat.webhooks.dispatch import Webhooks
 from statemachine.schedule import Leads
 
 if TYPE_CHECKING:
@@ -137,6 +138,18 @@ class Runtime:
         self.publisher = Publisher(self.pool, self.ably, sealer, self.metrics)
         self.publisher.start(relay="relay" in settings.roles)
         self._closers.append(self.publisher.close)
+        self.webhooks = Webhooks(
+            settings.webhook_urls,
+            settings.webhook_secrets,
+            allow_private=settings.webhook_allow_private,
+            pool=self.pool,
+            sealer=sealer,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        if "relay" in settings.roles:
+            self.webhooks.start()
+            self._closers.append(self.webhooks.close)
 
         storage = StoredSessions(
             self.pool,

@@ -64,6 +64,9 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self._webhooks = Counter(
+            "rdchat_webhook_attempts", "Attempts at webhooks.", ("outcome",), registry=self.registry
+        )
         self.commits = Counter("rdchat_commits", "Group commits.", registry=self.registry)
         self.committed_sessions = Counter(
             "rdchat_committed_sessions", "Session changes in group commits.", registry=self.registry
@@ -78,6 +81,10 @@ class Metrics:
     def dead_letter(self, kind: str) -> None:
         """Count an automation that was given up."""
         self._dead_letters.labels(kind).inc()
+
+    def webhook(self, outcome: str) -> None:
+        """Count an attempt at a webhook: `delivered`, `failed` (to be repeated) or `dead` (given up)."""
+        self._webhooks.labels(outcome).inc()
 
     def outbox_overflow(self, events: int) -> None:
         """Count events that this process will not hold in memory."""

@@ -12,9 +12,10 @@ from asyncio.subprocess import PIPE, STDOUT
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiohttp
+import asyncpg
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -192,6 +193,39 @@ async def test_a_psychologist_is_changed_field_by_field(data_dir: Path) -> None:
         assert (status, "Unknown time zone." in output) == (1, True)
         status, output = await run(data_dir, "psychologist", "--name", "Dr. Siapa")
         assert (status, "--id" in output) == (2, True)
+
+
+async def test_dead_webhooks_are_shown_and_revived(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    hook = "https://hooks.example/rdchat?token=hidden"
+    ids = [str(uuid4()), str(uuid4()), str(uuid4())]
+    stores = {
+        "RDCHAT_DATABASE_URL": database_url,
+        "RDCHAT_REDIS_URL": redis_url,
+        "RDCHAT_JWT_SECRET": "s" * 32,
+        "RDCHAT_ENCRYPTION_KEYS": "main:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    }
+    connection = await asyncpg.connect(database_url)
+    await connection.executemany(
+        "INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at, attempts, status,"
+        " last_error) VALUES ($1, $2, 'notification.x', 'sealed', now(), now(), 10, $3, 'answered 500')",
+        [(UUID(ids[0]), hook, "dead"), (UUID(ids[1]), hook, "dead"), (UUID(ids[2]), hook, "scheduled")],
+    )
+    status, output = await run(tmp_path, "queue", **stores)
+    assert status == 0, output
+    assert "webhooks waiting: 1" in output
+    assert "dead webhooks: 2" in output
+    assert f"  {ids[0]}  notification.x  https://hooks.example/rdchat  attempts 10  answered 500" in output
+    assert "hidden" not in output
+    assert ids[2] not in output
+    status, output = await run(tmp_path, "queue", "retry-webhooks", ids[0], **stores)
+    assert (status, output.split()) == (0, ["scheduled", ids[0], "notification.x"])
+    status, output = await run(tmp_path, "queue", "retry-webhooks", **stores)
+    assert (status, output.split()) == (0, ["scheduled", ids[1], "notification.x"])
+    assert (await run(tmp_path, "queue", "retry-webhooks", **stores))[1].strip() == "No dead webhooks."
+    assert (await run(tmp_path, "queue", "retry-webhooks", "nonsense", **stores))[0] == 2
+    left = await connection.fetch("SELECT DISTINCT attempts, due_at <= now() FROM webhook_deliveries")
+    assert sorted(tuple(one) for one in left) == [(0, True), (10, True)]
+    await connection.close()
 
 
 async def test_operators_commands_work_without_the_service(tmp_path: Path) -> None:

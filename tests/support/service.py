@@ -62,6 +62,9 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         s3_region=None,
         s3_access_key_id=None,
         s3_secret_access_key=None,
+        webhook_urls=(),
+        webhook_secrets=(),
+        webhook_allow_private=False,
     )
     return replace(settings, **changes)
 

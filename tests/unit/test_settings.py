@@ -138,3 +138,105 @@ def test_the_example_names_every_variable_with_its_default(monkeypatch: pytest.M
     secrets_file = plain.data_dir
     assert load(monkeypatch, **defaults) == plain
     assert secrets_file == plain.data_dir
+
+
+HOOK = "https://hooks.example/rdchat"
+WHSEC = f"whsec_{base64.b64encode(b'w' * 24).decode()}"
+
+
+def test_webhooks_are_off_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch)
+    assert (settings.webhook_urls, settings.webhook_secrets) == ((), ())
+    assert settings.webhook_allow_private is False
+
+
+def test_webhooks_go_to_several_addresses_and_are_signed_by_several_secrets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "webhooks"
+    path.write_text(f"{WHSEC}, whsec_{base64.b64encode(b'v' * 64).decode()}\n")
+    settings = load(
+        monkeypatch,
+        RDCHAT_WEBHOOK_URL=f"{HOOK}, https://other.example:8443/?a=b,{HOOK}",
+        RDCHAT_WEBHOOK_SECRETS_FILE=str(path),
+    )
+    assert settings.webhook_urls == (HOOK, "https://other.example:8443/?a=b")
+    assert settings.webhook_secrets == (b"w" * 24, b"v" * 64)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example/",
+        "hooks.example",
+        "ftp://hooks.example/",
+        "https://",
+        "https:///path",
+        "https://user:secret@hooks.example/",
+        "https://user@hooks.example/",
+        "https://hooks.example/#part",
+        "https://hooks .example/",
+        "https://hooks.example:99999/",
+        "https://hooks.example:x/",
+        "https://[::1/",
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://169.254.169.254/",
+        "https://localhost/",
+        f"{HOOK},",
+    ],
+)
+def test_an_address_for_webhooks_is_checked(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    told = faults(monkeypatch, RDCHAT_WEBHOOK_URL=url, RDCHAT_WEBHOOK_SECRETS=WHSEC)
+    assert [fault.partition(":")[0] for fault in told] == ["RDCHAT_WEBHOOK_URL"]
+    assert "secret" not in told[0]
+
+
+def test_for_development_private_addresses_may_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(
+        monkeypatch,
+        RDCHAT_WEBHOOK_URL="http://127.0.0.1:9000/hook",
+        RDCHAT_WEBHOOK_SECRETS=WHSEC,
+        RDCHAT_WEBHOOK_ALLOW_PRIVATE="true",
+    )
+    assert settings.webhook_urls == ("http://127.0.0.1:9000/hook",)
+    assert settings.webhook_allow_private
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        "",
+        "whsec_",
+        base64.b64encode(b"w" * 24).decode(),
+        f"whsec_{base64.b64encode(b'w' * 23).decode()}",
+        f"whsec_{base64.b64encode(b'w' * 65).decode()}",
+        f"{WHSEC},whsec_short",
+        f"{WHSEC},",
+        "whsec_not base64 at all, is it? aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "whsec_ä",
+    ],
+)
+def test_secrets_of_webhooks_are_checked_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, secrets: str
+) -> None:
+    told = faults(monkeypatch, RDCHAT_WEBHOOK_URL=HOOK, RDCHAT_WEBHOOK_SECRETS=secrets)
+    assert [fault.partition(":")[0] for fault in told] == ["RDCHAT_WEBHOOK_SECRETS"]
+    assert not any(part and part in fault for fault in told for part in secrets.split(",") if len(part) > 6)
+
+
+def test_faults_in_webhooks_are_told_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = faults(
+        monkeypatch,
+        RDCHAT_PORT="http",
+        RDCHAT_WEBHOOK_URL="http://a.example/,https://10.0.0.1/",
+        RDCHAT_WEBHOOK_ALLOW_PRIVATE="perhaps",
+    )
+    assert [fault.partition(":")[0] for fault in told] == [
+        "RDCHAT_PORT",
+        "RDCHAT_WEBHOOK_ALLOW_PRIVATE",
+        "RDCHAT_WEBHOOK_URL",
+        "RDCHAT_WEBHOOK_URL",
+        "RDCHAT_WEBHOOK_SECRETS",
+    ]

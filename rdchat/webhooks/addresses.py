@@ -1,0 +1,65 @@
+"""Where a webhook may connect to: public addresses of the internet, and nothing else.
+
+An endpoint is a name that somebody else's DNS resolves. Without this check, it could point at what only this
+machine reaches: a database, another tenant, the metadata service of the cloud at 169.254.169.254.
+
+The check is made where a socket is created for an address, the last place before the connection: what was
+resolved, and what was written as a number in whatever form, comes through here, and between check and
+connection nothing is looked up again (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from aiohttp.connector import AddrInfoType
+
+_MAPPED_BY_NAT64: Final = IPv6Network("64:ff9b::/96")
+#: What the internet routes; https://www.iana.org/assignments/ipv6-address-space/.
+_UNICAST: Final = IPv6Network("2000::/3")
+#: To some of these `is_global` says yes, depending on the version of Python: IETF protocol assignments and
+#: 6to4 relays; in IPv6 protocol assignments (Teredo among them), 6to4 (an IPv4 address inside, reached
+#: through a relay) and documentation.
+_REFUSED: Final = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("2001::/23"),
+    IPv6Network("2002::/16"),
+    IPv6Network("3fff::/20"),
+)
+
+
+class PrivateAddressError(OSError):
+    """A connection to an address that is not public was refused."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} is not a public address")
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an address (as resolvers and sockets write it) belongs to the open internet."""
+    try:
+        there = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(there, IPv6Address):
+        if there.ipv4_mapped is not None:
+            there = there.ipv4_mapped
+        elif there in _MAPPED_BY_NAT64:
+            there = IPv4Address(there.packed[-4:])
+        elif there not in _UNICAST or there.scope_id is not None:
+            return False
+    if any(there in network for network in _REFUSED if network.version == there.version):
+        return False
+    return there.is_global and not there.is_multicast and not there.is_reserved
+
+
+def public_socket(info: AddrInfoType) -> socket.socket:
+    """Create the socket for a connection to an address. Raises PrivateAddressError."""
+    family, kind, protocol, _, (address, *_rest) = info
+    if not is_public(str(address)):
+        raise PrivateAddressError(str(address))
+    return socket.socket(family=family, type=kind, proto=protocol)

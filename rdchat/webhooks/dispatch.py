@@ -1,0 +1,114 @@
+"""The webhooks of one process: a courier for each endpoint, and somebody who tidies up."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from rdchat.background import cancel, keep_running
+from rdchat.database import webhooks
+from rdchat.errors import UnavailableError
+from rdchat.webhooks.courier import Courier
+from rdchat.webhooks.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rdchat.clock import Clock
+    from rdchat.database.pool import Pool
+    from rdchat.sealing import Sealer
+    from rdchat.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+_TIDY_SECONDS: Final = 15.0
+#: For operators who are asked whether something was sent; without its body.
+_KEEP_DELIVERED: Final = timedelta(days=3)
+#: So long there is time to revive what was given up; then it is deleted, for it names people.
+_KEEP_DEAD: Final = timedelta(days=30)
+#: Something due for so long, for an endpoint that is not in the settings, will not be delivered by anybody.
+_ABANDON_AFTER: Final = timedelta(days=3)
+
+
+class Webhooks:
+    """Delivers what `database.webhooks` holds. Without endpoints, it deletes what is left of earlier ones."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        secrets: Sequence[bytes],
+        *,
+        allow_private: bool,
+        pool: Pool,
+        sealer: Sealer,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        #: Where events are told: `database.webhooks.rows` makes one row for each.
+        self.endpoints = tuple(endpoints)
+        self._secrets = secrets
+        self._allow_private = allow_private
+        self._pool = pool
+        self._sealer = sealer
+        self._clock = clock
+        self._metrics = metrics
+        self._couriers: list[Courier] = []
+        self._tidying: asyncio.Task[None] | None = None
+        self._waiting = self._dead = 0
+
+    def start(self) -> None:
+        """Begin to deliver. A process that does not still writes rows, for others to deliver."""
+        for endpoint in self.endpoints:
+            sender = Sender(endpoint, self._secrets, self._clock, allow_private=self._allow_private)
+            courier = Courier(
+                endpoint,
+                pool=self._pool,
+                sender=sender,
+                sealer=self._sealer,
+                clock=self._clock,
+                metrics=self._metrics,
+            )
+            courier.start()
+            self._couriers.append(courier)
+        self._tidying = keep_running(self._tidy, "webhook tidying")
+        self._metrics.gauge(
+            "rdchat_webhooks_waiting", "Webhook deliveries that wait, or are tried.", lambda: self._waiting
+        )
+        self._metrics.gauge(
+            "rdchat_webhooks_dead", "Webhook deliveries that were given up.", lambda: self._dead
+        )
+
+    def hint(self) -> None:
+        """Say that deliveries were committed, so that they need not wait for the next sweep."""
+        for courier in self._couriers:
+            courier.hint()
+
+    async def close(self) -> None:
+        """Stop; what is under way has a few seconds to end."""
+        await cancel(self._tidying)
+        await asyncio.gather(*(courier.close() for courier in self._couriers))
+
+    async def tidy(self) -> None:
+        """Count, give up what nobody delivers, delete what is over. Raises UnavailableError."""
+        now = self._clock.now()
+        abandoned = await webhooks.tidy(
+            self._pool,
+            self.endpoints,
+            unclaimed_since=now - _ABANDON_AFTER,
+            delivered_before=now - _KEEP_DELIVERED,
+            dead_before=now - _KEEP_DEAD,
+        )
+        if abandoned:
+            log.error("webhooks for endpoints that are not set any more are given up", deliveries=abandoned)
+        self._waiting, self._dead = await webhooks.count(self._pool)
+
+    async def _tidy(self) -> None:
+        while True:
+            try:
+                await self.tidy()
+            except UnavailableError as error:
+                log.debug("webhooks cannot be tidied", error=str(error))
+            await asyncio.sleep(_TIDY_SECONDS)

@@ -1,0 +1,122 @@
+"""Webhooks for tests: events, their rows, and couriers that lose no time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from rdchat.clock import SystemClock, iso
+from rdchat.database import pool as pools
+from rdchat.database import webhooks
+from rdchat.sealing import Sealer
+from rdchat.telemetry import Metrics
+from rdchat.webhooks.courier import Courier
+from rdchat.webhooks.events import WebhookEvent, notification_event
+from rdchat.webhooks.sender import Sender
+from tests.support.service import ENCRYPTION_KEY
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import asyncpg
+
+    from rdchat.database.pool import Pool
+
+SECRET = b"s" * 32
+SEALER = Sealer({"test": ENCRYPTION_KEY})
+
+
+class Later(SystemClock):
+    """The clock of this machine, put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+def event(
+    message: str = "Sesi konseling dimulai",
+    *,
+    notification_id: UUID | None = None,
+    at: datetime | None = None,
+) -> WebhookEvent:
+    """The event of a notification, from a payload as it goes to Ably."""
+    now = at or SystemClock().now()
+    notification = {
+        "id": str(notification_id or uuid4()),
+        "type": "chat_enabled",
+        "title": "Sesi dimulai 🤗",
+        "message": message,
+        "data": {"sessionId": str(uuid4())},
+        "createdAt": iso(now),
+    }
+    return notification_event(uuid4(), notification, at=now)
+
+
+async def written(pool: Pool, *endpoints: str, events: int = 1) -> list[str]:
+    """Commit events. Returns the ids of their deliveries."""
+    made = [event() for _ in range(events)]
+    async with pools.transaction(pool) as connection:
+        for one in made:
+            await webhooks.insert(connection, one, endpoints=endpoints, sealer=SEALER)
+    return [str(one.delivery_id(endpoint)) for one in made for endpoint in endpoints]
+
+
+async def row(pool: Pool, delivery_id: str) -> asyncpg.Record:
+    found = await pool.fetchrow("SELECT * FROM webhook_deliveries WHERE id = $1", UUID(delivery_id))
+    assert found is not None
+    return found
+
+
+def status_of(pool: Pool, delivery_id: str, status: str) -> Callable[[], Any]:
+    async def is_so() -> bool:
+        return (await row(pool, delivery_id))["status"] == status
+
+    return is_so
+
+
+@asynccontextmanager
+async def courier_to(
+    pool: Pool,
+    url: str,
+    *,
+    started: bool = True,
+    pause: Callable[[int], timedelta] = lambda _: timedelta(0),
+    clock: SystemClock | None = None,
+    allow_private: bool = True,
+    metrics: Metrics | None = None,
+) -> AsyncIterator[Courier]:
+    """A courier that loses no time between attempts."""
+    clock = clock or SystemClock()
+    courier = Courier(
+        url,
+        pool=pool,
+        sender=Sender(url, [SECRET], clock, allow_private=allow_private),
+        sealer=SEALER,
+        clock=clock,
+        metrics=metrics or Metrics(),
+        pause=pause,
+    )
+    if started:
+        courier.start()
+    try:
+        yield courier
+    finally:
+        await courier.close()
+
+
+async def rounds(courier: Courier, condition: Callable[[], Any]) -> None:
+    """Let a courier that was not started go out again and again until something is so."""
+
+    async def gone() -> Any:
+        await courier.run_once()
+        answer = condition()
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    await until(gone)
