@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from environs import FileAwareEnv, ValidationError, validate
 
+from config import texts_file
 from config.development import development_secrets
 from config.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from config.texts_file import Texts
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
 _SECRETS: Final = (
@@ -72,6 +75,7 @@ class Settings:
     max_active_per_psychologist: int
     encryption_keys: dict[str, bytes]
     language: str
+    texts: Texts
     roles: frozenset[str]
     log_format: str
     drain: timedelta
@@ -108,6 +112,7 @@ def load() -> Settings:
         "max_active_per_client": env.int("MAX_ACTIVE_PER_CLIENT", 1, validate=positive),
         "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
     }
+    texts, text_faults = texts_file.read(env.path("TEXTS", None))
     roles = env.list("ROLES", sorted(ROLES), validate=_subset(ROLES))
     seconds = {
         "initial_message_lead": env.float(
@@ -121,6 +126,7 @@ def load() -> Settings:
         ),
     }
     faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
+    faults += text_faults
     faults += _contradictions(seconds, jwt_secret, jwks_url, algorithms)
     if database_url is not None:
         faults += _missing_secrets(jwt_secret or jwks_url, keys_text)
@@ -130,6 +136,7 @@ def load() -> Settings:
     return Settings(
         **values,
         **cast("dict[str, Any]", {name: timedelta(seconds=value) for name, value in seconds.items()}),
+        texts=texts,
         data_dir=data_dir,
         database_url=database_url,
         redis_url=redis_url,

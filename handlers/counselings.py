@@ -25,7 +25,14 @@ async def book_counseling(call: Call) -> Answer:
     )
     counseling, _ = await call.runtime.counselings.book(
         call.caller,
-        Booking(call.caller.id, wanted["method"], slot, wanted["notes"], wanted["psychologist_id"]),
+        Booking(
+            call.caller.id,
+            wanted["method"],
+            slot,
+            wanted["notes"],
+            wanted["psychologist_id"],
+            wanted["language"],
+        ),
     )
     return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
 

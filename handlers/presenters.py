@@ -127,6 +127,8 @@ def psychologist_json(psychologist: Psychologist) -> dict[str, Any]:
 def timeline_json(entry: TimelineEntry) -> dict[str, Any]:
     """Show a line of a timeline."""
     planned = entry.planned_at
+    # What was called off was not run: it is neither early nor late.
+    due_at = planned if not entry.called_off else None
     return {
         "trigger": entry.trigger,
         "from": entry.source,
@@ -134,7 +136,9 @@ def timeline_json(entry: TimelineEntry) -> dict[str, Any]:
         "actorId": str(entry.actor_id) if entry.actor_id else None,
         "plannedAt": _maybe(planned),
         "at": iso(entry.at),
-        "latenessMs": max(0, to_ms(entry.at) - to_ms(planned)) if planned else None,
+        "latenessMs": max(0, to_ms(entry.at) - to_ms(due_at)) if due_at else None,
+        "outcome": entry.outcome,
+        "reason": entry.reason,
     }
 
 

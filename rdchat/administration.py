@@ -106,7 +106,7 @@ def taken(entries: list[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...
     return tuple(
         (Status(entry.source), entry.trigger, Status(entry.destination))
         for entry in entries
-        if entry.trigger != "book"
+        if entry.trigger != "book" and not entry.called_off
     )
 
 
@@ -142,7 +142,7 @@ async def drop_automation(addresses: Addresses, session_id: UUID, kind: Automati
             ErrorCode.FORBIDDEN, "The end of a session cannot be dropped; cancel the counseling"
         )
     async with _queue(addresses) as queue, _database(addresses) as pool:
-        jobs = await automations.drop(pool, session_id, kind)
+        jobs = await automations.drop(pool, session_id, kind, at=SystemClock().now())
         await queue.remove(jobs)
     return [f"dropped {job.kind.value}" for job in jobs] or ["Nothing of this kind waits."]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from config import automated_text
 from rdchat.ably_local import AblyLocal
 from rdchat.background import cancel, keep_running
 from rdchat.booking import Limits
@@ -38,6 +38,7 @@ from rdchat.timers.reconciler import Reconciler
 from rdchat.timers.watch import Watch
 from rdchat.timers.worker import TimerWorker
 from rdchat.tokens import CallerTokens, ably_token
+from rdchat.wording import automated_text
 from statemachine.schedule import Leads
 
 if TYPE_CHECKING:
@@ -126,7 +127,11 @@ class Runtime:
         self._closers.append(self.publisher.close)
 
         storage = StoredSessions(
-            self.pool, snapshots, sealer=sealer, outbox_lease=LEASE, text_of=automated_text
+            self.pool,
+            snapshots,
+            sealer=sealer,
+            outbox_lease=LEASE,
+            text_of=partial(automated_text, settings.texts),
         )
         aftermath = Aftermath(self.publisher, snapshots, self.queue, self.metrics)
         aftermath.start()
@@ -148,6 +153,7 @@ class Runtime:
             limits=self.limits,
             leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
             language=settings.language,
+            texts=settings.texts,
         )
         self.chat = Chat(
             pool=self.pool,

@@ -35,6 +35,8 @@ from statemachine import AutomationKind, AutomationStatus, Cancel, EndReason, En
 
 #: What makes a line of a timeline: the booking, a timer, or a person.
 _TRIGGERS: Final = ("book", *AutomationKind, EndSession.trigger, Cancel.trigger)
+#: What a line of a timeline says of a timer.
+_OUTCOMES: Final = (AutomationStatus.DONE, AutomationStatus.SKIPPED, AutomationStatus.CANCELLED)
 
 
 class Answer(Schema):
@@ -135,7 +137,7 @@ class SessionsAnswer(Answer):
 
 
 class TimelineAnswer(Answer):
-    """One thing that happened to a session. `plannedAt` and `latenessMs` are set for timers."""
+    """One thing that happened to a session; for timers, also that one was called off."""
 
     trigger = choice("trigger", "What happened.", _TRIGGERS, AutomationKind.ENABLE_CHAT)
     from_status = choice("from", "Where the session stood before.", Status, Status.PENDING)
@@ -149,7 +151,23 @@ class TimelineAnswer(Answer):
     planned_at = instant("plannedAt", "When the timer was due; null for people.", START, allow_none=True)
     at = instant("at", "When it happened.", OPENED_AT)
     lateness_ms = number(
-        "latenessMs", "How long after `plannedAt`, in milliseconds; null for people.", 12, allow_none=True
+        "latenessMs",
+        "How long after `plannedAt`, in milliseconds; null for people, and for what was not run.",
+        12,
+        allow_none=True,
+    )
+    outcome = choice(
+        "outcome",
+        "What became of the timer; null for people.",
+        _OUTCOMES,
+        AutomationStatus.DONE,
+        allow_none=True,
+    )
+    reason = text(
+        "reason",
+        "Why the timer was skipped or cancelled, such as `ended_by_client`; null otherwise.",
+        None,
+        allow_none=True,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from config import LANGUAGES
 from handlers.schemas.parts import (
     CURSOR,
     DATE,
@@ -72,6 +73,15 @@ class BookRequest(Schema):
         allow_none=True,
         data_key="psychologistId",
         metadata=about("Who it is with. Without it, the free one with the fewest counsellings that day."),
+    )
+    language = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(LANGUAGES),
+        metadata=about(
+            "The language of what the chat says by itself. Without it, that of the client's organisation, or "
+            "of the installation."
+        ),
     )
 
 

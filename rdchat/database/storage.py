@@ -33,7 +33,7 @@ class StoredSessions:
         *,
         sealer: Sealer,
         outbox_lease: timedelta,
-        text_of: Callable[[str, str], str],
+        text_of: Callable[[str, Session], str],
     ) -> None:
         self._pool = pool
         self._snapshots = snapshots

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4, uuid5
 
 from rdchat.realtime import events
 from rdchat.realtime.events import Parcel, ParcelBuilder, new_parcel_id
+from statemachine import TERMINAL, AutomationStatus
 from statemachine.effects import (
     BroadcastStatus,
     DisarmTimers,
@@ -17,7 +18,7 @@ from statemachine.effects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from statemachine import Automation, AutomationKind, Decision, Session
@@ -40,7 +41,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One line of a session's timeline. `planned_at` is set for timers; `actor_id` for people."""
+    """One line of a session's timeline. `planned_at` and `outcome` are set for timers; `actor_id` for people.
+
+    `outcome` says what became of the automation (done, skipped, cancelled), `reason` why it was not run.
+    """
 
     command_id: UUID
     trigger: str
@@ -49,6 +53,13 @@ class TimelineEntry:
     destination: str
     planned_at: datetime | None
     at: datetime
+    outcome: str | None = None
+    reason: str | None = None
+
+    @property
+    def called_off(self) -> bool:
+        """Whether it says of an automation that it will not be run: no step on the session's way."""
+        return self.source in TERMINAL or self.outcome == AutomationStatus.CANCELLED
 
 
 @dataclass(slots=True)
@@ -97,10 +108,10 @@ class Change:
 class ChangeBuilder:
     """Collects decisions on one session, in order, into one change.
 
-    `text_of` gives the automated text of a kind in a language.
+    `text_of` gives the automated text of a kind in a session.
     """
 
-    def __init__(self, session: Session, text_of: Callable[[str, str], str]) -> None:
+    def __init__(self, session: Session, text_of: Callable[[str, Session], str]) -> None:
         self.change = Change(session, session)
         self._text_of = text_of
         self._version = session.version + 1
@@ -127,8 +138,11 @@ class ChangeBuilder:
                     destination=session.status.value,
                     planned_at=planned.due_at if planned else None,
                     at=decision.at,
+                    outcome=planned.status.value if planned else None,
+                    reason=planned.reason if planned else None,
                 )
             )
+        change.timeline += self._called_off(decision, command_id)
         for effect in decision.effects:
             match effect:
                 case StoreMessage():
@@ -150,6 +164,25 @@ class ChangeBuilder:
             # It shares the builder's list: what is added later is in it as well.
             change.parcel = self._parcel.build(new_parcel_id(), decision.at)
         return said
+
+    def _called_off(self, decision: Decision, command_id: UUID) -> Iterator[TimelineEntry]:
+        """Say of the automations that the decision settled beside its own that they will not be run."""
+        session, known = decision.session, self.change.after.automations
+        for kind, automation in session.automations.items():
+            if automation is known.get(kind) or kind.value == decision.trigger:
+                continue
+            if automation.status in (AutomationStatus.SKIPPED, AutomationStatus.CANCELLED):
+                yield TimelineEntry(
+                    command_id=command_id,
+                    trigger=kind.value,
+                    actor_id=None,
+                    source=session.status.value,
+                    destination=session.status.value,
+                    planned_at=automation.due_at,
+                    at=decision.at,
+                    outcome=automation.status.value,
+                    reason=automation.reason,
+                )
 
     def _store(self, session: Session, effect: StoreMessage) -> Message:
         return self._say(
@@ -174,7 +207,7 @@ class ChangeBuilder:
                 seq=effect.seq,
                 sender_id=session.psychologist_id,
                 sender_name=session.psychologist_name,
-                text=self._text_of(effect.kind.value, session.language),
+                text=self._text_of(effect.kind.value, session),
                 message_type="automated",
                 client_message_id=None,
                 created_at=effect.at,

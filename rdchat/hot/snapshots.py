@@ -99,6 +99,7 @@ _IDS: Final = ("id", "counseling_id", "client_id", "psychologist_id")
 def _session(raw: dict[str, Any]) -> Session:
     for name in _IDS:
         raw[name] = UUID(raw[name])
+    raw["organization_id"] = UUID(raw["organization_id"]) if raw["organization_id"] else None
     for name in _INSTANTS:
         raw[name] = _instant(raw[name])
     raw["status"] = Status(raw["status"])

@@ -180,13 +180,20 @@ _NOTIFICATIONS: Final = {
     "session_missed": ("Sesi terlewat", "Sesi chat dengan {other} tidak dapat dibuka tepat waktu."),
     "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling."),
 }
+_NOTIFICATIONS_IN_ENGLISH: Final = {
+    "chat_enabled": ("Session started", "The chat session with {client} is open."),
+    "session_cancelled": ("Session cancelled", "The chat session with {other} was cancelled."),
+    "session_missed": ("Session missed", "The chat session with {other} could not be opened in time."),
+    "counseling_booked": ("New counselling", "{client} has booked a counselling session."),
+}
+_WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
 
 
 def notification_data(
     session: Session, *, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
 ) -> dict[str, Any]:
-    """Make the payload of a `notification` event for one participant."""
-    title, text = _NOTIFICATIONS[str(kind)]
+    """Make the payload of a `notification` event for one participant, in the session's language."""
+    title, text = _WORDS[session.language][str(kind)]
     other = session.client_name if person_id == session.psychologist_id else session.psychologist_name
     return {
         "id": str(notification_id),
