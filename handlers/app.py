@@ -17,6 +17,7 @@ from handlers import (
     psychologists,
     routing,
     sessions,
+    transcripts,
 )
 from handlers.http_server import Admission, Runner
 
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
     from rdchat.runtime import Runtime
 
 VERSION: Final = "0.1.0"
-ROUTES: Final = (*counselings.ROUTES, *chat.ROUTES, *sessions.ROUTES, *psychologists.ROUTES)
+ROUTES: Final = (
+    *counselings.ROUTES,
+    *chat.ROUTES,
+    *sessions.ROUTES,
+    *transcripts.ROUTES,
+    *psychologists.ROUTES,
+)
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024
 #: The longest body of the contract is a message of 4,096 characters, escaped in the longest way.

@@ -220,7 +220,8 @@ def _content(route: Route) -> Node:
                 "required": ["success", "data", "message"],
                 "properties": {"success": {"const": True}, "data": data, "message": message},
             }
-        }
+        },
+        **{media: {} for media in route.bare},
     }
 
 

@@ -58,7 +58,7 @@ class Route:
     `data` describes the answer's data, `done` says what a success with `status` means, and `also` what one
     with another status does; `message` is the sentence in their envelope. `errors` lists the codes beyond
     those that the route's other values imply. A handler may also answer with a response of its own, as the
-    diagram does.
+    diagram does; `bare` lists the media types of such answers beside `data`.
     """
 
     method: str
@@ -75,6 +75,7 @@ class Route:
     many: bool = False
     status: int = 200
     also: tuple[tuple[int, str], ...] = ()
+    bare: tuple[str, ...] = ()
     errors: tuple[ErrorCode, ...] = field(default=())
 
     @property

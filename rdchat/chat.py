@@ -15,6 +15,7 @@ from rdchat.tokens import ably_token
 from statemachine import EndSession, Refusal, RefusalCode, SendMessage
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from rdchat.clock import Clock
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _TOKEN_LIFETIME: Final = timedelta(minutes=30)
 #: After the end, a token still serves to hear the last events and to read what was said.
 _TOKEN_GRACE: Final = timedelta(minutes=5)
+#: Messages at a time: of the longest ones, less than two megabytes.
+_TRANSCRIPT_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,30 @@ class Chat:
         """Read what happened to a session."""
         session = await self.session(caller, session_id)
         return session, await sessions.timeline_of(self.pool, session_id)
+
+    async def transcript(
+        self, caller: Caller, session_id: UUID
+    ) -> tuple[Session, list[TimelineEntry], AsyncIterator[list[Message]]]:
+        """Read all of a session as one of its participants: its messages in pages, oldest first.
+
+        The first page is read at once, so that what is wrong is known before anything is said; no connection
+        is held between pages, however slowly they are taken. Raises RdchatError like `session`.
+        """
+        session = await self.session(caller, session_id, content=True)
+        timeline = await sessions.timeline_of(self.pool, session.id)
+        return session, timeline, self._pages(session, await self._page(session, 1))
+
+    async def _pages(self, session: Session, page: list[Message]) -> AsyncIterator[list[Message]]:
+        while page:
+            yield page
+            following = page[-1].seq + 1
+            page = await self._page(session, following) if following <= session.last_seq else []
+
+    async def _page(self, session: Session, first: int) -> list[Message]:
+        stop = min(first + _TRANSCRIPT_PAGE, session.last_seq + 1)
+        return await messages.messages_between(
+            self.pool, session.id, first=first, stop=stop, sealer=self.sealer
+        )
 
     # ---- listening ----------------------------------------------------------------------------------------
 

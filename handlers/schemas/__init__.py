@@ -20,6 +20,7 @@ from handlers.schemas.chat_answers import (
     MessageAnswer,
     Sender,
     TokenAnswer,
+    TranscriptAnswer,
     TypingAnswer,
 )
 from handlers.schemas.requests import (
@@ -33,6 +34,7 @@ from handlers.schemas.requests import (
     SessionQuery,
     SessionsQuery,
     TokenQuery,
+    TranscriptQuery,
     TypingRequest,
 )
 
@@ -64,6 +66,8 @@ __all__ = [
     "TimelineAnswer",
     "TokenAnswer",
     "TokenQuery",
+    "TranscriptAnswer",
+    "TranscriptQuery",
     "TypingAnswer",
     "TypingRequest",
 ]

@@ -229,3 +229,13 @@ class DiagramQuery(Schema):
         validate=validate.OneOf(_DRAWN_AS),
         metadata=about("The form: Mermaid or Graphviz source, a picture, or the machine as JSON."),
     )
+
+
+class TranscriptQuery(Schema):
+    """Choose the form of the transcript."""
+
+    format = fields.String(
+        load_default="json",
+        validate=validate.OneOf(("json", "txt", "html")),
+        metadata=about("The form: JSON, plain text, or a page to read, keep and print."),
+    )
