@@ -94,7 +94,8 @@ class Page:
         kind = f"{role} automated" if said.is_automated else role
         return (
             f'<li class="{kind}">\n'
-            f'<p class="by"><bdi class="name">{escape(said.name)}</bdi>{mark} {_time(said.at)}</p>\n'
+            f'<p class="by"><span><bdi class="name">{escape(said.name)}</bdi>{mark}</span> '
+            f"{_time(said.at)}</p>\n"
             f"{text}{file}</li>\n"
         )
 
