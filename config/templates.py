@@ -6,6 +6,7 @@ to be read as such are doubled.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, Final
@@ -78,7 +79,7 @@ def _unsendable(text: str, template: Template) -> list[str]:
     faults = []
     if not text.strip():
         faults.append("Must not be empty.")
-    if any(not one.isprintable() and one.isascii() and one != "\n" for one in text):
+    if any(unicodedata.category(one) == "Cc" and one != "\n" for one in text):
         faults.append("Must not hold control characters other than line feeds.")
     longest = sum(len(literal) + PLACEHOLDERS.get(name or "", 0) for literal, name in template.pieces)
     if longest > LONGEST_TEXT:

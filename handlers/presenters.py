@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rdchat.chat import RealtimeAccess
     from rdchat.database.counselings import Counseling
     from rdchat.database.people import Psychologist
-    from rdchat.engine.change import Message, TimelineEntry
+    from rdchat.engine.change import Message
+    from rdchat.engine.timeline import TimelineEntry
     from statemachine import Automation, Session
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from config import Settings
     from rdchat.database.pool import Pool
-    from rdchat.engine.change import TimelineEntry
+    from rdchat.engine.timeline import TimelineEntry
     from rdchat.stores import Addresses
 
 

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from rdchat.clock import Clock
     from rdchat.database.pool import Pool
-    from rdchat.engine.change import Message, TimelineEntry
+    from rdchat.engine.change import Message
     from rdchat.engine.engine import Engine
     from rdchat.engine.outcome import Outcome
+    from rdchat.engine.timeline import TimelineEntry
     from rdchat.realtime.ably_client import AblyClient
     from rdchat.sealing import Sealer
     from rdchat.tokens import Caller

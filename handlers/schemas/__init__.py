@@ -11,7 +11,6 @@ from handlers.schemas.answers import (
     ReadyAnswer,
     SessionAnswer,
     SessionsAnswer,
-    TimelineAnswer,
 )
 from handlers.schemas.chat_answers import (
     ClientOptions,
@@ -20,7 +19,6 @@ from handlers.schemas.chat_answers import (
     MessageAnswer,
     Sender,
     TokenAnswer,
-    TranscriptAnswer,
     TypingAnswer,
 )
 from handlers.schemas.requests import (
@@ -37,6 +35,7 @@ from handlers.schemas.requests import (
     TranscriptQuery,
     TypingRequest,
 )
+from handlers.schemas.session_records import TimelineAnswer, TranscriptAnswer
 
 __all__ = [
     "AutomationAnswer",

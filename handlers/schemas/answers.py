@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from handlers.schemas.parts import (
@@ -31,12 +29,7 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from rdchat.errors import ErrorCode
-from statemachine import AutomationKind, AutomationStatus, Cancel, EndReason, EndSession, Status
-
-#: What makes a line of a timeline: the booking, a timer, or a person.
-_TRIGGERS: Final = ("book", *AutomationKind, EndSession.trigger, Cancel.trigger)
-#: What a line of a timeline says of a timer.
-_OUTCOMES: Final = (AutomationStatus.DONE, AutomationStatus.SKIPPED, AutomationStatus.CANCELLED)
+from statemachine import AutomationKind, AutomationStatus, EndReason, Status
 
 
 class Answer(Schema):
@@ -133,41 +126,6 @@ class SessionsAnswer(Answer):
     data = fields.List(fields.Nested(SessionAnswer), required=True, metadata=about("The sessions."))
     next_cursor = text(
         "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
-    )
-
-
-class TimelineAnswer(Answer):
-    """One thing that happened to a session; for timers, also that one was called off."""
-
-    trigger = choice("trigger", "What happened.", _TRIGGERS, AutomationKind.ENABLE_CHAT)
-    from_status = choice("from", "Where the session stood before.", Status, Status.PENDING)
-    to_status = choice("to", "Where it stood after.", Status, Status.ACTIVE)
-    actor_id = fields.UUID(
-        required=True,
-        allow_none=True,
-        data_key="actorId",
-        metadata=about("Who did it; null for a timer.", example=None),
-    )
-    planned_at = instant("plannedAt", "When the timer was due; null for people.", START, allow_none=True)
-    at = instant("at", "When it happened.", OPENED_AT)
-    lateness_ms = number(
-        "latenessMs",
-        "How long after `plannedAt`, in milliseconds; null for people, and for what was not run.",
-        12,
-        allow_none=True,
-    )
-    outcome = choice(
-        "outcome",
-        "What became of the timer; null for people.",
-        _OUTCOMES,
-        AutomationStatus.DONE,
-        allow_none=True,
-    )
-    reason = text(
-        "reason",
-        "Why the timer was skipped or cancelled, such as `ended_by_client`; null otherwise.",
-        None,
-        allow_none=True,
     )
 
 

@@ -7,11 +7,10 @@ from uuid import UUID
 
 from marshmallow import fields
 
-from handlers.schemas.answers import Answer, Person, SessionAnswer
+from handlers.schemas.answers import Answer, Person
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
-    END,
     MESSAGE_ID,
     OWN_ID,
     SAID,
@@ -83,16 +82,6 @@ class HistoryAnswer(Answer):
 
     data = fields.List(fields.Nested(MessageAnswer), required=True, metadata=about("The messages."))
     metadata = fields.Nested(HistoryMetadata, required=True, metadata=about("Where this page stands."))
-
-
-class TranscriptAnswer(Answer):
-    """A session with all that was said in it."""
-
-    session = fields.Nested(SessionAnswer, required=True, metadata=about("The session."))
-    messages = fields.List(
-        fields.Nested(MessageAnswer), required=True, metadata=about("Every message, oldest first.")
-    )
-    generated_at = instant("generatedAt", "When the transcript was made.", END)
 
 
 class ClientOptions(Answer):

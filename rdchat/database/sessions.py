@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rdchat.database.pool import acquire
-from rdchat.engine.change import TimelineEntry
+from rdchat.engine.timeline import TimelineEntry
 from statemachine import Automation, AutomationKind, AutomationStatus, EndReason, Session, Status
 
 if TYPE_CHECKING:

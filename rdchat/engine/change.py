@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4, uuid5
 
+from rdchat.engine.timeline import TimelineEntry, called_off
 from rdchat.realtime import events
 from rdchat.realtime.events import Parcel, ParcelBuilder, new_parcel_id
-from statemachine import TERMINAL, AutomationStatus
 from statemachine.effects import (
     BroadcastStatus,
     DisarmTimers,
@@ -18,7 +18,7 @@ from statemachine.effects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from statemachine import Automation, AutomationKind, Decision, Session
@@ -37,29 +37,6 @@ class Message:
     message_type: str
     client_message_id: str | None
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """One line of a session's timeline. `planned_at` and `outcome` are set for timers; `actor_id` for people.
-
-    `outcome` says what became of the automation (done, skipped, cancelled), `reason` why it was not run.
-    """
-
-    command_id: UUID
-    trigger: str
-    actor_id: UUID | None
-    source: str
-    destination: str
-    planned_at: datetime | None
-    at: datetime
-    outcome: str | None = None
-    reason: str | None = None
-
-    @property
-    def called_off(self) -> bool:
-        """Whether it says of an automation that it will not be run: no step on the session's way."""
-        return self.source in TERMINAL or self.outcome == AutomationStatus.CANCELLED
 
 
 @dataclass(slots=True)
@@ -142,7 +119,7 @@ class ChangeBuilder:
                     reason=planned.reason if planned else None,
                 )
             )
-        change.timeline += self._called_off(decision, command_id)
+        change.timeline += called_off(change.after, decision, command_id)
         for effect in decision.effects:
             match effect:
                 case StoreMessage():
@@ -164,25 +141,6 @@ class ChangeBuilder:
             # It shares the builder's list: what is added later is in it as well.
             change.parcel = self._parcel.build(new_parcel_id(), decision.at)
         return said
-
-    def _called_off(self, decision: Decision, command_id: UUID) -> Iterator[TimelineEntry]:
-        """Say of the automations that the decision settled beside its own that they will not be run."""
-        session, known = decision.session, self.change.after.automations
-        for kind, automation in session.automations.items():
-            if automation is known.get(kind) or kind.value == decision.trigger:
-                continue
-            if automation.status in (AutomationStatus.SKIPPED, AutomationStatus.CANCELLED):
-                yield TimelineEntry(
-                    command_id=command_id,
-                    trigger=kind.value,
-                    actor_id=None,
-                    source=session.status.value,
-                    destination=session.status.value,
-                    planned_at=automation.due_at,
-                    at=decision.at,
-                    outcome=automation.status.value,
-                    reason=automation.reason,
-                )
 
     def _store(self, session: Session, effect: StoreMessage) -> Message:
         return self._say(

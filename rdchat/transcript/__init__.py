@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from rdchat.engine.change import Message, TimelineEntry
+    from rdchat.engine.change import Message
+    from rdchat.engine.timeline import TimelineEntry
     from rdchat.transcript.course import Item
     from statemachine import Session
 

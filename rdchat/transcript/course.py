@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date, datetime
 
-    from rdchat.engine.change import Message, TimelineEntry
+    from rdchat.engine.change import Message
+    from rdchat.engine.timeline import TimelineEntry
     from statemachine import Session
 
 

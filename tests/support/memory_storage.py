@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from rdchat.engine.change import Change, Message, TimelineEntry
+    from rdchat.engine.change import Change, Message
+    from rdchat.engine.timeline import TimelineEntry
 
 
 class SetClock:

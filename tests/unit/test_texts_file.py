@@ -167,7 +167,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         *("{", "}", "{}", "{0}", "{clientName", "clientName}", "{clientName}}", "{{clientName}", "{{{"),
         *("{clientName!r}", "{clientName!}", "{clientName:>9}", "{clientName:{date}}", "{clientName.x}"),
         *("{clientName[0]}", "{date.__class__}", "{ clientName }", "{clientName }", "{CLIENTNAME}", "{a{b}}"),
-        *("", " \n", "\x00", "\x1b[2J", "tab\t"),
+        *("", " \n", "\x00", "\x1b[2J", "tab\t", "\x85"),
     ],
 )
 def test_what_is_no_placeholder_is_refused(text: str) -> None:

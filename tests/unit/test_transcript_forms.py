@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from config import LANGUAGES
-from rdchat.engine.change import Message, TimelineEntry
+from rdchat.engine.change import Message
+from rdchat.engine.timeline import TimelineEntry
 from rdchat.transcript import POLICY, Transcript
 from rdchat.transcript.course import Course, Day, Saying, Turn, one_line, visible
 from rdchat.transcript.page import Page
