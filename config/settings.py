@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import limits
 from environs import FileAwareEnv, ValidationError, validate
 
+from config import texts_file
 from config.development import development_secrets
 from config.texts import LANGUAGES
 from config.webhooks import webhook_faults, webhook_secrets
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from limits import RateLimitItem
+
+    from config.texts_file import Texts
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
 _SECRETS: Final = (
@@ -93,6 +96,7 @@ class Settings:
     rate_limits: dict[str, RateLimitItem]
     encryption_keys: dict[str, bytes]
     language: str
+    texts: Texts
     roles: frozenset[str]
     log_format: str
     drain: timedelta
@@ -148,6 +152,7 @@ def load() -> Settings:
     }
     rates = env.str("RATE_LIMITS", "", validate=_parse_rates)
     horizon = env.int("BOOKING_HORIZON", 366, validate=validate.Range(min=1, max=36500))
+    texts, text_faults = texts_file.read(env.path("TEXTS", None))
     roles = env.list("ROLES", sorted(ROLES), validate=_subset(ROLES))
     seconds = {
         "initial_message_lead": env.float(
@@ -165,6 +170,7 @@ def load() -> Settings:
     webhook_keys = env.str("WEBHOOK_SECRETS", None, validate=webhook_secrets)
     webhook_allow_private = env.bool("WEBHOOK_ALLOW_PRIVATE", False)
     faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
+    faults += text_faults
     faults += _contradictions(seconds, jwt_secret, jwks_url, algorithms)
     if bool(values["s3_access_key_id"]) != bool(values["s3_secret_access_key"]):
         faults.append("RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY: set both of them, or neither.")
@@ -179,6 +185,7 @@ def load() -> Settings:
         **values,
         **cast("dict[str, Any]", {name: timedelta(seconds=value) for name, value in seconds.items()}),
         booking_horizon=timedelta(days=horizon),
+        texts=texts,
         data_dir=data_dir,
         database_url=database_url,
         redis_url=redis_url,

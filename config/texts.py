@@ -1,4 +1,7 @@
-"""The automated texts, by language. `{}`-free on purpose: what is said is exactly what stands here."""
+"""The automated texts that are built in, by language. What is said is exactly what stands here.
+
+An operator can change them by a file: see `texts_file`.
+"""
 
 from typing import Final
 
@@ -30,8 +33,10 @@ _TEXTS: Final = {
 }
 
 LANGUAGES: Final = tuple(_TEXTS)
+#: The automations that say something.
+KINDS: Final = tuple(_TEXTS["id"])
 
 
 def automated_text(kind: str, language: str) -> str:
-    """Give the text that the automation `kind` says in `language` (KeyError when it says nothing)."""
+    """Give the built-in text of the automation `kind` in `language` (KeyError when it says nothing)."""
     return _TEXTS[language][kind]

@@ -20,6 +20,7 @@ from handlers import (
     psychologists,
     routing,
     sessions,
+    transcripts,
 )
 from handlers.http_server import Admission, Runner
 
@@ -36,6 +37,7 @@ ROUTES: Final = (
     *chat.ROUTES,
     *attachments.ROUTES,
     *sessions.ROUTES,
+    *transcripts.ROUTES,
     *notifications.ROUTES,
     *psychologists.ROUTES,
     *availability.ROUTES,

@@ -32,7 +32,14 @@ async def book_counseling(call: Call) -> Answer:
             slot = _slot(call, wanted["timezone"])
             counseling, _ = await call.runtime.counselings.book(
                 call.caller,
-                Booking(call.caller.id, wanted["method"], slot, wanted["notes"], wanted["psychologist_id"]),
+                Booking(
+                    call.caller.id,
+                    wanted["method"],
+                    slot,
+                    wanted["notes"],
+                    wanted["psychologist_id"],
+                    wanted["language"],
+                ),
                 counseling_id=counseling_id,
             )
         return Answer(counseling_json(counseling), "Counseling booked successfully", 201)

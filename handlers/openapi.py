@@ -218,10 +218,11 @@ def _successes(route: Route) -> Iterator[tuple[str, Node]]:
 
 
 def _content(route: Route) -> Node:
-    if route.media:
-        return {media: {"schema": {"type": "string", "format": "binary"}} for media in route.media}
     if route.data is None:
-        return {media: {} for media in _DIAGRAM_TYPES}
+        return {
+            media: {"schema": {"type": "string", "format": "binary"}}
+            for media in route.bare or _DIAGRAM_TYPES
+        }
     data: Any = {"type": "array", "items": route.data} if route.many else route.data
     message = {"type": "string", "description": "What was done, for people.", "example": route.message}
     return {
@@ -231,7 +232,8 @@ def _content(route: Route) -> Node:
                 "required": ["success", "data", "message"],
                 "properties": {"success": {"const": True}, "data": data, "message": message},
             }
-        }
+        },
+        **{media: {} for media in route.bare},
     }
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rdchat.chat import RealtimeAccess
     from rdchat.database.counselings import Counseling
     from rdchat.database.people import Psychologist
-    from rdchat.engine.change import Message, Notification, TimelineEntry
+    from rdchat.engine.change import Message, Notification
+    from rdchat.engine.timeline import TimelineEntry
     from rdchat.files.links import Link
     from rdchat.slots import FreeSlot
     from statemachine import Attachment, Automation, Session
@@ -179,6 +180,8 @@ def slot_json(found: FreeSlot) -> dict[str, Any]:
 def timeline_json(entry: TimelineEntry) -> dict[str, Any]:
     """Show a line of a timeline."""
     planned = entry.planned_at
+    # What was called off was not run: it is neither early nor late.
+    due_at = planned if not entry.called_off else None
     return {
         "trigger": entry.trigger,
         "from": entry.source,
@@ -186,7 +189,9 @@ def timeline_json(entry: TimelineEntry) -> dict[str, Any]:
         "actorId": str(entry.actor_id) if entry.actor_id else None,
         "plannedAt": _maybe(planned),
         "at": iso(entry.at),
-        "latenessMs": max(0, to_ms(entry.at) - to_ms(planned)) if planned else None,
+        "latenessMs": max(0, to_ms(entry.at) - to_ms(due_at)) if due_at else None,
+        "outcome": entry.outcome,
+        "reason": entry.reason,
     }
 
 

@@ -66,7 +66,7 @@ class Route:
     is counted as, None where nobody may ever be locked out; an `idempotent` one heeds the header
     Idempotency-Key (its handler does, see `handlers/idempotency.py`). `errors` lists the codes beyond
     those that the route's other values imply. A handler may also answer with a response of its own, as the
-    diagram does; `media` lists the types that it may have.
+    diagram does; `bare` lists the media types of such answers.
 
     With `admit`, the body is a form with a file in it: `admit` is called with what came before the file, and
     raises what need not wait for it. A `public` route has its own way of knowing who may, instead of a token:
@@ -89,9 +89,9 @@ class Route:
     idempotent: bool = False
     status: int = 200
     also: tuple[tuple[int, str], ...] = ()
+    bare: tuple[str, ...] = ()
     errors: tuple[ErrorCode, ...] = field(default=())
     admit: Callable[[Call], Awaitable[None]] | None = None
-    media: tuple[str, ...] = ()
     public: bool = False
 
     @property

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from config import Settings
     from rdchat.database.pool import Pool
-    from rdchat.engine.change import TimelineEntry
+    from rdchat.engine.timeline import TimelineEntry
     from rdchat.stores import Addresses
 
 
@@ -107,7 +107,7 @@ def taken(entries: list[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...
     return tuple(
         (Status(entry.source), entry.trigger, Status(entry.destination))
         for entry in entries
-        if entry.trigger != "book"
+        if entry.trigger != "book" and not entry.called_off
     )
 
 
@@ -151,7 +151,7 @@ async def drop_automation(addresses: Addresses, session_id: UUID, kind: Automati
             ErrorCode.FORBIDDEN, "The end of a session cannot be dropped; cancel the counseling"
         )
     async with _queue(addresses) as queue, _database(addresses) as pool:
-        jobs = await automations.drop(pool, session_id, kind)
+        jobs = await automations.drop(pool, session_id, kind, at=SystemClock().now())
         await queue.remove(jobs)
     return [f"dropped {job.kind.value}" for job in jobs] or ["Nothing of this kind waits."]
 

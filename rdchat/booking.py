@@ -35,13 +35,17 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What a client asks for. `psychologist_id` None: whoever is free and has least to do that day."""
+    """What a client asks for. `psychologist_id` None: whoever is free and has least to do that day.
+
+    `language` None: the organisation's, or the usual one.
+    """
 
     client_id: UUID
     method: str
     slot: Slot
     notes: str | None
     psychologist_id: UUID | None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

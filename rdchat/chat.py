@@ -15,15 +15,17 @@ from rdchat.tokens import ably_token
 from statemachine import EndSession, Refusal, RefusalCode, SendMessage
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from datetime import datetime
     from uuid import UUID
 
     from rdchat.clock import Clock
     from rdchat.database.pool import Pool
     from rdchat.engine.aftermath import TakesParcels
-    from rdchat.engine.change import Message, TimelineEntry
+    from rdchat.engine.change import Message
     from rdchat.engine.engine import Engine
     from rdchat.engine.outcome import Outcome
+    from rdchat.engine.timeline import TimelineEntry
     from rdchat.realtime.ably_client import AblyClient
     from rdchat.sealing import Sealer
     from rdchat.tokens import Caller
@@ -34,6 +36,8 @@ _TOKEN_LIFETIME: Final = timedelta(minutes=30)
 _TOKEN_GRACE: Final = timedelta(minutes=5)
 #: Nobody is reminded of what they left unread in sessions that started before.
 _UNREAD_SINCE: Final = timedelta(days=30)
+#: Messages at a time: of the longest ones, less than two megabytes.
+_TRANSCRIPT_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,30 @@ class Chat:
         """Read what happened to a session."""
         session = await self.session(caller, session_id)
         return session, await sessions.timeline_of(self.pool, session_id)
+
+    async def transcript(
+        self, caller: Caller, session_id: UUID
+    ) -> tuple[Session, list[TimelineEntry], AsyncIterator[list[Message]]]:
+        """Read all of a session as one of its participants: its messages in pages, oldest first.
+
+        The first page is read at once, so that what is wrong is known before anything is said; no connection
+        is held between pages, however slowly they are taken. Raises RdchatError like `session`.
+        """
+        session = await self.session(caller, session_id, content=True)
+        timeline = await sessions.timeline_of(self.pool, session.id)
+        return session, timeline, self._pages(session, await self._page(session, 1))
+
+    async def _pages(self, session: Session, page: list[Message]) -> AsyncIterator[list[Message]]:
+        while page:
+            yield page
+            following = page[-1].seq + 1
+            page = await self._page(session, following) if following <= session.last_seq else []
+
+    async def _page(self, session: Session, first: int) -> list[Message]:
+        stop = min(first + _TRANSCRIPT_PAGE, session.last_seq + 1)
+        return await messages.messages_between(
+            self.pool, session.id, first=first, stop=stop, sealer=self.sealer
+        )
 
     # ---- listening ----------------------------------------------------------------------------------------
 

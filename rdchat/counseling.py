@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from config import Texts
     from rdchat.booking import Booking, Limits
     from rdchat.clock import Clock
     from rdchat.database.counselings import Counseling
@@ -42,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counselings:
-    """Books and cancels. `language`: of the automated texts of new sessions."""
+    """Books and cancels. `language`: of new sessions, where neither booking nor organisation names one."""
 
     pool: Pool
     engine: Engine
@@ -53,6 +54,7 @@ class Counselings:
     limits: Limits
     leads: Leads
     language: str
+    texts: Texts
 
     async def book(
         self, caller: Caller, booking: Booking, *, counseling_id: UUID
@@ -120,7 +122,9 @@ class Counselings:
             ends_at=slot.ends_at,
             created_at=now,
             updated_at=now,
-            language=self.language,
+            language=booking.language or self.texts.language_of(caller.organization_id) or self.language,
+            timezone=slot.timezone,
+            organization_id=caller.organization_id,
             automations=plan(slot.starts_at, slot.ends_at, self.leads, now),
         )
 

@@ -49,7 +49,7 @@ class Rescheduling:
     limits: Limits
     leads: Leads
     extension_step: timedelta
-    text_of: Callable[[str, str], str]
+    text_of: Callable[[str, Session], str]
 
     async def reschedule(
         self, caller: Caller, counseling: Counseling, slot: Slot, *, command_id: UUID

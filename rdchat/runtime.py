@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from config import automated_text
 from rdchat.ably_local import AblyLocal
 from rdchat.attachments import Attachments
 from rdchat.background import cancel, keep_running
@@ -47,6 +47,7 @@ from rdchat.timers.watch import Watch
 from rdchat.timers.worker import TimerWorker
 from rdchat.tokens import CallerTokens, ably_token
 from rdchat.webhooks.dispatch import Webhooks
+from rdchat.wording import automated_text
 from statemachine.schedule import Leads
 
 if TYPE_CHECKING:
@@ -151,13 +152,14 @@ class Runtime:
             self.webhooks.start()
             self._closers.append(self.webhooks.close)
 
+        text_of = partial(automated_text, settings.texts)
         storage = StoredSessions(
             self.pool,
             snapshots,
             sealer=sealer,
             limits=self.limits,
             outbox_lease=LEASE,
-            text_of=automated_text,
+            text_of=text_of,
         )
         aftermath = Aftermath(self.publisher, snapshots, self.queue, self.metrics)
         aftermath.start()
@@ -179,6 +181,7 @@ class Runtime:
             limits=self.limits,
             leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
             language=settings.language,
+            texts=settings.texts,
         )
         self.rescheduling = Rescheduling(
             pool=self.pool,
@@ -190,7 +193,7 @@ class Runtime:
             limits=self.limits,
             leads=self.counselings.leads,
             extension_step=settings.extension_step,
-            text_of=automated_text,
+            text_of=text_of,
         )
         self.chat = Chat(
             pool=self.pool,

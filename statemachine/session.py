@@ -55,8 +55,10 @@ class Session:
     `version` counts commits and fences writers; `state_version` is the version of the last commit that did
     more than add messages, and fences those who only add some; `last_seq` is the number of the newest message
     (dense from 1, 0 when there is none); `schedule_version` names the plan of automations that counts;
-    `is_over_limit`: at its start, others of its client or psychologist have the places that there are. All
-    instants are aware UTC datetimes. Only a copy made by `step` is ever changed.
+    `is_over_limit`: at its start, others of its client or psychologist have the places that there are.
+    `timezone` is the IANA name of the zone that the counselling was booked in, `organization_id` the
+    organisation whose member the client was then. All instants are aware UTC datetimes. Only a copy made by
+    `step` is ever changed.
     """
 
     id: UUID
@@ -75,6 +77,8 @@ class Session:
     last_seq: int = 0
     schedule_version: int = 1
     language: str = "id"
+    timezone: str = "UTC"
+    organization_id: UUID | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     end_reason: EndReason | None = None

@@ -13,7 +13,6 @@ from handlers.schemas.answers import (
     ReadyAnswer,
     SessionAnswer,
     SessionsAnswer,
-    TimelineAnswer,
 )
 from handlers.schemas.availability import (
     AvailabilityAnswer,
@@ -60,8 +59,13 @@ from handlers.schemas.requests import (
     SessionQuery,
     SessionsQuery,
     TokenQuery,
+    TranscriptQuery,
     TypingRequest,
     UploadRequest,
+)
+from handlers.schemas.session_records import (
+    TimelineAnswer,
+    TranscriptAnswer,
 )
 
 __all__ = [
@@ -113,6 +117,8 @@ __all__ = [
     "TimelineAnswer",
     "TokenAnswer",
     "TokenQuery",
+    "TranscriptAnswer",
+    "TranscriptQuery",
     "TypingAnswer",
     "TypingRequest",
     "UnreadAnswer",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from handlers.schemas.parts import (
@@ -32,27 +30,7 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from rdchat.errors import ErrorCode
-from statemachine import (
-    AutomationKind,
-    AutomationStatus,
-    Cancel,
-    EndReason,
-    EndSession,
-    Extend,
-    Reschedule,
-    SessionOutcome,
-    Status,
-)
-
-#: What makes a line of a timeline: the booking, a timer, or a person.
-_TRIGGERS: Final = (
-    "book",
-    *AutomationKind,
-    EndSession.trigger,
-    Cancel.trigger,
-    Reschedule.trigger,
-    Extend.trigger,
-)
+from statemachine import AutomationKind, AutomationStatus, EndReason, SessionOutcome, Status
 
 
 class Answer(Schema):
@@ -162,25 +140,6 @@ class SessionsAnswer(Answer):
     data = fields.List(fields.Nested(ListedSession), required=True, metadata=about("The sessions."))
     next_cursor = text(
         "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
-    )
-
-
-class TimelineAnswer(Answer):
-    """One thing that happened to a session. `plannedAt` and `latenessMs` are set for timers."""
-
-    trigger = choice("trigger", "What happened.", _TRIGGERS, AutomationKind.ENABLE_CHAT)
-    from_status = choice("from", "Where the session stood before.", Status, Status.PENDING)
-    to_status = choice("to", "Where it stood after.", Status, Status.ACTIVE)
-    actor_id = fields.UUID(
-        required=True,
-        allow_none=True,
-        data_key="actorId",
-        metadata=about("Who did it; null for a timer.", example=None),
-    )
-    planned_at = instant("plannedAt", "When the timer was due; null for people.", START, allow_none=True)
-    at = instant("at", "When it happened.", OPENED_AT)
-    lateness_ms = number(
-        "latenessMs", "How long after `plannedAt`, in milliseconds; null for people.", 12, allow_none=True
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from config import LANGUAGES
 from handlers.schemas.parts import (
     COUNSELING_STATUSES,
     CURSOR,
@@ -83,6 +84,15 @@ class BookRequest(Schema):
         allow_none=True,
         data_key="psychologistId",
         metadata=about("Who it is with. Without it, the free one with the fewest counsellings that day."),
+    )
+    language = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(LANGUAGES),
+        metadata=about(
+            "The language of what the chat says by itself. Without it, that of the client's organisation, or "
+            "of the installation."
+        ),
     )
 
 
@@ -324,4 +334,14 @@ class DiagramQuery(Schema):
         load_default="mermaid",
         validate=validate.OneOf(_DRAWN_AS),
         metadata=about("The form: Mermaid or Graphviz source, a picture, or the machine as JSON."),
+    )
+
+
+class TranscriptQuery(Schema):
+    """Choose the form of the transcript."""
+
+    format = fields.String(
+        load_default="json",
+        validate=validate.OneOf(("json", "txt", "html")),
+        metadata=about("The form: JSON, plain text, or a page to read, keep and print."),
     )

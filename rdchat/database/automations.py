@@ -68,11 +68,19 @@ _DROP = """
 WITH dropped AS (
     UPDATE automations SET status = 'cancelled', reason = 'dropped'
      WHERE session_id = $1 AND kind = $2 AND status IN ('scheduled', 'failed')
-    RETURNING schedule_version
+    RETURNING schedule_version, due_at
 ),
 raised AS (
     UPDATE chat_sessions SET version = version + 1, state_version = version + 1
      WHERE id = $1 AND EXISTS (SELECT FROM dropped)
+    RETURNING id, version, status
+),
+line AS (
+    INSERT INTO timeline (session_id, version, position, command_id, trigger, from_status, to_status,
+                          planned_at, at, outcome, reason)
+    SELECT r.id, r.version, row_number() OVER (ORDER BY d.schedule_version) - 1, gen_random_uuid(), $2,
+           r.status, r.status, d.due_at, $3, 'cancelled', 'dropped'
+      FROM raised r CROSS JOIN dropped d
 )
 SELECT schedule_version FROM dropped
 """
@@ -140,8 +148,8 @@ async def revive(pool: Pool, session_id: UUID) -> list[tuple[Job, int]]:
     ]
 
 
-async def drop(pool: Pool, session_id: UUID, kind: AutomationKind) -> list[Job]:
+async def drop(pool: Pool, session_id: UUID, kind: AutomationKind, *, at: datetime) -> list[Job]:
     """Cancel an automation that waits or was given up. Returns what has to leave the delay queue."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_DROP, session_id, kind.value)
+        rows = await connection.fetch(_DROP, session_id, kind.value, at)
     return [Job(session_id, kind, row["schedule_version"]) for row in rows]

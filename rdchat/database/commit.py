@@ -140,14 +140,15 @@ _TIMELINE: _Part = (
     """
 line AS (
     INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_id, from_status,
-                          to_status, planned_at, at)
+                          to_status, planned_at, at, outcome, reason)
     SELECT t.* FROM unnest({0}::uuid[], {1}::bigint[], {2}::smallint[], {3}::uuid[], {4}::text[], {5}::uuid[],
-                           {6}::text[], {7}::text[], {8}::timestamptz[], {9}::timestamptz[])
+                           {6}::text[], {7}::text[], {8}::timestamptz[], {9}::timestamptz[], {10}::text[],
+                           {11}::text[])
         AS t (session_id, version, position, command_id, trigger, actor_id, from_status, to_status,
-              planned_at, at)
+              planned_at, at, outcome, reason)
     WHERE t.session_id IN (SELECT id FROM won)
 )""",
-    10,
+    12,
 )
 _NOTIFICATION: _Part = (
     """
@@ -335,6 +336,8 @@ def _timeline_rows(change: Change) -> Iterable[tuple[Any, ...]]:
             entry.destination,
             entry.planned_at,
             entry.at,
+            entry.outcome,
+            entry.reason,
         )
 
 

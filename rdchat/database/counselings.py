@@ -37,8 +37,9 @@ VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
 
 _INSERT_SESSION = """
 INSERT INTO chat_sessions (id, counseling_id, client_id, psychologist_id, status, version, last_seq,
-                           schedule_version, language, starts_at, ends_at, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $10)
+                           schedule_version, language, starts_at, ends_at, created_at, updated_at,
+                           organization_id)
+VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $10, $11)
 """
 
 _INSERT_AUTOMATION = """
@@ -281,6 +282,7 @@ async def insert_session(
         session.starts_at,
         session.ends_at,
         session.created_at,
+        session.organization_id,
     )
     await connection.executemany(
         _INSERT_AUTOMATION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rdchat.database.pool import acquire
-from rdchat.engine.change import TimelineEntry
+from rdchat.engine.timeline import TimelineEntry
 from statemachine import (
     Automation,
     AutomationKind,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ROWS = """
 SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psychologist_name,
+       c.timezone,
        (SELECT array_agg((a.kind, a.due_at, a.status, a.executed_at, a.lateness_ms, a.reason))
           FROM automations a
          WHERE a.session_id = s.id AND a.schedule_version = s.schedule_version) AS automations
@@ -35,6 +36,7 @@ SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psycholog
   FROM chat_sessions s
   JOIN people client ON client.id = s.client_id
   JOIN people psychologist ON psychologist.id = s.psychologist_id
+  JOIN counselings c ON c.id = s.counseling_id
 """
 
 _SESSION = _ROWS.format(more="")
@@ -69,7 +71,7 @@ _BY_PERSON = (
 )
 
 _TIMELINE = """
-SELECT command_id, trigger, actor_id, from_status, to_status, planned_at, at
+SELECT command_id, trigger, actor_id, from_status, to_status, planned_at, at, outcome, reason
   FROM timeline WHERE session_id = $1 ORDER BY version, position
 """
 
@@ -131,6 +133,8 @@ async def timeline_of(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
             destination=row["to_status"],
             planned_at=row["planned_at"],
             at=row["at"],
+            outcome=row["outcome"],
+            reason=row["reason"],
         )
         for row in rows
     ]
@@ -154,6 +158,8 @@ def _session(row: asyncpg.Record, *, is_over_limit: bool = False) -> Session:
         last_seq=row["last_seq"],
         schedule_version=row["schedule_version"],
         language=row["language"],
+        timezone=row["timezone"],
+        organization_id=row["organization_id"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         end_reason=EndReason(row["end_reason"]) if row["end_reason"] else None,

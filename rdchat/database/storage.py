@@ -35,7 +35,7 @@ class StoredSessions:
         sealer: Sealer,
         limits: Limits,
         outbox_lease: timedelta,
-        text_of: Callable[[str, str], str],
+        text_of: Callable[[str, Session], str],
     ) -> None:
         self._pool = pool
         self._snapshots = snapshots

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4, uuid5
 
+from rdchat.engine.timeline import TimelineEntry, called_off
 from rdchat.realtime import events
 from rdchat.realtime.events import Parcel, ParcelBuilder, new_parcel_id
 from statemachine import SendMessage
@@ -44,19 +45,6 @@ class Message:
     created_at: datetime
     read_at: datetime | None = None
     attachment: Attachment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """One line of a session's timeline. `planned_at` is set for timers; `actor_id` for people."""
-
-    command_id: UUID
-    trigger: str
-    actor_id: UUID | None
-    source: str
-    destination: str
-    planned_at: datetime | None
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +120,10 @@ _SAID = SendMessage.trigger
 class ChangeBuilder:
     """Collects decisions on one session, in order, into one change.
 
-    `text_of` gives the automated text of a kind in a language.
+    `text_of` gives the automated text of a kind in a session.
     """
 
-    def __init__(self, session: Session, text_of: Callable[[str, str], str]) -> None:
+    def __init__(self, session: Session, text_of: Callable[[str, Session], str]) -> None:
         self.change = Change(session, session)
         self._text_of = text_of
         self._version = session.version + 1
@@ -162,8 +150,11 @@ class ChangeBuilder:
                     destination=session.status.value,
                     planned_at=planned.due_at if planned else None,
                     at=decision.at,
+                    outcome=planned.status.value if planned else None,
+                    reason=planned.reason if planned else None,
                 )
             )
+        change.timeline += called_off(change.after, decision, command_id)
         for effect in decision.effects:
             match effect:
                 case StoreMessage():
@@ -212,7 +203,7 @@ class ChangeBuilder:
                 seq=effect.seq,
                 sender_id=session.psychologist_id,
                 sender_name=session.psychologist_name,
-                text=self._text_of(effect.kind.value, session.language),
+                text=self._text_of(effect.kind.value, session),
                 message_type="automated",
                 client_message_id=None,
                 created_at=effect.at,

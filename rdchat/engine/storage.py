@@ -66,6 +66,6 @@ class Storage(Protocol):
         """Find one message by its id."""
         ...
 
-    def automated_text(self, kind: str, language: str) -> str:
-        """Give an automated text."""
+    def automated_text(self, kind: str, session: Session) -> str:
+        """Give what an automation says in a session. Raises KeyError when it says nothing."""
         ...

@@ -7,6 +7,7 @@ on a stale version is refused by its fence, and no refusal is ever given on a sn
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -101,12 +102,17 @@ def _decode(value: bytes | str) -> Session | None:
 
 
 _INSTANTS: Final = ("starts_at", "ends_at", "created_at", "updated_at", "started_at", "ended_at")
+#: One that lacks a field would otherwise be read with its default.
+_FIELDS: Final = frozenset(one.name for one in fields(Session))
 _IDS: Final = ("id", "counseling_id", "client_id", "psychologist_id")
 
 
 def _session(raw: dict[str, Any]) -> Session:
+    if raw.keys() != _FIELDS:
+        raise KeyError(*sorted(raw.keys() ^ _FIELDS))
     for name in _IDS:
         raw[name] = UUID(raw[name])
+    raw["organization_id"] = UUID(raw["organization_id"]) if raw["organization_id"] else None
     for name in _INSTANTS:
         raw[name] = _instant(raw[name])
     raw["status"] = Status(raw["status"])

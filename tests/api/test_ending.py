@@ -51,10 +51,16 @@ async def test_whoever_ends_a_session_ends_it_once_and_for_both(service: Service
         assert_refused(await client.say(session_id, "Halo?"), 400, "SESSION_ENDED")
         assert len(await client.history(session_id)) == 3
         assert (await client.get(f"/counselings/{session['counselingId']}")).data["status"] == "completed"
-        last = (await client.get(f"/chat/sessions/{session_id}/timeline")).data[-1]
+        timeline = (await client.get(f"/chat/sessions/{session_id}/timeline")).data
+        last = timeline[3]
         assert (last["trigger"], last["from"], last["to"]) == ("end", "active", "completed")
         assert last["actorId"] == str(ender.id)
-        assert last["plannedAt"] is None
+        assert last["plannedAt"] is last["outcome"] is None
+        called_off = dict.fromkeys(("from", "to"), "completed") | {"outcome": "cancelled", "reason": reason}
+        for line, one in zip(timeline[4:], session["automations"][2:], strict=True):
+            assert line == line | called_off | {"trigger": one["kind"], "plannedAt": one["dueAt"]}
+            assert line["at"] == session["endedAt"]
+            assert line["latenessMs"] is line["actorId"] is None
 
 
 async def test_of_many_who_end_at_once_one_does(service: Service) -> None:

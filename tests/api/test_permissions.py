@@ -80,6 +80,7 @@ MATRIX = {
     ("GET", "/chat/sessions/{id}"): Row(client=200, psychologist=200, admin=200, stranger=403),
     ("GET", "/chat/sessions/{id}/timeline"): Row(client=200, psychologist=200, admin=200, stranger=403),
     ("GET", "/chat/sessions/{id}/diagram"): Row(client=200, psychologist=200, admin=200, stranger=403),
+    ("GET", "/chat/sessions/{id}/transcript"): Row(client=200, psychologist=200, admin=403, stranger=403),
     ("GET", "/psychologists"): Row(client=200, psychologist=200, admin=200),
     ("GET", "/psychologists/{id}"): Row(client=200, psychologist=200, admin=200),
     ("PUT", "/psychologists/{id}"): Row(

@@ -100,6 +100,7 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "set_typing": await client.post("/chat/typing", {"sessionId": session_id, "isTyping": True}),
         "get_history": await client.get("/chat/history", sessionId=session_id),
         "get_ably_token": await client.get("/chat/ably-token", sessionId=session_id),
+        "get_transcript": await client.get(f"{path}/transcript"),
         "get_timeline": await client.get(f"{path}/timeline"),
         "list_active_sessions": await client.get("/chat/sessions/active"),
         "end_session": await client.put(f"{path}/end"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.service import Person
 
 KINDS = ["initial_message", "enable_chat", "end_warning", "auto_end"]
+TIMELINE_KEYS = {"trigger", "from", "to", "actorId", "plannedAt", "at", "latenessMs", "outcome", "reason"}
 AUTOMATION_KEYS = {"kind", "dueAt", "status", "executedAt", "latenessMs", "reason"}
 MESSAGE_KEYS = {
     *("id", "sessionId", "seq", "senderId", "sender", "message", "messageType", "isAutomated"),
@@ -151,9 +152,10 @@ async def test_a_session_lives_from_booking_to_its_end_by_itself(service: Servic
     for one, kind in zip(timeline[1:], KINDS, strict=True):
         assert instant(one["plannedAt"]) == due[kind]
         assert one["latenessMs"] >= 0
-    assert timeline[0]["plannedAt"] is timeline[0]["latenessMs"] is None
+    assert timeline[0]["plannedAt"] is timeline[0]["latenessMs"] is timeline[0]["outcome"] is None
+    assert [(one["outcome"], one["reason"]) for one in timeline[1:]] == [("done", None)] * 4
     for one in timeline:
-        assert set(one) == {"trigger", "from", "to", "actorId", "plannedAt", "at", "latenessMs"}
+        assert set(one) == TIMELINE_KEYS
 
     await diagrams_can_be_drawn(service, client, session_id)
 

@@ -242,6 +242,18 @@ async def test_faults_in_the_settings_are_told_all_at_once(tmp_path: Path) -> No
     assert "Traceback" not in output
 
 
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+async def test_a_broken_file_of_texts_is_told_before_anything_starts(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "texts.toml"
+    path.write_text('[default.id]\nenable_chat = "Halo {client}"\nauto_end = "{"\n', encoding="utf-8")
+    status, output = await run(tmp_path / "data", command, RDCHAT_TEXTS=str(path))
+    assert status == 2
+    assert f"RDCHAT_TEXTS: {path}: default.id.enable_chat: Unknown placeholder {{client}}" in output
+    assert "default.id.auto_end: " in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "data").exists()
+
+
 async def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:9/rdchat"
     status, output = await run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -12,11 +13,13 @@ import orjson
 import pytest
 
 from benchmarks.crowd import open_all, plant
-from config import automated_text
+from config import Texts
+from config import automated_text as built_in
 from rdchat.clock import SystemClock
 from rdchat.database import commit, outbox, pool, sessions
 from rdchat.engine.change import ChangeBuilder
 from rdchat.sealing import Sealer
+from rdchat.wording import automated_text
 from statemachine import EndSession, Refusal, SendMessage, step
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ async def talking(database: Pool) -> list[Session]:
 
 
 def talk(session: Session, *texts: str) -> Change:
-    builder = ChangeBuilder(session, automated_text)
+    builder = ChangeBuilder(session, partial(automated_text, Texts()))
     for text in texts:
         command = SendMessage(uuid4(), session.client_id, text, uuid4().hex)
         decision = step(session, command, SystemClock().now())
@@ -71,7 +74,7 @@ def talk(session: Session, *texts: str) -> Change:
 
 
 def end(session: Session) -> Change:
-    builder = ChangeBuilder(session, automated_text)
+    builder = ChangeBuilder(session, partial(automated_text, Texts()))
     decision = step(session, EndSession(session.client_id), SystemClock().now())
     assert not isinstance(decision, Refusal)
     builder.add(decision, command_id=uuid4(), actor_id=session.client_id)
@@ -122,7 +125,7 @@ async def test_talk_decided_before_an_end_is_not_written(database: Pool, talking
     assert ended.id in await write(database, end(ended))
     won = await write(database, late, talk(neighbour, "hi"))
     assert set(won) == {neighbour.id}
-    assert [text for _, text in await texts_of(database, ended)] == [automated_text("auto_end", "id")]
+    assert [text for _, text in await texts_of(database, ended)] == [built_in("auto_end", "id")]
 
 
 async def test_an_end_decided_before_talk_has_to_be_decided_again(

@@ -144,5 +144,12 @@ async def test_a_session_goes_on_without_what_was_dropped(
         return (await client.session(session_id))["status"] == "completed"
 
     await until(ended, 10)
-    rows = await fetch(service, "SELECT trigger FROM timeline WHERE session_id = $1", UUID(session_id))
-    assert {row["trigger"] for row in rows} == {"book", "initial_message", "enable_chat", "auto_end"}
+    timeline = (await client.get(f"/chat/sessions/{session_id}/timeline")).data
+    dropped = [one for one in timeline if one["trigger"] == "end_warning"]
+    assert [(one["outcome"], one["reason"], one["latenessMs"]) for one in dropped] == [
+        ("cancelled", "dropped", None)
+    ]
+    ran = [one["trigger"] for one in timeline if one not in dropped]
+    assert ran == ["book", "initial_message", "enable_chat", "auto_end"]
+    drawn = (await client.get(f"/chat/sessions/{session_id}/diagram", format="json")).json
+    assert [step["trigger"] for step in drawn["path"]] == ran[1:]

@@ -6,12 +6,14 @@ import asyncio
 import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from config import automated_text
+from config import Texts
 from rdchat.engine.storage import CommitRefusedError, Numbers
 from rdchat.errors import UnavailableError
+from rdchat.wording import automated_text
 from statemachine import Session, Status
 from statemachine.schedule import Leads, plan
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from rdchat.engine.change import Change, Message, TimelineEntry
+    from rdchat.engine.change import Change, Message
+    from rdchat.engine.timeline import TimelineEntry
 
 
 class SetClock:
@@ -59,7 +62,7 @@ class MemoryStorage:
         self._in_flight: list[Change] = []
         self.away = False
         self.poisoned: set[UUID] = set()
-        self.automated_text = automated_text
+        self.automated_text = partial(automated_text, Texts())
 
     def add(self, clock: SetClock, *, status: Status = Status.PENDING) -> Session:
         """A session of an hour that starts in a quarter of one."""

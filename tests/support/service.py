@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import aiohttp
 from aiohttp import web
 
-from config import Settings
+from config import Settings, Texts
 from handlers.app import build_runner
 from rdchat.runtime import Runtime
 from rdchat.tokens import Caller, Role
@@ -53,6 +53,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         rate_limits={},
         encryption_keys={"test": ENCRYPTION_KEY},
         language="id",
+        texts=Texts(),
         roles=frozenset({"api", "worker", "relay"}),
         log_format="text",
         drain=timedelta(0),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
 
-from config import automated_text
+from config import Texts
 from rdchat.engine import aftermath as aftermath_module
 from rdchat.engine.aftermath import Aftermath
 from rdchat.engine.change import ChangeBuilder
 from rdchat.telemetry import Metrics
+from rdchat.wording import automated_text
 from statemachine import EndSession, Refusal, SendMessage, Session, Status, step
 from tests.support.memory_storage import MemoryStorage, SetClock
 from tests.support.waiting import until
@@ -57,7 +59,7 @@ class Publisher:
 def changed(session: Session, command: SendMessage | EndSession) -> Change:
     decision = step(session, command, SetClock().now())
     assert not isinstance(decision, Refusal)
-    builder = ChangeBuilder(session, automated_text)
+    builder = ChangeBuilder(session, partial(automated_text, Texts()))
     builder.add(decision, command_id=uuid4(), actor_id=session.client_id)
     builder.change.after.version += 1
     return builder.change

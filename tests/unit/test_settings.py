@@ -84,6 +84,15 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
+def test_faults_of_the_texts_are_told_with_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "texts.toml"
+    path.write_text("""[default.id]\nauto_end = "{nobody}"\nenable_chat = "{"\n""")
+    told = faults(monkeypatch, RDCHAT_PORT="http", RDCHAT_TEXTS=str(path))
+    assert sorted(fault.split(":")[0] for fault in told) == ["RDCHAT_PORT", "RDCHAT_TEXTS", "RDCHAT_TEXTS"]
+
+
 def test_beside_a_real_database_generated_secrets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     told = faults(monkeypatch, RDCHAT_DATABASE_URL=REAL["RDCHAT_DATABASE_URL"])
     assert [fault.split(":")[0].split(" ")[0] for fault in told] == [

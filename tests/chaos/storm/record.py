@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 _SESSIONS = "SELECT * FROM chat_sessions ORDER BY starts_at, id"
 _AUTOMATIONS = "SELECT * FROM automations ORDER BY due_at, session_id, kind"
 _MESSAGES = "SELECT session_id, seq, id, body FROM messages ORDER BY session_id, seq"
+# What was called off when a session was over has a line as well, but did not run.
 _TIMELINE = """
-SELECT session_id, version, trigger FROM timeline WHERE version > 0
+SELECT session_id, version, trigger FROM timeline
+ WHERE version > 0 AND from_status NOT IN ('completed', 'cancelled')
  ORDER BY session_id, version, position
 """
 

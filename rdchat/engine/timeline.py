@@ -1,0 +1,58 @@
+"""Lines of a session's timeline: what was done, by whom or by which timer, and what will not be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from statemachine import TERMINAL, AutomationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from statemachine import Decision, Session
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One line of a session's timeline. `planned_at` and `outcome` are set for timers; `actor_id` for people.
+
+    `outcome` says what became of the automation (done, skipped, cancelled), `reason` why it was not run.
+    """
+
+    command_id: UUID
+    trigger: str
+    actor_id: UUID | None
+    source: str
+    destination: str
+    planned_at: datetime | None
+    at: datetime
+    outcome: str | None = None
+    reason: str | None = None
+
+    @property
+    def called_off(self) -> bool:
+        """Whether it says of an automation that it will not be run: no step on the session's way."""
+        return self.source in TERMINAL or self.outcome == AutomationStatus.CANCELLED
+
+
+def called_off(before: Session, decision: Decision, command_id: UUID) -> Iterator[TimelineEntry]:
+    """Say of the automations that a decision settled beside its own that they will not be run."""
+    session = decision.session
+    for kind, automation in session.automations.items():
+        if automation is before.automations.get(kind) or kind.value == decision.trigger:
+            continue
+        if automation.status in (AutomationStatus.SKIPPED, AutomationStatus.CANCELLED):
+            yield TimelineEntry(
+                command_id=command_id,
+                trigger=kind.value,
+                actor_id=None,
+                source=session.status.value,
+                destination=session.status.value,
+                planned_at=automation.due_at,
+                at=decision.at,
+                outcome=automation.status.value,
+                reason=automation.reason,
+            )

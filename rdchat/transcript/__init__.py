@@ -1,0 +1,58 @@
+"""A session written down for its two participants, as plain text or as a page to keep and to print.
+
+`course` puts what was said and what happened into one order, by the clock of the counselling's zone; `plain`
+and `page` write that in their form, with `words` in the session's language. All of it is pure, and works on
+one page of messages after the other, so that a long session is never in memory as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rdchat.transcript.course import Course
+from rdchat.transcript.page import POLICY, Page
+from rdchat.transcript.plain import Plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from rdchat.engine.change import Message
+    from rdchat.engine.timeline import TimelineEntry
+    from rdchat.transcript.course import Item
+    from statemachine import Session
+
+__all__ = ["POLICY", "Transcript"]
+
+
+class _Form(Protocol):
+    def head(self) -> str: ...
+
+    def item(self, item: Item) -> str: ...
+
+    def foot(self) -> str: ...
+
+
+_FORMS: Final[dict[str, Callable[[Session, datetime], _Form]]] = {"txt": Plain, "html": Page}
+
+
+class Transcript:
+    """Writes one transcript, from its beginning to its end. `form`: `txt` or `html`."""
+
+    def __init__(
+        self, form: str, session: Session, timeline: Iterable[TimelineEntry], *, generated_at: datetime
+    ) -> None:
+        self._course = Course(session, timeline)
+        self._form: _Form = _FORMS[form](session, generated_at)
+
+    def begin(self) -> str:
+        """Write what stands above the messages."""
+        return self._form.head()
+
+    def add(self, messages: Iterable[Message]) -> str:
+        """Write the next messages, with what happened before and between them."""
+        return "".join(self._form.item(item) for item in self._course.of(messages))
+
+    def finish(self) -> str:
+        """Write what happened after the last message, and what stands below."""
+        return "".join(self._form.item(item) for item in self._course.rest()) + self._form.foot()

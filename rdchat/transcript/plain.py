@@ -1,0 +1,78 @@
+"""A transcript as plain text: who speaks begins a line, what they say is indented below.
+
+So nobody can write words that look as if somebody else had said them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+from rdchat.transcript.course import Day, Saying, Turn, one_line
+from rdchat.transcript.words import WORDS, colophon, facts
+from rdchat.wording import day_in_words
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rdchat.transcript.course import Item
+    from statemachine import Session
+
+_INDENT: Final = " " * 7
+_RULE: Final = "-" * 60
+
+
+class Plain:
+    """Writes plain text."""
+
+    def __init__(self, session: Session, generated_at: datetime) -> None:
+        self._session = session
+        self._words = WORDS[session.language]
+        self._generated_at = generated_at
+        self._is_empty = True
+
+    def head(self) -> str:
+        """Write the title, the names, the time."""
+        session, words = self._session, self._words
+        lines = (
+            (words["client"], _isolated(one_line(session.client_name))),
+            (words["psychologist"], _isolated(one_line(session.psychologist_name))),
+            *facts(session),
+        )
+        width = max(len(label) for label, _ in lines)
+        title = words["title"].upper()
+        table = "".join(f"{label:<{width}}  {text}\n" for label, text in lines)
+        return f"{title}\n{'=' * len(title)}\n\n{table}\n{_RULE}\n"
+
+    def item(self, item: Item) -> str:
+        """Write what came next."""
+        match item:
+            case Day(date):
+                return f"\n{day_in_words(date, self._session.language)}\n"
+            case Turn(at, what, name):
+                happened = self._words[what].replace("{name}", _isolated(name or ""))
+                return f"\n{at:%H:%M}  * {happened}\n"
+            case Saying():
+                self._is_empty = False
+                return self._saying(item)
+
+    def _saying(self, said: Saying) -> str:
+        mark = f" ({self._words['automated']})" if said.is_automated else ""
+        lines = said.text.split("\n") if said.text else []
+        if said.attachment is not None:
+            lines.append(f"[{self._words['attachment']}: {_isolated(said.attachment)}]")
+        below = "".join(f"{_INDENT}{line}".rstrip() + "\n" for line in lines)
+        return f"\n{said.at:%H:%M}  {_isolated(said.name)}{mark}\n{below}"
+
+    def foot(self) -> str:
+        """Write when it was made."""
+        nothing = f"\n{self._words['nothing']}\n" if self._is_empty else ""
+        lines = "\n".join(colophon(self._session, self._generated_at))
+        return f"{nothing}\n{_RULE}\n{lines}\n"
+
+
+def _isolated(name: str) -> str:
+    """Keep a name that is written from right to left from taking what stands beside it along."""
+    if any(unicodedata.bidirectional(one) in {"R", "AL"} for one in name):
+        return f"\u2068{name}\u2069"
+    return name
