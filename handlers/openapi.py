@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from handlers import schemas
+from handlers import openapi_examples, schemas
 from handlers.routing import ANYBODY, PREFIX
 from handlers.schemas import parts
 from rdchat.errors import ERRORS, ErrorCode
@@ -27,23 +27,11 @@ _ABOUT: Final = """
 Scheduled counselling by chat. A counselling that is booked with method `chat` has a chat session, which
 opens, warns and closes by itself, each at its time.
 
-What happens in a session arrives on Ably channels, as JSON. `GET /chat/ably-token` gives a token for them,
-also while the session is pending.
-
-On `chat:session:<id>`, only the server publishes. Event `message`: `id`, `sessionId`, `seq`, `senderId`,
-`senderName`, `content`, `messageType`, `isAutomated`, `createdAt`, and `clientMessageId` if there is one.
-Event `session-status`: `sessionId`, `status` (`chat_enabled`, `ending_soon`, `completed` or `cancelled`),
-`endsAt`, `at`, and where it applies `minutesLeft` or `endReason`.
-
-On `typing:session:<id>`, the participants publish, or the server for `POST /chat/typing`. Event `typing`:
-`userId`, `isTyping`, `timestamp`. Trust the `clientId` that Ably shows, not the `userId`.
-
-On `notifications:user:<id>`, only the server publishes. Event `notification`: `id`, `type`
-(`counseling_booked`, `chat_enabled`, `session_cancelled` or `session_missed`), `title`, `message`,
-`createdAt`, and `data` with `sessionId` and `counselingId`.
+What happens in a session arrives on Ably channels, as JSON: the document at `/asyncapi.json` describes them.
+`GET /chat/ably-token` gives a token for them, also while the session is pending.
 
 Order messages by `seq`, which has no gaps: where one is missing, ask `GET /chat/history` with `after`. Drop
-a message whose `id` has been shown. Read receipts have no event in this release.
+a message whose `id` has been shown.
 """
 
 _TAGS: Final = {
@@ -98,7 +86,8 @@ _OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str
     ("/readyz", "Can it serve?", _JSON, schemas.ReadyAnswer, _READY),
     ("/metrics", "Metrics for Prometheus", "text/plain", None, {200: "The metrics, as text."}),
     ("/openapi.json", "This document", _JSON, None, {200: "The document."}),
-    ("/docs", "This document as a page", "text/html", None, {200: "The page."}),
+    ("/asyncapi.json", "The realtime events, as an AsyncAPI document", _JSON, None, {200: "The document."}),
+    ("/docs", "Both documents as a page", "text/html", None, {200: "The page."}),
 )
 
 
@@ -118,6 +107,7 @@ def document(routes: Iterable[Route], *, version: str) -> Node:
     spec.components.schema("Error", schema=schemas.ErrorAnswer)
     for name, header in _HEADERS.items():
         spec.components.header(name, header)
+    routes = tuple(routes)
     for route in routes:
         operation = _operation(route)
         parameters = [*_path_parameters(route.path), *_query_parameters(route.query, plugin)]
@@ -130,6 +120,7 @@ def document(routes: Iterable[Route], *, version: str) -> Node:
     for key, name in plugin.converter.refs.items():
         schema = described["components"]["schemas"][name]
         described["components"]["schemas"][name] = {"description": inspect.getdoc(key[0]), **schema}
+    openapi_examples.add(described, ((route, errors_of(route)) for route in routes))
     return described
 
 
