@@ -44,6 +44,7 @@ def section(document: Node) -> Html:
         "section",
         element("h2", _TITLE, id=_ANCHOR),
         prose(str(node(document.get("info")).get("description", ""))),
+        prose("`SUB` marks what clients receive, `PUB` what they publish themselves."),
         *articles,
         class_="group",
         aria_labelledby=_ANCHOR,
