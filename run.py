@@ -31,7 +31,7 @@ import orjson
 import uvloop
 
 import config
-from handlers.app import api_document
+from handlers.app import api_document, events_document
 from handlers.serving import serve as serve_replica
 from handlers.supervising import ProcessFailedError, serve_shared, supervise
 from rdchat import administration, drawing
@@ -263,6 +263,12 @@ def diagram(form: str, session_id: UUID | None) -> None:
 def openapi() -> None:
     """Print the OpenAPI document."""
     click.echo(orjson.dumps(api_document(), option=orjson.OPT_INDENT_2))
+
+
+@cli.command()
+def asyncapi() -> None:
+    """Print the AsyncAPI document: the realtime events."""
+    click.echo(orjson.dumps(events_document(), option=orjson.OPT_INDENT_2))
 
 
 @cli.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from handlers import (
+    asyncapi,
     attachments,
     availability,
     chat,
@@ -53,6 +54,11 @@ def api_document() -> dict[str, Any]:
     return openapi.document(ROUTES, version=VERSION)
 
 
+def events_document() -> dict[str, Any]:
+    """Make the AsyncAPI document."""
+    return asyncapi.document(version=VERSION)
+
+
 def build_runner(
     runtime: Runtime,
     *,
@@ -66,8 +72,8 @@ def build_runner(
     seconds requests that are under way may take at the end.
     """
     app = web.Application(client_max_size=_LARGEST_BODY)
-    document = api_document()
-    pages = operations.Pages(document, docs_page.render(document), metrics_page)
+    documents = {"/openapi.json": api_document(), "/asyncapi.json": events_document()}
+    pages = operations.Pages(documents, docs_page.render(*documents.values()), metrics_page)
     operations.register(app, runtime, pages, draining=draining)
     routing.register(app, ROUTES, runtime)
 

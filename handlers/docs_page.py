@@ -8,9 +8,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from handlers import docs_events
 from handlers.docs_examples import Field, Node, Reader, node
-from handlers.docs_html import Html, code, element, escape, inline, joined, json_text, panel, prose, table
+from handlers.docs_html import Html, code, element, escape, joined, panel, prose, table
 from handlers.docs_outline import FORM, Answer, Failure, Operation, curl, outline
+from handlers.docs_pieces import badge, field_table, part, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +27,8 @@ _PLACE: Final = re.compile(r"{{(\w+)}}")
 _MANY_FIELDS: Final = 10
 
 
-def render(document: dict[str, Any]) -> str:
-    """Render the page of a document."""
+def render(document: dict[str, Any], events: dict[str, Any] | None = None) -> str:
+    """Render the page of an OpenAPI document and, if there is one, of the AsyncAPI document beside it."""
     reader = Reader(document)
     operations = list(outline(document, reader))
     tags = list(dict.fromkeys(operation.tag for operation in operations))
@@ -40,8 +42,10 @@ def render(document: dict[str, Any]) -> str:
         "version": escape(info.get("version", "")),
         "description": prose(str(info.get("description", ""))),
         "menu": joined(_menu(tag, operations) for tag in tags),
-        "envelope": _fields("Fields of an error", reader.fields({"$ref": "#/components/schemas/Error"})),
+        "envelope": field_table("Fields of an error", reader.fields({"$ref": "#/components/schemas/Error"})),
         "codes": _failures("Every error", _all_failures(operations)),
+        "events_menu": docs_events.menu(events or {}),
+        "events": docs_events.section(events or {}),
         "operations": joined(_section(tag, about.get(tag, ""), operations, reader) for tag in tags),
     }
     return _PLACE.sub(lambda place: pieces[place[1]], _TEMPLATE)
@@ -63,17 +67,13 @@ def _menu(tag: str, operations: Iterable[Operation]) -> Html:
     entries = [
         element(
             "li",
-            element("a", _badge(operation.method), " ", operation.summary, href=f"#{operation.anchor}"),
+            element("a", badge(operation.method), " ", operation.summary, href=f"#{operation.anchor}"),
             data_for=operation.anchor,
         )
         for operation in operations
         if operation.tag == tag
     ]
     return element("section", element("h2", tag), element("ul", *entries), class_="group")
-
-
-def _badge(method: str) -> Html:
-    return element("span", method, class_=f"badge {method.lower()}")
 
 
 def _section(tag: str, about: str, operations: Iterable[Operation], reader: Reader) -> Html:
@@ -92,20 +92,20 @@ def _article(operation: Operation, reader: Reader) -> Html:
     words = [
         prose(operation.text),
         _who(operation),
-        _part("Parameters", "", _fields("Parameters", _parameters(operation, reader), kind="parameter")),
-        _part(
+        part("Parameters", "", field_table("Parameters", _parameters(operation, reader), kind="parameter")),
+        part(
             "Body",
             operation.media,
-            _fields("Fields of the body", reader.fields(operation.body), kind="request"),
+            field_table("Fields of the body", reader.fields(operation.body), kind="request"),
         ),
         *(_answer(answer, reader) for answer in operation.answers),
-        _part("Errors", "", _failures("Errors", operation.failures)),
+        part("Errors", "", _failures("Errors", operation.failures)),
     ]
     samples = [panel("Request", _command(operation, reader), kind="shell")]
     if operation.media and operation.media != FORM:
-        samples.append(_sample("Body", reader.example(operation.body, sparse=True)))
+        samples.append(sample("Body", reader.example(operation.body, sparse=True)))
     samples += [
-        _sample(f"Answer {answer.status}", reader.example(answer.schema))
+        sample(f"Answer {answer.status}", reader.example(answer.schema))
         for answer in operation.answers
         if answer.schema
     ]
@@ -116,7 +116,7 @@ def _article(operation: Operation, reader: Reader) -> Html:
         element(
             "header",
             element("h3", element("a", operation.summary, href=f"#{operation.anchor}")),
-            element("p", _badge(operation.method), " ", code(operation.path), class_="path"),
+            element("p", badge(operation.method), " ", code(operation.path), class_="path"),
         ),
         element("div", *words, class_="words"),
         element("div", *samples, class_="samples"),
@@ -134,12 +134,6 @@ def _who(operation: Operation) -> Html:
     )
 
 
-def _part(title: str, note: str, content: Html) -> Html:
-    if not content:
-        return content
-    return element("section", element("h4", title, " ", element("small", note) if note else ""), content)
-
-
 def _parameters(operation: Operation, reader: Reader) -> Iterable[Field]:
     for parameter in operation.parameters:
         yield reader.field(
@@ -153,10 +147,10 @@ def _parameters(operation: Operation, reader: Reader) -> Iterable[Field]:
 
 def _answer(answer: Answer, reader: Reader) -> Html:
     fields = list(reader.fields(_within_envelope(reader.flat(answer.schema))))
-    listing = _fields(f"Fields of the answer {answer.status}", fields)
+    listing = field_table(f"Fields of the answer {answer.status}", fields)
     if len(fields) > _MANY_FIELDS:
         listing = element("details", element("summary", f"All {len(fields)} fields"), listing)
-    return _part(
+    return part(
         f"Answer {answer.status}", ", ".join(answer.media), joined([prose(answer.description), listing])
     )
 
@@ -167,48 +161,6 @@ def _within_envelope(schema: Node) -> Node:
     if not {"success", "data", "message"} <= properties.keys():
         return schema
     return {"type": "object", "properties": {"data": properties["data"]}, "required": ["data"]}
-
-
-def _fields(caption: str, fields: Iterable[Field], *, kind: str = "answer") -> Html:
-    """Make a table of the fields of an `answer` or a `request`, or of its `parameter`s.
-
-    In a request a reader looks for what must be there, in an answer for what may be missing. What stands
-    before a parameter's name is its place, which is shown; what stands before a field's is its indentation.
-    """
-    rows = []
-    for field in fields:
-        placed = kind == "parameter"
-        before = element("span", f"{field.parent}.", class_="unseen") if field.parent and not placed else ""
-        type_ = f"{field.type}, in {field.parent}" if placed else field.type
-        limits = [
-            element("li", name, " ", joined((code(value) for value in values), " "))
-            for name, values in field.limits
-        ]
-        rows.append(
-            element(
-                "tr",
-                element(
-                    "th",
-                    code(joined([before, field.name])),
-                    _mark(field, kind),
-                    scope="row",
-                    class_=f"d{field.depth}",
-                ),
-                element(
-                    "td",
-                    element("p", type_, class_="type"),
-                    element("p", inline(field.description)) if field.description else "",
-                    element("ul", *limits, class_="limits") if limits else "",
-                ),
-            )
-        )
-    return table(caption, ("Name", "What it is"), rows, kind="fields") if rows else Html()
-
-
-def _mark(field: Field, kind: str) -> Html:
-    if kind == "answer":
-        return Html() if field.required else element("span", "optional", class_="optional")
-    return element("span", "required", class_="required") if field.required else Html()
 
 
 def _failures(caption: str, failures: Iterable[Failure]) -> Html:
@@ -227,10 +179,6 @@ def _failures(caption: str, failures: Iterable[Failure]) -> Html:
 def _all_failures(operations: Iterable[Operation]) -> list[Failure]:
     every = {failure for operation in operations for failure in operation.failures if failure.code}
     return sorted(every, key=lambda failure: (failure.status, failure.code))
-
-
-def _sample(label: str, value: object) -> Html:
-    return panel(label, json_text(value), kind="json")
 
 
 def _command(operation: Operation, reader: Reader) -> Html:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from handlers import schemas
+from handlers import openapi_examples, schemas
 from handlers.forms import MEDIA_TYPE
 from handlers.routing import ANYBODY, PREFIX
 from handlers.schemas import parts
@@ -28,25 +28,11 @@ _ABOUT: Final = """
 Scheduled counselling by chat. A counselling that is booked with method `chat` has a chat session, which
 opens, warns and closes by itself, each at its time.
 
-What happens in a session arrives on Ably channels, as JSON. `GET /chat/ably-token` gives a token for them,
-also while the session is pending.
-
-On `chat:session:<id>`, only the server publishes. Event `message`: `id`, `sessionId`, `seq`, `senderId`,
-`senderName`, `content`, `messageType`, `isAutomated`, `createdAt`, `clientMessageId` if there is one, and
-`attachment` if there is one: `id`, `fileName`, `contentType`, `size`, of an image `width` and `height`. It
-has no link: `GET /chat/attachments/{id}` gives one.
-Event `session-status`: `sessionId`, `status` (`chat_enabled`, `ending_soon`, `completed` or `cancelled`),
-`endsAt`, `at`, and where it applies `minutesLeft` or `endReason`.
-
-On `typing:session:<id>`, the participants publish, or the server for `POST /chat/typing`. Event `typing`:
-`userId`, `isTyping`, `timestamp`. Trust the `clientId` that Ably shows, not the `userId`.
-
-On `notifications:user:<id>`, only the server publishes. Event `notification`: `id`, `type`
-(`counseling_booked`, `chat_enabled`, `session_cancelled` or `session_missed`), `title`, `message`,
-`createdAt`, and `data` with `sessionId` and `counselingId`.
+What happens in a session arrives on Ably channels, as JSON: the document at `/asyncapi.json` describes them.
+`GET /chat/ably-token` gives a token for them, also while the session is pending.
 
 Order messages by `seq`, which has no gaps: where one is missing, ask `GET /chat/history` with `after`. Drop
-a message whose `id` has been shown. Read receipts have no event in this release.
+a message whose `id` has been shown.
 """
 
 _TAGS: Final = {
@@ -77,12 +63,24 @@ _HEADERS: Final = {
         "description": "After how many seconds to try again.",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "RateLimit-Policy": {
+        "description": 'How often one person may make such calls: `"kind";q=calls;w=seconds`.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": 'How many calls are left, and in how many seconds all are again: `"kind";r=calls;t=seconds`.',
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {
         "description": "How to authenticate.",
         "schema": {"type": "string", "const": "Bearer"},
     },
 }
-_HEADERS_OF: Final = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}
+_HEADERS_OF: Final = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit-Policy", "RateLimit"),
+    503: ("Retry-After",),
+}
 
 #: A query parameter that nobody knows is refused, so every route can find its request invalid.
 _EVERYWHERE: Final = (
@@ -94,6 +92,15 @@ _EVERYWHERE: Final = (
 _JSON: Final = "application/json"
 _DIAGRAM_TYPES: Final = ("text/plain", "text/vnd.graphviz", "image/svg+xml", "image/png", _JSON)
 
+_IDEMPOTENCY_KEY: Final[Node] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Your own key of the request: sent again within a day, it is carried out once and answered "
+    "the same, with the header `Idempotency-Replayed`.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
 _READY: Final = {
     200: "The replica can serve.",
     503: "Not ready: about to stop, or without PostgreSQL.",
@@ -104,7 +111,8 @@ _OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str
     ("/readyz", "Can it serve?", _JSON, schemas.ReadyAnswer, _READY),
     ("/metrics", "Metrics for Prometheus", "text/plain", None, {200: "The metrics, as text."}),
     ("/openapi.json", "This document", _JSON, None, {200: "The document."}),
-    ("/docs", "This document as a page", "text/html", None, {200: "The page."}),
+    ("/asyncapi.json", "The realtime events, as an AsyncAPI document", _JSON, None, {200: "The document."}),
+    ("/docs", "Both documents as a page", "text/html", None, {200: "The page."}),
 )
 
 
@@ -124,9 +132,12 @@ def document(routes: Iterable[Route], *, version: str) -> Node:
     spec.components.schema("Error", schema=schemas.ErrorAnswer)
     for name, header in _HEADERS.items():
         spec.components.header(name, header)
+    routes = tuple(routes)
     for route in routes:
         operation = _operation(route)
         parameters = [*_path_parameters(route.path), *_query_parameters(route.query, plugin)]
+        if route.idempotent:
+            parameters.append(_IDEMPOTENCY_KEY)
         if parameters:
             operation["parameters"] = parameters
         spec.path(path=PREFIX + route.path, operations={route.method.lower(): operation})
@@ -136,6 +147,7 @@ def document(routes: Iterable[Route], *, version: str) -> Node:
     for key, name in plugin.converter.refs.items():
         schema = described["components"]["schemas"][name]
         described["components"]["schemas"][name] = {"description": inspect.getdoc(key[0]), **schema}
+    openapi_examples.add(described, ((route, errors_of(route)) for route in routes))
     return described
 
 
@@ -214,7 +226,8 @@ def _response(description: str, content: Node, *headers: str) -> Node:
 
 def _successes(route: Route) -> Iterator[tuple[str, Node]]:
     for status, done in ((route.status, route.done), *route.also):
-        yield str(status), _response(done, _content(route))
+        limits = ("RateLimit-Policy", "RateLimit") if route.rate is not None and not route.bare else ()
+        yield str(status), _response(done, _content(route), *limits)
 
 
 def _content(route: Route) -> Node:
@@ -244,6 +257,10 @@ def errors_of(route: Route) -> set[ErrorCode]:
         codes.discard(ErrorCode.UNAUTHENTICATED)
     if route.body is not None:
         codes.add(ErrorCode.PAYLOAD_TOO_LARGE)
+    if route.rate is not None:
+        codes.add(ErrorCode.RATE_LIMITED)
+    if route.idempotent:
+        codes |= {ErrorCode.IDEMPOTENCY_MISMATCH, ErrorCode.IDEMPOTENCY_IN_FLIGHT}
     if "{" in route.path:
         codes.add(ErrorCode.NOT_FOUND)
     if route.roles < ANYBODY:

@@ -1,4 +1,4 @@
-"""What operators ask for: health, metrics, the OpenAPI document and its page. Without prefix or token."""
+"""What operators ask for: health, metrics, the API's documents and their page. Without prefix or token."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """What is shown: the OpenAPI document, its page, and metrics other than the runtime's own."""
+    """What is shown: documents by their path, the page, and metrics other than the runtime's own."""
 
-    document: dict[str, Any]
+    documents: dict[str, dict[str, Any]]
     docs: str
     metrics: Callable[[], Awaitable[bytes]] | None = None
 
@@ -47,14 +47,22 @@ def register(app: web.Application, runtime: Runtime, pages: Pages, *, draining: 
         page = await pages.metrics() if pages.metrics is not None else runtime.metrics.page()
         return web.Response(body=page, headers={"Content-Type": METRICS_TYPE})
 
-    async def openapi(_request: web.Request) -> web.Response:
-        return json_response(pages.document)
-
     async def docs(_request: web.Request) -> web.Response:
         return web.Response(text=pages.docs, content_type="text/html", charset="utf-8")
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
-    app.router.add_get("/openapi.json", openapi)
+    for path, document in pages.documents.items():
+        app.router.add_get(path, _showing(document))
     app.router.add_get("/docs", docs)
+
+
+def _showing(document: dict[str, Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    # It never changes, so it is written once.
+    written = json_response(document).body
+
+    async def show(_request: web.Request) -> web.Response:
+        return web.Response(body=written, content_type="application/json", charset="utf-8")
+
+    return show

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -106,6 +107,28 @@ def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime) 
         app.router.add_route(
             route.method, PREFIX + route.path, _endpoint(route, runtime), expect_handler=expect
         )
+    for path, methods in _named_ones(routes).items():
+        app.router.add_route("*", PREFIX + path, _refusing(methods), expect_handler=expect)
+
+
+def _named_ones(routes: tuple[Route, ...]) -> dict[str, set[str]]:
+    """Find the paths without an id that a path with one fits as well, and their methods.
+
+    `GET /counselings/book` must not be taken for the counselling with the id `book`.
+    """
+    with_id = [re.sub(r"{\w+}", "[^/]+", route.path) for route in routes if "{" in route.path]
+    found: dict[str, set[str]] = {}
+    for route in routes:
+        if "{" not in route.path and any(re.fullmatch(pattern, route.path) for pattern in with_id):
+            found.setdefault(route.path, set()).add(route.method)
+    return found
+
+
+def _refusing(methods: set[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, sorted(methods))
+
+    return refuse
 
 
 def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -242,3 +242,6 @@ class ReadyAnswer(Answer):
         validate=validate.OneOf(("ok", "away")),
         metadata=about("Redis; left out while draining. Without it everything works, only later."),
     )
+    timers = fields.String(
+        validate=validate.OneOf(("ok", "late")), metadata=about("Timers; left out while draining.")
+    )

@@ -1,17 +1,20 @@
-"""Who may do what: every route, every role, their own session and somebody else's."""
+"""Who may do what: every route, every role, in their own session and in somebody else's."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from handlers.app import ROUTES
-from rdchat.tokens import Role
+from handlers.openapi import errors_of
+from rdchat.errors import ErrorCode
+from rdchat.tokens import Caller, Role
+from tests.support.bases import request_of
 from tests.support.envelope import envelope_fault
-from tests.support.forms import form, upload
+from tests.support.forms import upload
 from tests.support.service import Person, Reply, whole_second
 from tests.support.soon import book_at, in_days
 from tests.support.waiting import until
@@ -19,6 +22,7 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from tests.support.service import Service
 
+Cell = int | ErrorCode
 CLIENTS = (Role.CLIENT, Role.STUDENT, Role.EMPLOYEE)
 PRIVATE_TEXT = "Yang hanya kita berdua tahu"
 PRIVATE_NAMES = ("Dokter Rahasia", "Klien Rahasia")
@@ -27,83 +31,63 @@ _STATES = ("pending", "active", "ending_soon", "completed", "cancelled")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What each kind of caller gets. Anonymous callers get 401, unless the route is for them as well.
+    """What each kind of caller gets: a status of success, or the code of the refusal.
 
-    `own`: a participant of the session, by kind. `stranger`: somebody else, by kind. A route that is about
-    no particular session has only `own`, which then goes for everybody of the kind.
+    `client`, `psychologist`: the two participants, each for what is theirs. `stranger`: a client or a
+    psychologist who does not take part. A route that is about nobody in particular has none: what the others
+    get then goes for everybody of the kind. `admin` never takes part. Without a token, or with one that has
+    run out, a caller gets `anonymous`.
     """
 
-    client: int
-    psychologist: int
-    admin: int
-    stranger: int | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    body: dict[str, Any] | None = None
-    # Then the body is a form with a file.
-    file: bool = False
-    anonymous: int = 401
+    client: Cell
+    psychologist: Cell
+    admin: Cell
+    stranger: Cell | None = None
+    anonymous: Cell = ErrorCode.UNAUTHENTICATED
 
 
-_ONE_SESSION = {"sessionId": "{session}"}
+FORBIDDEN, NOT_PARTICIPANT = ErrorCode.FORBIDDEN, ErrorCode.NOT_PARTICIPANT
+_EVERYBODY = Row(client=200, psychologist=200, admin=200)
+#: What is said between the two is nobody else's affair.
+_CONTENT = Row(client=200, psychologist=200, admin=NOT_PARTICIPANT, stranger=NOT_PARTICIPANT)
+#: How a session stands may be seen by an administrator as well.
+_STATE = Row(client=200, psychologist=200, admin=200, stranger=NOT_PARTICIPANT)
+_COUNSELING = Row(client=200, psychologist=200, admin=200, stranger=FORBIDDEN)
 MATRIX = {
-    ("POST", "/counselings/book"): Row(
-        client=201,
-        psychologist=403,
-        admin=201,
-        body={
-            "method": "online",
-            "date": f"{in_days(30):%Y-%m-%d}",
-            "startTime": "14:00",
-            "endTime": "15:00",
-        },
-    ),
-    ("GET", "/counselings"): Row(client=200, psychologist=200, admin=200),
-    ("GET", "/counselings/{id}"): Row(client=200, psychologist=200, admin=200, stranger=403),
-    ("GET", "/chat/ably-token"): Row(
-        client=200, psychologist=200, admin=403, stranger=403, params=_ONE_SESSION
-    ),
-    ("POST", "/chat/messages"): Row(
-        client=201, psychologist=201, admin=403, stranger=403, body=_ONE_SESSION | {"message": "Halo"}
-    ),
-    ("POST", "/chat/messages/upload"): Row(client=201, psychologist=201, admin=403, stranger=403, file=True),
-    ("GET", "/chat/attachments/{id}"): Row(client=200, psychologist=200, admin=403, stranger=403),
-    # A link is all that it takes, and nobody has this one, whoever they are.
-    ("GET", "/chat/attachments/{id}/content"): Row(
-        client=403, psychologist=403, admin=403, stranger=403, anonymous=403, params={"token": "x" * 75}
-    ),
-    ("GET", "/chat/history"): Row(client=200, psychologist=200, admin=403, stranger=403, params=_ONE_SESSION),
-    ("POST", "/chat/typing"): Row(
-        client=200, psychologist=200, admin=403, stranger=403, body=_ONE_SESSION | {"isTyping": True}
-    ),
-    ("GET", "/chat/sessions"): Row(client=200, psychologist=200, admin=200),
-    ("GET", "/chat/sessions/active"): Row(client=200, psychologist=200, admin=200),
-    ("GET", "/chat/sessions/{id}"): Row(client=200, psychologist=200, admin=200, stranger=403),
-    ("GET", "/chat/sessions/{id}/timeline"): Row(client=200, psychologist=200, admin=200, stranger=403),
-    ("GET", "/chat/sessions/{id}/diagram"): Row(client=200, psychologist=200, admin=200, stranger=403),
-    ("GET", "/chat/sessions/{id}/transcript"): Row(client=200, psychologist=200, admin=403, stranger=403),
-    ("GET", "/psychologists"): Row(client=200, psychologist=200, admin=200),
-    ("GET", "/psychologists/{id}"): Row(client=200, psychologist=200, admin=200),
-    ("PUT", "/psychologists/{id}"): Row(
-        client=403, psychologist=403, admin=200, body={"fullName": PRIVATE_NAMES[0]}
-    ),
-    ("GET", "/psychologists/{id}/availability"): Row(client=200, psychologist=200, admin=200),
-    ("PUT", "/psychologists/{id}/availability"): Row(
-        client=403, psychologist=200, admin=200, stranger=403, body={"weekly": []}
-    ),
-    ("GET", "/psychologists/{id}/slots"): Row(
-        client=200, psychologist=200, admin=200, params={"date": f"{in_days(30):%Y-%m-%d}"}
-    ),
+    ("POST", "/counselings/book"): Row(client=201, psychologist=FORBIDDEN, admin=201),
+    ("GET", "/counselings"): _EVERYBODY,
+    ("GET", "/counselings/{id}"): _COUNSELING,
+    ("GET", "/chat/ably-token"): _CONTENT,
+    ("POST", "/chat/messages"): replace(_CONTENT, client=201, psychologist=201),
+    ("GET", "/chat/history"): _CONTENT,
+    ("POST", "/chat/typing"): _CONTENT,
+    ("GET", "/chat/sessions"): _EVERYBODY,
+    ("GET", "/chat/sessions/active"): _EVERYBODY,
+    ("GET", "/chat/sessions/{id}"): _STATE,
+    ("GET", "/chat/sessions/{id}/timeline"): _STATE,
+    ("GET", "/chat/sessions/{id}/diagram"): _STATE,
+    ("GET", "/psychologists"): _EVERYBODY,
+    ("GET", "/psychologists/{id}"): _EVERYBODY,
+    ("PUT", "/psychologists/{id}"): Row(client=FORBIDDEN, psychologist=FORBIDDEN, admin=200),
     # Last, because they end what the others need.
-    ("PUT", "/chat/sessions/{id}/end"): Row(client=200, psychologist=200, admin=403, stranger=403),
-    ("PUT", "/counselings/{id}/cancel"): Row(
-        client=200, psychologist=200, admin=200, stranger=403, body={"reason": "Sakit"}
-    ),
+    ("PUT", "/chat/sessions/{id}/end"): _CONTENT,
+    ("PUT", "/counselings/{id}/cancel"): _COUNSELING,
 }
+#: Those that end what they are about: each has a world of its own, and each caller a session in it.
 _ENDING = {("PUT", "/chat/sessions/{id}/end"), ("PUT", "/counselings/{id}/cancel")}
+_ROUTES = {(route.method, route.path): route for route in ROUTES}
 
 
 def test_every_route_has_its_row_and_every_row_its_route() -> None:
-    assert {(route.method, route.path) for route in ROUTES} == set(MATRIX)
+    assert set(_ROUTES) == set(MATRIX)
+
+
+def test_every_refusal_of_the_matrix_is_an_error_of_its_route() -> None:
+    for key, row in MATRIX.items():
+        cells = (row.client, row.psychologist, row.admin, row.stranger, row.anonymous)
+        known = errors_of(_ROUTES[key])
+        assert {cell for cell in cells if isinstance(cell, ErrorCode)} <= known, key
+        assert all(isinstance(cell, ErrorCode) or cell is None or cell < 400 for cell in cells), key
 
 
 @dataclass
@@ -144,34 +128,25 @@ async def world(service: Service) -> World:
     return World(psychologist, clients, sessions, counselings, attachments)
 
 
-def fill(value: Any, ids: dict[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {name: fill(one, ids) for name, one in value.items()}
-    return value.format(**ids) if isinstance(value, str) else value
-
-
-async def ask(person: Person | None, service: Service, key: tuple[str, str], here: World, of: str) -> Reply:
-    method, path = key
-    ids = {"session": here.sessions[of]}
-    what = "psychologist" if path.startswith("/psychologists") else path.split("/")[1]
-    what = "attachment" if path.startswith("/chat/attachments") else what
-    ids["id"] = {
+async def ask(person: Person, key: tuple[str, str], here: World, of: str) -> Reply:
+    """Make a route's valid request for what belongs to somebody: `of` names the client it was made for."""
+    ids = {
+        "session": here.sessions[of],
+        "counseling": here.counselings[of],
         "psychologist": str(here.psychologist.id),
-        "counselings": here.counselings[of],
-        "chat": here.sessions[of],
-        "attachment": here.attachments[of],
-    }[what]
-    row = MATRIX[key]
-    options: dict[str, Any] = {"params": fill(row.params, ids)}
-    if row.file:
-        options["data"] = form(ids["session"], b"Halo", "halo.txt")
-    elif row.body is not None:
-        options["json"] = fill(row.body, ids)
-    if person is not None:
-        return await person.call(method, path.format(**ids), **options)
-    url = f"{service.base}/api/v1{path.format(**ids)}"
-    async with service.client.request(method, url, **options) as answer:
-        return Reply(answer.status, await answer.json(), answer.headers)
+    }
+    path, options = request_of(_ROUTES[key], ids)
+    return await person.call(key[0], path, **options)
+
+
+def without_token(service: Service) -> Person:
+    return Person(service.client, service.base, Caller(uuid4(), Role.CLIENT, "Orang"), "")
+
+
+def with_expired_token(service: Service, role: Role) -> Person:
+    caller = Caller(uuid4(), role, "Orang")
+    token = service.runtime.tokens.issue(caller, lifetime=timedelta(minutes=-5))
+    return Person(service.client, service.base, caller, token)
 
 
 def leak(reply: Reply, here: World) -> str | None:
@@ -182,35 +157,42 @@ def leak(reply: Reply, here: World) -> str | None:
 
 
 async def test_every_route_answers_every_role_as_the_matrix_says(service: Service) -> None:
-    here, last = await asyncio.gather(world(service), world(service))
-    strangers = {role: service.person(role, "Orang") for role in (*CLIENTS, Role.PSYCHOLOGIST)}
-    strange_psychologist = await service.psychologist("Orang")
-    strangers[Role.PSYCHOLOGIST] = strange_psychologist
+    here, *own = await asyncio.gather(*(world(service) for _ in range(1 + len(_ENDING))))
+    worlds = dict(zip(sorted(_ENDING), own, strict=True))
+    strangers = {role: service.person(role, "Orang") for role in CLIENTS}
+    strangers[Role.PSYCHOLOGIST] = await service.psychologist("Orang")
+    admin = service.person(Role.SUPER_ADMIN, "Admin")
+    nobodies = {"anonymous": without_token(service)}
+    nobodies |= {f"expired {role}": with_expired_token(service, role) for role in Role}
     faults = []
+    cells = 0
 
-    async def check(who: str, person: Person | None, key: tuple[str, str], of: str, status: int) -> None:
-        present = last if key[1].endswith("/cancel") else here
-        reply = await ask(person, service, key, present, of)
+    async def check(who: str, person: Person, key: tuple[str, str], of: str, expected: Cell) -> None:
+        nonlocal cells
+        cells += 1
+        present = worlds.get(key, here)
+        reply = await ask(person, key, present, of)
         told = None
         if reply.status >= 400:
             told = envelope_fault(reply) or leak(reply, present)
-        if reply.status != status or told:
-            faults.append((*key, who, reply.status, f"expected {status}", told))
+        got = ErrorCode(reply.code) if reply.status >= 400 else reply.status
+        if got != expected or told:
+            faults.append((*key, who, got, f"expected {expected}", told))
 
     for key, row in MATRIX.items():
-        await check("anonymous", None, key, "client", row.anonymous)
+        present = worlds.get(key, here)
+        for who, person in nobodies.items():
+            await check(who, person, key, "client", row.anonymous)
         if row.stranger is not None:
             for role, person in strangers.items():
                 await check(f"strange {role}", person, key, "client", row.stranger)
         for role in CLIENTS:
-            person = (last if key[1].endswith("/cancel") else here).clients[role.value]
-            await check(f"own {role}", person, key, role.value, row.client)
-        psychologist = (last if key[1].endswith("/cancel") else here).psychologist
+            await check(f"own {role}", present.clients[role.value], key, role.value, row.client)
         of = "psychologist" if key in _ENDING else "client"
-        await check("own psychologist", psychologist, key, of, row.psychologist)
-        admin = service.person(Role.SUPER_ADMIN, "Admin")
+        await check("own psychologist", present.psychologist, key, of, row.psychologist)
         await check("super_admin", admin, key, "admin" if key in _ENDING else "client", row.admin)
     assert faults == []
+    assert cells > len(ROUTES) * (len(Role) + 1 + len(Role))
 
 
 async def test_strangers_and_administrators_list_only_their_own(service: Service) -> None:

@@ -59,7 +59,10 @@ async def test_the_openapi_document_is_whole(service: Service) -> None:
     assert Counter(ids).most_common(1)[0][1] == 1
     assert {(method.upper(), path) for method, path, _ in operations} == {
         *((route.method, PREFIX + route.path) for route in ROUTES),
-        *(("GET", path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")),
+        *(
+            ("GET", path)
+            for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs")
+        ),
     }
     schemes = document["components"]["securitySchemes"]
     for method, path, operation in operations:

@@ -5,22 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from marshmallow import fields
-
-from handlers.app import ROUTES
-from rdchat.tokens import Role
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.raw import exchange, post
 from tests.support.soon import in_days, session_soon
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from handlers.routing import Route
     from tests.support.service import Person, Reply, Service
 
 SESSION = str(uuid4())
@@ -224,109 +217,6 @@ async def test_a_body_under_another_content_type_is_refused(service: Service) ->
             fault = "it was read as JSON"
         if fault is not None:
             faults[content_type] = fault
-    assert faults == {}
-
-
-# ---- every field of every route ---------------------------------------------------------------------------
-
-_GOOD: dict[str, Any] = {
-    "method": "chat",
-    "date": f"{in_days(30):%Y-%m-%d}",
-    "startTime": "14:00",
-    "endTime": "15:00",
-    "sessionId": SESSION,
-    "message": "Halo",
-    "isTyping": True,
-    "fullName": "Sari",
-}
-_SHAPES: tuple[Any, ...] = (1, 0, -1, 1.5, True, False, [], ["Halo"], {}, {"a": 1})
-_TEXTS = ("", "x", "Halo", "1", "true", "14h", "2027-13-01", "99:99", "\u0661\u0664:\u0660\u0660")
-
-
-def wrong_values(field: fields.Field) -> Iterable[Any]:
-    """Values that a field of this kind must refuse."""
-    if not field.allow_none:
-        yield None
-    if isinstance(field, fields.Boolean):
-        yield from (value for value in _SHAPES if not isinstance(value, bool))
-        yield from _TEXTS
-    elif isinstance(field, (fields.UUID, fields.Date, fields.Time)):
-        yield from _SHAPES
-        yield from _TEXTS
-    elif isinstance(field, fields.String):
-        yield from _SHAPES
-        yield "x" * 5_000
-    else:
-        raise NotImplementedError(f"no wrong values are known for {field!r}")
-
-
-def allowed_caller(service: Service, route: Route) -> Person:
-    return service.person(Role.CLIENT if Role.CLIENT in route.roles else min(route.roles))
-
-
-def some_path(route: Route) -> str:
-    return route.path.replace("{id}", str(uuid4()))
-
-
-async def test_every_field_of_every_body_refuses_every_other_type(service: Service) -> None:
-    faults = {}
-
-    async def check(case: str, name: str, route: Route, body: dict[str, Any]) -> None:
-        reply = await allowed_caller(service, route).call(route.method, some_path(route), json=body)
-        fault = envelope_fault(reply)
-        if fault is None and reply.json["code"] != "VALIDATION_FAILED":
-            fault = f"let through: {reply.json['code']}"
-        elif fault is None and set(reply.json["errors"]) != {name}:
-            fault = f"blames {reply.json['errors']}"
-        if fault is not None:
-            faults[f"{route.operation}: {case}"[:80]] = fault
-
-    for route in (route for route in ROUTES if route.body is not None):
-        declared = {field.data_key or name: field for name, field in route.body().fields.items()}
-        good = {name: _GOOD[name] for name, field in declared.items() if field.required}
-        for name, field in declared.items():
-            for value in wrong_values(field):
-                await check(f"{name}={value!r}", name, route, good | {name: value})
-            if field.required:
-                without = {key: good[key] for key in good if key != name}
-                await check(f"without {name}", name, route, without)
-        for name in ("unknown", "__proto__", "", "session_id"):
-            await check(f"unknown {name!r}", name, route, good | {name: "x"})
-    assert faults == {}
-
-
-_WRONG_IN_QUERY: dict[type[fields.Field], tuple[str, ...]] = {
-    fields.UUID: ("", "x", "1", SESSION + "0"),
-    fields.Integer: ("", "x", "1.5", "-1", "1e3", "9" * 30, "9" * 5_000, "NaN", "true", "1\x00", "0x1"),
-    fields.String: ("", "nothing-we-know", "x" * 300, "\u202e", "a\x00b", "a\nb"),
-}
-
-
-async def test_every_query_refuses_what_it_does_not_know(service: Service) -> None:
-    faults = {}
-
-    async def check(case: str, route: Route, params: Any) -> None:
-        reply = await allowed_caller(service, route).call("GET", some_path(route), params=params)
-        fault = envelope_fault(reply)
-        if fault is None and reply.json["code"] != "VALIDATION_FAILED":
-            fault = f"let through: {reply.json['code']}"
-        if fault is not None:
-            faults[f"{route.operation}: {case}"[:80]] = fault
-
-    for route in ROUTES:
-        if route.method != "GET":
-            continue
-        declared = route.query().fields if route.query is not None else {}
-        good = {field.data_key: SESSION for field in declared.values() if field.required}
-        for name, field in declared.items():
-            key = field.data_key or name
-            kind = next(kind for kind in _WRONG_IN_QUERY if isinstance(field, kind))
-            for value in _WRONG_IN_QUERY[kind]:
-                await check(f"{key}={value!r}", route, good | {key: value})
-            await check(f"{key} twice", route, [*good.items(), (key, "1"), (key, "1")])
-            if field.required:
-                await check(f"without {key}", route, {})
-        await check("unknown", route, good | {"unknown": "x"})
     assert faults == {}
 
 

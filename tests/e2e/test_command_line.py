@@ -286,6 +286,7 @@ async def test_every_command_explains_itself(tmp_path: Path) -> None:
         "psychologist",
         "diagram",
         "openapi",
+        "asyncapi",
         "doctor",
         "queue",
         "ably",

@@ -1,0 +1,116 @@
+"""The shapes of what arrives on Ably channels. It is made in `rdchat.realtime`; here it is documented."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marshmallow import fields
+
+from handlers.schemas.answers import Answer
+from handlers.schemas.parts import (
+    BUDI,
+    CLIENT_ID,
+    COUNSELING_ID,
+    END,
+    MESSAGE_ID,
+    OPENED_AT,
+    OWN_ID,
+    SAID,
+    SAID_AT,
+    SESSION_ID,
+    about,
+    choice,
+    identity,
+    instant,
+    number,
+    text,
+    yes_no,
+)
+from statemachine import EndReason
+from statemachine.effects import NotificationType, StatusEvent
+
+NOTIFICATION_ID: Final = "b51f0c3e-6a2d-4e8b-9c47-1d0a5e7f9326"
+#: Not all of them are known to the state machine: bookings and new times happen outside it.
+_STATUSES: Final = tuple(dict.fromkeys((*StatusEvent, "rescheduled")))
+_NOTIFICATIONS: Final = tuple(dict.fromkeys((*NotificationType, "counseling_booked")))
+
+
+class MessageEvent(Answer):
+    """A message, automated ones included. Order by `seq`, which has no gaps."""
+
+    id = identity("id", "The message's id. One that was shown already is to be dropped.", MESSAGE_ID)
+    session_id = identity("sessionId", "The session that it was said in.", SESSION_ID)
+    seq = number("seq", "Its number in the session: 1, 2, 3, ...", 3)
+    sender_id = identity("senderId", "Who sent it. Automated messages come from the psychologist.", CLIENT_ID)
+    sender_name = text("senderName", "The sender's name, for display.", BUDI["fullName"])
+    content = text("content", "The text.", SAID)
+    message_type = choice(
+        "messageType",
+        "`text`, `image` or `file` from people, `automated` from a timer, `system` from the service.",
+        ("text", "image", "file", "automated", "system"),
+    )
+    is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
+    attachment = fields.Dict(
+        metadata=about("The file, as in the answer of the history; only with `image` and `file`.")
+    )
+    client_message_id = fields.String(
+        data_key="clientMessageId", metadata=about("The sender's own id of it, if they gave one.", OWN_ID)
+    )
+    created_at = instant("createdAt", "When it was sent.", SAID_AT)
+
+
+class SessionStatusEvent(Answer):
+    """What a session has become."""
+
+    session_id = identity("sessionId", "The session.", SESSION_ID)
+    status = choice("status", "What happened to it.", _STATUSES)
+    ends_at = instant("endsAt", "When the chat is to close.", END)
+    minutes_left = fields.Integer(
+        data_key="minutesLeft", metadata=about("How many minutes are left; with `ending_soon`.", 5)
+    )
+    end_reason = fields.String(
+        data_key="endReason",
+        metadata=about(
+            "Why it is over; with `completed` and `cancelled`.",
+            EndReason.AUTO_ENDED.value,
+            enum=[reason.value for reason in EndReason],
+        ),
+    )
+    at = instant("at", "When it happened.", OPENED_AT)
+
+
+class MessageReadEvent(Answer):
+    """Somebody has read the other's messages, up to one."""
+
+    session_id = identity("sessionId", "The session.", SESSION_ID)
+    user_id = identity("userId", "Who has read.", CLIENT_ID)
+    up_to_seq = number("upToSeq", "The `seq` of the last message that was read.", 3)
+    read_at = instant("readAt", "When.", SAID_AT)
+
+
+class TypingEvent(Answer):
+    """Somebody is typing, or no longer. Trust the `clientId` that Ably shows, not the `userId`."""
+
+    user_id = identity("userId", "Who.", CLIENT_ID)
+    is_typing = yes_no("isTyping", "True on starting, false on stopping.", example=True)
+    timestamp = instant("timestamp", "When.", SAID_AT)
+
+
+class NotificationSubject(Answer):
+    """What a notification is about."""
+
+    session_id = identity("sessionId", "The session.", SESSION_ID)
+    counseling_id = identity("counselingId", "Its counselling.", COUNSELING_ID)
+
+
+class NotificationEvent(Answer):
+    """Something that one person should know, wherever they are in the product."""
+
+    id = identity("id", "The notification's id.", NOTIFICATION_ID)
+    type = choice("type", "What it is about, for programs.", _NOTIFICATIONS, NotificationType.CHAT_ENABLED)
+    title = text("title", "A headline, for people.", "Sesi dimulai")
+    message = text("message", "A sentence, for people.", "Sesi chat dengan Budi Santoso sudah dibuka.")
+    data = fields.Nested(
+        NotificationSubject, required=True, metadata=about("What it is about, for programs.")
+    )
+    created_at = instant("createdAt", "When it was made.", OPENED_AT)

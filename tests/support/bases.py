@@ -1,0 +1,107 @@
+"""A valid request for every route, from which tests make others: with one thing wrong, or by somebody else.
+
+A route that is not in `BASES` fails the tests that walk the route table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import aiohttp
+
+from tests.support.soon import in_days
+
+if TYPE_CHECKING:
+    from handlers.routing import Route
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What a route is given beside its path. `{...}` in texts names an id; see `ids` of whoever fills it in.
+
+    `id`: what the path's `{id}` is. `files`: parts of a form, by name: file name, media type, content; `body`
+    then holds the form's other parts.
+    """
+
+    id: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    files: dict[str, tuple[str, str, bytes]] = field(default_factory=dict)
+
+
+_SESSION = {"sessionId": "{session}"}
+BASES = {
+    "book_counseling": Base(
+        body={
+            "method": "online",
+            "date": f"{in_days(30):%Y-%m-%d}",
+            "startTime": "14:00",
+            "endTime": "15:00",
+        }
+    ),
+    "list_counselings": Base(),
+    "get_counseling": Base(id="{counseling}"),
+    "cancel_counseling": Base(id="{counseling}", body={"reason": "Sakit"}),
+    "get_ably_token": Base(params=_SESSION),
+    "send_message": Base(body={**_SESSION, "message": "Halo"}),
+    "get_history": Base(params=_SESSION),
+    "set_typing": Base(body={**_SESSION, "isTyping": True}),
+    "list_sessions": Base(),
+    "list_active_sessions": Base(),
+    "get_session": Base(id="{session}"),
+    "end_session": Base(id="{session}"),
+    "get_timeline": Base(id="{session}"),
+    "get_diagram": Base(id="{session}"),
+    "list_psychologists": Base(),
+    "get_psychologist": Base(id="{psychologist}"),
+    "put_psychologist": Base(id="{psychologist}", body={"fullName": "Dokter Rahasia"}),
+}
+
+
+class _Anything(dict[str, str]):
+    """Gives an id of nobody for whatever is asked."""
+
+    def __missing__(self, name: str) -> str:
+        return str(uuid4())
+
+
+def request_of(route: Route, ids: dict[str, str] | None = None) -> tuple[str, dict[str, Any]]:
+    """Make the path of a valid request, and what else aiohttp's client is to be given.
+
+    Without `ids`, they are those of nobody.
+    """
+    base = base_of(route)
+    known = _Anything(ids or {})
+    path = route.path.replace("{id}", base.id.format_map(known))
+    options: dict[str, Any] = {"params": _filled(base.params, known)}
+    if base.files:
+        options["data"] = form(_filled(base.body or {}, known), base.files)
+    elif base.body is not None:
+        options["json"] = _filled(base.body, known)
+    return path, options
+
+
+def base_of(route: Route) -> Base:
+    """Find the base of a route."""
+    assert route.operation in BASES, f"{route.operation} needs a valid request in tests/support/bases.py"
+    return BASES[route.operation]
+
+
+def form(parts: dict[str, Any], files: dict[str, tuple[str, str, bytes]]) -> aiohttp.FormData:
+    """Make a form."""
+    made = aiohttp.FormData()
+    for name, value in parts.items():
+        made.add_field(name, str(value))
+    for name, (file_name, media, content) in files.items():
+        made.add_field(name, content, filename=file_name, content_type=media)
+    return made
+
+
+def _filled(value: Any, ids: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(one, ids) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, ids) for one in value]
+    return value.format_map(ids) if isinstance(value, str) else value
