@@ -68,7 +68,7 @@ _HEADERS: Final = {
         "schema": {"type": "string"},
     },
     "RateLimit": {
-        "description": 'How many calls are left, and in how many seconds all are again: `"kind";r=calls;t=seconds`.',
+        "description": 'How many calls are left, and in how many seconds all: `"kind";r=calls;t=seconds`.',
         "schema": {"type": "string"},
     },
     "WWW-Authenticate": {
@@ -96,7 +96,7 @@ _IDEMPOTENCY_KEY: Final[Node] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Your own key of the request: sent again within a day, it is carried out once and answered "
+    "description": "Your own key of the request: sent again within a day, it is done once and answered "
     "the same, with the header `Idempotency-Replayed`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
