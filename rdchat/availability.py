@@ -46,9 +46,6 @@ class Hours:
         )
 
 
-WHOLE_DAY: Final = Hours(_MIDNIGHT, _MIDNIGHT)
-
-
 @dataclass(frozen=True, slots=True)
 class WeeklyHours:
     """Hours on the same day of every week, 1 (Monday) to 7 (Sunday)."""
