@@ -163,8 +163,7 @@ async def check_psychologist(
     if row is None:
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # The row is as whoever had the lock before us has left it, and so are its hours.
-    works = row["is_active"] and availability.read(row).covers(slot.starts_at, slot.ends_at)
-    if hours and not works:
+    if hours and not (row["is_active"] and availability.read(row).covers(slot.starts_at, slot.ends_at)):
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # Counted after the lock, in a statement of its own: it sees what the one before us has committed.
     deepest = await _depth_with(connection, "psychologist_id", psychologist_id, slot, except_counseling)

@@ -256,6 +256,10 @@ def wrong_values(field: fields.Field) -> Iterable[Any]:
     elif isinstance(field, fields.String):
         yield from _SHAPES
         yield "x" * 5_000
+    elif isinstance(field, fields.List):
+        yield from (value for value in _SHAPES if value != [])
+        yield from _TEXTS
+        yield from ([None], [[]], [{}], [{"a": 1}])
     else:
         raise NotImplementedError(f"no wrong values are known for {field!r}")
 
@@ -297,6 +301,8 @@ async def test_every_field_of_every_body_refuses_every_other_type(service: Servi
 
 _WRONG_IN_QUERY: dict[type[fields.Field], tuple[str, ...]] = {
     fields.UUID: ("", "x", "1", SESSION + "0"),
+    fields.Date: ("", "x", "1", "2027-13-01", "2027-1-1", "2027-01-01T00:00:00Z"),
+    fields.Time: ("", "x", "1", "24:00", "9:00", "09:00Z"),
     fields.Integer: ("", "x", "1.5", "-1", "1e3", "9" * 30, "9" * 5_000, "NaN", "true", "1\x00", "0x1"),
     fields.String: ("", "nothing-we-know", "x" * 300, "\u202e", "a\x00b", "a\nb"),
 }
@@ -317,7 +323,8 @@ async def test_every_query_refuses_what_it_does_not_know(service: Service) -> No
         if route.method != "GET":
             continue
         declared = route.query().fields if route.query is not None else {}
-        good = {field.data_key: SESSION for field in declared.values() if field.required}
+        names = [field.data_key or name for name, field in declared.items() if field.required]
+        good = {name: _GOOD[name] for name in names}
         for name, field in declared.items():
             key = field.data_key or name
             kind = next(kind for kind in _WRONG_IN_QUERY if isinstance(field, kind))
