@@ -12,7 +12,7 @@ from handlers.routing import Answer, Call, Route
 from rdchat import booking
 from rdchat.availability import edge
 from rdchat.booking import Booking
-from rdchat.database.counselings import Part, counselings_of
+from rdchat.database.counseling_lists import Part, counselings_of
 from rdchat.errors import ErrorCode, invalid
 from rdchat.tokens import CLIENT_ROLES, Role
 

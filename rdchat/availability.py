@@ -46,9 +46,6 @@ class Hours:
         )
 
 
-WHOLE_DAY: Final = Hours(_MIDNIGHT, _MIDNIGHT)
-
-
 @dataclass(frozen=True, slots=True)
 class WeeklyHours:
     """Hours on the same day of every week, 1 (Monday) to 7 (Sunday)."""
@@ -86,8 +83,8 @@ class Availability:
         if not self.weekly and not self.exceptions:
             return [(since, until)]
         there = zone(self.timezone)
-        # A day more at both ends: where a zone moves over the date line, dates are not where one expects.
-        first = since.astimezone(there).date() - _DAY
+        # And the day after: where a change at midnight shows the end of a day twice, it has begun in between.
+        first = since.astimezone(there).date()
         days = [first + n * _DAY for n in range((until.astimezone(there).date() - first).days + 2)]
         added = [one for one in self.exceptions if one.is_available]
         if self.weekly or added:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -102,9 +103,15 @@ async def free_psychologists(pool: Pool, slot: Slot, limits: Limits) -> list[Psy
 
 def read(row: asyncpg.Record) -> Availability:
     """Read when somebody works off a row of `psychologists`."""
-    document: dict[str, Any] = orjson.loads(row["availability"]) if row["availability"] is not None else {}
+    return _parsed(row["timezone"], row["availability"] or "{}")
+
+
+@lru_cache(maxsize=256)
+def _parsed(timezone: str, stored: str) -> Availability:
+    """Remembered: a booking that names nobody reads those of everybody."""
+    document: dict[str, Any] = orjson.loads(stored)
     return Availability(
-        row["timezone"],
+        timezone,
         tuple(WeeklyHours(weekday, _hours(hours)) for weekday, hours in document.get("weekly", ())),
         tuple(
             DayException(date.fromisoformat(day), is_available, _hours(hours))

@@ -1,4 +1,8 @@
-"""Counsellings: booking them, in one transaction with their chat session, and reading them."""
+"""Counsellings: booking them, in one transaction with their chat session, and reading one.
+
+Longer than most: who takes a booking is found, locked and checked in the transaction that writes it, and the
+order of these is the point.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from rdchat.sealing import Sealer
     from statemachine import Session
 
-#: Not cancelled, and not over either if it is by chat. Whether it is open or over otherwise: see `_STATUS`.
+#: Not cancelled, and not over either if it is by chat. Whether it is open or over otherwise: see `STATUS`.
 _PRESENT: Final = "status = 'pending'"
 
 _INSERT_COUNSELING = """
@@ -69,7 +73,7 @@ SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id) WHERE s.id
 
 #: Where a counselling stands at an instant, `$1`. One by chat follows its session, any other the clock:
 #: nobody tells us whether people meet.
-_STATUS: Final = """
+STATUS: Final = """
   CASE WHEN c.status <> 'pending' THEN c.status
        WHEN s.status IN ('active', 'ending_soon') THEN 'active'
        WHEN s.id IS NOT NULL OR c.starts_at > $1 THEN 'pending'
@@ -77,40 +81,13 @@ _STATUS: Final = """
        ELSE 'completed' END
 """
 
-_COUNSELING = f"""
+COUNSELING: Final = f"""
 SELECT c.*, p.full_name AS psychologist_name, s.id AS session_id, s.status AS session_status,
-       {_STATUS} AS shown_status
+       {STATUS} AS shown_status
   FROM counselings c
   JOIN people p ON p.id = c.psychologist_id
   LEFT JOIN chat_sessions s ON s.counseling_id = c.id
 """  # noqa: S608 - constant text
-
-_BY_PERSON = (
-    _COUNSELING
-    + f"""
- WHERE (c.client_id = $2 OR c.psychologist_id = $2)
-   AND ($3::text IS NULL OR {_STATUS} = $3)
-   AND c.starts_at >= coalesce($4, '-infinity'::timestamptz)
-   AND c.starts_at < coalesce($5, 'infinity'::timestamptz)
-   AND ($6::timestamptz IS NULL OR (c.starts_at, c.id) < ($6, $7))
- ORDER BY c.starts_at DESC, c.id DESC
- LIMIT $8
-"""
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A part of somebody's counsellings: those that start from `since` on and before `until`.
-
-    `before` is the (start, id) of the last one that the caller has seen.
-    """
-
-    status: str | None
-    since: datetime | None
-    until: datetime | None
-    before: tuple[datetime, UUID] | None
-    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +164,7 @@ async def check_psychologist(
     if row is None:
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # The row is as whoever had the lock before us has left it, and so are its hours.
-    works = row["is_active"] and availability.read(row).covers(slot.starts_at, slot.ends_at)
-    if hours and not works:
+    if hours and not (row["is_active"] and availability.read(row).covers(slot.starts_at, slot.ends_at)):
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # Counted after the lock, in a statement of its own: it sees what the one before us has committed.
     deepest = await _depth_with(connection, "psychologist_id", psychologist_id, slot, except_counseling)
@@ -297,26 +273,8 @@ async def insert_session(
 async def counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counseling | None:
     """Read one counselling as it stands at an instant, or None."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(_COUNSELING + "WHERE c.id = $2", at, counseling_id)
-    return None if row is None else _counseling(row)
-
-
-async def counselings_of(pool: Pool, person_id: UUID, part: Part, *, at: datetime) -> list[Counseling]:
-    """List somebody's counsellings as they stand at an instant, latest start first."""
-    start, counseling_id = part.before or (None, None)
-    async with acquire(pool) as connection:
-        rows = await connection.fetch(
-            _BY_PERSON,
-            at,
-            person_id,
-            part.status,
-            part.since,
-            part.until,
-            start,
-            counseling_id,
-            part.limit,
-        )
-    return [_counseling(row) for row in rows]
+        row = await connection.fetchrow(COUNSELING + "WHERE c.id = $2", at, counseling_id)
+    return None if row is None else counseling_of(row)
 
 
 async def cancel_without_chat(
@@ -334,7 +292,8 @@ async def cancel_without_chat(
     return rows_changed(tag) == 1
 
 
-def _counseling(row: asyncpg.Record) -> Counseling:
+def counseling_of(row: asyncpg.Record) -> Counseling:
+    """Read a counselling off a row of `COUNSELING`."""
     session_status = Status(row["session_status"]) if row["session_status"] else None
     return Counseling(
         id=row["id"],

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from rdchat import booking
+from rdchat.database import counselings
+from rdchat.database.pool import transaction
+from rdchat.errors import RdchatError
 from rdchat.tokens import Role
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.soon import in_days
@@ -251,6 +255,41 @@ async def test_a_booking_that_waited_for_a_change_of_hours_keeps_to_the_new_ones
             await until(waits)
             await change.commit()
         assert_refused(await booking, 409, "NO_PSYCHOLOGIST")
+
+
+async def test_what_is_to_be_moved_is_not_in_its_own_way(service: Service) -> None:
+    psychologist, client = await service.psychologist(), service.person()
+    named = {"psychologistId": str(psychologist.id)}
+    for _ in range(4):
+        assert (await book(service.person(), "09:00", "10:00", **named)).status == 201
+    own = UUID((await book(client, "09:00", "10:00", **named)).data["id"])
+    await works(psychologist, weekly=[OFFICE | {"endTime": "10:00"}])
+    limits, now = service.runtime.limits, service.runtime.clock.now()
+
+    async def refusal(start: time, end: time, **more: Any) -> str | None:
+        slot = booking.slot(DAY, start, end, "Asia/Jakarta", limits=limits, now=now)
+        try:
+            async with transaction(service.runtime.pool) as connection:
+                if "hours" not in more:
+                    await counselings.check_client(connection, client.id, slot, limits, **more)
+                await counselings.check_psychologist(connection, psychologist.id, slot, limits, **more)
+        except RdchatError as error:
+            return error.code
+        return None
+
+    nine, half, ten, late = time(9), time(9, 30), time(10), time(10, 30)
+    assert await refusal(nine, ten) == "CLIENT_LIMIT"
+    assert await refusal(nine, ten, hours=True) == "PSYCHOLOGIST_LIMIT"
+    assert await refusal(nine, half, except_counseling=own) is None
+    assert await refusal(half, late, except_counseling=own) == "NO_PSYCHOLOGIST"
+    assert await refusal(half, late, except_counseling=own, hours=False) is None
+    assert await refusal(half, late, hours=False) == "PSYCHOLOGIST_LIMIT"
+    assert await refusal(ten, late, hours=False) is None
+    # Whoever takes no more bookings still has those that there are.
+    admin = service.person(Role.SUPER_ADMIN)
+    await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari", "isActive": False})
+    assert await refusal(nine, half, except_counseling=own) == "NO_PSYCHOLOGIST"
+    assert await refusal(nine, half, except_counseling=own, hours=False) is None
 
 
 # ---- who is free ------------------------------------------------------------------------------------------

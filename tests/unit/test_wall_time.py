@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rdchat.availability import Availability, Hours, WeeklyHours, edge
+from rdchat.availability import Availability, DayException, Hours, WeeklyHours, edge
 from rdchat.booking import Limits, instant, slot
 from rdchat.errors import RdchatError
 
@@ -226,3 +226,29 @@ def test_what_lies_within_hours_by_the_clock_lies_within_them_in_fact(
         assert said.covers(*found)
     if not (start < last and first < end):
         assert not said.covers(*found)
+
+
+def test_hours_around_a_change_do_not_depend_on_how_far_one_looks() -> None:
+    far = DayException(date(2000, 1, 1), False, Hours(time(0), time(0)))
+    halves = (Hours(time(0), time(12)), Hours(time(12), time(0)), Hours(time(23, 30), time(0)))
+    faults = []
+    old = [("Pacific/Apia", 2011), ("Pacific/Kwajalein", 1969), ("America/St_Johns", 2010)]
+    seen = [(name, change) for name in ZONES for change in recent(name)[:2]]
+    for name, year in old:
+        first = datetime(year, 1, 1, tzinfo=UTC)
+        seen += [(name, change) for change in changes(name, first, first + 366 * DAY)]
+    for name, change in seen:
+        always = Availability(name, (), (far,))
+        every_day = tuple(WeeklyHours(day, Hours(time(0), time(0))) for day in range(1, 8))
+        for half in (*halves, None):
+            said = Availability(
+                name, tuple(WeeklyHours(day, half) for day in (1, 3, 5, 7)) if half else every_day
+            )
+            wide = said.ranges(change - 4 * DAY, change + 4 * DAY)
+            for hours in (-25, -2, -1, 0, 1, 2, 25):
+                since, until = (change + (hours * 60 + by) * MINUTE for by in (-29, 17))
+                if said.covers(since, until) != any(a <= since and until <= b for a, b in wide):
+                    faults.append(f"{name} {since} {half}")
+                if not always.covers(since, until) or (half is None and not said.covers(since, until)):
+                    faults.append(f"{name} {since}: not always")
+    assert faults == []

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rdchat.availability import WHOLE_DAY, Availability, DayException, Hours, WeeklyHours
+from rdchat.availability import (
+    Availability,
+    DayException,
+    Hours,
+    WeeklyHours,
+    covers,
+    merged,
+    without,
+)
 
 ALWAYS = Availability("Asia/Jakarta")
+WHOLE_DAY = Hours(time(0), time(0))
 
 
 def at(text: str) -> datetime:
@@ -99,3 +111,65 @@ def test_hours_on_days_on_which_the_clocks_change(
     noon = at(f"{day}T12:00")
     since, until = noon - timedelta(days=2), noon + timedelta(days=2)
     assert within(only, since.isoformat()[:16], until.isoformat()[:16]) == expected
+
+
+def test_what_is_taken_away_and_what_is_added() -> None:
+    office = daily("UTC", "09:00-12:00")
+    since, until = "2030-01-14T00:00", "2030-01-16T00:00"
+    usual = ["14T09:00-14T12:00", "15T09:00-15T12:00"]
+    for exceptions, expected in (
+        ([], usual),
+        ([("2030-01-14", False, None)], usual[1:]),
+        ([("2030-01-14", False, "10:00-11:00")], ["14T09:00-14T10:00", "14T11:00-14T12:00", usual[1]]),
+        ([("2030-01-14", False, "08:00-10:00")], ["14T10:00-14T12:00", usual[1]]),
+        ([("2030-01-14", False, "11:00-00:00")], ["14T09:00-14T11:00", usual[1]]),
+        ([("2030-01-14", True, "12:00-13:00")], ["14T09:00-14T13:00", usual[1]]),
+        ([("2030-01-14", True, "20:00-00:00")], [usual[0], "14T20:00-15T00:00", usual[1]]),
+        # Other hours than usual: all of the day is taken away, and these are added.
+        (
+            [("2030-01-14", False, None), ("2030-01-14", True, "10:00-11:00")],
+            ["14T10:00-14T11:00", usual[1]],
+        ),
+        ([("2031-01-14", False, None), ("2029-01-14", True, None)], usual),
+    ):
+        assert within(excepted(office, *exceptions), since, until) == expected, exceptions
+
+
+def test_without_weekly_hours_one_works_always_or_only_when_added() -> None:
+    nothing = Availability("UTC")
+    since, until = "2030-01-14T00:00", "2030-01-16T00:00"
+    away = excepted(nothing, ("2030-01-14", False, "09:00-10:00"))
+    assert within(away, since, until) == ["14T00:00-14T09:00", "14T10:00-16T00:00"]
+    assert within(excepted(nothing, ("2031-01-01", False, None)), since, until) == ["14T00:00-16T00:00"]
+    only = excepted(nothing, ("2030-01-14", True, "09:00-10:00"))
+    assert within(only, since, until) == ["14T09:00-14T10:00"]
+    assert within(excepted(nothing, ("2031-01-01", True, None)), since, until) == []
+
+
+MINUTE = timedelta(minutes=1)
+START = at("2030-01-14T00:00")
+ranges = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=8)
+
+
+def real(pairs: list[tuple[int, int]]) -> list[tuple[datetime, datetime]]:
+    return [(START + start * MINUTE, START + end * MINUTE) for start, end in pairs]
+
+
+def points(pairs: list[tuple[datetime, datetime]]) -> set[datetime]:
+    minutes = [START + n * MINUTE for n in range(61)]
+    return {minute for minute in minutes for start, end in pairs if start <= minute < end}
+
+
+@given(some=ranges, others=ranges, wish=st.tuples(st.integers(0, 59), st.integers(1, 60)))
+@settings(max_examples=300, deadline=None)
+def test_ranges_are_sets_of_instants(
+    some: list[tuple[int, int]], others: list[tuple[int, int]], wish: tuple[int, int]
+) -> None:
+    together, taken = merged(real(some)), merged(real(others))
+    assert points(together) == points(real(some))
+    assert all(end < start for (_, end), (start, _) in pairwise(together))
+    left = without(together, taken)
+    assert points(left) == points(together) - points(taken)
+    (wanted,) = real([wish])
+    if wanted[0] < wanted[1]:
+        assert covers(left, *wanted) == (points([wanted]) <= points(left))
