@@ -72,6 +72,8 @@ class Courier:
         self._pause = pause
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Claimed] = {}
+        #: People's requests need the database more: one connection at a time is enough for notes.
+        self._noting = asyncio.Lock()
         self._may_be_more = False
         self._rest_until = clock.now()
         self._task: asyncio.Task[None] | None = None
@@ -127,13 +129,14 @@ class Courier:
 
     async def _deliver(self, delivery: Claimed) -> None:
         """Make one attempt and note its outcome. What cannot be noted is repeated when the lease runs out."""
+        verdict = judge(await self._attempt(delivery), delivery.attempts, self._pause)
         try:
-            verdict = judge(await self._attempt(delivery), delivery.attempts, self._pause)
-            await self._note(delivery, verdict)
-        except UnavailableError:
-            log.warning("the outcome of a delivery could not be noted", delivery=str(delivery.id))
-        except Exception:
-            log.exception("a delivery failed in a way that was not foreseen", delivery=str(delivery.id))
+            async with self._noting:
+                await self._note(delivery, verdict)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the row is as it was
+            log.warning(
+                "the outcome of a webhook could not be noted", delivery=str(delivery.id), why=repr(error)
+            )
 
     async def _attempt(self, delivery: Claimed) -> Answer | SendError:
         try:
@@ -143,6 +146,10 @@ class Courier:
             return SendError(str(error))
         except SendError as error:
             return error
+        except Exception as error:
+            # It counts as an attempt: otherwise this one would be tried for ever.
+            log.exception("a webhook failed in a way that was not foreseen", delivery=str(delivery.id))
+            return SendError(f"not foreseen: {type(error).__name__}")
 
     async def _note(self, delivery: Claimed, verdict: Delivered | Again | Dead) -> None:
         now = self._clock.now()

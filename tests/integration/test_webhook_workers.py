@@ -19,7 +19,6 @@ from rdchat.errors import UnavailableError
 from rdchat.telemetry import Metrics
 from rdchat.webhooks.courier import LEASE, SLOTS
 from rdchat.webhooks.dispatch import Webhooks
-from rdchat.webhooks.judgement import pause_after
 from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
 from tests.support.waiting import until
@@ -126,16 +125,16 @@ async def test_whoever_lost_its_lease_changes_nothing(pool: Pool, receiver: Rece
     assert (await row(pool, delivery_id))["status"] == "delivered"
 
 
-async def test_a_body_that_does_not_open_harms_nobody_else(pool: Pool, receiver: Receiver) -> None:
+@pytest.mark.parametrize("sealed", [b"\0\0", b"", b"\4gone" + b"x" * 40], ids=["changed", "empty", "old key"])
+async def test_a_body_that_does_not_open_harms_nobody_else_and_is_given_up_in_the_end(
+    pool: Pool, receiver: Receiver, sealed: bytes
+) -> None:
     broken, fine = await written(pool, receiver.url, events=2)
-    await pool.execute("UPDATE webhook_deliveries SET body = '\\x0000' WHERE id = $1", UUID(broken))
-    async with courier_to(pool, receiver.url, pause=pause_after):
-        await until(status_of(pool, fine, "delivered"))
-
-        async def noted() -> bool:
-            return bool((await row(pool, broken))["last_error"])
-
-        await until(noted)
+    await pool.execute("UPDATE webhook_deliveries SET body = $2 WHERE id = $1", UUID(broken), sealed)
+    async with courier_to(pool, receiver.url, started=False) as courier:
+        await rounds(courier, status_of(pool, fine, "delivered"))
+        await rounds(courier, status_of(pool, broken, "dead"))
+    assert (await row(pool, broken))["last_error"]
     assert receiver.ids == [fine]
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 
 @dataclass
@@ -38,7 +38,6 @@ class Receiver:
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     at_once: int = 0
     most_at_once: int = 0
-    on_receive: Callable[[Received], None] | None = None
 
     @property
     def ids(self) -> list[str]:
@@ -65,8 +64,6 @@ class Receiver:
         headers = {name.lower(): value for name, value in request.headers.items()}
         got = Received(headers, await request.read(), request.path, request.host)
         self.received.append(got)
-        if self.on_receive is not None:
-            self.on_receive(got)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
