@@ -67,6 +67,8 @@ async def world(service: Service) -> tuple[dict[Role, Person], dict[str, str]]:
     }
 
 
+# A quarter of a minute on two processors that have nothing else to do.
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("role", [Role.CLIENT, Role.PSYCHOLOGIST, Role.SUPER_ADMIN])
 async def test_the_service_is_what_its_document_says(service: Service, tmp_path: Path, role: Role) -> None:
     people, ids = await world(service)
