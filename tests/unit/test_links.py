@@ -40,7 +40,9 @@ def test_nothing_of_a_link_can_be_changed(clock: SetClock) -> None:
         assert links.verify(base64.urlsafe_b64encode(changed).decode(), ONE) is None, place
 
 
-@pytest.mark.parametrize("token", ["", "x", "x" * 75, "=" * 75, "ä" * 75, "A" * 100, "😀", "a b", "\x00" * 75])
+@pytest.mark.parametrize(
+    "token", ["", "x", "x" * 75, "=" * 75, "ä" * 75, "A" * 100, "😀", "a b", "\x00" * 75]
+)
 def test_what_is_no_link_at_all(clock: SetClock, token: str) -> None:
     assert Links([KEY], clock).verify(token, UUID(int=0)) is None
 
