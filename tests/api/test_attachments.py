@@ -20,10 +20,11 @@ from handlers.app import api_document
 from rdchat.clock import SystemClock
 from rdchat.errors import UnavailableError
 from rdchat.files.links import Links
+from tests.support.bucket import BUCKET, s3_server
 from tests.support.envelope import assert_refused
 from tests.support.forms import photo, upload
 from tests.support.listening import listen
-from tests.support.service import ENCRYPTION_KEY, Reply
+from tests.support.service import ENCRYPTION_KEY, Reply, Service, service_settings
 from tests.support.sessions import opened
 from tests.support.shapes import mismatches
 from tests.support.soon import in_days
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rdchat.files.examiner import Examined, Upload
-    from tests.support.service import Person, Service
+    from tests.support.service import Person
 
 UPLOAD = "/chat/messages/upload"
 #: The service of the tests takes files of a MiB.
@@ -517,3 +518,27 @@ async def test_a_message_whose_file_was_taken_away_meanwhile_is_not_sent(
     assert len(await client.history(session_id)) == 2
     # And the chat goes on.
     assert (await client.say(session_id, "Halo")).data["seq"] == 3
+
+
+async def test_files_lie_in_a_bucket_where_one_is_set(
+    database_url: str, redis_url: str, tmp_path: Path, objects: Callable[[], list[Path]]
+) -> None:
+    with s3_server() as address:
+        settings = service_settings(
+            tmp_path,
+            storage_url=f"s3://{BUCKET}/chat",
+            s3_endpoint=address,
+            s3_region="us-east-1",
+            s3_access_key_id="key",
+            s3_secret_access_key="secret",
+        )
+        async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+            client, psychologist, session_id = await opened(service)
+            attachment = (await upload(client, session_id, TEXT, "a.txt")).data["attachment"]
+            (shown,) = [one for one in await psychologist.history(session_id) if "attachment" in one]
+            assert (await open_link(service, shown["attachment"]["url"]))[:2] == (200, TEXT)
+            # Where it lies it is of no use to anybody.
+            path = f"{address}/{BUCKET}/chat/{session_id}/{attachment['id']}"
+            async with service.client.get(path) as answer:
+                assert TEXT not in await answer.read()
+            assert objects() == []

@@ -5,33 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import TYPE_CHECKING
-from urllib.request import Request, urlopen
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from rdchat.errors import UnavailableError
 from rdchat.files.storage import BucketStorage, FileStorage, FolderStorage
+from tests.support import bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BUCKET = "rdchat-files"
-
 
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with urlopen(Request(f"http://{host}:{port}/{BUCKET}", method="PUT")):
-        pass
-    yield f"http://{host}:{port}"
-    server.stop()
+    with bucket.s3_server() as address:
+        yield address
 
 
-def bucket_at(endpoint: str, name: str = BUCKET) -> BucketStorage:
+def bucket_at(endpoint: str, name: str = bucket.BUCKET) -> BucketStorage:
     return BucketStorage(
         name,
         prefix="some/prefix",
