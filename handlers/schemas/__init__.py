@@ -13,8 +13,8 @@ from handlers.schemas.answers import (
     SessionsAnswer,
     TimelineAnswer,
 )
+from handlers.schemas.attachments import AttachmentAnswer, AttachmentQuery, UploadRequest
 from handlers.schemas.chat_answers import (
-    AttachmentAnswer,
     ClientOptions,
     HistoryAnswer,
     HistoryMetadata,
@@ -24,7 +24,6 @@ from handlers.schemas.chat_answers import (
     TypingAnswer,
 )
 from handlers.schemas.requests import (
-    AttachmentQuery,
     BookRequest,
     CancelRequest,
     DiagramQuery,
@@ -36,7 +35,6 @@ from handlers.schemas.requests import (
     SessionsQuery,
     TokenQuery,
     TypingRequest,
-    UploadRequest,
 )
 
 __all__ = [

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 from PIL import Image
 
+from handlers import forms
 from handlers.app import api_document
 from rdchat.clock import SystemClock
 from rdchat.errors import UnavailableError
@@ -444,6 +445,41 @@ async def test_the_bounds_of_size(service: Service) -> None:
     # Other routes have the bound that they had.
     reply = await client.post("/chat/messages", {"sessionId": session_id, "message": "x" * 70_000})
     assert_refused(reply, 413, "PAYLOAD_TOO_LARGE")
+
+
+async def test_who_stops_in_the_middle_is_not_waited_for(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _, session_id = await opened(service)
+    gone = asyncio.Event()
+
+    async def stopping() -> AsyncIterator[bytes]:
+        parts = never_ending(session_id, [])
+        for _ in range(3):
+            yield await anext(parts)
+        await gone.wait()
+
+    for name, seconds in (("_STALLED_SECONDS", 0.2), ("_WHOLE_SECONDS", 0.4)):
+        with monkeypatch.context() as shorter:
+            shorter.setattr(forms, name, seconds)
+            reply = await send_raw(client, stopping())
+            assert_refused(reply, 400, "VALIDATION_FAILED")
+            assert list(reply.json["errors"]) == ["body"]
+    assert (await upload(client, session_id, photo())).status == 201
+
+
+async def test_uploads_together_take_up_so_much_memory_and_no_more(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _, session_id = await opened(service)
+    monkeypatch.setattr(forms, "_ALL_BYTES", 100_000)
+    for _ in range(3):
+        reply = await upload(client, session_id, b"x" * 100_001, "a.txt")
+        assert_refused(reply, 503, "UNAVAILABLE")
+        assert reply.headers["Retry-After"] == "1"
+        # What was refused, and what was taken, takes up nothing any more.
+        assert (await upload(client, session_id, b"x" * 100_000, "a.txt")).status == 201
+        assert_refused(await upload(client, session_id, b"MZ\0" * 30_000), 400, "VALIDATION_FAILED")
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(
