@@ -18,6 +18,7 @@ from rdchat.errors import ErrorCode, RdchatError, UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiohttp import StreamReader
     from aiohttp.typedefs import Handler
     from aiohttp.web_request import BaseRequest
 
@@ -97,11 +98,12 @@ class _Gate:
 
 
 class _Protocol(web.RequestHandler):
-    __slots__ = ("_admission", "admitted")
+    __slots__ = ("_admission", "_unread", "admitted")
 
     def __init__(self, manager: _Server, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
         super().__init__(manager, **options)
         self.admitted = 0
+        self._unread: StreamReader | None = None
         self._admission = manager.admission
         self._parser = _Gate(self._parser, self, manager.admission)  # type: ignore[assignment]
 
@@ -109,6 +111,7 @@ class _Protocol(web.RequestHandler):
         try:
             return await super()._handle_request(*args)
         finally:
+            self._unread = None if args[0].content.is_eof() else args[0].content
             if args[0].method in CHANGING and self.admitted:
                 self.admitted -= 1
                 self._admission.leave()
@@ -118,6 +121,9 @@ class _Protocol(web.RequestHandler):
         self._admission.leave(self.admitted)
         self.admitted = 0
         super().connection_lost(exc)
+        if self._unread is not None:
+            # aiohttp would wait for the rest of the body that was answered, for ten seconds.
+            self._unread.feed_eof()
 
     @property
     def waits(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.table import Table
 from rdchat.clock import SystemClock
 from rdchat.database.pool import acquire, close, connect
 from rdchat.errors import UnavailableError
+from rdchat.files.storage import storage_for
 from rdchat.hot import connection as redis_connection
 from rdchat.hot.connection import LOST
 from rdchat.realtime.ably_client import AblyClient, PublishError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from config import Settings
     from rdchat.stores import Addresses
 
+#: The key of a file that is stored and taken away again.
+_PROBE: Final = "doctor"
+
 
 async def examine(settings: Settings, addresses: Addresses) -> int:
     """Print a table of findings. Returns 0 when nothing is wrong, else 1."""
@@ -28,6 +32,7 @@ async def examine(settings: Settings, addresses: Addresses) -> int:
         ("PostgreSQL", *await _database(addresses)),
         ("Redis", *await _redis(addresses)),
         ("Ably", *await _ably(settings)),
+        ("Files", *await _files(settings)),
     ]
     table = Table(box=None)
     for heading in ("", "what", "finding"):
@@ -95,3 +100,15 @@ async def _ably(settings: Settings) -> tuple[bool, str]:
     finally:
         await client.close()
     return True, f"local endpoint at {endpoint}" if settings.ably_is_local else f"key {client.key_name}"
+
+
+async def _files(settings: Settings) -> tuple[bool, str]:
+    place = settings.storage_url or str(settings.data_dir / "attachments")
+    try:
+        storage = storage_for(settings)
+        await storage.put(_PROBE, b"hello")
+        found = await storage.get(_PROBE)
+        await storage.delete(_PROBE)
+    except (UnavailableError, OSError) as error:
+        return False, f"{place}: {error.__cause__ or error}"
+    return found == b"hello", place

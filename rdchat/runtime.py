@@ -30,7 +30,7 @@ from rdchat.engine.engine import Engine
 from rdchat.errors import UnavailableError
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
-from rdchat.files.storage import BucketStorage, FolderStorage
+from rdchat.files.storage import storage_for
 from rdchat.hot import connection as redis_connection
 from rdchat.hot.alarms import Alarms
 from rdchat.hot.delay_queue import DelayQueue
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 
     from config import Settings
     from rdchat.clock import Clock
-    from rdchat.files.storage import FileStorage
 
 log = structlog.get_logger(__name__)
 
@@ -209,7 +208,7 @@ class Runtime:
         self.attachments = Attachments(
             pool=self.pool,
             chat=self.chat,
-            storage=self._file_storage(),
+            storage=storage_for(settings),
             examiner=Examiner(largest=2 * settings.max_attachment),
             links=Links(settings.encryption_keys.values(), self.clock),
             sealer=sealer,
@@ -235,20 +234,6 @@ class Runtime:
             horizon=settings.booking_horizon,
             per_client=settings.max_active_per_client,
             per_psychologist=settings.max_active_per_psychologist,
-        )
-
-    def _file_storage(self) -> FileStorage:
-        settings = self.settings
-        if settings.storage_url is None:
-            return FolderStorage(settings.data_dir / "attachments")
-        bucket, _, prefix = settings.storage_url.removeprefix("s3://").partition("/")
-        return BucketStorage(
-            bucket,
-            prefix=prefix.strip("/"),
-            endpoint=settings.s3_endpoint,
-            region=settings.s3_region,
-            access_key_id=settings.s3_access_key_id,
-            secret_access_key=settings.s3_secret_access_key,
         )
 
     async def _start_ably(self) -> AblyClient:

@@ -14,6 +14,11 @@ from handlers.schemas.answers import (
     SessionAnswer,
     SessionsAnswer,
 )
+from handlers.schemas.attachments import (
+    AttachmentAnswer,
+    AttachmentQuery,
+    UploadRequest,
+)
 from handlers.schemas.availability import (
     AvailabilityAnswer,
     AvailabilityRequest,
@@ -26,7 +31,6 @@ from handlers.schemas.availability import (
     WeeklyHoursAnswer,
 )
 from handlers.schemas.chat_answers import (
-    AttachmentAnswer,
     ClientOptions,
     HistoryAnswer,
     HistoryMetadata,
@@ -42,15 +46,21 @@ from handlers.schemas.chat_answers import (
     UnreadAnswer,
     UnreadSession,
 )
+from handlers.schemas.realtime import (
+    MessageEvent,
+    MessageReadEvent,
+    NotificationEvent,
+    NotificationSubject,
+    SessionStatusEvent,
+    TypingEvent,
+)
 from handlers.schemas.requests import (
-    AttachmentQuery,
     BookRequest,
     CancelRequest,
     CounselingsQuery,
     DiagramQuery,
     ExtendRequest,
     HistoryQuery,
-    LimitQuery,
     MessageRequest,
     PageQuery,
     PsychologistRequest,
@@ -61,7 +71,6 @@ from handlers.schemas.requests import (
     TokenQuery,
     TranscriptQuery,
     TypingRequest,
-    UploadRequest,
 )
 from handlers.schemas.session_records import (
     TimelineAnswer,
@@ -90,12 +99,15 @@ __all__ = [
     "HistoryAnswer",
     "HistoryMetadata",
     "HistoryQuery",
-    "LimitQuery",
     "ListedSession",
     "MessageAnswer",
+    "MessageEvent",
+    "MessageReadEvent",
     "MessageRequest",
     "NotificationAnswer",
     "NotificationData",
+    "NotificationEvent",
+    "NotificationSubject",
     "NotificationsAnswer",
     "PageQuery",
     "Person",
@@ -110,6 +122,7 @@ __all__ = [
     "Sender",
     "SessionAnswer",
     "SessionQuery",
+    "SessionStatusEvent",
     "SessionsAnswer",
     "SessionsQuery",
     "SlotAnswer",
@@ -120,6 +133,7 @@ __all__ = [
     "TranscriptAnswer",
     "TranscriptQuery",
     "TypingAnswer",
+    "TypingEvent",
     "TypingRequest",
     "UnreadAnswer",
     "UnreadSession",

@@ -8,8 +8,8 @@ from uuid import UUID
 from marshmallow import fields
 
 from handlers.schemas.answers import Answer, Person
+from handlers.schemas.attachments import AttachmentAnswer
 from handlers.schemas.parts import (
-    ATTACHMENT_ID,
     BUDI,
     CLIENT_ID,
     COUNSELING_ID,
@@ -21,7 +21,6 @@ from handlers.schemas.parts import (
     SAID,
     SAID_AT,
     SESSION_ID,
-    SIGNED,
     about,
     choice,
     identity,
@@ -44,27 +43,6 @@ class Sender(Person):
     """Who sent a message."""
 
     role = choice("role", "What they are in this session.", ("client", "psychologist"))
-
-
-class AttachmentAnswer(Answer):
-    """A file that was sent with a message."""
-
-    id = identity("id", "The attachment's id.", ATTACHMENT_ID)
-    file_name = text("fileName", "Its name, cleaned, with an extension that fits.", "catatan-tidur.jpg")
-    content_type = text("contentType", "What it is, by its content.", "image/jpeg")
-    size = number("size", "How many bytes it has. An image has other ones than were sent.", 182_334)
-    width = fields.Integer(metadata=about("Only of an image: how many pixels it is wide.", 1536))
-    height = fields.Integer(metadata=about("Only of an image: how many pixels it is high.", 2048))
-    url = text(
-        "url",
-        "A link to it, for the caller alone, relative to the address of the service. It needs no header.",
-        f"/api/v1/chat/attachments/{ATTACHMENT_ID}/content?token={SIGNED}",
-    )
-    expires_at = instant(
-        "expiresAt",
-        "Until when the link serves. `GET /chat/attachments/{id}` gives another.",
-        "2030-01-15T07:07:13.000Z",
-    )
 
 
 class MessageAnswer(Answer):

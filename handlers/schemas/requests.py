@@ -12,7 +12,6 @@ from handlers.schemas.parts import (
     CURSOR,
     DATE,
     END,
-    LONGEST_CAPTION,
     LONGEST_MESSAGE,
     LONGEST_NAME,
     LONGEST_ZONE,
@@ -21,7 +20,6 @@ from handlers.schemas.parts import (
     SAID,
     SARI,
     SESSION_ID,
-    SIGNED,
     ZONE,
     CalendarDate,
     Moment,
@@ -187,33 +185,6 @@ class ReadRequest(Schema):
     )
 
 
-class UploadRequest(Schema):
-    """Send a file. Put the file last: then a refusal does not wait for it."""
-
-    session_id = identity("sessionId", "The session to write in.", SESSION_ID)
-    message = fields.String(
-        load_default="",
-        validate=validate.Length(max=LONGEST_CAPTION),
-        metadata=about("What to say with it.", "Catatan tidur saya minggu ini."),
-    )
-    client_message_id = fields.String(
-        load_default=None,
-        data_key="clientMessageId",
-        validate=validate.Length(min=1, max=128),
-        metadata=about("Your own id of the message. Repeat it to send safely twice.", OWN_ID),
-    )
-    file = fields.Raw(
-        required=True,
-        metadata=about(
-            "The file: JPEG, PNG, GIF or WebP (still images), PDF, plain text in UTF-8, or a document of an "
-            "office program without macros. What it is decides its content, not its name.",
-            "catatan-tidur.jpg",
-            type="string",
-            format="binary",
-        ),
-    )
-
-
 class TypingRequest(Schema):
     """Say that one is typing, or no longer."""
 
@@ -285,20 +256,6 @@ class SessionsQuery(Schema):
 
 class PageQuery(Schema):
     """Choose a page."""
-
-
-class AttachmentQuery(Schema):
-    """Show that one may open an attachment."""
-
-    token = fields.String(
-        required=True,
-        validate=validate.Length(min=1, max=200),
-        metadata=about("What the link contains.", SIGNED),
-    )
-
-
-class LimitQuery(Schema):
-    """Choose how many."""
 
     cursor = _cursor()
     limit = _limit()

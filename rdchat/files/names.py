@@ -27,7 +27,7 @@ def clean_name(given: str | None, kind: Kind) -> str:
     name = re.sub("%(?:0A|0D|22)", lambda found: _ESCAPED[found[0].upper()], given or "", flags=re.IGNORECASE)
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     name = "".join(one for one in name if one.isspace() or unicodedata.category(one) not in _UNSEEN)
-    name = " ".join(name.split()).strip(". ")
+    name = " ".join(name.split()).rstrip(". ")
     stem, dot, last = name.rpartition(".")
     extension = f".{last}".lower() if dot else ""
     if extension not in kind.extensions:

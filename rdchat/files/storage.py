@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from obstore.store import ClientConfig, RetryConfig
 
+    from config import Settings
+
 _CLIENT: Final[ClientConfig] = {
     "connect_timeout": timedelta(seconds=3),
     "timeout": timedelta(seconds=30),
@@ -133,3 +135,18 @@ class BucketStorage(_ObjectStorage):
                 **{name: value for name, value in options.items() if value is not None},  # type: ignore[arg-type]
             )
         )
+
+
+def storage_for(settings: Settings) -> FileStorage:
+    """Build the storage that the settings name."""
+    if settings.storage_url is None:
+        return FolderStorage(settings.data_dir / "attachments")
+    bucket, _, prefix = settings.storage_url.removeprefix("s3://").partition("/")
+    return BucketStorage(
+        bucket,
+        prefix=prefix.strip("/"),
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key,
+    )

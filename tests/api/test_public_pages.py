@@ -10,6 +10,7 @@ from uuid import uuid4
 from handlers.app import ROUTES
 from handlers.routing import PREFIX
 from rdchat.tokens import Role
+from tests.support.forms import photo, upload
 from tests.support.sessions import reaches
 from tests.support.shapes import mismatches, references, resolve
 from tests.support.soon import book_soon, in_days
@@ -81,7 +82,9 @@ async def test_the_openapi_document_is_whole(service: Service) -> None:
             assert "schema" in one, where
             assert one["in"] != "path" or one["required"] is True, where
         if path.startswith(PREFIX):
-            assert "401" in operation["responses"], where
+            # Where no token is asked for, something else is.
+            assert ("401" in operation["responses"]) == (operation.get("security") != []), where
+            assert {"401", "403"} & set(operation["responses"]), where
 
 
 async def test_answers_have_the_shape_that_the_document_promises(service: Service) -> None:
@@ -98,7 +101,10 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "list_sessions": await client.get("/chat/sessions"),
     }
     await reaches(client, session_id, "active")
+    uploaded = await upload(client, session_id, photo(), caption="Ini")
     answers |= {
+        "upload_message": uploaded,
+        "get_attachment": await client.get(f"/chat/attachments/{uploaded.data['attachment']['id']}"),
         "send_message": await client.say(session_id, "Halo", "a"),
         "set_typing": await client.post("/chat/typing", {"sessionId": session_id, "isTyping": True}),
         "get_history": await client.get("/chat/history", sessionId=session_id),

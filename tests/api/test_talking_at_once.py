@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from ably import AblyRealtime
 
+from tests.support.listening import listen
 from tests.support.service import Service, service_settings
 from tests.support.sessions import opened
 from tests.support.waiting import until
@@ -19,24 +19,6 @@ if TYPE_CHECKING:
     from tests.support.service import Person
 
 SENDERS = 50
-
-
-async def listen(person: Person, session_id: str) -> tuple[Any, list[dict[str, Any]]]:
-    """Subscribe with the genuine SDK, by the token that the service gives."""
-    access = (await person.get("/chat/ably-token", sessionId=session_id)).data
-    options = access["clientOptions"]
-
-    async def authenticate(_params: Any) -> str:
-        token: str = access["token"]
-        return token
-
-    heard: list[dict[str, Any]] = []
-    ably = AblyRealtime(
-        auth_callback=authenticate, endpoint=f"{options['endpoint']}:{options['port']}/", tls=False
-    )
-    channel = ably.channels.get(access["channelName"])
-    await channel.subscribe("message", lambda message: heard.append(message.data))
-    return ably, heard
 
 
 async def test_fifty_senders_in_one_session(service: Service) -> None:

@@ -23,24 +23,26 @@ def photo(width: int = 60, height: int = 40, form: str = "PNG", **options: Any) 
 
 def form(
     session_id: str,
-    content: Any,
-    name: str | None = "foto.png",
+    content: bytes,
+    name: str = "foto.png",
     *,
     caption: str | None = None,
     client_message_id: str | None = None,
 ) -> aiohttp.FormData:
-    """An upload, with the file last."""
-    made = aiohttp.FormData({"sessionId": session_id})
+    """An upload as browsers send it, with the file last."""
+    made = aiohttp.FormData({"sessionId": session_id}, quote_fields=False)
     if caption is not None:
         made.add_field("message", caption)
     if client_message_id is not None:
         made.add_field("clientMessageId", client_message_id)
+    for character, escaped in (("\n", "%0A"), ("\r", "%0D"), ('"', "%22")):
+        name = name.replace(character, escaped)
     # What the client says that it is must not matter.
-    made.add_field("file", content, filename=name, content_type="application/octet-stream")
+    made.add_field("file", io.BytesIO(content), filename=name, content_type="application/octet-stream")
     return made
 
 
 async def upload(
-    person: Person, session_id: str, content: Any, name: str | None = "foto.png", **more: Any
+    person: Person, session_id: str, content: bytes, name: str = "foto.png", **more: Any
 ) -> Reply:
     return await person.call("POST", "/chat/messages/upload", data=form(session_id, content, name, **more))

@@ -17,9 +17,10 @@ OOXML = "application/vnd.openxmlformats-officedocument"
 
 def archive(entries: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(out, "w") as made:
         for name, content in entries.items():
-            made.writestr(name, content)
+            # Without the present instant in it.
+            made.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 

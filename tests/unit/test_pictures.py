@@ -18,23 +18,23 @@ from rdchat.files.kinds import UnacceptableError
 from tests.support.forms import photo
 
 #: Written into every corner that a format has for it; in no picture that is kept.
-SECRET = "Jalan Melati 5"  # noqa: S105 - an address
+TELLTALE = "Jalan Melati 5"
 KINDS = {"JPEG": kinds.JPEG, "PNG": kinds.PNG, "GIF": kinds.GIF, "WEBP": kinds.WEBP}
 each_form = pytest.mark.parametrize("form", KINDS)
 
 
 def exif(orientation: int = 1) -> Image.Exif:
     made = Image.Exif()
-    made[Base.Make] = SECRET
+    made[Base.Make] = TELLTALE
     made[Base.Orientation] = orientation
-    made.get_ifd(IFD.GPSInfo)[GPS.GPSLatitudeRef] = SECRET
+    made.get_ifd(IFD.GPSInfo)[GPS.GPSLatitudeRef] = TELLTALE
     made.get_ifd(IFD.GPSInfo)[GPS.GPSLatitude] = (6.0, 12.0, 31.5)
     return made
 
 
 def telling(form: str, orientation: int = 1) -> bytes:
     """A picture with everything beside its pixels that the format allows."""
-    secret = SECRET.encode()
+    secret = TELLTALE.encode()
     options: dict[str, Any] = {"icc_profile": secret * 20}
     if form in ("JPEG", "PNG", "WEBP"):
         options["exif"] = exif(orientation)
@@ -44,9 +44,9 @@ def telling(form: str, orientation: int = 1) -> bytes:
         options["comment"] = secret
     if form == "PNG":
         info = PngInfo()
-        info.add_text("Comment", SECRET)
-        info.add_itxt("XML:com.adobe.xmp", SECRET)
-        info.add_text("Packed", SECRET * 100, zip=True)
+        info.add_text("Comment", TELLTALE)
+        info.add_itxt("XML:com.adobe.xmp", TELLTALE)
+        info.add_text("Packed", TELLTALE * 100, zip=True)
         options["pnginfo"] = info
     return photo(form=form, **options) + secret
 
@@ -64,9 +64,9 @@ def nearly(pixel: Any, colour: tuple[int, int, int]) -> bool:
 @each_form
 def test_nothing_is_left_but_what_is_seen(form: str) -> None:
     before = telling(form)
-    assert SECRET.encode() in before
+    assert TELLTALE.encode() in before
     after, width, height = pictures.rewrite(before, KINDS[form])
-    assert SECRET.encode() not in after
+    assert TELLTALE.encode() not in after
     picture = seen(after)
     assert (picture.format, picture.size, (width, height)) == (form, (60, 40), (60, 40))
     assert not picture.getexif()
@@ -85,7 +85,7 @@ def test_a_picture_is_turned_as_its_metadata_say(form: str) -> None:
     after, width, height = pictures.rewrite(telling(form, orientation=6), KINDS[form])
     picture = seen(after)
     assert (width, height) == picture.size == (40, 60)
-    assert SECRET.encode() not in after
+    assert TELLTALE.encode() not in after
     assert not picture.getexif()
     pixels = picture.convert("RGB")
     assert nearly(pixels.getpixel((20, 5)), (255, 0, 0))

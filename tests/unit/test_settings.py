@@ -249,3 +249,28 @@ def test_faults_in_webhooks_are_told_with_all_others(monkeypatch: pytest.MonkeyP
         "RDCHAT_WEBHOOK_URL",
         "RDCHAT_WEBHOOK_SECRETS",
     ]
+
+
+def test_where_files_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = load(monkeypatch)
+    assert (settings.max_attachment, settings.storage_url) == (10 * 1024 * 1024, None)
+    (tmp_path / "secret").write_text("very secret\n", encoding="utf-8")
+    settings = load(
+        monkeypatch,
+        RDCHAT_STORAGE_URL="s3://rdchat-files/some/prefix",
+        RDCHAT_S3_ENDPOINT="https://s3.example",
+        RDCHAT_S3_ACCESS_KEY_ID="key",
+        RDCHAT_S3_SECRET_ACCESS_KEY_FILE=str(tmp_path / "secret"),
+    )
+    assert settings.storage_url == "s3://rdchat-files/some/prefix"
+    assert (settings.s3_access_key_id, settings.s3_secret_access_key) == ("key", "very secret")
+    monkeypatch.delenv("RDCHAT_S3_SECRET_ACCESS_KEY_FILE")
+    found = faults(
+        monkeypatch, RDCHAT_STORAGE_URL="file:///tmp", RDCHAT_S3_ENDPOINT="s3", RDCHAT_MAX_ATTACHMENT="0"
+    )
+    assert {fault.partition(":")[0] for fault in found} == {
+        "RDCHAT_STORAGE_URL",
+        "RDCHAT_S3_ENDPOINT",
+        "RDCHAT_MAX_ATTACHMENT",
+        "RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY",
+    }

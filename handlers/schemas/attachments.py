@@ -1,0 +1,77 @@
+"""The shapes of attachments: how one is sent, shown and opened."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from handlers.schemas.answers import Answer
+from handlers.schemas.parts import (
+    ATTACHMENT_ID,
+    LONGEST_CAPTION,
+    OWN_ID,
+    SESSION_ID,
+    SIGNED,
+    about,
+    identity,
+    instant,
+    number,
+    text,
+)
+
+
+class UploadRequest(Schema):
+    """Send a file. Put the file last: then a refusal does not wait for it."""
+
+    session_id = identity("sessionId", "The session to write in.", SESSION_ID)
+    message = fields.String(
+        load_default="",
+        validate=validate.Length(max=LONGEST_CAPTION),
+        metadata=about("What to say with it.", "Catatan tidur saya minggu ini."),
+    )
+    client_message_id = fields.String(
+        load_default=None,
+        data_key="clientMessageId",
+        validate=validate.Length(min=1, max=128),
+        metadata=about("Your own id of the message. Repeat it to send safely twice.", OWN_ID),
+    )
+    file = fields.Raw(
+        required=True,
+        metadata=about(
+            "The file: JPEG, PNG, GIF or WebP (still images), PDF, plain text in UTF-8, or a document of an "
+            "office program without macros. What it is decides its content, not its name.",
+            "catatan-tidur.jpg",
+            type="string",
+            format="binary",
+        ),
+    )
+
+
+class AttachmentQuery(Schema):
+    """Show that one may open an attachment."""
+
+    token = fields.String(
+        required=True,
+        validate=validate.Length(min=1, max=200),
+        metadata=about("What the link contains.", SIGNED),
+    )
+
+
+class AttachmentAnswer(Answer):
+    """A file that was sent with a message."""
+
+    id = identity("id", "The attachment's id.", ATTACHMENT_ID)
+    file_name = text("fileName", "Its name, cleaned, with an extension that fits.", "catatan-tidur.jpg")
+    content_type = text("contentType", "What it is, by its content.", "image/jpeg")
+    size = number("size", "How many bytes it has. An image has other ones than were sent.", 182_334)
+    width = fields.Integer(metadata=about("Only of an image: how many pixels it is wide.", 1536))
+    height = fields.Integer(metadata=about("Only of an image: how many pixels it is high.", 2048))
+    url = text(
+        "url",
+        "A link to it, for the caller alone, relative to the address of the service. It needs no header.",
+        f"/api/v1/chat/attachments/{ATTACHMENT_ID}/content?token={SIGNED}",
+    )
+    expires_at = instant(
+        "expiresAt",
+        "Until when the link serves. `GET /chat/attachments/{id}` gives another.",
+        "2030-01-15T07:07:13.000Z",
+    )
