@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rdchat.realtime.events import Parcel
     from rdchat.sealing import Sealer
     from rdchat.tokens import Caller
+    from rdchat.webhooks.dispatch import Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class Counselings:
     engine: Engine
     queue: DelayQueue
     publisher: TakesParcels
+    webhooks: Webhooks
     sealer: Sealer
     clock: Clock
     limits: Limits
@@ -88,9 +90,12 @@ class Counselings:
                 )
                 told, parcel = _booked(session)
                 parcels.append(parcel)
-                await notifications.insert(connection, told)
+                await notifications.insert(
+                    connection, told, endpoints=self.webhooks.endpoints, sealer=self.sealer
+                )
                 await outbox.insert(connection, parcel, sealer=self.sealer, lease=LEASE)
         self.publisher.hand_over(parcels)
+        self.webhooks.hint()
         if session is not None:
             await arm(self.queue, session, self.clock.now())
         counseling = counselings.Counseling(

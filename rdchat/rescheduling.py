@@ -65,7 +65,7 @@ class Rescheduling:
             await self._move_without_chat(counseling, slot)
         else:
             by = None if caller.is_admin else caller.id
-            command = Reschedule(by, slot.starts_at, slot.ends_at, self.leads)
+            command = Reschedule(by, slot.starts_at, slot.ends_at, slot.timezone, self.leads)
             await self._carry_out(command, counseling, slot, caller_id=caller.id, command_id=command_id)
         return await self.counselings.read(caller, counseling.id)
 
@@ -158,7 +158,13 @@ class Rescheduling:
             await schedule.move_counseling(
                 connection, counseling.id, slot, change.after.updated_at, begun_too=not moves
             )
-            won = await commit.write(connection, [change], sealer=self.sealer, outbox_lease=LEASE)
+            won = await commit.write(
+                connection,
+                [change],
+                sealer=self.sealer,
+                outbox_lease=LEASE,
+                endpoints=self.counselings.webhooks.endpoints,
+            )
             await schedule.move_session(connection, change.after, change.timeline[0].trigger)
         numbers = won[session_id]
         change.after.version = change.after.state_version = numbers.version

@@ -158,9 +158,12 @@ class Runtime:
             sealer=sealer,
             limits=self.limits,
             outbox_lease=LEASE,
+            endpoints=self.webhooks.endpoints,
             text_of=text_of,
         )
-        aftermath = Aftermath(self.publisher, snapshots, self.queue, self.metrics)
+        aftermath = Aftermath(
+            self.publisher, snapshots, self.queue, self.metrics, on_notified=self.webhooks.hint
+        )
         aftermath.start()
         self._closers.append(aftermath.close)
         self.engine = Engine(storage, aftermath, self.clock)
@@ -175,6 +178,7 @@ class Runtime:
             engine=self.engine,
             queue=self.queue,
             publisher=self.publisher,
+            webhooks=self.webhooks,
             sealer=sealer,
             clock=self.clock,
             limits=self.limits,

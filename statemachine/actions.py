@@ -127,6 +127,7 @@ def reschedule(case: Case) -> None:
     command = cast("Reschedule", case.command)
     session = case.session
     session.starts_at, session.ends_at = command.starts_at, command.ends_at
+    session.timezone = command.timezone
     session.automations = schedule.plan(command.starts_at, command.ends_at, command.leads, case.now)
     _replan(case, NotificationType.SESSION_RESCHEDULED, command.by)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rdchat.database import notifications, outbox
+from rdchat.database import notifications, outbox, webhooks
 from rdchat.database.pool import acquire
 from rdchat.engine.storage import Numbers
 from statemachine import Status
@@ -200,28 +200,41 @@ def _statement(*parts: _Part) -> str:
 
 #: When everybody just talks, as nearly always: less to do, and what others say meanwhile is no conflict.
 _COMMIT_TALK: Final = _statement(_TALK_SESSION, _TALK_MESSAGE, _TALK_PARCEL)
-_COMMIT_ALL: Final = _statement(_SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _NOTIFICATION, _PARCEL)
+_COMMIT_ALL: Final = _statement(
+    _SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _NOTIFICATION, webhooks.COMMIT_PART, _PARCEL
+)
 #: The same with attachments among the messages. The parcels stay last: the lease follows them.
 _COMMIT_TALK_ATTACHED: Final = _statement(_TALK_SESSION, _TALK_MESSAGE, _ATTACHMENT, _TALK_PARCEL)
 _COMMIT_ALL_ATTACHED: Final = _statement(
-    _SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _NOTIFICATION, _ATTACHMENT, _PARCEL
+    _SESSION, _MESSAGE, _AUTOMATION, _TIMELINE, _NOTIFICATION, webhooks.COMMIT_PART, _ATTACHMENT, _PARCEL
 )
 
 
 async def commit(
-    pool: Pool, changes: Sequence[Change], *, sealer: Sealer, outbox_lease: timedelta
+    pool: Pool,
+    changes: Sequence[Change],
+    *,
+    sealer: Sealer,
+    outbox_lease: timedelta,
+    endpoints: Sequence[str] = (),
 ) -> dict[UUID, Numbers]:
     """Write the changes. Returns the sessions whose change is committed; the others lost a race.
 
     `outbox_lease`: how long this process has for publishing the parcels before another may take them over.
+    `endpoints`: the webhooks that are told of notifications.
     Raises what asyncpg raises; after a lost connection the outcome is unknown (see `landed`).
     """
     async with acquire(pool) as connection:
-        return await write(connection, changes, sealer=sealer, outbox_lease=outbox_lease)
+        return await write(connection, changes, sealer=sealer, outbox_lease=outbox_lease, endpoints=endpoints)
 
 
 async def write(
-    connection: Connection, changes: Sequence[Change], *, sealer: Sealer, outbox_lease: timedelta
+    connection: Connection,
+    changes: Sequence[Change],
+    *,
+    sealer: Sealer,
+    outbox_lease: timedelta,
+    endpoints: Sequence[str] = (),
 ) -> dict[UUID, Numbers]:
     """Write the changes on a connection, as `commit` does; within a transaction if there is one."""
     parcels = [change.parcel for change in changes if change.parcel is not None]
@@ -245,6 +258,7 @@ async def write(
             *_columns(
                 _NOTIFICATION, (notifications.row(new) for one in changes for new in one.notifications)
             ),
+            *_columns(webhooks.COMMIT_PART, _webhook_rows(changes, endpoints, sealer)),
             *attachments,
             *_columns(_PARCEL, (outbox.row(parcel, sealer) for parcel in parcels)),
         )
@@ -321,6 +335,15 @@ def _automation_rows(change: Change) -> Iterable[tuple[Any, ...]]:
             automation.lateness_ms,
             automation.reason,
         )
+
+
+def _webhook_rows(
+    changes: Sequence[Change], endpoints: Sequence[str], sealer: Sealer
+) -> Iterable[tuple[Any, ...]]:
+    # Most services have no webhooks: nothing is put into words for nobody.
+    for new in (new for change in changes for new in change.notifications if endpoints):
+        for row in webhooks.rows(notifications.event(new), endpoints=endpoints, sealer=sealer):
+            yield new.session_id, *row
 
 
 def _timeline_rows(change: Change) -> Iterable[tuple[Any, ...]]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rdchat.database import webhooks
 from rdchat.database.pool import acquire, rows_changed
 from rdchat.engine.change import Notification
+from rdchat.realtime.events import notification_data
+from rdchat.webhooks.events import WebhookEvent, notification_event
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
     import asyncpg
 
     from rdchat.database.pool import Connection, Pool
+    from rdchat.sealing import Sealer
 
 _INSERT = """
 INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, created_at)
@@ -49,9 +54,17 @@ def row(new: Notification) -> tuple[Any, ...]:
     )
 
 
-async def insert(connection: Connection, new: Notification) -> None:
-    """Write a notification in a transaction of its own making. The group commit writes its own."""
+def event(new: Notification) -> WebhookEvent:
+    """Make the event of a notification that leaves the house."""
+    return notification_event(new.person_id, notification_data(new), at=new.created_at)
+
+
+async def insert(
+    connection: Connection, new: Notification, *, endpoints: Sequence[str], sealer: Sealer
+) -> None:
+    """Write a notification, and its webhooks, in a transaction. The group commit writes its own."""
     await connection.execute(_INSERT, *row(new))
+    await webhooks.insert(connection, event(new), endpoints=endpoints, sealer=sealer)
 
 
 async def notifications_of(

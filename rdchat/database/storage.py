@@ -35,6 +35,7 @@ class StoredSessions:
         sealer: Sealer,
         limits: Limits,
         outbox_lease: timedelta,
+        endpoints: Sequence[str],
         text_of: Callable[[str, Session], str],
     ) -> None:
         self._pool = pool
@@ -42,6 +43,7 @@ class StoredSessions:
         self._sealer = sealer
         self._limits = limits
         self._outbox_lease = outbox_lease
+        self._endpoints = endpoints
         self.automated_text = text_of
 
     async def hydrate(self, session_ids: Sequence[UUID]) -> tuple[dict[UUID, Session], set[UUID]]:
@@ -61,7 +63,11 @@ class StoredSessions:
         """Write the changes in one statement."""
         try:
             return await group.commit(
-                self._pool, changes, sealer=self._sealer, outbox_lease=self._outbox_lease
+                self._pool,
+                changes,
+                sealer=self._sealer,
+                outbox_lease=self._outbox_lease,
+                endpoints=self._endpoints,
             )
         except UniqueViolationError as error:
             raise CommitRefusedError(str(error), repeats=True) from error

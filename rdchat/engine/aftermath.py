@@ -18,7 +18,7 @@ from rdchat.hot.delay_queue import Job
 from statemachine import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from uuid import UUID
 
     from rdchat.engine.change import Change
@@ -53,12 +53,19 @@ class Aftermath:
     """
 
     def __init__(
-        self, publisher: TakesParcels, snapshots: Snapshots, queue: DelayQueue, metrics: Metrics
+        self,
+        publisher: TakesParcels,
+        snapshots: Snapshots,
+        queue: DelayQueue,
+        metrics: Metrics,
+        *,
+        on_notified: Callable[[], None] = lambda: None,
     ) -> None:
         self._publisher = publisher
         self._snapshots = snapshots
         self._queue = queue
         self._metrics = metrics
+        self._on_notified = on_notified
         self._talking: OrderedDict[UUID, tuple[Session, float]] = OrderedDict()
         self._outdated: list[UUID] = []
         self._disarmed: list[Job] = []
@@ -84,6 +91,8 @@ class Aftermath:
         self._metrics.commits.inc()
         self._metrics.committed_sessions.inc(len(changes))
         self._publisher.hand_over(change.parcel for change in changes if change.parcel is not None)
+        if any(change.notifications for change in changes):
+            self._on_notified()
         now = asyncio.get_running_loop().time()
         for change in changes:
             if change.before.status is not Status.PENDING:

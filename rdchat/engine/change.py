@@ -170,7 +170,9 @@ class ChangeBuilder:
                 case Notify():
                     self._notify(session, effect)
                 case DisarmTimers():
+                    # It is over: nothing of it runs any more, and nobody listens for long.
                     change.disarms = True
+                    self._parcel.revoke()
                 case RearmTimers():
                     change.disarms = change.rearms = True
         change.after = session

@@ -62,6 +62,15 @@ class Event:
         return self.ably_id.rpartition(":")[0]
 
 
+#: The name of what is not published but carried out: the tokens of a session are revoked.
+REVOCATION: Final = "revocation"
+
+
+def revocation_channel(session_id: UUID) -> str:
+    """Name what stands in for a channel where the tokens of a session are revoked."""
+    return f"revocation:session:{session_id}"
+
+
 def new_parcel_id() -> int:
     """Make the id of a parcel: 63 bits of chance."""
     return random.getrandbits(63)
@@ -107,6 +116,10 @@ class ParcelBuilder:
         text = as_json(data)
         ably_id = group.next_id(self._session_id, self._version, len(text))
         self.events.append(Event(channel, ably_id, name, text.decode()))
+
+    def revoke(self) -> None:
+        """Add that the session's tokens are revoked. Behind everything else: its listeners hear the end."""
+        self.add(revocation_channel(self._session_id), REVOCATION, {"revocationKey": self._session_id})
 
     def build(self, parcel_id: int, created_at: datetime) -> Parcel | None:
         """Give the parcel, unless there is nothing in it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rdchat.wording import wall_time
-from statemachine import Cancel, Status
+from statemachine import Cancel, Extend, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -92,9 +92,11 @@ def _comes_before(entry: TimelineEntry, message: Message) -> bool:
 
 
 def _turn(session: Session, entry: TimelineEntry) -> Turn | None:
+    at = wall_time(session, entry.at)
+    if entry.trigger == Extend.trigger:
+        return Turn(at, "extended")
     if entry.destination in {entry.source, Status.ENDING_SOON}:
         return None
-    at = wall_time(session, entry.at)
     name = one_line(session.name_of(entry.actor_id)) if entry.actor_id in session.participants else None
     if entry.destination == Status.ACTIVE:
         return Turn(at, "opened")
@@ -112,8 +114,7 @@ def _saying(session: Session, message: Message) -> Saying:
         by_psychologist=message.sender_id == session.psychologist_id,
         text=visible(message.text),
         is_automated=message.message_type == "automated",
-        # The place for the name of an attached file, through `one_line`: messages have none yet.
-        attachment=None,
+        attachment=one_line(message.attachment.file_name) if message.attachment is not None else None,
     )
 
 

@@ -99,8 +99,8 @@ async def test_talk_decided_on_the_same_version_is_numbered_one_behind_the_other
     first, second, _ = talking
     one = await write(database, talk(first, "a", "b"), talk(second, "x"))
     other = await write(database, talk(first, "c", "d", "e"), talk(second, "y"))
-    assert one[first.id] == (2, 2)
-    assert other[first.id] == (3, 5)
+    assert one[first.id][:2] == (2, 2)
+    assert other[first.id][:2] == (3, 5)
     assert await texts_of(database, first) == list(enumerate("abcde", 1))
     assert await texts_of(database, second) == [(1, "x"), (2, "y")]
 
@@ -157,7 +157,7 @@ async def test_whoever_takes_over_talk_publishes_the_same_events(
     await write(database, talk(session, "davor"))
     # Decided on an old version, and so large that it makes several groups.
     change = talk(session, "eins", "😊" * 4000, "z" * 40_000, "drei")
-    change.renumber(*(await write(database, change))[session.id])
+    change.renumber(*(await write(database, change))[session.id][:2])
     assert change.parcel is not None
     async with pool.acquire(database) as connection:
         await connection.execute("UPDATE outbox SET lease_until = now() - interval '1 second'")

@@ -169,7 +169,7 @@ ANNOUNCED = (StoreAutomatedMessage(INITIAL, 1, INITIAL_DUE),)
 WARNED = (BroadcastStatus(StatusEvent.ENDING_SOON, WARNING_DUE, minutes_left=5),)
 
 LATER, NEXT_DAY = END + timedelta(minutes=15), timedelta(days=1)
-MOVED = Reschedule(CLIENT, START + NEXT_DAY, END + NEXT_DAY, Leads())
+MOVED = Reschedule(CLIENT, START + NEXT_DAY, END + NEXT_DAY, "Asia/Jakarta", Leads())
 LONGER = Extend(PSYCHOLOGIST, LATER, Leads())
 A_LITTLE_LONGER = Extend(PSYCHOLOGIST, END + timedelta(minutes=1), Leads())
 
@@ -284,7 +284,7 @@ STRANGERS_COMMANDS = [
     message(STRANGER),
     EndSession(STRANGER),
     Cancel(STRANGER),
-    Reschedule(STRANGER, START + NEXT_DAY, END + NEXT_DAY, Leads()),
+    Reschedule(STRANGER, START + NEXT_DAY, END + NEXT_DAY, "Asia/Jakarta", Leads()),
     Extend(STRANGER, LATER, Leads()),
 ]
 
