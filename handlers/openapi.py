@@ -90,7 +90,6 @@ _EVERYWHERE: Final = (
     ErrorCode.UNAVAILABLE,
 )
 _JSON: Final = "application/json"
-_DIAGRAM_TYPES: Final = ("text/plain", "text/vnd.graphviz", "image/svg+xml", "image/png", _JSON)
 
 _IDEMPOTENCY_KEY: Final[Node] = {
     "name": "Idempotency-Key",
@@ -98,7 +97,13 @@ _IDEMPOTENCY_KEY: Final[Node] = {
     "required": False,
     "description": "Your own key of the request: sent again within a day, it is done once and answered "
     "the same, with the header `Idempotency-Replayed`.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[!-~]+$",
+        "example": "7d0c2f9e-4b1a-4e7b-9c35-1f6a8d20b4e1",
+    },
 }
 
 _READY: Final = {
@@ -231,11 +236,9 @@ def _successes(route: Route) -> Iterator[tuple[str, Node]]:
 
 
 def _content(route: Route) -> Node:
+    bare = {media: _bare(media) for media in route.bare}
     if route.data is None:
-        return {
-            media: {"schema": {"type": "string", "format": "binary"}}
-            for media in route.bare or _DIAGRAM_TYPES
-        }
+        return bare
     data: Any = {"type": "array", "items": route.data} if route.many else route.data
     message = {"type": "string", "description": "What was done, for people.", "example": route.message}
     return {
@@ -246,8 +249,15 @@ def _content(route: Route) -> Node:
                 "properties": {"success": {"const": True}, "data": data, "message": message},
             }
         },
-        **{media: {} for media in route.bare},
+        **bare,
     }
+
+
+def _bare(media: str) -> Node:
+    if media == _JSON:
+        return {}
+    is_text = media.startswith("text/") or media.endswith("+xml")
+    return {"schema": {"type": "string"} if is_text else {"type": "string", "format": "binary"}}
 
 
 def errors_of(route: Route) -> set[ErrorCode]:

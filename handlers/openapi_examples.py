@@ -15,6 +15,7 @@ from handlers.docs_examples import Node, Reader
 from handlers.routing import PREFIX
 from handlers.schemas.answers import ErrorAnswer
 from rdchat.errors import ERRORS, ErrorCode
+from rdchat.files.kinds import KINDS
 from statemachine import AutomationKind, Status, diagram
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ OWN_FORMS: Final[dict[str, dict[str, Any]]] = {
         "image/svg+xml": _SVG,
         "image/png": base64.b64encode(_PNG).decode(),
         _JSON: orjson.loads(orjson.dumps(diagram.as_json(_WAY))),
+    },
+    "get_transcript": {
+        "text/plain": "Transkrip konseling\n\n14:02  Budi Santoso\n       Halo, saya siap.\n",
+        "text/html": '<!DOCTYPE html><html lang="id">…</html>',
+    },
+    "download_attachment": {
+        kind: "Catatan tidur, minggu ini." if kind == "text/plain" else base64.b64encode(_PNG).decode()
+        for kind in KINDS
     },
     "metrics": {
         "text/plain": "# HELP rdchat_messages_total Messages that were stored\n"

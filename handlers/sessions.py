@@ -19,7 +19,6 @@ from rdchat import drawing
 from rdchat.administration import taken
 from rdchat.clock import iso
 from rdchat.errors import ErrorCode
-from rdchat.tokens import Role
 from statemachine import OPEN, Status, diagram
 
 if TYPE_CHECKING:
@@ -181,12 +180,12 @@ ROUTES = (
         tag="Sessions",
         done="The session, with its new end.",
         message="Chat session extended successfully",
-        roles=frozenset({Role.PSYCHOLOGIST}),
         body=schemas.ExtendRequest,
         data=schemas.SessionAnswer,
         idempotent=True,
         errors=(
             *_NO_SESSION,
+            ErrorCode.FORBIDDEN,
             ErrorCode.SESSION_ENDED,
             ErrorCode.ILLEGAL_TRANSITION,
             ErrorCode.CLIENT_LIMIT,
@@ -226,6 +225,7 @@ ROUTES = (
         tag="Sessions",
         done="The drawing, without an envelope.",
         query=schemas.DiagramQuery,
+        bare=(*(content_type for content_type, _ in _DRAWN.values()), "image/png"),
         errors=_NO_SESSION,
     ),
 )

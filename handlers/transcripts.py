@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -17,10 +18,12 @@ from rdchat.transcript.words import WORDS
 from rdchat.wording import wall_time
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from datetime import datetime
+    from uuid import UUID
 
     from rdchat.engine.change import Message
+    from rdchat.files.links import Link
     from statemachine import Session
 
 _TYPES: Final = {
@@ -36,7 +39,7 @@ async def get_transcript(call: Call) -> Answer | web.Response:
     session, timeline, pages = await chat.transcript(call.caller, call.path["id"])
     now = call.runtime.clock.now()
     if form == "json":
-        chunks = _json(session, pages, now)
+        chunks = _json(session, pages, now, partial(call.runtime.attachments.link, call.caller))
     else:
         chunks = _written(Transcript(form, session, timeline, generated_at=now), pages)
     return web.Response(
@@ -65,12 +68,14 @@ async def _written(transcript: Transcript, pages: AsyncIterator[list[Message]]) 
     yield transcript.finish().encode()
 
 
-async def _json(session: Session, pages: AsyncIterator[list[Message]], now: datetime) -> AsyncIterator[bytes]:
+async def _json(
+    session: Session, pages: AsyncIterator[list[Message]], now: datetime, link: Callable[[UUID], Link]
+) -> AsyncIterator[bytes]:
     """Write the envelope around messages that are not there yet."""
     yield b'{"success":true,"data":{"session":' + as_json(session_json(session)) + b',"messages":['
     separator = b""
     async for page in pages:
-        shown = (as_json(message_json(message, session.psychologist_id)) for message in page)
+        shown = (as_json(message_json(message, session.psychologist_id, link)) for message in page)
         yield separator + b",".join(shown)
         separator = b","
     yield b'],"generatedAt":"' + iso(now).encode() + b'"},"message":"Transcript retrieved successfully"}'

@@ -78,6 +78,8 @@ class Rescheduling:
         session = await self._session(session_id)
         if caller.id not in session.participants:
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
+        if caller.id != session.psychologist_id:
+            raise RdchatError(ErrorCode.FORBIDDEN)
         if await commit.landed(self.pool, [session_id], [command_id]):
             return session
         length = timedelta(minutes=minutes)

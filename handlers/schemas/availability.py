@@ -170,13 +170,14 @@ class SlotAnswer(Answer):
 class PsychologistsQuery(Schema):
     """Choose psychologists: all, or those who can be booked for certain times."""
 
-    # No examples: each makes sense only beside the others.
     date = CalendarDate(
         load_default=None,
-        metadata=about("The day, in `timezone`. Together with `startTime` and `endTime`, or not at all."),
+        metadata=about(
+            "The day, in `timezone`. Together with `startTime` and `endTime`, or not at all.", DATE
+        ),
     )
-    start_time = _time("startTime", "When a counselling would start.", load_default=None)
-    end_time = _time("endTime", "When it would end, on the same day.", load_default=None)
+    start_time = _time("startTime", "When a counselling would start.", "14:00", load_default=None)
+    end_time = _time("endTime", "When it would end, on the same day.", "15:00", load_default=None)
     timezone = fields.String(
         load_default=ZONE,
         validate=validate.Length(max=LONGEST_ZONE),

@@ -100,7 +100,9 @@ async def _form_fields(trial: Trial) -> None:
     base = base_of(trial.route)
     good = {name: value.replace("{session}", str(uuid4())) for name, value in (base.body or {}).items()}
     for name, field in declared(trial.route.body).items():
-        for value in wrong_in_text(field):
+        if name in base.files:
+            continue
+        for value in wrong_in_text(field, in_form=True):
             await trial.refused(f"{name}={value!r}", name, data=form({**good, name: value}, base.files))
         if field.required:
             without = {key: good[key] for key in good if key != name}

@@ -107,6 +107,9 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "get_attachment": await client.get(f"/chat/attachments/{uploaded.data['attachment']['id']}"),
         "send_message": await client.say(session_id, "Halo", "a"),
         "set_typing": await client.post("/chat/typing", {"sessionId": session_id, "isTyping": True}),
+        "extend_session": await psychologist.put(f"{path}/extend", {"minutes": 1}),
+        "read_session": await psychologist.put(f"{path}/read"),
+        "get_unread": await client.get("/chat/unread"),
         "get_history": await client.get("/chat/history", sessionId=session_id),
         "get_ably_token": await client.get("/chat/ably-token", sessionId=session_id),
         "get_transcript": await client.get(f"{path}/transcript"),
@@ -128,9 +131,18 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "list_slots": await client.get(
             f"/psychologists/{psychologist.id}/slots", date=f"{in_days(30):%Y-%m-%d}"
         ),
+        "list_notifications": await psychologist.get("/notifications"),
+        "read_notification": await psychologist.put(
+            f"/notifications/{(await psychologist.get('/notifications')).data['data'][0]['id']}/read"
+        ),
+        "read_all_notifications": await psychologist.put("/notifications/read-all"),
         "put_psychologist": await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari"}),
     }
     later = (await book_soon(client, 600, 60)).data
+    answers["reschedule_counseling"] = await client.put(
+        f"/counselings/{later['id']}/reschedule",
+        {"date": f"{in_days(31):%Y-%m-%d}", "startTime": "14:00", "endTime": "15:00"},
+    )
     answers["cancel_counseling"] = await client.put(f"/counselings/{later['id']}/cancel")
     faults = {}
     for route in ROUTES:

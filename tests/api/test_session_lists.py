@@ -34,7 +34,7 @@ async def test_sessions_are_listed_page_by_page_latest_first(service: Service) -
             data = (await psychologist.get("/chat/sessions", limit=limit, **more)).data
             assert set(data) == {"data", "nextCursor"}
             assert len(data["data"]) <= limit
-            assert all(set(session) == SESSION_KEYS for session in data["data"])
+            assert all(set(session) == SESSION_KEYS | {"unreadCount"} for session in data["data"])
             seen += [session["id"] for session in data["data"]]
             if data["nextCursor"] is None:
                 break
@@ -81,7 +81,10 @@ async def test_the_active_list_has_what_is_open_now(service: Service) -> None:
     await waiting.book_session(later, later + timedelta(hours=1))
     for person in (client, psychologist):
         listed = (await person.get("/chat/sessions/active")).data
-        assert listed == {"data": [await client.session(session_id)], "nextCursor": None}
+        # The psychologist has said two words by their automations, and nobody has read them.
+        unread = 2 if person is client else 0
+        shown = await client.session(session_id) | {"unreadCount": unread}
+        assert listed == {"data": [shown], "nextCursor": None}
     assert (await waiting.get("/chat/sessions/active")).data["data"] == []
     await client.put(f"/chat/sessions/{session_id}/end")
     assert (await client.get("/chat/sessions/active")).data["data"] == []

@@ -42,20 +42,43 @@ BASES = {
         }
     ),
     "list_counselings": Base(),
+    "reschedule_counseling": Base(
+        id="{counseling}",
+        body={"date": f"{in_days(31):%Y-%m-%d}", "startTime": "14:00", "endTime": "15:00"},
+    ),
     "get_counseling": Base(id="{counseling}"),
     "cancel_counseling": Base(id="{counseling}", body={"reason": "Sakit"}),
     "get_ably_token": Base(params=_SESSION),
     "send_message": Base(body={**_SESSION, "message": "Halo"}),
     "get_history": Base(params=_SESSION),
+    "get_unread": Base(),
+    "upload_message": Base(body=_SESSION, files={"file": ("catatan.txt", "text/plain", b"Catatan")}),
+    "get_attachment": Base(id="{attachment}"),
+    "download_attachment": Base(id="{attachment}", params={"token": "x"}),
     "set_typing": Base(body={**_SESSION, "isTyping": True}),
     "list_sessions": Base(),
     "list_active_sessions": Base(),
     "get_session": Base(id="{session}"),
     "end_session": Base(id="{session}"),
+    "extend_session": Base(id="{session}", body={"minutes": 1}),
+    "read_session": Base(id="{session}", body={"upToSeq": 1}),
+    "get_transcript": Base(id="{session}"),
+    "list_notifications": Base(),
+    "read_all_notifications": Base(),
+    "read_notification": Base(id="{notification}"),
     "get_timeline": Base(id="{session}"),
     "get_diagram": Base(id="{session}"),
     "list_psychologists": Base(),
     "get_psychologist": Base(id="{psychologist}"),
+    "get_availability": Base(id="{psychologist}"),
+    "put_availability": Base(
+        id="{psychologist}",
+        body={
+            "weekly": [{"weekday": day, "startTime": "00:00", "endTime": "00:00"} for day in range(1, 8)],
+            "exceptions": [{"date": f"{in_days(90):%Y-%m-%d}", "isAvailable": False}],
+        },
+    ),
+    "list_slots": Base(id="{psychologist}", params={"date": f"{in_days(30):%Y-%m-%d}"}),
     "put_psychologist": Base(id="{psychologist}", body={"fullName": "Dokter Rahasia"}),
 }
 
@@ -91,7 +114,7 @@ def base_of(route: Route) -> Base:
 
 def form(parts: dict[str, Any], files: dict[str, tuple[str, str, bytes]]) -> aiohttp.FormData:
     """Make a form."""
-    made = aiohttp.FormData()
+    made = aiohttp.FormData(default_to_multipart=True)
     for name, value in parts.items():
         made.add_field(name, str(value))
     for name, (file_name, media, content) in files.items():
