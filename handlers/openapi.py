@@ -91,21 +91,6 @@ _EVERYWHERE: Final = (
 )
 _JSON: Final = "application/json"
 
-_IDEMPOTENCY_KEY: Final[Node] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Your own key of the request: sent again within a day, it is done once and answered "
-    "the same, with the header `Idempotency-Replayed`.",
-    "schema": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 255,
-        "pattern": "^[!-~]+$",
-        "example": "7d0c2f9e-4b1a-4e7b-9c35-1f6a8d20b4e1",
-    },
-}
-
 _READY: Final = {
     200: "The replica can serve.",
     503: "Not ready: about to stop, or without PostgreSQL.",
@@ -142,7 +127,7 @@ def document(routes: Iterable[Route], *, version: str) -> Node:
         operation = _operation(route)
         parameters = [*_path_parameters(route.path), *_query_parameters(route.query, plugin)]
         if route.idempotent:
-            parameters.append(_IDEMPOTENCY_KEY)
+            parameters.append(_idempotency_key(route))
         if parameters:
             operation["parameters"] = parameters
         spec.path(path=PREFIX + route.path, operations={route.method.lower(): operation})
@@ -219,6 +204,24 @@ def _query_parameters(query: type[Schema] | None, plugin: MarshmallowPlugin) -> 
             if "enum" in schema:
                 schema["enum"].remove(None)
         yield parameter
+
+
+def _idempotency_key(route: Route) -> Node:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "Your own key of the request: sent again within a day, it is done once and answered "
+        "the same, with the header `Idempotency-Replayed`.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[!-~]+$",
+            # Another one for each operation: whoever tries them all as they are shown uses no key twice.
+            "example": f"{parts.OWN_ID}-{route.operation}",
+        },
+    }
 
 
 # ---- what goes out ----------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class AttachmentQuery(Schema):
     token = fields.String(
         required=True,
         validate=validate.Length(min=1, max=200),
-        metadata=about("What the link contains.", SIGNED),
+        metadata=about("What the link contains.", SIGNED, pattern="^[!-~]+$"),
     )
 
 

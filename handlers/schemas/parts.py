@@ -32,6 +32,7 @@ BUDI: Final = {"id": CLIENT_ID, "fullName": "Budi Santoso"}
 SARI: Final = {"id": PSYCHOLOGIST_ID, "fullName": "Dr. Sari Wulandari"}
 ZONE: Final = "Asia/Jakarta"
 DATE: Final = "2030-01-15"
+NEXT_DATE: Final = "2030-01-16"
 BOOKED_AT: Final = "2030-01-13T03:20:41.507Z"
 START: Final = "2030-01-15T07:00:00.000Z"
 END: Final = "2030-01-15T08:00:00.000Z"
@@ -108,12 +109,14 @@ class TrueOrFalse(fields.Boolean):
 
 
 class WholeNumber(fields.Integer):
-    """A whole number of JSON; marshmallow's own field takes texts, fractions of zero and truths as well."""
+    """A whole number of JSON, `3` or `3.0`; marshmallow's own field takes texts and truths as well."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:  # noqa: ANN401, ARG002 - marshmallow's signature
-        if type(value) is not int:
-            raise self.make_error("invalid", input=value)
-        return value
+        if type(value) is int:
+            return value
+        if type(value) is float and value.is_integer():
+            return int(value)
+        raise self.make_error("invalid", input=value)
 
 
 def yes_no(key: str, description: str, *, example: bool) -> fields.Boolean:

@@ -16,6 +16,7 @@ from handlers.schemas.parts import (
     LONGEST_NAME,
     LONGEST_ZONE,
     METHODS,
+    NEXT_DATE,
     OWN_ID,
     SAID,
     SARI,
@@ -97,7 +98,7 @@ class BookRequest(Schema):
 class RescheduleRequest(Schema):
     """Move a counselling that has not begun."""
 
-    date = CalendarDate(required=True, metadata=about("The new day, in `timezone`.", "2030-01-16"))
+    date = CalendarDate(required=True, metadata=about("The new day, in `timezone`.", NEXT_DATE))
     start_time = _wall_time("startTime", "When it is to start: `HH:MM` or `HH:MM:SS`.", "16:00")
     end_time = _wall_time("endTime", "When it is to end, on the same day.", "17:00")
     timezone = fields.String(
