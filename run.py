@@ -273,7 +273,7 @@ def asyncapi() -> None:
 
 @cli.command()
 def doctor() -> None:
-    """Check settings, stores and Ably."""
+    """Check settings, stores, Ably and where files lie."""
     raise SystemExit(_with_stores(examine))
 
 
