@@ -137,8 +137,10 @@ class Chat:
         """
         session = await self.session(caller, session_id, content=True)
         seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
+        now = self.clock.now()
+        if session.is_open:
+            await reads.attend(self.pool, session.id, caller.id, now)
         if seq > 0:
-            now = self.clock.now()
             parcel = events.read_parcel(session.id, session.version, caller.id, seq, now)
             if await reads.read_up_to(self.pool, caller.id, seq, parcel, sealer=self.sealer, lease=LEASE):
                 self.publisher.hand_over([parcel])
@@ -227,9 +229,8 @@ class Chat:
         if left <= timedelta(0):
             raise RdchatError(ErrorCode.SESSION_ENDED)
         until = now + min(_TOKEN_LIFETIME, left)
-        if until > session.starts_at and not session.is_over:
-            # Whoever can listen while the session goes on has come to it.
-            await reads.enter(self.pool, session.id, caller.id, now)
+        if not session.is_over:
+            await reads.attend(self.pool, session.id, caller.id, until)
         capability = {
             events.chat_channel(session.id): ["history", "presence", "subscribe"],
             events.typing_channel(session.id): ["publish", "subscribe"],

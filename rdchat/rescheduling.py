@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Never
 
 from rdchat.booking import Slot, zone
 from rdchat.counseling import arm
-from rdchat.database import commit, counselings, schedule, sessions
+from rdchat.database import commit, counselings, reads, schedule, sessions
 from rdchat.database.pool import transaction
 from rdchat.engine.change import Change, ChangeBuilder
 from rdchat.errors import ErrorCode, RdchatError, invalid
@@ -170,6 +170,8 @@ class Rescheduling:
             await schedule.move_session(connection, change.after, change.timeline[0].trigger)
         numbers = won[session_id]
         change.after.version = change.after.state_version = numbers.version
+        if not moves:
+            await reads.attend(self.pool, session_id, caller_id, change.after.updated_at)
         self.effects.committed([change])
         await arm(self.queue, change.after, self.clock.now())
         return change.after

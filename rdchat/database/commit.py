@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rdchat.database import notifications, outbox, webhooks
 from rdchat.database.pool import acquire
 from rdchat.engine.storage import Numbers
-from statemachine import Status
+from statemachine import EndReason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -291,8 +291,8 @@ def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
         after.end_reason,
         _COUNSELING.get(after.status),
         sealer.seal(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
-        change.has_spoken(after.client_id),
-        change.has_spoken(after.psychologist_id),
+        change.has_spoken(after.client_id) or after.end_reason is EndReason.ENDED_BY_CLIENT,
+        change.has_spoken(after.psychologist_id) or after.end_reason is EndReason.ENDED_BY_PSYCHOLOGIST,
     )
 
 

@@ -1,4 +1,4 @@
-"""How far people have read, who came in, and how much is left to read."""
+"""How far people have read, who was there, and how much is left to read."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ _HORIZON = """
 SELECT up_to_seq, read_at FROM reads WHERE session_id = $1 AND person_id = $2 ORDER BY up_to_seq DESC LIMIT 1
 """
 
-_ENTER = """
-INSERT INTO attendance (session_id, person_id, entered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+_ATTEND = """
+INSERT INTO attendance (session_id, person_id, until) VALUES ($1, $2, $3)
+ON CONFLICT (session_id, person_id) DO UPDATE SET until = excluded.until
+ WHERE attendance.until < excluded.until
 """
 
 _UNREAD = """
@@ -80,10 +82,10 @@ async def horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tuple[int, d
     return (found["up_to_seq"], found["read_at"]) if found is not None else (0, None)
 
 
-async def enter(pool: Pool, session_id: UUID, person_id: UUID, at: datetime) -> None:
-    """Note that somebody came in to listen; the first time counts."""
+async def attend(pool: Pool, session_id: UUID, person_id: UUID, until: datetime) -> None:
+    """Note that somebody is there until an instant; whoever is after the start has come to the session."""
     async with acquire(pool) as connection:
-        await connection.execute(_ENTER, session_id, person_id, at)
+        await connection.execute(_ATTEND, session_id, person_id, until)
 
 
 async def unread_in(pool: Pool, person_id: UUID, session_ids: Sequence[UUID]) -> dict[UUID, int]:

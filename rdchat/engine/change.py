@@ -172,7 +172,7 @@ class ChangeBuilder:
                 case DisarmTimers():
                     # It is over: nothing of it runs any more, and nobody listens for long.
                     change.disarms = True
-                    self._parcel.revoke()
+                    self._parcel.revoke(decision.at)
                 case RearmTimers():
                     change.disarms = change.rearms = True
         change.after = session

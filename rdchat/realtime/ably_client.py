@@ -94,8 +94,12 @@ class AblyClient:
         Whoever listens is asked for a new token first, and has half a minute for it: what they get serves a
         little longer than the session, and no more. See https://ably.com/docs/auth/revocation.
         """
-        targets = [f"revocationKey:{orjson.loads(group[0].data)['revocationKey']}" for group in groups]
-        body = {"targets": targets, "allowReauthMargin": True}
+        told = [orjson.loads(group[0].data) for group in groups]
+        body = {
+            "targets": [f"revocationKey:{one['revocationKey']}" for one in told],
+            "issuedBefore": max(one["issuedBefore"] for one in told),
+            "allowReauthMargin": True,
+        }
         path = f"/keys/{self.key_name}/revokeTokens"
         try:
             answer = await self._call(lambda: self._rest.request("POST", path, version="3", body=body))

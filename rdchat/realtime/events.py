@@ -117,9 +117,17 @@ class ParcelBuilder:
         ably_id = group.next_id(self._session_id, self._version, len(text))
         self.events.append(Event(channel, ably_id, name, text.decode()))
 
-    def revoke(self) -> None:
-        """Add that the session's tokens are revoked. Behind everything else: its listeners hear the end."""
-        self.add(revocation_channel(self._session_id), REVOCATION, {"revocationKey": self._session_id})
+    def revoke(self, at: datetime) -> None:
+        """Add that the session's tokens are revoked. Behind everything else: its listeners hear the end.
+
+        Those of before the second of `at`: tokens know no less, and the next ones must not be among them.
+        """
+        issued_before = int(at.timestamp()) * 1000
+        self.add(
+            revocation_channel(self._session_id),
+            REVOCATION,
+            {"revocationKey": self._session_id, "issuedBefore": issued_before},
+        )
 
     def build(self, parcel_id: int, created_at: datetime) -> Parcel | None:
         """Give the parcel, unless there is nothing in it."""

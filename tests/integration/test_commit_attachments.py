@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -12,11 +13,12 @@ import orjson
 import pytest
 
 from benchmarks.crowd import open_all, plant
-from config import automated_text
+from config.texts_file import Texts
 from rdchat.clock import SystemClock
 from rdchat.database import attachments, commit, messages, outbox, pool, sessions
 from rdchat.engine.change import ChangeBuilder
 from rdchat.sealing import Sealer
+from rdchat.wording import automated_text
 from statemachine import Attachment, EndSession, Refusal, SendMessage, step
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def said(session: Session, attachment: Attachment | None, text: str = "") -> Sen
 
 
 def decided(session: Session, *commands: Command) -> Change:
-    builder = ChangeBuilder(session, automated_text)
+    builder = ChangeBuilder(session, partial(automated_text, Texts()))
     for command in commands:
         decision = step(session, command, SystemClock().now())
         assert not isinstance(decision, Refusal)

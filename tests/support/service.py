@@ -83,6 +83,8 @@ def service_environment(settings: Settings) -> dict[str, str]:
         ),
         "RDCHAT_INITIAL_MESSAGE_LEAD": str(settings.initial_message_lead.total_seconds()),
         "RDCHAT_END_WARNING_LEAD": str(settings.end_warning_lead.total_seconds()),
+        "RDCHAT_MAX_ACTIVE_PER_PSYCHOLOGIST": str(settings.max_active_per_psychologist),
+        "RDCHAT_RATE_LIMITS": "off",
         "RDCHAT_MIN_SESSION": str(settings.min_session.total_seconds()),
         "RDCHAT_DRAIN_SECONDS": "0",
     }

@@ -11,17 +11,18 @@ CREATE TABLE reads (
     PRIMARY KEY (session_id, person_id, up_to_seq)
 );
 
--- Who came in to listen while the session was going on, and when first.
+-- Until when somebody could listen to a session, or last did something in it.
 CREATE TABLE attendance (
     session_id uuid NOT NULL REFERENCES chat_sessions (id),
     person_id  uuid NOT NULL,
-    entered_at timestamptz NOT NULL,
+    until      timestamptz NOT NULL,
     PRIMARY KEY (session_id, person_id)
 );
 
--- Whether somebody has said something in a session, or came in to listen.
+-- Whether somebody has said something in a session, or was there to listen after it had begun.
 CREATE FUNCTION was_there(session uuid, person uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM attendance WHERE session_id = session AND person_id = person)
+    SELECT EXISTS (SELECT FROM attendance a JOIN chat_sessions s ON s.id = a.session_id
+                    WHERE a.session_id = session AND a.person_id = person AND a.until > s.starts_at)
         OR EXISTS (SELECT FROM messages WHERE session_id = session AND sender_id = person
                       AND message_type NOT IN ('automated', 'system'))
 $$;

@@ -74,6 +74,8 @@ async def a_stage(
                 database_url=database_url,
                 redis_url=redis_url,
                 ably_endpoint=ably.address,
+                # Thousands of sessions share a few psychologists.
+                max_active_per_psychologist=1_000_000,
             )
             for number in range(replicas)
         ]
