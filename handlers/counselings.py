@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from handlers import cursors, schemas
 from handlers.idempotency import once
-from handlers.presenters import counseling_json
+from handlers.presenters import counseling_json, listed_counseling_json
 from handlers.routing import Answer, Call, Route
 from rdchat import booking
 from rdchat.availability import edge
 from rdchat.booking import Booking
 from rdchat.database.counseling_lists import Part, counselings_of
-from rdchat.errors import ErrorCode, invalid
+from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.tokens import CLIENT_ROLES, Role
 
 if TYPE_CHECKING:
@@ -21,28 +21,36 @@ if TYPE_CHECKING:
     from uuid import UUID
     from zoneinfo import ZoneInfo
 
+    from rdchat.database.counselings import Counseling
+
 
 async def book_counseling(call: Call) -> Answer:
     """Book a counselling; with method chat, its session is created as pending and its timers are set."""
     wanted = call.body
+    counselings = call.runtime.counselings
+
+    async def perform(counseling_id: UUID) -> Counseling:
+        booking = Booking(
+            call.caller.id,
+            wanted["method"],
+            _slot(call, wanted["timezone"]),
+            wanted["notes"],
+            wanted["psychologist_id"],
+            wanted["language"],
+        )
+        booked, _ = await counselings.book(call.caller, booking, counseling_id=counseling_id)
+        return booked
 
     async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        counseling = await call.runtime.counselings.booked(counseling_id) if again else None
-        if counseling is None:
-            slot = _slot(call, wanted["timezone"])
-            counseling, _ = await call.runtime.counselings.book(
-                call.caller,
-                Booking(
-                    call.caller.id,
-                    wanted["method"],
-                    slot,
-                    wanted["notes"],
-                    wanted["psychologist_id"],
-                    wanted["language"],
-                ),
-                counseling_id=counseling_id,
-            )
-        return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
+        booked = await counselings.booked(counseling_id) if again else None
+        try:
+            booked = booked or await perform(counseling_id)
+        except RdchatError:
+            # What is in its way may be itself: the first attempt was still under way.
+            booked = await counselings.booked(counseling_id) if again else None
+            if booked is None:
+                raise
+        return Answer(counseling_json(booked), "Counseling booked successfully", 201)
 
     return await once(call, book)
 
@@ -85,7 +93,7 @@ async def list_counselings(call: Call) -> Answer:
     shown, more = found[: asked["limit"]], len(found) > asked["limit"]
     return Answer(
         {
-            "data": [counseling_json(one) for one in shown],
+            "data": [listed_counseling_json(one) for one in shown],
             "nextCursor": cursors.write(shown[-1].slot.starts_at, shown[-1].id) if more else None,
         },
         "Counselings retrieved successfully",
@@ -105,7 +113,8 @@ def _moment(asked: date | None, there: ZoneInfo, field: str, *, days: int = 0) -
 async def get_counseling(call: Call) -> Answer:
     """Look at one counselling."""
     found = await call.runtime.counselings.read(call.caller, call.path["id"])
-    return Answer(counseling_json(found), "Counseling retrieved successfully")
+    notes = await call.runtime.counselings.notes(call.caller, found)
+    return Answer(listed_counseling_json(found) | {"notes": notes}, "Counseling retrieved successfully")
 
 
 async def cancel_counseling(call: Call) -> Answer:
@@ -150,7 +159,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling.",
         message="Counseling retrieved successfully",
-        data=schemas.CounselingAnswer,
+        data=schemas.CounselingWithNotes,
         errors=(ErrorCode.FORBIDDEN,),
     ),
     Route(

@@ -135,6 +135,12 @@ def counseling_json(counseling: Counseling) -> dict[str, Any]:
     }
 
 
+def listed_counseling_json(counseling: Counseling) -> dict[str, Any]:
+    """Show a counselling to whoever looks it up: also whom the psychologist is to expect."""
+    client = {"id": str(counseling.client_id), "fullName": counseling.client_name}
+    return counseling_json(counseling) | {"client": client}
+
+
 def _wall(at: time) -> str:
     return at.isoformat("seconds" if at.second else "minutes")
 

@@ -101,6 +101,7 @@ class Counselings:
         counseling = counselings.Counseling(
             id=counseling_id,
             client_id=booking.client_id,
+            client_name=caller.full_name,
             psychologist_id=psychologist.id,
             psychologist_name=psychologist.full_name,
             method=booking.method,
@@ -166,6 +167,12 @@ class Counselings:
         if not caller.is_admin and caller.id not in (counseling.client_id, counseling.psychologist_id):
             raise RdchatError(ErrorCode.FORBIDDEN)
         return counseling
+
+    async def notes(self, caller: Caller, counseling: Counseling) -> str | None:
+        """Read the client's notes, as one of the two whom they are for; None for an administrator."""
+        if caller.id not in (counseling.client_id, counseling.psychologist_id):
+            return None
+        return await counselings.notes_of(self.pool, counseling.id, sealer=self.sealer)
 
 
 async def arm(queue: DelayQueue, session: Session, now: datetime) -> None:

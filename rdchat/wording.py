@@ -1,4 +1,4 @@
-"""A session in words: its automated texts, and days and times as the counselling's own zone has them."""
+"""A session in words: automated texts, notifications, days and times as its own zone has them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 
 if TYPE_CHECKING:
     from datetime import date, datetime, time
+    from uuid import UUID
 
     from config import Texts
     from statemachine import Session
@@ -72,3 +73,47 @@ def day_in_words(day: date, language: str) -> str:
 def time_in_words(at: time) -> str:
     """Write a time of day: `14:00`, with seconds only if there are some."""
     return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
+
+
+# ---- notifications ----------------------------------------------------------------------------------------
+
+_NOTIFICATIONS: Final = {
+    "chat_enabled": ("Sesi dimulai", "Sesi chat dengan {client} sudah dibuka."),
+    "session_cancelled": ("Sesi dibatalkan", "Sesi chat dengan {other} dibatalkan."),
+    "session_missed": ("Sesi terlewat", "Sesi chat dengan {other} tidak dapat dibuka tepat waktu."),
+    "session_rescheduled": (
+        "Jadwal berubah",
+        "Sesi chat dengan {other} dipindahkan ke {date}, {start} ({zone}).",
+    ),
+    "session_extended": ("Sesi diperpanjang", "Sesi chat dengan {other} diperpanjang sampai {end}."),
+    "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling."),
+}
+_NOTIFICATIONS_IN_ENGLISH: Final = {
+    "chat_enabled": ("Session started", "The chat session with {client} is open."),
+    "session_cancelled": ("Session cancelled", "The chat session with {other} was cancelled."),
+    "session_missed": ("Session missed", "The chat session with {other} could not be opened in time."),
+    "session_rescheduled": (
+        "New time",
+        "The chat session with {other} was moved to {date}, {start} ({zone}).",
+    ),
+    "session_extended": (
+        "Session extended",
+        "The chat session with {other} was extended until {end}.",
+    ),
+    "counseling_booked": ("New counselling", "{client} has booked a counselling session."),
+}
+_WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
+
+
+def notification_words(session: Session, person_id: UUID, kind: str) -> tuple[str, str]:
+    """Give the title and the text of what one participant is told, in the session's language."""
+    title, text = _WORDS[session.language][kind]
+    other = session.client_name if person_id == session.psychologist_id else session.psychologist_name
+    starts_at, ends_at = wall_time(session, session.starts_at), wall_time(session, session.ends_at)
+    zone, day = session.timezone, day_in_words(starts_at.date(), session.language)
+    return title, text.format(
+        client=session.client_name,
+        other=other,
+        when=f"{day}, {time_in_words(starts_at.time())} ({zone})",
+        end=f"{time_in_words(ends_at.time())} ({zone})",
+    )

@@ -286,7 +286,8 @@ what is not is recorded as skipped, with its reason.
   skipped (`start_was_due`).
 - **`enable_chat`** opens the chat however late it is, as long as at least the end warning's lead is left
   before the end. With less than that the session was missed: it is cancelled with reason `missed`, and both
-  are told.
+  are told. So it is, with reason `over_limit`, when its client or its psychologist has as many sessions at
+  that time as they may have, which booking sees to unless the limits were lowered since.
 - **`end_warning`** is skipped with less than a fifth of its lead left (`too_late_to_warn`), or when no chat
   was opened to warn in (`never_opened`).
 - **`auto_end`** always runs. A session that is still `pending` at its end was missed.

@@ -5,8 +5,10 @@ from handlers.schemas.answers import (
     BookedSession,
     CounselingAnswer,
     CounselingsAnswer,
+    CounselingWithNotes,
     ErrorAnswer,
     HealthAnswer,
+    ListedCounseling,
     ListedSession,
     Person,
     PsychologistAnswer,
@@ -16,6 +18,7 @@ from handlers.schemas.answers import (
 )
 from handlers.schemas.attachments import (
     AttachmentAnswer,
+    AttachmentFacts,
     AttachmentQuery,
     UploadRequest,
 )
@@ -79,6 +82,7 @@ from handlers.schemas.session_records import (
 
 __all__ = [
     "AttachmentAnswer",
+    "AttachmentFacts",
     "AttachmentQuery",
     "AutomationAnswer",
     "AvailabilityAnswer",
@@ -88,6 +92,7 @@ __all__ = [
     "CancelRequest",
     "ClientOptions",
     "CounselingAnswer",
+    "CounselingWithNotes",
     "CounselingsAnswer",
     "CounselingsQuery",
     "DayException",
@@ -99,6 +104,7 @@ __all__ = [
     "HistoryAnswer",
     "HistoryMetadata",
     "HistoryQuery",
+    "ListedCounseling",
     "ListedSession",
     "MessageAnswer",
     "MessageEvent",

@@ -182,10 +182,27 @@ class CounselingAnswer(Answer):
     )
 
 
+class ListedCounseling(CounselingAnswer):
+    """A counselling, and who has booked it."""
+
+    client = _person("Who has booked it.", BUDI)
+
+
+class CounselingWithNotes(ListedCounseling):
+    """A counselling, and what the client has written for the psychologist."""
+
+    notes = text(
+        "notes",
+        "The client's notes; null without any, and for an administrator.",
+        "Sudah dua minggu sulit tidur.",
+        allow_none=True,
+    )
+
+
 class CounselingsAnswer(Answer):
     """Counsellings, latest start first."""
 
-    data = fields.List(fields.Nested(CounselingAnswer), required=True, metadata=about("The counsellings."))
+    data = fields.List(fields.Nested(ListedCounseling), required=True, metadata=about("The counsellings."))
     next_cursor = text(
         "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
     )

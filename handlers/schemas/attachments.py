@@ -56,7 +56,7 @@ class AttachmentQuery(Schema):
     )
 
 
-class AttachmentAnswer(Answer):
+class AttachmentFacts(Answer):
     """A file that was sent with a message."""
 
     id = identity("id", "The attachment's id.", ATTACHMENT_ID)
@@ -65,6 +65,11 @@ class AttachmentAnswer(Answer):
     size = number("size", "How many bytes it has. An image has other ones than were sent.", 182_334)
     width = fields.Integer(metadata=about("Only of an image: how many pixels it is wide.", 1536))
     height = fields.Integer(metadata=about("Only of an image: how many pixels it is high.", 2048))
+
+
+class AttachmentAnswer(AttachmentFacts):
+    """A file that was sent with a message, and a link to it."""
+
     url = text(
         "url",
         "A link to it, for the caller alone, relative to the address of the service. It needs no header.",

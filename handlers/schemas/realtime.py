@@ -7,6 +7,7 @@ from typing import Final
 from marshmallow import fields
 
 from handlers.schemas.answers import Answer
+from handlers.schemas.attachments import AttachmentFacts
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
@@ -31,7 +32,7 @@ from statemachine.effects import NotificationType, StatusEvent
 
 NOTIFICATION_ID: Final = "b51f0c3e-6a2d-4e8b-9c47-1d0a5e7f9326"
 #: Not all of them are known to the state machine: bookings and new times happen outside it.
-_STATUSES: Final = tuple(dict.fromkeys((*StatusEvent, "rescheduled")))
+_STATUSES: Final = tuple(StatusEvent)
 _NOTIFICATIONS: Final = tuple(dict.fromkeys((*NotificationType, "counseling_booked")))
 
 
@@ -50,8 +51,11 @@ class MessageEvent(Answer):
         ("text", "image", "file", "automated", "system"),
     )
     is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
-    attachment = fields.Dict(
-        metadata=about("The file, as in the answer of the history; only with `image` and `file`.")
+    attachment = fields.Nested(
+        AttachmentFacts,
+        metadata=about(
+            "The file; only with `image` and `file`. Without a link: the history has one, for five minutes."
+        ),
     )
     client_message_id = fields.String(
         data_key="clientMessageId", metadata=about("The sender's own id of it, if they gave one.", OWN_ID)

@@ -82,9 +82,10 @@ STATUS: Final = """
 """
 
 COUNSELING: Final = f"""
-SELECT c.*, p.full_name AS psychologist_name, s.id AS session_id, s.status AS session_status,
-       {STATUS} AS shown_status
+SELECT c.*, client.full_name AS client_name, p.full_name AS psychologist_name, s.id AS session_id,
+       s.status AS session_status, {STATUS} AS shown_status
   FROM counselings c
+  JOIN people client ON client.id = c.client_id
   JOIN people p ON p.id = c.psychologist_id
   LEFT JOIN chat_sessions s ON s.counseling_id = c.id
 """  # noqa: S608 - constant text
@@ -96,6 +97,7 @@ class Counseling:
 
     id: UUID
     client_id: UUID
+    client_name: str
     psychologist_id: UUID
     psychologist_name: str
     method: str
@@ -277,6 +279,13 @@ async def counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counse
     return None if row is None else counseling_of(row)
 
 
+async def notes_of(pool: Pool, counseling_id: UUID, *, sealer: Sealer) -> str | None:
+    """Read what the client wrote for the psychologist when they booked, if they did."""
+    async with acquire(pool) as connection:
+        sealed = await connection.fetchval("SELECT notes FROM counselings WHERE id = $1", counseling_id)
+    return sealer.open(sealed, counseling_id.bytes).decode() if sealed is not None else None
+
+
 async def cancel_without_chat(
     pool: Pool, counseling_id: UUID, reason: str | None, *, sealer: Sealer, at: datetime
 ) -> bool:
@@ -298,6 +307,7 @@ def counseling_of(row: asyncpg.Record) -> Counseling:
     return Counseling(
         id=row["id"],
         client_id=row["client_id"],
+        client_name=row["client_name"],
         psychologist_id=row["psychologist_id"],
         psychologist_name=row["psychologist_name"],
         method=row["method"],

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4, uuid5
 from rdchat.engine.timeline import TimelineEntry, called_off
 from rdchat.realtime import events
 from rdchat.realtime.events import Parcel, ParcelBuilder, new_parcel_id
+from rdchat.wording import notification_words
 from statemachine import SendMessage
 from statemachine.effects import (
     BroadcastStatus,
@@ -236,7 +237,7 @@ def notification(
     session: Session, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
 ) -> Notification:
     """Put what one participant is told of a session into words."""
-    title, message = events.notification_words(session, person_id, kind)
+    title, message = notification_words(session, person_id, str(kind))
     return Notification(
         notification_id, person_id, str(kind), title, message, session.id, session.counseling_id, at
     )

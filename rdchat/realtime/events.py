@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rdchat.engine.change import Notification
     from statemachine import Attachment, Session
-    from statemachine.effects import BroadcastStatus, NotificationType
+    from statemachine.effects import BroadcastStatus
 
 MESSAGE: Final = "message"
 SESSION_STATUS: Final = "session-status"
@@ -211,32 +211,6 @@ def status_data(session: Session, effect: BroadcastStatus) -> dict[str, Any]:
     if session.end_reason is not None:
         data["endReason"] = session.end_reason.value
     return data
-
-
-_NOTIFICATIONS: Final = {
-    "chat_enabled": ("Sesi dimulai", "Sesi chat dengan {client} sudah dibuka."),
-    "session_cancelled": ("Sesi dibatalkan", "Sesi chat dengan {other} dibatalkan."),
-    "session_missed": ("Sesi terlewat", "Sesi chat dengan {other} tidak dapat dibuka tepat waktu."),
-    "session_rescheduled": ("Jadwal berubah", "Sesi chat dengan {other} dipindahkan ke waktu lain."),
-    "session_extended": ("Sesi diperpanjang", "Sesi chat dengan {other} diperpanjang."),
-    "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling."),
-}
-_NOTIFICATIONS_IN_ENGLISH: Final = {
-    "chat_enabled": ("Session started", "The chat session with {client} is open."),
-    "session_cancelled": ("Session cancelled", "The chat session with {other} was cancelled."),
-    "session_missed": ("Session missed", "The chat session with {other} could not be opened in time."),
-    "session_rescheduled": ("New time", "The chat session with {other} was moved to another time."),
-    "session_extended": ("Session extended", "The chat session with {other} was extended."),
-    "counseling_booked": ("New counselling", "{client} has booked a counselling session."),
-}
-_WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
-
-
-def notification_words(session: Session, person_id: UUID, kind: NotificationType | str) -> tuple[str, str]:
-    """Give the title and the text of what one participant is told, in the session's language."""
-    title, text = _WORDS[session.language][str(kind)]
-    other = session.client_name if person_id == session.psychologist_id else session.psychologist_name
-    return title, text.format(client=session.client_name, other=other)
 
 
 def notification_data(notification: Notification) -> dict[str, Any]:

@@ -233,7 +233,7 @@ async def test_a_change_of_hours_leaves_what_is_booked(service: Service) -> None
     client = service.person()
     booked = (await book(client, "09:00", "10:00", psychologistId=str(psychologist.id))).data
     await works(psychologist, exceptions=[exception(DAY, add=False)])
-    assert (await client.get(f"/counselings/{booked['id']}")).data == booked
+    assert (await client.get(f"/counselings/{booked['id']}")).data.items() >= booked.items()
 
 
 async def test_a_booking_that_waited_for_a_change_of_hours_keeps_to_the_new_ones(service: Service) -> None:

@@ -72,8 +72,9 @@ async def test_what_was_booked_can_be_read_by_both_and_is_listed(service: Servic
     client = service.person()
     data = (await book(client)).data
     for person in (client, psychologist):
-        assert (await person.get(f"/counselings/{data['id']}")).data == data
-        assert (await person.get("/counselings")).data == {"data": [data], "nextCursor": None}
+        listed = data | {"client": {"id": str(client.id), "fullName": "Budi"}}
+        assert (await person.get("/counselings")).data == {"data": [listed], "nextCursor": None}
+        assert (await person.get(f"/counselings/{data['id']}")).data == listed | {"notes": None}
 
 
 async def test_jakarta_is_the_zone_unless_another_is_named(service: Service) -> None:
@@ -375,13 +376,16 @@ async def test_a_refused_booking_leaves_nothing(service: Service) -> None:
     assert after == before
 
 
-async def test_notes_are_sealed_in_the_database_and_shown_to_nobody(service: Service) -> None:
-    await service.psychologist()
-    client = service.person()
+async def test_notes_are_sealed_in_the_database_and_shown_to_the_two_alone(service: Service) -> None:
+    psychologist = await service.psychologist()
+    client, admin = service.person(), service.person(Role.SUPER_ADMIN, "Admin")
     reply = await book(client, notes="Sangat rahasia")
+    assert "rahasia" not in str(reply.json)
     stored = await service.runtime.pool.fetchval("SELECT notes FROM counselings")
     assert b"rahasia" not in stored
-    read = await client.get(f"/counselings/{reply.data['id']}")
-    assert "rahasia" not in str(read.json)
+    path = f"/counselings/{reply.data['id']}"
+    for person, seen in ((client, "Sangat rahasia"), (psychologist, "Sangat rahasia"), (admin, None)):
+        assert (await person.get(path)).data["notes"] == seen
+        assert "rahasia" not in str((await person.get("/counselings")).json)
     await client.put(f"/counselings/{reply.data['id']}/cancel", {"reason": "Sakit"})
     assert await service.runtime.pool.fetchval("SELECT notes FROM counselings") == stored

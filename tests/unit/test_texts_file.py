@@ -13,7 +13,7 @@ from config import LANGUAGES, Texts, automated_text, texts_file
 from config.templates import LONGEST_TEXT, PLACEHOLDERS, parse
 from config.texts import KINDS
 from rdchat import wording
-from rdchat.realtime import events
+from rdchat.wording import notification_words
 from statemachine import Session
 from statemachine.effects import NotificationType
 from tests.support.sessions import CLOSING, OPENING, WELCOME
@@ -231,7 +231,7 @@ def test_the_example_loads_and_says_something_for_everything_it_names() -> None:
 def test_notifications_speak_every_language() -> None:
     kinds = [*NotificationType, "counseling_booked"]
     told = {
-        (language, kind): events.notification_words(session(language=language), uuid4(), kind)[1]
+        (language, kind): notification_words(session(language=language), uuid4(), kind)[1]
         for language in LANGUAGES
         for kind in kinds
     }
