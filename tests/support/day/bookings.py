@@ -149,6 +149,8 @@ async def over_the_change_of_clocks(day: Day) -> None:
     assert (
         await book(client, before, "10:00", "11:00", timezone="Europe/Berlin", method="online")
     ).status == 201
+    back = wish | {"date": before.isoformat()}
+    assert_refused(await client.put(f"{path}/reschedule", back), 409, "CLIENT_LIMIT")
     phone = await day.phone(day["Dewi"], session_id)
     await phone.hears("rescheduled")
     await phone.is_told("session_rescheduled", session_id)

@@ -174,8 +174,20 @@ class Talk:
         assert (await self.day.admin.session(self.id))["status"] in ("active", "ending_soon")
         assert_refused(await elsewhere.get(self.path), 403, "NOT_PARTICIPANT")
 
+    async def the_client_talks_until_the_door_closes(self) -> None:
+        """Nothing is refused before the end, and everything after it."""
+        await self.day.comes(_LASTS - 0.2)
+        answers = []
+        while not answers or answers[-1].status == 201:
+            answers.append(await self.client.say(self.id, f"Satu lagi <4.{len(answers)}>"))
+        assert_refused(answers[-1], 400, "SESSION_ENDED")
+        assert len(answers) > 1
+        assert not self.day.is_before(_LASTS)
+
     async def it_ends(self, mine: Phone, hers: Phone) -> None:
         """The first is ended by its client, the second by Sari, the others by the clock."""
+        if self.number == 4:
+            await self.the_client_talks_until_the_door_closes()
         ender = {0: self.client, 1: self.sari}.get(self.number)
         if ender is not None:
             ended = await ender.put(f"{self.path}/end")
