@@ -111,7 +111,7 @@ class Rescheduling:
             await self._check_limits(connection, counseling, slot, hours=True)
             moved = await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False)
         if not moved:
-            raise RdchatError(ErrorCode.ILLEGAL_TRANSITION, "The counseling cannot be moved any more")
+            raise _too_late()
 
     async def _check_limits(
         self, connection: Connection, counseling: Counseling, slot: Slot, *, hours: bool
@@ -157,9 +157,11 @@ class Rescheduling:
                 raise RdchatError(
                     ErrorCode.ILLEGAL_TRANSITION, "The chat session was extended at the same time: look again"
                 )
-            await schedule.move_counseling(
+            if not await schedule.move_counseling(
                 connection, counseling.id, slot, change.after.updated_at, begun_too=not moves
-            )
+            ):
+                # Its start is due, and the chat only not open yet.
+                raise _too_late()
             won = await commit.write(
                 connection,
                 [change],
@@ -185,6 +187,10 @@ class Rescheduling:
         builder = ChangeBuilder(session, self.text_of)
         builder.add(decision, command_id=command_id, actor_id=caller_id)
         return builder.change
+
+
+def _too_late() -> RdchatError:
+    return RdchatError(ErrorCode.ILLEGAL_TRANSITION, "The counseling cannot be moved any more")
 
 
 def _refuse(refusal: Refusal, command: Reschedule | Extend) -> Never:

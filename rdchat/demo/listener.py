@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ably
 from ably import AblyException, AblyRealtime
+from ably.types.tokendetails import TokenDetails
 
 from rdchat.demo.evidence import Heard, Witness
 from rdchat.demo.person import UnexpectedAnswerError
@@ -137,9 +138,10 @@ class Listener:
         self._news.set()
         self._hook(heard)
 
-    async def _token(self, _params: object) -> str:
-        token: str = (await self._access())["token"]
-        return token
+    async def _token(self, _params: object) -> TokenDetails:
+        access = await self._access()
+        # Not the token alone: the SDK then knows no clientId of it, and refuses to renew by it.
+        return TokenDetails(access["token"], client_id=access["clientId"])
 
     async def _access(self) -> dict[str, Any]:
         access: dict[str, Any] = await self.person.must("GET", "/chat/ably-token", sessionId=self._session_id)
