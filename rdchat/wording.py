@@ -83,7 +83,7 @@ _NOTIFICATIONS: Final = {
     "session_missed": ("Sesi terlewat", "Sesi chat dengan {other} tidak dapat dibuka tepat waktu."),
     "session_rescheduled": (
         "Jadwal berubah",
-        "Sesi chat dengan {other} dipindahkan ke {date}, {start} ({zone}).",
+        "Sesi chat dengan {other} dipindahkan ke {when}.",
     ),
     "session_extended": ("Sesi diperpanjang", "Sesi chat dengan {other} diperpanjang sampai {end}."),
     "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling."),
@@ -94,7 +94,7 @@ _NOTIFICATIONS_IN_ENGLISH: Final = {
     "session_missed": ("Session missed", "The chat session with {other} could not be opened in time."),
     "session_rescheduled": (
         "New time",
-        "The chat session with {other} was moved to {date}, {start} ({zone}).",
+        "The chat session with {other} was moved to {when}.",
     ),
     "session_extended": (
         "Session extended",
