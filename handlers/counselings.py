@@ -61,10 +61,15 @@ def _slot(call: Call, timezone: str) -> booking.Slot:
 async def reschedule_counseling(call: Call) -> Answer:
     """Move a counselling that has not begun; its session and its timers move with it."""
 
-    async def reschedule(command_id: UUID, _again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        booked = await call.runtime.counselings.read(call.caller, call.path["id"])
-        slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
-        moved = await call.runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
+    async def reschedule(command_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        runtime = call.runtime
+        booked = await runtime.counselings.read(call.caller, call.path["id"])
+        session_id = booked.session_id
+        if again and session_id is not None and await runtime.rescheduling.landed(session_id, command_id):
+            moved = await runtime.counselings.read(call.caller, booked.id)
+        else:
+            slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
+            moved = await runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
         return Answer(counseling_json(moved), "Counseling rescheduled successfully")
 
     return await once(call, reschedule)
