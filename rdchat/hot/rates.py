@@ -104,6 +104,16 @@ class Rates:
             await cancel(self._task)
         await self._tell(list(self._untold.values()))
 
+    @property
+    def remembered(self) -> int:
+        """How many counts are in memory."""
+        return len(self._counts)
+
+    @property
+    def untold(self) -> int:
+        """How many counts Redis has yet to be told of."""
+        return len(self._untold)
+
     async def hit(self, kind: str, person_id: UUID) -> Standing | None:
         """Count a call. None: calls of this kind have no limit."""
         item = self._items.get(kind)
@@ -113,16 +123,18 @@ class Rates:
         count.untold += 1
         self._untold[count.key] = count
         loop = asyncio.get_running_loop()
-        if count.times * 2 > item.amount and loop.time() >= self._asked_again_at:
-            await self._ask(count)
+        # The place of this very call: others of the same person are counted while Redis is asked.
+        place = count.times
+        if place * 2 > item.amount and loop.time() >= self._asked_again_at:
+            place = await self._ask(count) or place
         else:
             self._something.set()
         resets_in = max(1, math.ceil(count.ends_at - loop.time()))
         return Standing(
-            count.times <= item.amount,
+            place <= item.amount,
             item.amount,
             item.get_expiry(),
-            max(0, item.amount - count.times),
+            max(0, item.amount - place),
             min(resets_in, item.get_expiry()),
         )
 
@@ -138,13 +150,15 @@ class Rates:
             self._counts[kind, person_id] = count
         return count
 
-    async def _ask(self, count: _Count) -> None:
-        """Hear what Redis says before anybody goes on, if it says so soon."""
+    async def _ask(self, count: _Count) -> int | None:
+        """Hear the latest call's place in the window of all replicas; None: Redis does not say so soon."""
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                await self._tell([count])
+                [place] = await self._tell([count])
         except TimeoutError:
             self._rest()
+            return None
+        return place
 
     def _rest(self) -> None:
         self._asked_again_at = asyncio.get_running_loop().time() + _REST_SECONDS
@@ -156,7 +170,8 @@ class Rates:
             self._something.clear()
             await self._tell(list(self._untold.values()))
 
-    async def _tell(self, counts: list[_Count]) -> None:
+    async def _tell(self, counts: list[_Count]) -> list[int | None]:
+        """Send what is untold. Returns how often Redis has counted then, None where it does not say."""
         sent = [(count, count.untold) for count in counts if count.untold]
         for count, times in sent:
             # They are under way: nobody else sends them, and they count meanwhile.
@@ -167,8 +182,12 @@ class Rates:
             [("EVAL", _COUNT, 1, count.key, times, count.item.get_expiry() * 1000) for count, times in sent]
         )
         now = asyncio.get_running_loop().time()
+        heard: list[int | None] = []
         for (count, _), answer in zip(sent, answers, strict=True):
             if isinstance(answer, BaseException):
                 self._rest()
+                heard.append(None)
             else:
                 count.hear(int(answer[0]), now + int(answer[1]) / 1000)
+                heard.append(int(answer[0]))
+        return heard

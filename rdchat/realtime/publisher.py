@@ -3,9 +3,9 @@
 What this process commits it publishes at once, or a few milliseconds later when it has only just published: a
 request costs the Ably SDK about the same whatever it carries, so a busy process fills its requests instead of
 making many. A channel has one request in flight; a request carries the oldest group of up to a hundred
-channels. Tokens of a session that is over are revoked by a lane of its own, when everything else of the parcel
-is published: whoever has trouble there keeps nobody's messages back. Parcels that stay unpublished are kept by extending their lease;
-those whose process died are taken over by whichever replica sees their lease run out.
+channels. Tokens of a session that is over are revoked by a lane of its own, behind everything else of their
+parcel: trouble there keeps nobody's messages back. Parcels that stay unpublished are kept by extending their
+lease; those whose process died are taken over by whichever replica sees their lease run out.
 """
 
 from __future__ import annotations

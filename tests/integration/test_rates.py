@@ -60,7 +60,7 @@ async def test_two_count_as_one_and_let_exactly_the_limit_pass(redis_url: str) -
         standings = await asyncio.gather(*(hit(both[n % 2], person_id) for n in range(40)))
         await asyncio.sleep(0)
         # What was counted in memory has been told by now, or is told with the next.
-        await until(lambda: not any(one._untold for one in both))
+        await until(lambda: not any(one.untold for one in both))
         after = await asyncio.gather(*(hit(both[n % 2], person_id) for n in range(20)))
         assert all(standing.allowed for standing in standings)
         assert not any(standing.allowed for standing in after)
@@ -76,8 +76,9 @@ async def test_who_is_near_the_limit_is_counted_exactly(redis_url: str) -> None:
         person_id = uuid4()
         for _ in range(6):
             assert (await hit(processes[0], person_id)).allowed
-        standings = await asyncio.gather(*(hit(one, person_id) for one in processes[:1] for _ in range(20)))
-        assert sum(standing.allowed for standing in standings) <= 4
+        standings = await asyncio.gather(*(hit(processes[0], person_id) for _ in range(20)))
+        assert sorted(standing.left for standing in standings) == [0] * 17 + [1, 2, 3]
+        assert sum(standing.allowed for standing in standings) == 4
         # One that has heard nothing yet lets a few pass from memory, and knows a moment later.
         for one in processes[1:]:
             await hit(one, person_id)
@@ -97,16 +98,8 @@ async def test_a_window_ends_and_the_next_one_is_whole(redis_url: str) -> None:
             assert not before[-1].allowed
             assert before[-1].resets_in == 1
 
-            async def starts_anew() -> bool:
-                return (await both[0].hit("message", uuid4())) is not None and all(
-                    (count.ends_at <= asyncio.get_running_loop().time())
-                    for one in both
-                    for (_, person), count in one._counts.items()
-                    if person == person_id
-                )
-
-            await until(starts_anew, 3)
-            await asyncio.sleep(0.02)
+            ends = asyncio.get_running_loop().time() + before[-1].resets_in
+            await until(lambda ends=ends: asyncio.get_running_loop().time() > ends, 3)
 
 
 @pytest.mark.parametrize("fault", ["killed", "hanging"])
@@ -117,7 +110,7 @@ async def test_without_redis_each_counts_for_itself_and_nobody_waits(
         person_id = uuid4()
         for one in both:
             assert (await hit(one, person_id)).allowed
-        await until(lambda: not any(one._untold for one in both))
+        await until(lambda: not any(one.untold for one in both))
         pid = own_redis.pid
         assert pid is not None
         if fault == "killed":
@@ -132,7 +125,7 @@ async def test_without_redis_each_counts_for_itself_and_nobody_waits(
                 assert 27 <= sum(allowed) <= 30
                 assert allowed == sorted(allowed, reverse=True), "once refused, refused until the window ends"
             took = asyncio.get_running_loop().time() - began
-            assert took < 8 * rates_module._ASK_SECONDS, "the first who asks waits, the others do not"
+            assert took < 2, "the first who asks waits, the others do not"
         finally:
             if fault == "hanging":
                 os.kill(pid, signal.SIGCONT)
@@ -171,4 +164,4 @@ async def test_the_memory_of_counts_is_bounded_and_looked_through_seldom(
                 return asyncio.get_running_loop().time() > ends
 
             await until(over, 2)
-        assert len(one._counts) <= 400
+        assert one.remembered <= 400
