@@ -13,7 +13,7 @@ from rdchat import booking
 from rdchat.availability import edge
 from rdchat.booking import Booking
 from rdchat.database.counseling_lists import Part, counselings_of
-from rdchat.errors import ErrorCode, invalid
+from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.tokens import CLIENT_ROLES, Role
 
 if TYPE_CHECKING:
@@ -21,30 +21,40 @@ if TYPE_CHECKING:
     from uuid import UUID
     from zoneinfo import ZoneInfo
 
+    from rdchat.database.counselings import Counseling
+
 
 async def book_counseling(call: Call) -> Answer:
     """Book a counselling; with method chat, its session is created as pending and its timers are set."""
-    wanted = call.body
 
     async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
         counseling = await call.runtime.counselings.booked(counseling_id) if again else None
         if counseling is None:
-            slot = _slot(call, wanted["timezone"])
-            counseling, _ = await call.runtime.counselings.book(
-                call.caller,
-                Booking(
-                    call.caller.id,
-                    wanted["method"],
-                    slot,
-                    wanted["notes"],
-                    wanted["psychologist_id"],
-                    wanted["language"],
-                ),
-                counseling_id=counseling_id,
-            )
+            try:
+                counseling = await _book(call, counseling_id)
+            except RdchatError:
+                # On a connection that was lost, it may have been booked at this very moment.
+                counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+                if counseling is None:
+                    raise
         return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
 
     return await once(call, book)
+
+
+async def _book(call: Call, counseling_id: UUID) -> Counseling:
+    wanted = call.body
+    slot = _slot(call, wanted["timezone"])
+    booking = Booking(
+        call.caller.id,
+        wanted["method"],
+        slot,
+        wanted["notes"],
+        wanted["psychologist_id"],
+        wanted["language"],
+    )
+    booked, _ = await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
+    return booked
 
 
 def _slot(call: Call, timezone: str) -> booking.Slot:
