@@ -134,7 +134,7 @@ async def test_a_commit_that_lands_after_its_connection_was_lost(world: World) -
 
 
 async def test_what_has_a_key_is_done_once_when_its_commit_lands_unheard(world: World) -> None:
-    """A booking, a move, an extension: the answer to COMMIT is lost, and each is sent again before it lands."""
+    """A booking, a move, an extension: the answer to COMMIT is lost, each is sent again before it lands."""
     await world.fetch(_SLOW_COMMIT)
     await world.fetch(_SLOW_COMMIT_TRIGGER)
     async with _proxy(world.database_url) as proxy:
