@@ -26,33 +26,35 @@ if TYPE_CHECKING:
 
 async def book_counseling(call: Call) -> Answer:
     """Book a counselling; with method chat, its session is created as pending and its timers are set."""
-    wanted = call.body
-    counselings = call.runtime.counselings
-
-    async def perform(counseling_id: UUID) -> Counseling:
-        booking = Booking(
-            call.caller.id,
-            wanted["method"],
-            _slot(call, wanted["timezone"]),
-            wanted["notes"],
-            wanted["psychologist_id"],
-            wanted["language"],
-        )
-        booked, _ = await counselings.book(call.caller, booking, counseling_id=counseling_id)
-        return booked
 
     async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        booked = await counselings.booked(counseling_id) if again else None
-        try:
-            booked = booked or await perform(counseling_id)
-        except RdchatError:
-            # What is in its way may be itself: the first attempt was still under way.
-            booked = await counselings.booked(counseling_id) if again else None
-            if booked is None:
-                raise
-        return Answer(counseling_json(booked), "Counseling booked successfully", 201)
+        counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+        if counseling is None:
+            try:
+                counseling = await _book(call, counseling_id)
+            except RdchatError:
+                # On a connection that was lost, it may have been booked at this very moment.
+                counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+                if counseling is None:
+                    raise
+        return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
 
     return await once(call, book)
+
+
+async def _book(call: Call, counseling_id: UUID) -> Counseling:
+    wanted = call.body
+    slot = _slot(call, wanted["timezone"])
+    booking = Booking(
+        call.caller.id,
+        wanted["method"],
+        slot,
+        wanted["notes"],
+        wanted["psychologist_id"],
+        wanted["language"],
+    )
+    booked, _ = await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
+    return booked
 
 
 def _slot(call: Call, timezone: str) -> booking.Slot:
@@ -69,10 +71,15 @@ def _slot(call: Call, timezone: str) -> booking.Slot:
 async def reschedule_counseling(call: Call) -> Answer:
     """Move a counselling that has not begun; its session and its timers move with it."""
 
-    async def reschedule(command_id: UUID, _again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        booked = await call.runtime.counselings.read(call.caller, call.path["id"])
-        slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
-        moved = await call.runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
+    async def reschedule(command_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        runtime = call.runtime
+        booked = await runtime.counselings.read(call.caller, call.path["id"])
+        session_id = booked.session_id
+        if again and session_id is not None and await runtime.rescheduling.landed(session_id, command_id):
+            moved = await runtime.counselings.read(call.caller, booked.id)
+        else:
+            slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
+            moved = await runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
         return Answer(counseling_json(moved), "Counseling rescheduled successfully")
 
     return await once(call, reschedule)

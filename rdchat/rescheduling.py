@@ -56,7 +56,8 @@ class Rescheduling:
     ) -> Counseling:
         """Move a counselling that has not begun to another time, with whoever it was booked.
 
-        A command that was carried out before, whatever its caller was told, is not carried out again.
+        A command that is carried out meanwhile, on a connection that was lost, is not carried out again; of
+        one that was before, whatever its caller was told, `landed` knows.
 
         Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         UNAVAILABLE.
@@ -66,7 +67,12 @@ class Rescheduling:
         else:
             by = None if caller.is_admin else caller.id
             command = Reschedule(by, slot.starts_at, slot.ends_at, slot.timezone, self.leads)
-            await self._carry_out(command, counseling, slot, caller_id=caller.id, command_id=command_id)
+            session = await self._session(counseling.session_id)
+            # What the session refuses anyway is said before the limits are asked.
+            self._decide(session, command, command_id, caller.id)
+            await self._carry_out(
+                command, session, counseling, slot, caller_id=caller.id, command_id=command_id
+            )
         return await self.counselings.read(caller, counseling.id)
 
     async def extend(self, caller: Caller, session_id: UUID, minutes: int, *, command_id: UUID) -> Session:
@@ -78,14 +84,15 @@ class Rescheduling:
         session = await self._session(session_id)
         if caller.id not in session.participants:
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
-        if caller.id != session.psychologist_id:
-            raise RdchatError(ErrorCode.FORBIDDEN)
-        if await commit.landed(self.pool, [session_id], [command_id]):
-            return session
+        if await self.landed(session_id, command_id):
+            return await self._session(session_id)
         length = timedelta(minutes=minutes)
+        ends_at = session.ends_at + length
+        command = Extend(caller.id, ends_at, self.leads)
+        # What the session refuses anyway is said before what it asks for is looked at.
+        self._decide(session, command, command_id, caller.id)
         if length % self.extension_step:
             raise invalid("minutes", f"Must be a multiple of {self.extension_step / timedelta(minutes=1):g}.")
-        ends_at = session.ends_at + length
         if ends_at - session.starts_at > self.limits.longest:
             longest = self.limits.longest / timedelta(minutes=1)
             raise invalid("minutes", f"The session must last at most {longest:g} minutes.")
@@ -96,8 +103,13 @@ class Rescheduling:
         there = zone(booked.timezone)
         local_end = ends_at.astimezone(there).time()
         slot = Slot(booked.date, booked.start, local_end, booked.timezone, session.starts_at, ends_at)
-        command = Extend(caller.id, ends_at, self.leads)
-        return await self._carry_out(command, counseling, slot, caller_id=caller.id, command_id=command_id)
+        return await self._carry_out(
+            command, session, counseling, slot, caller_id=caller.id, command_id=command_id
+        )
+
+    async def landed(self, session_id: UUID, command_id: UUID) -> bool:
+        """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE."""
+        return bool(await commit.landed(self.pool, [session_id], [command_id]))
 
     async def _session(self, session_id: UUID) -> Session:
         session = await sessions.load_session(self.pool, session_id)
@@ -132,36 +144,34 @@ class Rescheduling:
     async def _carry_out(
         self,
         command: Reschedule | Extend,
+        session: Session,
         counseling: Counseling,
         slot: Slot,
         *,
         caller_id: UUID,
         command_id: UUID,
     ) -> Session:
-        session_id = counseling.session_id
-        if session_id is None:  # pragma: no cover - asked before
-            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
-        # What the session refuses anyway is said before the limits are asked.
-        session = await self._session(session_id)
-        if await commit.landed(self.pool, [session_id], [command_id]):
-            return session
-        self._decide(session, command, command_id, caller_id)
+        """Carry out a command that was made for `session` as it was read."""
         moves = isinstance(command, Reschedule)
         async with transaction(self.pool) as connection:
             await self._check_limits(connection, counseling, slot, hours=moves)
-            await schedule.lock_session(connection, session_id)
-            locked = await sessions.load_locked(connection, session_id)
-            change = self._decide(locked or session, command, command_id, caller_id)
-            if isinstance(command, Extend) and change.before.ends_at != session.ends_at:
-                # What was to be moved is no longer the end, and the limits were asked for another range.
+            await schedule.lock_session(connection, session.id)
+            locked = await sessions.load_locked(connection, session.id) or session
+            # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
+            if await commit.landed_on(connection, [session.id], [command_id]):
+                return locked
+            change = self._decide(locked, command, command_id, caller_id)
+            if isinstance(command, Extend) and locked.ends_at != session.ends_at:
+                # What was to be moved is no longer the end: the new end was reckoned from another.
                 raise RdchatError(
                     ErrorCode.ILLEGAL_TRANSITION, "The chat session was extended at the same time: look again"
                 )
-            if not await schedule.move_counseling(
-                connection, counseling.id, slot, change.after.updated_at, begun_too=not moves
-            ):
-                # Its start is due, and the chat only not open yet.
-                raise _too_late()
+            # The session says whether it has begun: one whose start is due but was not run can be moved.
+            await schedule.move_counseling(
+                connection, counseling.id, slot, change.after.updated_at, begun_too=True
+            )
+            if moves:
+                await schedule.forget_attendance(connection, session.id)
             won = await commit.write(
                 connection,
                 [change],
@@ -170,10 +180,10 @@ class Rescheduling:
                 endpoints=self.counselings.webhooks.endpoints,
             )
             await schedule.move_session(connection, change.after, change.timeline[0].trigger)
-        numbers = won[session_id]
+        numbers = won[session.id]
         change.after.version = change.after.state_version = numbers.version
         if not moves:
-            await reads.attend(self.pool, session_id, caller_id, change.after.updated_at)
+            await reads.attend(self.pool, session.id, caller_id, change.after.updated_at)
         self.effects.committed([change])
         await arm(self.queue, change.after, self.clock.now())
         return change.after

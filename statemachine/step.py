@@ -105,9 +105,9 @@ def _cannot_run(session: Session, command: RunAutomation, now: datetime) -> Refu
 def _no_row(session: Session, command: Command) -> RefusalCode:
     """Name what is wrong when no row starts here; a stranger is a stranger first."""
     match command:
-        case SendMessage(sender_id=person) if person not in session.participants:
-            return RefusalCode.NOT_PARTICIPANT
-        case EndSession(by=person) | Extend(by=person) if person not in session.participants:
+        case SendMessage(sender_id=person) | EndSession(by=person) | Extend(by=person) if (
+            person not in session.participants
+        ):
             return RefusalCode.NOT_PARTICIPANT
         case Cancel(by=person) | Reschedule(by=person) if (
             person is not None and person not in session.participants
@@ -115,6 +115,8 @@ def _no_row(session: Session, command: Command) -> RefusalCode:
             return RefusalCode.NOT_PARTICIPANT
         case Extend(by=person) if person != session.psychologist_id:
             return RefusalCode.FORBIDDEN
+        case SendMessage() | Extend() if session.is_over:
+            return RefusalCode.SESSION_ENDED
         case SendMessage():
-            return RefusalCode.SESSION_ENDED if session.is_over else RefusalCode.CHAT_NOT_ENABLED
+            return RefusalCode.CHAT_NOT_ENABLED
     return RefusalCode.ILLEGAL_TRANSITION

@@ -377,5 +377,12 @@ async def landed(pool: Pool, session_ids: Sequence[UUID], command_ids: Sequence[
     A command that stores a participant's message has the message's id.
     """
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_LANDED, list(session_ids), list(command_ids))
+        return await landed_on(connection, session_ids, command_ids)
+
+
+async def landed_on(
+    connection: Connection, session_ids: Sequence[UUID], command_ids: Sequence[UUID]
+) -> set[UUID]:
+    """Find out like `landed`, on a connection; within a transaction if there is one."""
+    rows = await connection.fetch(_LANDED, list(session_ids), list(command_ids))
     return {row["id"] for row in rows}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from asyncpg import ExclusionViolationError
+from asyncpg import ExclusionViolationError, UniqueViolationError
 
 from rdchat.availability import edge
 from rdchat.booking import LONGEST, Slot, clipped, depth, zone
@@ -220,7 +220,7 @@ async def insert_counseling(
     sealer: Sealer,
     at: datetime,
 ) -> None:
-    """Write a counselling. Raises RdchatError (CLIENT_LIMIT) where the database finds an overlap."""
+    """Write a counselling. Raises RdchatError (CLIENT_LIMIT) where it overlaps another, or is there."""
     slot = booking.slot
     notes = sealer.seal(booking.notes.encode(), counseling_id.bytes) if booking.notes is not None else None
     try:
@@ -240,7 +240,7 @@ async def insert_counseling(
             exclusive,
             at,
         )
-    except ExclusionViolationError as error:
+    except (ExclusionViolationError, UniqueViolationError) as error:
         raise RdchatError(ErrorCode.CLIENT_LIMIT) from error
 
 

@@ -16,7 +16,16 @@ from rdchat.engine.change import ChangeBuilder
 from rdchat.engine.outcome import Outcome
 from rdchat.engine.storage import CommitRefusedError
 from rdchat.errors import UnavailableError
-from statemachine import Cancel, Refusal, RefusalCode, RunAutomation, SendMessage, SessionOutcome, step
+from statemachine import (
+    Cancel,
+    EndReason,
+    Refusal,
+    RefusalCode,
+    RunAutomation,
+    SendMessage,
+    SessionOutcome,
+    step,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +73,11 @@ class _Work:
     @property
     def refuses(self) -> bool:
         return any(isinstance(answer, Refusal) for _, answer in self.answers)
+
+    @property
+    def turns_away(self) -> bool:
+        """Whether the session is given up for those of others, which no fence of this session's knows of."""
+        return self.change is not None and self.change.after.end_reason is EndReason.OVER_LIMIT
 
 
 class Batch:
@@ -205,7 +219,7 @@ class Batch:
         return decision.session, Outcome(decision.session, message)
 
     async def _trust_no_stale_refusal(self, works: list[_Work]) -> None:
-        doubtful = [work for work in works if work.refuses and not work.fresh]
+        doubtful = [work for work in works if (work.refuses or work.turns_away) and not work.fresh]
         if doubtful:
             await self._reload(doubtful)
             await self._step_all(doubtful)

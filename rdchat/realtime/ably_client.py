@@ -15,8 +15,6 @@ import httpx
 import orjson
 from ably import AblyException, AblyRest
 
-from rdchat.realtime.events import REVOCATION
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -29,6 +27,8 @@ _CALL_SECONDS: Final = 4.0
 #: Statuses with which Ably refuses the events themselves: malformed, or too large.
 _REFUSED: Final = frozenset({400, 413})
 _OUR_FAULT_ENDS: Final = 500
+#: Statuses that say: not now (a request that took too long, too many requests).
+_AGAIN: Final = frozenset({408, 429})
 #: The code with which Ably refuses more than 50 publishes a second on a channel.
 _CHANNEL_RATE: Final = 42913
 
@@ -76,42 +76,10 @@ class AblyClient:
         return {"endpoint": host, "port": int(port), "tls": False}
 
     async def publish(self, groups: Sequence[Sequence[Event]]) -> list[PublishError | None]:
-        """Publish groups of events, each to its own channel, in one request; revocations go in another.
+        """Publish groups of events, each to its own channel, in one request.
 
         Returns an entry per group: None where Ably took it. Raises PublishError when nothing is known of any.
         """
-        revoked = [group for group in groups if group[0].name == REVOCATION]
-        if not revoked:
-            return await self._publish(groups)
-        published = [group for group in groups if group[0].name != REVOCATION]
-        results = iter(await self._publish(published) if published else [])
-        failure = await self._revoke(revoked)
-        return [failure if group[0].name == REVOCATION else next(results) for group in groups]
-
-    async def _revoke(self, groups: Sequence[Sequence[Event]]) -> PublishError | None:
-        """Revoke the tokens of sessions that are over.
-
-        Whoever listens is asked for a new token first, and has half a minute for it: what they get serves a
-        little longer than the session, and no more. See https://ably.com/docs/auth/revocation.
-        """
-        told = [orjson.loads(group[0].data) for group in groups]
-        body = {
-            "targets": [f"revocationKey:{one['revocationKey']}" for one in told],
-            "issuedBefore": max(one["issuedBefore"] for one in told),
-            "allowReauthMargin": True,
-        }
-        path = f"/keys/{self.key_name}/revokeTokens"
-        try:
-            answer = await self._call(lambda: self._rest.request("POST", path, version="3", body=body))
-        except PublishError as error:
-            return error
-        if answer.success:
-            return None
-        reason = f"{answer.status_code} {answer.error_code} {answer.error_message}"
-        # A key of which tokens cannot be revoked: they run out by themselves.
-        return PublishError(reason, permanent=answer.status_code < _OUR_FAULT_ENDS)
-
-    async def _publish(self, groups: Sequence[Sequence[Event]]) -> list[PublishError | None]:
         body = [
             {"channels": [group[0].channel], "messages": [_message(event) for event in group]}
             for group in groups
@@ -126,6 +94,30 @@ class AblyClient:
         if len(results) != len(groups):
             raise PublishError(f"Ably answered for {len(results)} of {len(groups)} groups")
         return results
+
+    async def revoke(self, revocations: Sequence[Event]) -> PublishError | None:
+        """Revoke the tokens of sessions that are over. Returns what is in the way, None where it is done.
+
+        Whoever listens is asked for a new token first, and has half a minute for it: what they get serves a
+        little longer than the session, and no more. See https://ably.com/docs/auth/revocation.
+        """
+        told = [orjson.loads(event.data) for event in revocations]
+        body = {
+            "targets": [f"revocationKey:{one['revocationKey']}" for one in told],
+            "issuedBefore": max(one["issuedBefore"] for one in told),
+            "allowReauthMargin": True,
+        }
+        path = f"/keys/{self.key_name}/revokeTokens"
+        try:
+            answer = await self._call(lambda: self._rest.request("POST", path, version="3", body=body))
+        except PublishError as error:
+            return error
+        if answer.success:
+            return None
+        reason = f"{answer.status_code} {answer.error_code} {answer.error_message}"
+        # A key of which tokens cannot be revoked: they run out by themselves.
+        permanent = answer.status_code < _OUR_FAULT_ENDS and answer.status_code not in _AGAIN
+        return PublishError(reason, permanent=permanent)
 
     async def publish_now(self, channel: str, name: str, data: dict[str, Any], *, client_id: str) -> None:
         """Publish in the name of a client something that is not worth keeping. Raises PublishError."""

@@ -242,7 +242,7 @@ def read_parcel(session_id: UUID, version: int, person_id: UUID, up_to_seq: int,
     """Make the parcel of one reader's step. Its id follows from who has read how far."""
     event = Event(
         channel=chat_channel(session_id),
-        ably_id=f"{session_id.hex}-read-{person_id.hex[:12]}-{up_to_seq}:0",
+        ably_id=f"{session_id.hex}-read-{person_id.hex[-12:]}-{up_to_seq}:0",
         name=MESSAGE_READ,
         data=as_json(read_data(session_id, person_id, up_to_seq, at)).decode(),
     )

@@ -3,8 +3,9 @@
 What this process commits it publishes at once, or a few milliseconds later when it has only just published: a
 request costs the Ably SDK about the same whatever it carries, so a busy process fills its requests instead of
 making many. A channel has one request in flight; a request carries the oldest group of up to a hundred
-channels. Parcels that stay unpublished are kept by extending their lease;
-those whose process died are taken over by whichever replica sees their lease run out.
+channels. Tokens of a session that is over are revoked by a lane of its own, behind everything else of their
+parcel: trouble there keeps nobody's messages back. Parcels that stay unpublished are kept by extending their
+lease; those whose process died are taken over by whichever replica sees their lease run out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rdchat.background import cancel, keep_running
 from rdchat.database import outbox
 from rdchat.errors import UnavailableError
 from rdchat.realtime.ably_client import BATCH_CHANNELS, PublishError
+from rdchat.realtime.events import REVOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,10 +62,14 @@ Group = list["Event"]
 
 @dataclass(slots=True)
 class _Held:
-    """A parcel that this process has yet to publish: how many of its groups Ably has not accepted."""
+    """A parcel that this process has yet to publish: how many of its groups Ably has not accepted.
+
+    `revocation` is the group that comes last.
+    """
 
     parcel: Parcel
     groups: int
+    revocation: Group | None = None
 
 
 class Publisher:
@@ -76,6 +82,8 @@ class Publisher:
         self._metrics = metrics
         self._channels: dict[str, deque[tuple[_Held, Group]]] = {}
         self._ready: deque[str] = deque()
+        self._revocations: deque[tuple[_Held, Group]] = deque()
+        self._revoking = asyncio.Event()
         self._held: dict[int, _Held] = {}
         self._unconfirmed: list[int] = []
         self._work = asyncio.Event()
@@ -88,7 +96,7 @@ class Publisher:
 
     def start(self, *, relay: bool) -> None:
         """Begin to work; with `relay`, also on what others have left behind."""
-        loops = [self._publish_lane] * _LANES + [self._confirm_lane, self._keep_leases]
+        loops = [self._publish_lane] * _LANES + [self._revoke_lane, self._confirm_lane, self._keep_leases]
         if relay:
             loops.append(self._take_over)
         self._tasks = [keep_running(loop, f"publisher {loop.__name__}") for loop in loops]
@@ -121,6 +129,10 @@ class Publisher:
             held = self._held[parcel.id] = _Held(parcel, len(groups))
             for group in groups.values():
                 channel = group[0].channel
+                if group[0].name == REVOCATION:
+                    held.revocation = group
+                    self._revoke_if_last(held)
+                    continue
                 waiting = self._channels.get(channel)
                 if waiting is None:
                     self._channels[channel] = deque([(held, group)])
@@ -198,9 +210,43 @@ class Publisher:
     def _accepted(self, held: _Held, group: Group) -> None:
         self._metrics.published.inc(len(group))
         held.groups -= 1
+        self._revoke_if_last(held)
         if held.groups == 0:
             self._unconfirmed.append(held.parcel.id)
             self._confirming.set()
+
+    def _revoke_if_last(self, held: _Held) -> None:
+        """Let the listeners of a session hear its end before their tokens are revoked."""
+        if held.groups == 1 and held.revocation is not None:
+            self._revocations.append((held, held.revocation))
+            held.revocation = None
+            self._revoking.set()
+
+    async def _revoke_lane(self) -> None:
+        pause = _FIRST_BACKOFF
+        while True:
+            await self._revoking.wait()
+            self._revoking.clear()
+            due = [self._revocations.popleft() for _ in range(min(len(self._revocations), BATCH_CHANNELS))]
+            try:
+                error = await self._ably.revoke([group[0] for _, group in due])
+            except Exception as unforeseen:
+                log.exception("tokens cannot be revoked, in a way that never was before")
+                error = PublishError(repr(unforeseen))
+            if error is None or error.permanent:
+                if error is not None:
+                    # They run out by themselves, half an hour later at most.
+                    log.error("Ably refuses to revoke tokens", sessions=len(due), why=str(error))
+                for held, group in due:
+                    self._accepted(held, group)
+                pause = _FIRST_BACKOFF
+            else:
+                self._revocations.extendleft(reversed(due))
+                self._metrics.publish_failures.inc()
+                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load, guards nothing
+                pause = min(pause * 2, _LONGEST_BACKOFF)
+            if self._revocations:
+                self._revoking.set()
 
     async def _confirm_lane(self) -> None:
         """Delete what Ably has: in as few statements as the database allows, off the publishing path."""

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -132,6 +133,50 @@ async def test_a_commit_that_lands_after_its_connection_was_lost(world: World) -
         await world.check(8, in_order=False)
 
 
+async def test_what_has_a_key_is_done_once_when_its_commit_lands_unheard(world: World) -> None:
+    """A booking, a move, an extension: the answer to COMMIT is lost, each is sent again before it lands."""
+    await world.fetch(_SLOW_COMMIT)
+    await world.fetch(_SLOW_COMMIT_TRIGGER)
+    async with _proxy(world.database_url) as proxy:
+        replica = world.new_replica(database_url=proxy.address)
+        await replica.start()
+        [talk] = await world.book(replica.base, starts_in=1, lasts=8)
+        await until(lambda: world.all_are("active"), 5)
+        day = f"{datetime.now(UTC) + timedelta(days=5):%Y-%m-%d}"
+        hour = {"date": day, "startTime": "12:00", "endTime": "13:00", "timezone": "UTC"}
+        client, psychologist = world.person(replica.base), talk.psychologist
+        booking = {"method": "chat", "psychologistId": str(psychologist.id), **hour}
+        counseling = ""
+        for number, (person, method, path, body) in enumerate(
+            (
+                (client, "POST", "/counselings/book", booking),
+                (psychologist, "PUT", "/counselings/{}/reschedule", hour | {"endTime": "13:30"}),
+                (psychologist, "PUT", f"/chat/sessions/{talk.id}/extend", {"minutes": 5}),
+            )
+        ):
+            holder = await asyncpg.connect(world.database_url)
+            await holder.execute("SELECT pg_advisory_lock(4711)")
+            options = {"json": body, "headers": {"Idempotency-Key": f"kunci-{number}"}}
+            async with asyncio.TaskGroup() as group:
+                first = group.create_task(person.call(method, path.format(counseling), **options))
+                await until(lambda: _waiting_for_lock(world, 1), 3)
+                proxy.cut()
+                assert (await first).status == 503
+                again = group.create_task(person.call(method, path.format(counseling), **options))
+                await until(lambda: _waiting_for_lock(world, 2), 3)
+                await holder.close()
+            reply = again.result()
+            assert reply.status in (200, 201), reply.json
+            counseling = counseling or reply.data["id"]
+            assert (await person.call(method, path.format(counseling), **options)).data == reply.data
+        made = await world.fetch("SELECT trigger FROM timeline WHERE actor_id IS NOT NULL ORDER BY at")
+        assert [row["trigger"] for row in made] == ["book", "book", "reschedule", "extend"]
+        assert len(await world.fetch("SELECT 1 FROM counselings")) == 2
+        [session] = await world.fetch("SELECT * FROM chat_sessions WHERE id = $1", UUID(talk.id))
+        assert session["ends_at"] == talk.ends_at + timedelta(minutes=5)
+        assert session["schedule_version"] == 2
+
+
 async def test_one_poisoned_session_harms_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "_FIRST_BACKOFF_MS", 20)
     monkeypatch.setattr(failures, "_LONGEST_BACKOFF_MS", 100)
@@ -212,6 +257,15 @@ async def test_a_passing_fault_of_a_commit_is_tried_again(world: World) -> None:
     assert set(answers.values()) <= {201, 503}, answers
 
 
+#: Whatever makes a plan waits for this lock when it commits.
+_SLOW_COMMIT = """
+CREATE FUNCTION wait_for_it() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$
+"""
+_SLOW_COMMIT_TRIGGER = """
+CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON automations DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION wait_for_it()
+"""
 _POISON = """
 CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   IF new.id = '{id}' THEN RAISE EXCEPTION 'poison'; END IF; RETURN new;

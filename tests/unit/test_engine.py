@@ -127,6 +127,18 @@ async def test_a_stale_snapshot_never_refuses(
     await accepted(engine, open_session, message(open_session))
 
 
+async def test_nobody_is_turned_away_for_a_place_that_has_become_free(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    session = storage.add(clock)
+    crowded = copy.copy(session)
+    crowded.is_over_limit = True
+    storage.snapshots[session.id] = crowded
+    clock.instant = session.starts_at
+    outcome = await accepted(engine, session, RunAutomation(AutomationKind.ENABLE_CHAT, 1))
+    assert outcome.session.status is Status.ACTIVE
+
+
 async def test_a_refusal_is_asked_of_the_truth_even_by_an_actor_in_memory(
     engine: Engine, storage: MemoryStorage, clock: SetClock
 ) -> None:

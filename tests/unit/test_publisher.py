@@ -12,7 +12,7 @@ import pytest
 from rdchat.database import outbox
 from rdchat.realtime import publisher as publisher_module
 from rdchat.realtime.ably_client import PublishError
-from rdchat.realtime.events import MESSAGE, Parcel, ParcelBuilder, chat_channel
+from rdchat.realtime.events import MESSAGE, SESSION_STATUS, Parcel, ParcelBuilder, chat_channel
 from rdchat.realtime.publisher import Publisher
 from rdchat.telemetry import Metrics
 from tests.support.memory_storage import SetClock
@@ -30,6 +30,15 @@ class Ably:
     def __init__(self) -> None:
         self.requests: list[tuple[float, list[str]]] = []
         self.crowded: set[str] = set()
+        self.revoked: list[Event] = []
+        self.tries = 0
+        self.trouble: PublishError | None = None
+
+    async def revoke(self, revocations: Sequence[Event]) -> PublishError | None:
+        self.tries += 1
+        if self.trouble is None:
+            self.revoked += revocations
+        return self.trouble
 
     async def publish(self, groups: Sequence[Sequence[Event]]) -> list[PublishError | None]:
         channels = [group[0].channel for group in groups]
@@ -121,3 +130,49 @@ async def test_a_crowded_channel_waits_alone(publisher: Publisher, ably: Ably) -
     await until(lambda: [crowded in names for _, names in ably.requests].count(True) == 2, 2)
     tries = [at for at, names in ably.requests if crowded in names]
     assert tries[1] - tries[0] >= 0.2
+
+
+def ending(number: int, session_id: UUID) -> Parcel:
+    """The last parcel of a session: its end, and that its tokens are revoked."""
+    builder = ParcelBuilder(session_id, 2)
+    builder.add(chat_channel(session_id), SESSION_STATUS, {"status": "completed"})
+    builder.revoke()
+    made = builder.build(number, SetClock().now())
+    assert made is not None
+    return made
+
+
+async def test_tokens_are_revoked_when_the_last_event_is_out(publisher: Publisher, ably: Ably) -> None:
+    session_id = uuid4()
+    ably.crowded.add(chat_channel(session_id))
+    publisher.hand_over([ending(1, session_id)])
+    await until(lambda: len(ably.requests) >= 2, 2)
+    assert not ably.revoked
+    ably.crowded.clear()
+    await until(lambda: ably.revoked, 2)
+    assert str(session_id) in ably.revoked[0].data
+    await until(lambda: publisher.held == 0, 2)
+
+
+async def test_trouble_with_revoking_keeps_no_message_back(publisher: Publisher, ably: Ably) -> None:
+    ably.trouble = PublishError("503")
+    for number in range(20):
+        publisher.hand_over([ending(number, uuid4())])
+    await until(lambda: ably.tries >= 3, 5)
+    started = asyncio.get_running_loop().time()
+    for number in range(20, 30):
+        told = sum(len(channels) for _, channels in ably.requests)
+        publisher.hand_over([parcel(number)])
+        await until(lambda told=told: sum(len(names) for _, names in ably.requests) > told, 2)
+    assert asyncio.get_running_loop().time() - started < 1
+    assert not ably.revoked
+    ably.trouble = None
+    await until(lambda: len(ably.revoked) == 20, 5)
+    await until(lambda: publisher.held == 0, 2)
+
+
+async def test_a_refusal_to_revoke_is_not_asked_for_ever(publisher: Publisher, ably: Ably) -> None:
+    ably.trouble = PublishError("401 40162", permanent=True)
+    publisher.hand_over([ending(1, uuid4())])
+    await until(lambda: publisher.held == 0, 2)
+    assert ably.tries == 1

@@ -255,7 +255,7 @@ def test_every_row_has_an_example() -> None:
         (ACTIVE, message(STRANGER), DURING, RefusalCode.NOT_PARTICIPANT),
         (ACTIVE, message(STRANGER), END, RefusalCode.NOT_PARTICIPANT),
         (PENDING, LONGER, START, RefusalCode.ILLEGAL_TRANSITION),
-        (COMPLETED, LONGER, END, RefusalCode.ILLEGAL_TRANSITION),
+        (COMPLETED, LONGER, END, RefusalCode.SESSION_ENDED),
         (ACTIVE, LONGER, END, RefusalCode.SESSION_ENDED),
         (ACTIVE, Extend(CLIENT, LATER, Leads()), DURING, RefusalCode.FORBIDDEN),
         (PENDING, Extend(CLIENT, LATER, Leads()), DURING, RefusalCode.FORBIDDEN),

@@ -1,0 +1,251 @@
+"""Idempotency-Key: sent again, a request has no second effect and the same answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.support.envelope import assert_refused
+from tests.support.forms import form, photo
+from tests.support.pair import a_pair
+from tests.support.service import whole_second
+from tests.support.sessions import instant, opened
+from tests.support.soon import book_at, in_days, noon_zone
+from tests.support.world import at_instant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.service import Person, Reply, Service
+
+HOUR = timedelta(hours=1)
+
+
+def booking_at(days: int, **more: Any) -> dict[str, Any]:
+    return {
+        "method": "chat",
+        "date": f"{in_days(days):%Y-%m-%d}",
+        "startTime": "12:00",
+        "endTime": "13:00",
+        "timezone": "UTC",
+        **more,
+    }
+
+
+def keyed(key: str) -> dict[str, str]:
+    return {"Idempotency-Key": key}
+
+
+class Requests:
+    """The requests that heed a key, each in variants. `effects` counts what they did."""
+
+    def __init__(self, service: Service, client: Person, psychologist: Person, session_id: str) -> None:
+        self.pool = service.runtime.pool
+        self.client, self.psychologist, self.session_id = client, psychologist, session_id
+        self.counseling_id = ""
+
+    def sender(self, kind: str) -> Person:
+        return self.psychologist if kind == "extend" else self.client
+
+    async def prepare(self) -> None:
+        reply = await self.client.post("/counselings/book", booking_at(50))
+        assert reply.status == 201, reply.json
+        self.counseling_id = reply.data["id"]
+
+    async def send(self, kind: str, person: Person, key: str, variant: int = 0) -> Reply:
+        headers = keyed(key)
+        match kind:
+            case "book":
+                body = booking_at(30 + variant)
+                return await person.call("POST", "/counselings/book", json=body, headers=headers)
+            case "reschedule":
+                body = booking_at(60 + variant)
+                del body["method"]
+                path = f"/counselings/{self.counseling_id}/reschedule"
+                return await person.call("PUT", path, json=body, headers=headers)
+            case "extend":
+                path = f"/chat/sessions/{self.session_id}/extend"
+                return await person.call("PUT", path, json={"minutes": 1 + variant}, headers=headers)
+            case "message":
+                body = {"sessionId": self.session_id, "message": f"Halo {variant}"}
+                return await person.call("POST", "/chat/messages", json=body, headers=headers)
+        content = photo() if variant == 0 else photo(61)
+        return await person.call(
+            "POST", "/chat/messages/upload", data=form(self.session_id, content), headers=headers
+        )
+
+    async def effects(self) -> tuple[Any, ...]:
+        row = await self.pool.fetchrow(
+            "SELECT (SELECT count(*) FROM counselings) AS booked, (SELECT count(*) FROM messages) AS said,"
+            " (SELECT count(*) FROM timeline WHERE trigger IN ('reschedule', 'extend')) AS moved,"
+            " (SELECT count(*) FROM attachments) AS attached,"
+            " (SELECT max(ends_at) FROM chat_sessions) AS ends,"
+            " (SELECT sum(schedule_version) FROM chat_sessions) AS plans"
+        )
+        return tuple(row)
+
+
+KINDS = ("book", "reschedule", "extend", "message", "upload")
+
+
+@pytest.fixture
+async def requests(service: Service) -> Requests:
+    made = Requests(service, *await opened(service))
+    await made.prepare()
+    return made
+
+
+async def test_again_is_the_same_answer_and_another_body_is_refused(requests: Requests) -> None:
+    for kind in KINDS:
+        person = requests.sender(kind)
+        key = f"{kind}-1"
+        before = await requests.effects()
+        first = await requests.send(kind, person, key)
+        assert first.status in (200, 201), first.json
+        assert "Idempotency-Replayed" not in first.headers
+        done = await requests.effects()
+        assert done != before, kind
+        for _ in range(2):
+            again = await requests.send(kind, person, key)
+            assert (again.status, again.json) == (first.status, first.json), kind
+            assert again.headers["Idempotency-Replayed"] == "true"
+        assert_refused(await requests.send(kind, person, key, 1), 422, "IDEMPOTENCY_MISMATCH")
+        assert await requests.effects() == done, kind
+    assert_refused(await requests.send("message", requests.client, "book-1"), 422, "IDEMPOTENCY_MISMATCH")
+    for wrong in ("", "x" * 256, "kunci saya", "ключ".encode().decode("latin-1")):
+        assert_refused(await requests.send("message", requests.client, wrong), 400, "VALIDATION_FAILED")
+
+
+async def test_of_twenty_at_once_one_does_it(requests: Requests) -> None:
+    for kind in KINDS:
+        person = requests.sender(kind)
+        replies = await asyncio.gather(*(requests.send(kind, person, f"{kind}-2") for _ in range(20)))
+        done = await requests.effects()
+        good = [reply for reply in replies if reply.status < 300]
+        assert good, kind
+        assert len({str(reply.data) for reply in good}) == 1, kind
+        for reply in replies:
+            if reply.status >= 300:
+                assert_refused(reply, 409, "IDEMPOTENCY_IN_FLIGHT")
+                assert int(reply.headers["Retry-After"]) >= 1
+        fresh = [reply for reply in good if "Idempotency-Replayed" not in reply.headers]
+        assert len(fresh) == 1, kind
+        assert (await requests.send(kind, person, f"{kind}-2")).data == good[0].data
+        assert await requests.effects() == done, kind
+    booked, said, moved, attached, *_ = await requests.effects()
+    assert (booked, said, moved, attached) == (3, 4, 2, 1)
+
+
+async def test_a_crash_between_effect_and_answer_makes_no_second_effect(requests: Requests) -> None:
+    """What a process leaves that died then: the effect is there, the answer was not noted."""
+    for kind in KINDS:
+        person = requests.sender(kind)
+        first = await requests.send(kind, person, f"{kind}-3")
+        done = await requests.effects()
+        await requests.pool.execute("UPDATE idempotency SET status = NULL, answer = NULL")
+        assert_refused(await requests.send(kind, person, f"{kind}-3"), 409, "IDEMPOTENCY_IN_FLIGHT")
+        await requests.pool.execute("UPDATE idempotency SET started_at = now() - interval '21 seconds'")
+        replies = await asyncio.gather(*(requests.send(kind, person, f"{kind}-3") for _ in range(5)))
+        good = [reply for reply in replies if reply.status < 300]
+        assert good, [reply.json for reply in replies]
+        for reply in good:
+            assert reply.status == first.status
+            assert _lasting(reply.data) == _lasting(first.data), kind
+        assert await requests.effects() == done, kind
+
+
+def _lasting(data: dict[str, Any]) -> dict[str, Any]:
+    """An answer without what is made anew for every answer: the link to a file."""
+    attachment = {
+        name: value for name, value in (data.get("attachment") or {}).items() if "url" not in name.lower()
+    }
+    return {**data, "attachment": {name: v for name, v in attachment.items() if name != "expiresAt"}}
+
+
+async def test_a_crash_after_a_move_whose_time_has_come_is_still_answered(service: Service) -> None:
+    await service.psychologist()
+    client = service.person()
+    booking = (await client.book(in_days(9), in_days(9) + HOUR)).data
+    starts_at = whole_second(0.7)
+    body = {
+        "date": f"{starts_at.astimezone(_zone()):%Y-%m-%d}",
+        "startTime": f"{starts_at.astimezone(_zone()):%H:%M:%S}",
+        "endTime": f"{(starts_at + HOUR).astimezone(_zone()):%H:%M:%S}",
+        "timezone": noon_zone(),
+    }
+    path = f"/counselings/{booking['id']}/reschedule"
+    first = await client.call("PUT", path, json=body, headers=keyed("pindah"))
+    assert first.status == 200, first.json
+    await service.runtime.pool.execute(
+        "UPDATE idempotency SET status = NULL, answer = NULL, started_at = now() - interval '21 seconds'"
+    )
+    await at_instant(starts_at, offset=0.01)
+    again = await client.call("PUT", path, json=body, headers=keyed("pindah"))
+    assert again.status == 200, again.json
+    assert again.data["scheduledAt"] == first.data["scheduledAt"]
+
+
+def _zone() -> ZoneInfo:
+    return ZoneInfo(noon_zone())
+
+
+async def test_a_refusal_does_not_use_the_key_up(service: Service) -> None:
+    client, psychologist, session_id = await opened(service)
+    stranger = service.person()
+    path = f"/chat/sessions/{session_id}/extend"
+    refused = await psychologist.call("PUT", path, json={"minutes": 1440}, headers=keyed("a"))
+    assert_refused(refused, 400, "VALIDATION_FAILED")
+    assert (await psychologist.call("PUT", path, json={"minutes": 1}, headers=keyed("a"))).status == 200
+    body = {"sessionId": session_id, "message": "Halo"}
+    for _ in range(2):
+        refused = await stranger.call("POST", "/chat/messages", json=body, headers=keyed("b"))
+        assert_refused(refused, 403, "NOT_PARTICIPANT")
+    start = in_days(12)
+    first = (await client.book(start, start + HOUR)).data
+    taken = booking_at(12)
+    for _ in range(2):
+        refused = await client.call("POST", "/counselings/book", json=taken, headers=keyed("c"))
+        assert_refused(refused, 409, "CLIENT_LIMIT")
+    await client.put(f"/counselings/{first['id']}/cancel")
+    booked = await client.call("POST", "/counselings/book", json=taken, headers=keyed("c"))
+    assert (booked.status, "Idempotency-Replayed" in booked.headers) == (201, False)
+
+
+async def test_a_key_is_its_senders_own(service: Service) -> None:
+    client, psychologist, session_id = await opened(service)
+    body = {"sessionId": session_id, "message": "Halo"}
+    first, second = [
+        await person.call("POST", "/chat/messages", json=body, headers=keyed("sama"))
+        for person in (client, psychologist)
+    ]
+    assert (first.status, second.status) == (201, 201)
+    assert first.data["id"] != second.data["id"]
+    rows = await service.runtime.pool.fetch("SELECT answer FROM idempotency")
+    assert all(b"Halo" not in row["answer"] for row in rows), "what people write is sealed here as well"
+
+
+async def test_through_two_replicas_there_is_one_effect(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    async with a_pair(tmp_path, database_url=database_url, redis_url=redis_url) as pair:
+        client, psychologist, session_id = await opened(pair.one)
+        before = instant((await client.session(session_id))["endsAt"])
+        path = f"/chat/sessions/{session_id}/extend"
+        for number in range(3):
+            replies = await asyncio.gather(
+                *(
+                    person.call("PUT", path, json={"minutes": 1}, headers=keyed(f"k{number}"))
+                    for person in (psychologist, pair.elsewhere(psychologist)) * 4
+                )
+            )
+            assert set(Counter(reply.status for reply in replies)) <= {200, 409}
+            ends_at = instant((await client.session(session_id))["endsAt"])
+            assert ends_at == before + timedelta(minutes=1 + number)
+        start = whole_second(7200)
+        booking = (await book_at(client, start, 60)).data
+        assert booking["status"] == "pending"

@@ -1,0 +1,96 @@
+"""Notifications: kept in order, listed in pages, read once, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from tests.support.envelope import assert_refused
+from tests.support.sessions import opened
+from tests.support.soon import in_days
+
+if TYPE_CHECKING:
+    from tests.support.service import Person, Service
+
+HOUR = timedelta(hours=1)
+
+
+async def booked(service: Service, count: int) -> tuple[Person, list[str]]:
+    """A psychologist who was told of so many bookings, and the counsellings in their order."""
+    psychologist = await service.psychologist()
+    ids = []
+    for number in range(count):
+        start = in_days(20 + number)
+        ids.append((await service.person().book(start, start + HOUR)).data["id"])
+    return psychologist, ids
+
+
+async def pages(person: Person, limit: int) -> list[list[dict[str, Any]]]:
+    found, cursor = [], None
+    while True:
+        more = {} if cursor is None else {"cursor": cursor}
+        data = (await person.get("/notifications", limit=limit, **more)).data
+        found.append(data["data"])
+        cursor = data["nextCursor"]
+        if cursor is None:
+            return found
+
+
+async def test_pages_newest_first_skip_nothing_also_among_equals(service: Service) -> None:
+    psychologist, counselings = await booked(service, 7)
+    await service.runtime.pool.execute("UPDATE notifications SET created_at = date_trunc('minute', now())")
+    whole = (await psychologist.get("/notifications", limit=100)).data
+    assert (whole["unreadCount"], whole["nextCursor"]) == (7, None)
+    for limit in (1, 2, 3, 7):
+        parts = await pages(psychologist, limit)
+        assert [one for part in parts for one in part] == whole["data"]
+        assert all(len(part) == limit for part in parts[:-1])
+    await service.runtime.pool.execute(
+        "UPDATE notifications n SET created_at = c.created_at FROM counselings c WHERE c.id = n.counseling_id"
+    )
+    found = [one for part in await pages(psychologist, 2) for one in part]
+    assert [one["data"]["counselingId"] for one in found] == counselings[::-1]
+    # What comes while somebody pages is not in the way of what they have yet to see.
+    first = (await psychologist.get("/notifications", limit=3)).data
+    start = in_days(60)
+    await service.person().book(start, start + HOUR)
+    rest = (await psychologist.get("/notifications", limit=100, cursor=first["nextCursor"])).data
+    assert first["data"] + rest["data"] == found
+    for wrong in ("x", "MjAyNg==", "a" * 2000):
+        assert_refused(await psychologist.get("/notifications", cursor=wrong), 400, "VALIDATION_FAILED")
+    for limit in (0, -1, 101):
+        assert_refused(await psychologist.get("/notifications", limit=limit), 400, "VALIDATION_FAILED")
+
+
+async def test_read_once_by_whom_it_is_for(service: Service) -> None:
+    psychologist, _ = await booked(service, 3)
+    other = await service.psychologist("Rina")
+    mine = (await psychologist.get("/notifications")).data["data"]
+    assert {one["readAt"] for one in mine} == {None}
+    path = f"/notifications/{mine[0]['id']}/read"
+    first = await psychologist.put(path)
+    assert (first.status, first.data["id"]) == (200, mine[0]["id"])
+    assert first.data["readAt"] is not None
+    assert (await psychologist.put(path)).data == first.data, "the first time counts"
+    for person, one in ((other, mine[1]["id"]), (psychologist, str(uuid4())), (psychologist, "read")):
+        assert_refused(await person.put(f"/notifications/{one}/read"), 404, "NOT_FOUND")
+    assert (await psychologist.get("/notifications")).data["unreadCount"] == 2
+    assert (await other.put("/notifications/read-all")).data == {"read": 0}
+    counts = await asyncio.gather(*(psychologist.put("/notifications/read-all") for _ in range(5)))
+    assert sum(reply.data["read"] for reply in counts) == 2
+    after = (await psychologist.get("/notifications")).data
+    assert after["unreadCount"] == 0
+    assert after["data"][0] == first.data, "what was read stays read when it was"
+
+
+async def test_who_is_told_what(service: Service) -> None:
+    client, psychologist, session_id = await opened(service)
+    await psychologist.put(f"/chat/sessions/{session_id}/extend", {"minutes": 1})
+    told = {
+        person: [one["type"] for one in (await person.get("/notifications")).data["data"]]
+        for person in (client, psychologist)
+    }
+    assert told == {client: ["session_extended"], psychologist: ["chat_enabled", "counseling_booked"]}
+    assert (await service.person().get("/notifications")).data["data"] == []
