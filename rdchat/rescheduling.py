@@ -170,8 +170,6 @@ class Rescheduling:
             await schedule.move_counseling(
                 connection, counseling.id, slot, change.after.updated_at, begun_too=True
             )
-            if moves:
-                await schedule.forget_attendance(connection, session.id)
             won = await commit.write(
                 connection,
                 [change],

@@ -30,8 +30,6 @@ _MOVE_SESSION = """
 UPDATE chat_sessions SET starts_at = $2, ends_at = $3, schedule_version = $4 WHERE id = $1
 """
 
-_FORGET_ATTENDANCE = "DELETE FROM attendance WHERE session_id = $1"
-
 _DROP_PLAN = """
 UPDATE automations SET status = 'cancelled', reason = $3
  WHERE session_id = $1 AND schedule_version < $2 AND status IN ('scheduled', 'failed')
@@ -71,11 +69,6 @@ async def move_counseling(
     except ExclusionViolationError as error:
         raise RdchatError(ErrorCode.CLIENT_LIMIT) from error
     return rows_changed(tag) == 1
-
-
-async def forget_attendance(connection: Connection, session_id: UUID) -> None:
-    """Forget who came in to listen: they came at another time."""
-    await connection.execute(_FORGET_ATTENDANCE, session_id)
 
 
 async def move_session(connection: Connection, session: Session, reason: str) -> None:

@@ -71,7 +71,7 @@ async def test_who_may_not_when_and_by_how_much(service: Service) -> None:
     before = await client.session(session_id)
     other = await service.psychologist("Rina")
     assert_refused(await extend(client, session_id), 403, "FORBIDDEN")
-    assert_refused(await extend(service.person(Role.SUPER_ADMIN), session_id), 403, "FORBIDDEN")
+    assert_refused(await extend(service.person(Role.SUPER_ADMIN), session_id), 403, "NOT_PARTICIPANT")
     assert_refused(await extend(other, session_id), 403, "NOT_PARTICIPANT")
     nowhere = "00000000-0000-4000-8000-000000000000"
     assert_refused(await extend(psychologist, nowhere), 404, "SESSION_NOT_FOUND")
@@ -265,7 +265,8 @@ async def test_a_token_taken_long_before_is_no_coming(service: Service) -> None:
     session_id = booking["chatSession"]["sessionId"]
     assert (await client.get("/chat/ably-token", sessionId=session_id)).status == 200
     assert (await psychologist.get("/chat/ably-token", sessionId=session_id)).status == 200
-    rows = await service.runtime.pool.fetch(
-        "SELECT 1 FROM attendance WHERE session_id = $1", UUID(session_id)
+    there = await service.runtime.pool.fetch(
+        "SELECT was_there(id, client_id), was_there(id, psychologist_id) FROM chat_sessions WHERE id = $1",
+        UUID(session_id),
     )
-    assert not rows
+    assert tuple(there[0]) == (False, False)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ably import AblyRealtime
 
 from tests.support.pair import a_pair
+from tests.support.service import whole_second
 from tests.support.sessions import opened
 from tests.support.soon import session_soon
 from tests.support.waiting import until
+from tests.support.world import at_instant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,6 +39,9 @@ async def listening(person: Person, session_id: str) -> AsyncIterator[tuple[Any,
     )
     channel = ably.channels.get(access["channelName"])
     await channel.subscribe(lambda message: heard.append((message.name, message.data)))
+    await until(lambda: tokens)
+    # What is issued in the very second of the end is not revoked: tokens know no less than seconds.
+    await at_instant(whole_second(0))
     try:
         yield ably, heard, tokens
     finally:

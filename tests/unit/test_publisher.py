@@ -136,7 +136,7 @@ def ending(number: int, session_id: UUID) -> Parcel:
     """The last parcel of a session: its end, and that its tokens are revoked."""
     builder = ParcelBuilder(session_id, 2)
     builder.add(chat_channel(session_id), SESSION_STATUS, {"status": "completed"})
-    builder.revoke()
+    builder.revoke(SetClock().now())
     made = builder.build(number, SetClock().now())
     assert made is not None
     return made
