@@ -5,53 +5,36 @@ Every variable, its default and its meaning stand in `rdchat.env.example`.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import limits
-from environs import FileAwareEnv, ValidationError, validate
+from environs import FileAwareEnv, validate
 
 from config import texts_file
+from config.checks import (
+    bucket,
+    contradictions,
+    key_of_ably,
+    long_enough,
+    missing_secrets,
+    parse_keys,
+    parse_rates,
+    some_of,
+    unreadable_secret_files,
+    with_scheme,
+)
 from config.development import development_secrets
 from config.texts import LANGUAGES
 from config.webhooks import webhook_faults, webhook_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     from limits import RateLimitItem
 
     from config.texts_file import Texts
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
-_SECRETS: Final = (
-    "DATABASE_URL",
-    "REDIS_URL",
-    "ABLY_KEY",
-    "JWT_SECRET",
-    "ENCRYPTION_KEYS",
-    "S3_ACCESS_KEY_ID",
-    "S3_SECRET_ACCESS_KEY",
-    "WEBHOOK_SECRETS",
-)
-#: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
-_SHORTEST_SECRET: Final = 32
-_KEY_BYTES: Final = 32
-#: How often one person may call, by kind of call: far more than people do, and less than hurts others.
-RATES: Final = {
-    "default": "1200/minute",
-    "booking": "120/minute",
-    "message": "3000/minute",
-    "upload": "60/minute",
-    "typing": "20/10second",
-    "read": "600/minute",
-}
 #: Files are held in memory while they are examined and sealed.
 _LARGEST_ATTACHMENT: Final = 64 * 1024 * 1024
 _ALGORITHMS: Final = frozenset(
@@ -116,21 +99,21 @@ def load() -> Settings:
 
     Raises SettingsError with all faults at once.
     """
-    faults = _unreadable_secret_files()
+    faults = unreadable_secret_files()
     if faults:
         raise SettingsError(faults)
     env = FileAwareEnv(eager=False, prefix="RDCHAT_", strip_whitespace=True)
     positive = validate.Range(min=0, min_inclusive=False)
     port = validate.Range(min=0, max=65535)
     data_dir = env.path("DATA_DIR", Path(".rdchat"))
-    database_url = env.str("DATABASE_URL", None, validate=_scheme("postgresql", "postgres"))
-    redis_url = env.str("REDIS_URL", None, validate=_scheme("redis", "rediss", "unix"))
-    ably_key = env.str("ABLY_KEY", None, validate=_ably_key)
+    database_url = env.str("DATABASE_URL", None, validate=with_scheme("postgresql", "postgres"))
+    redis_url = env.str("REDIS_URL", None, validate=with_scheme("redis", "rediss", "unix"))
+    ably_key = env.str("ABLY_KEY", None, validate=key_of_ably)
     ably_endpoint = env.str("ABLY_ENDPOINT", None)
-    jwt_secret = env.str("JWT_SECRET", None, validate=_long_enough)
-    jwks_url = env.str("JWT_JWKS_URL", None, validate=_scheme("https", "http"))
-    keys_text = env.str("ENCRYPTION_KEYS", None, validate=_parse_keys)
-    algorithms = env.list("JWT_ALGORITHMS", ["HS256"], validate=_subset(_ALGORITHMS))
+    jwt_secret = env.str("JWT_SECRET", None, validate=long_enough)
+    jwks_url = env.str("JWT_JWKS_URL", None, validate=with_scheme("https", "http"))
+    keys_text = env.str("ENCRYPTION_KEYS", None, validate=parse_keys)
+    algorithms = env.list("JWT_ALGORITHMS", ["HS256"], validate=some_of(_ALGORITHMS))
     values: dict[str, Any] = {
         "host": env.str("HOST", "127.0.0.1"),
         "port": env.int("PORT", 8080, validate=port),
@@ -143,17 +126,17 @@ def load() -> Settings:
         "max_attachment": env.int(
             "MAX_ATTACHMENT", 10 * 1024 * 1024, validate=validate.Range(min=1, max=_LARGEST_ATTACHMENT)
         ),
-        "storage_url": env.str("STORAGE_URL", None, validate=_bucket),
-        "s3_endpoint": env.str("S3_ENDPOINT", None, validate=_scheme("https", "http")),
+        "storage_url": env.str("STORAGE_URL", None, validate=bucket),
+        "s3_endpoint": env.str("S3_ENDPOINT", None, validate=with_scheme("https", "http")),
         "s3_region": env.str("S3_REGION", None),
         "s3_access_key_id": env.str("S3_ACCESS_KEY_ID", None),
         "s3_secret_access_key": env.str("S3_SECRET_ACCESS_KEY", None),
         "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
     }
-    rates = env.str("RATE_LIMITS", "", validate=_parse_rates)
+    rates = env.str("RATE_LIMITS", "", validate=parse_rates)
     horizon = env.int("BOOKING_HORIZON", 366, validate=validate.Range(min=1, max=36500))
     texts, text_faults = texts_file.read(env.path("TEXTS", None))
-    roles = env.list("ROLES", sorted(ROLES), validate=_subset(ROLES))
+    roles = env.list("ROLES", sorted(ROLES), validate=some_of(ROLES))
     seconds = {
         "initial_message_lead": env.float(
             "INITIAL_MESSAGE_LEAD", 600.0, validate=validate.Range(min=0, max=86400)
@@ -171,13 +154,13 @@ def load() -> Settings:
     webhook_allow_private = env.bool("WEBHOOK_ALLOW_PRIVATE", False)
     faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
     faults += text_faults
-    faults += _contradictions(seconds, jwt_secret, jwks_url, algorithms)
+    faults += contradictions(seconds, jwt_secret, jwks_url, algorithms)
     if bool(values["s3_access_key_id"]) != bool(values["s3_secret_access_key"]):
         faults.append("RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY: set both of them, or neither.")
     signed = webhook_keys or any(fault.startswith("RDCHAT_WEBHOOK_SECRETS") for fault in faults)
     faults += webhook_faults(webhook_urls, signed=bool(signed), allow_private=webhook_allow_private)
     if database_url is not None:
-        faults += _missing_secrets(jwt_secret or jwks_url, keys_text)
+        faults += missing_secrets(jwt_secret or jwks_url, keys_text)
     if faults:
         raise SettingsError(faults)
     generated = {} if ably_key and keys_text and (jwt_secret or jwks_url) else development_secrets(data_dir)
@@ -195,130 +178,10 @@ def load() -> Settings:
         jwt_secret=jwt_secret or (None if jwks_url else generated["jwt_secret"]),
         jwt_jwks_url=jwks_url,
         jwt_algorithms=tuple(algorithms),
-        rate_limits=_parse_rates(rates),
-        encryption_keys=_parse_keys(keys_text or generated["encryption_keys"]),
+        rate_limits=parse_rates(rates),
+        encryption_keys=parse_keys(keys_text or generated["encryption_keys"]),
         roles=frozenset(roles),
         webhook_urls=tuple(dict.fromkeys(url.strip() for url in webhook_urls)),
         webhook_secrets=webhook_secrets(webhook_keys) if webhook_keys else (),
         webhook_allow_private=webhook_allow_private,
     )
-
-
-# ---- checks -----------------------------------------------------------------------------------------------
-
-
-def _unreadable_secret_files() -> list[str]:
-    faults = []
-    for name in _SECRETS:
-        variable = f"RDCHAT_{name}_FILE"
-        path = os.environ.get(variable)
-        if path and not os.access(path, os.R_OK):
-            faults.append(f"{variable}: {path} cannot be read.")
-    return faults
-
-
-def _contradictions(
-    seconds: Mapping[str, float | None],
-    jwt_secret: str | None,
-    jwks_url: str | None,
-    algorithms: list[str] | None,
-) -> list[str]:
-    faults = []
-    shortest, longest = seconds["min_session"], seconds["max_session"]
-    if shortest and longest and shortest > longest:
-        faults.append("RDCHAT_MIN_SESSION: must not be longer than RDCHAT_MAX_SESSION.")
-    if jwt_secret and jwks_url:
-        faults.append("RDCHAT_JWT_SECRET, RDCHAT_JWT_JWKS_URL: set one of them, not both.")
-    symmetric = {name.startswith("HS") for name in algorithms or ()}
-    if len(symmetric) > 1:
-        faults.append("RDCHAT_JWT_ALGORITHMS: symmetric (HS*) and asymmetric ones must not be mixed.")
-    elif symmetric == {True} and jwks_url:
-        faults.append(
-            "RDCHAT_JWT_ALGORITHMS: a key set (RDCHAT_JWT_JWKS_URL) needs asymmetric ones, e.g. RS256."
-        )
-    elif symmetric == {False} and not jwks_url:
-        faults.append("RDCHAT_JWT_ALGORITHMS: asymmetric ones need RDCHAT_JWT_JWKS_URL.")
-    return faults
-
-
-def _missing_secrets(caller_keys: str | None, encryption_keys: str | None) -> list[str]:
-    faults = []
-    if caller_keys is None:
-        faults.append(
-            "RDCHAT_JWT_SECRET or RDCHAT_JWT_JWKS_URL: required with RDCHAT_DATABASE_URL; "
-            "generated secrets are for the embedded default only."
-        )
-    if encryption_keys is None:
-        faults.append(
-            "RDCHAT_ENCRYPTION_KEYS: required with RDCHAT_DATABASE_URL, or nobody could read its messages "
-            "from another machine. Make one: echo main:$(openssl rand -base64 32)"
-        )
-    return faults
-
-
-def _parse_rates(value: str) -> dict[str, RateLimitItem]:
-    rates = {kind: limits.parse(rate) for kind, rate in RATES.items()}
-    if value.strip() == "off":
-        return {}
-    for entry in filter(None, (one.strip() for one in value.split(","))):
-        kind, _, rate = entry.partition("=")
-        if kind not in rates:
-            raise ValidationError(f"Must be kind=count/period; the kinds are {', '.join(RATES)}.")
-        try:
-            rates[kind] = limits.parse(rate)
-        except ValueError as error:
-            raise ValidationError(f"{entry}: the rate must be like 60/minute or 5/second.") from error
-    return rates
-
-
-def _scheme(*schemes: str) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if value.partition("://")[0] not in schemes:
-            raise ValidationError(f"Must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
-        return value
-
-    return check
-
-
-def _bucket(value: str) -> str:
-    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*/?", value):
-        raise ValidationError("Must have the form s3://bucket or s3://bucket/prefix.")
-    return value
-
-
-def _subset(allowed: Iterable[str]) -> Callable[[list[str]], list[str]]:
-    def check(values: list[str]) -> list[str]:
-        unknown = sorted(set(values) - set(allowed))
-        if unknown or not values:
-            raise ValidationError(
-                f"Must be some of {', '.join(sorted(allowed))}; got {unknown or 'nothing'}."
-            )
-        return values
-
-    return check
-
-
-def _ably_key(value: str) -> str:
-    if not re.fullmatch(r"[\w-]+\.[\w-]+:\S+", value):
-        raise ValidationError("Must have the form app.key:secret.")
-    return value
-
-
-def _long_enough(value: str) -> str:
-    if len(value.encode()) < _SHORTEST_SECRET:
-        raise ValidationError(f"Must be at least {_SHORTEST_SECRET} bytes long.")
-    return value
-
-
-def _parse_keys(value: str) -> dict[str, bytes]:
-    keys: dict[str, bytes] = {}
-    for entry in value.split(","):
-        kid, colon, encoded = entry.strip().partition(":")
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            key = b""
-        if not (colon and re.fullmatch(r"[A-Za-z0-9_-]{1,32}", kid) and len(key) == _KEY_BYTES):
-            raise ValidationError("Must be kid:base64 of 32 bytes, comma separated.")
-        keys[kid] = key
-    return keys

@@ -49,6 +49,15 @@ from handlers.schemas.chat_answers import (
     UnreadAnswer,
     UnreadSession,
 )
+from handlers.schemas.chat_requests import (
+    ExtendRequest,
+    HistoryQuery,
+    MessageRequest,
+    ReadRequest,
+    SessionQuery,
+    TokenQuery,
+    TypingRequest,
+)
 from handlers.schemas.realtime import (
     MessageEvent,
     MessageReadEvent,
@@ -62,18 +71,11 @@ from handlers.schemas.requests import (
     CancelRequest,
     CounselingsQuery,
     DiagramQuery,
-    ExtendRequest,
-    HistoryQuery,
-    MessageRequest,
     PageQuery,
     PsychologistRequest,
-    ReadRequest,
     RescheduleRequest,
-    SessionQuery,
     SessionsQuery,
-    TokenQuery,
     TranscriptQuery,
-    TypingRequest,
 )
 from handlers.schemas.session_records import (
     TimelineAnswer,

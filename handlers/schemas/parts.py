@@ -167,3 +167,9 @@ class CalendarDate(fields.Date):
         if not isinstance(value, str) or not _DATE.fullmatch(value):
             raise ValidationError("Must be YYYY-MM-DD.")
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+def page_size() -> fields.Integer:
+    """Make the field for how many entries a page has."""
+    words = about("How many to give at most.")
+    return fields.Integer(load_default=20, validate=validate.Range(min=1, max=100), metadata=words)
