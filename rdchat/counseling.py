@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4, uuid5
 
-import orjson
 import structlog
 
 from rdchat.clock import to_ms
-from rdchat.database import counselings, notifications, outbox, people
+from rdchat.database import counselings, people
 from rdchat.database.pool import transaction
-from rdchat.engine.change import Notification, notification
+from rdchat.engine.change import notification
 from rdchat.errors import ErrorCode, RdchatError
 from rdchat.hot.connection import LOST
 from rdchat.hot.delay_queue import Job
-from rdchat.realtime import events
-from rdchat.realtime.publisher import LEASE
+from rdchat.telling import Meeting, Teller
 from rdchat.timers.reconciler import HORIZON
 from statemachine import AutomationStatus, Cancel, Refusal, Session
+from statemachine.effects import NotificationType
 from statemachine.schedule import Leads, plan
 
 if TYPE_CHECKING:
@@ -30,14 +29,16 @@ if TYPE_CHECKING:
     from rdchat.booking import Booking, Limits
     from rdchat.clock import Clock
     from rdchat.database.counselings import Counseling
-    from rdchat.database.pool import Pool
-    from rdchat.engine.aftermath import TakesParcels
+    from rdchat.database.pool import Connection, Pool
+    from rdchat.engine.change import Notification
     from rdchat.engine.engine import Engine
     from rdchat.hot.delay_queue import DelayQueue
     from rdchat.realtime.events import Parcel
     from rdchat.sealing import Sealer
     from rdchat.tokens import Caller
-    from rdchat.webhooks.dispatch import Webhooks
+
+#: The type of the notification that somebody has booked.
+_BOOKED: Final = "counseling_booked"
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +50,7 @@ class Counselings:
     pool: Pool
     engine: Engine
     queue: DelayQueue
-    publisher: TakesParcels
-    webhooks: Webhooks
+    teller: Teller
     sealer: Sealer
     clock: Clock
     limits: Limits
@@ -68,7 +68,6 @@ class Counselings:
         """
         now = self.clock.now()
         session: Session | None = None
-        parcels: list[Parcel] = []
         async with transaction(self.pool) as connection:
             await people.see(connection, caller, now)
             await counselings.check_client(connection, booking.client_id, booking.slot, self.limits)
@@ -88,29 +87,47 @@ class Counselings:
                 await counselings.insert_session(
                     connection, session, command_id=command_id, actor_id=caller.id
                 )
-                told, parcel = _booked(session)
-                parcels.append(parcel)
-                await notifications.insert(
-                    connection, told, endpoints=self.webhooks.endpoints, sealer=self.sealer
-                )
-                await outbox.insert(connection, parcel, sealer=self.sealer, lease=LEASE)
-        self.publisher.hand_over(parcels)
-        self.webhooks.hint()
+            counseling = counselings.Counseling(
+                id=counseling_id,
+                client_id=booking.client_id,
+                client_name=caller.full_name,
+                psychologist_id=psychologist.id,
+                psychologist_name=psychologist.full_name,
+                method=booking.method,
+                status="pending",
+                slot=booking.slot,
+                session_id=session.id if session else None,
+                session_status=session.status if session else None,
+            )
+            if session is not None:
+                told = [await self.teller.write(connection, _booked(session))]
+            else:
+                told = await self.tell(connection, counseling, caller.id, _BOOKED, now)
+        self.teller.written(told)
         if session is not None:
             await arm(self.queue, session, self.clock.now())
-        counseling = counselings.Counseling(
-            id=counseling_id,
-            client_id=booking.client_id,
-            client_name=caller.full_name,
-            psychologist_id=psychologist.id,
-            psychologist_name=psychologist.full_name,
-            method=booking.method,
-            status="pending",
-            slot=booking.slot,
-            session_id=session.id if session else None,
-            session_status=session.status if session else None,
-        )
         return counseling, session
+
+    async def tell(
+        self, connection: Connection, counseling: Counseling, by: UUID | None, kind: str, at: datetime
+    ) -> list[Parcel]:
+        """Tell of a counselling without chat, in the open transaction, whoever did not do it.
+
+        Give what comes back to the teller when it is committed.
+        """
+        meeting = Meeting(
+            counseling.id,
+            counseling.client_id,
+            counseling.client_name,
+            counseling.psychologist_id,
+            counseling.psychologist_name,
+            counseling.slot.starts_at,
+            counseling.slot.ends_at,
+            counseling.slot.timezone,
+            self.language,
+        )
+        people = [one for one in (counseling.client_id, counseling.psychologist_id) if one != by]
+        return await self.teller.tell(connection, meeting, people, kind, at)
 
     def _new_session(
         self, caller: Caller, booking: Booking, counseling_id: UUID, psychologist: people.Psychologist
@@ -145,15 +162,27 @@ class Counselings:
             result = await self.engine.submit(counseling.session_id, Cancel(by, reason), actor_id=caller.id)
             cancelled = not isinstance(result, Refusal)
         else:
-            cancelled = await counselings.cancel_without_chat(
-                self.pool, counseling_id, reason, sealer=self.sealer, at=self.clock.now()
-            )
+            cancelled = await self._cancel_without_chat(counseling, by, reason)
         after = await self.read(caller, counseling_id)
         if not cancelled:
             raise RdchatError(
                 ErrorCode.ILLEGAL_TRANSITION, f"The counseling cannot be cancelled: it is {after.status}"
             )
         return after
+
+    async def _cancel_without_chat(self, counseling: Counseling, by: UUID | None, reason: str | None) -> bool:
+        now = self.clock.now()
+        async with transaction(self.pool) as connection:
+            cancelled = await counselings.cancel_without_chat(
+                connection, counseling.id, reason, sealer=self.sealer, at=now
+            )
+            told = (
+                await self.tell(connection, counseling, by, NotificationType.SESSION_CANCELLED, now)
+                if cancelled
+                else []
+            )
+        self.teller.written(told)
+        return cancelled
 
     async def booked(self, counseling_id: UUID) -> Counseling | None:
         """Find a counselling that was perhaps booked."""
@@ -188,18 +217,7 @@ async def arm(queue: DelayQueue, session: Session, now: datetime) -> None:
         log.warning("timers are left to the reconciler", session=str(session.id), error=str(error))
 
 
-def _booked(session: Session) -> tuple[Notification, Parcel]:
-    told = notification(
-        session,
-        uuid5(session.id, "counseling_booked"),
-        session.psychologist_id,
-        "counseling_booked",
-        session.created_at,
+def _booked(session: Session) -> Notification:
+    return notification(
+        session, uuid5(session.id, _BOOKED), session.psychologist_id, _BOOKED, session.created_at
     )
-    event = events.Event(
-        channel=events.notification_channel(session.psychologist_id),
-        ably_id=f"{session.id.hex}-0-0-0:0",
-        name=events.NOTIFICATION,
-        data=orjson.dumps(events.notification_data(told)).decode(),
-    )
-    return told, events.Parcel(events.new_parcel_id(), session.id, 0, session.created_at, [event])

@@ -7,7 +7,7 @@ engine's actors learn of it by their fence, like of everything that another repl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Never
 
@@ -19,6 +19,7 @@ from rdchat.engine.change import Change, ChangeBuilder
 from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.realtime.publisher import LEASE
 from statemachine import Extend, Refusal, RefusalCode, Reschedule, Session, step
+from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,10 +63,10 @@ class Rescheduling:
         Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         UNAVAILABLE.
         """
+        by = None if caller.is_admin else caller.id
         if counseling.session_id is None:
-            await self._move_without_chat(counseling, slot)
+            await self._move_without_chat(counseling, slot, by)
         else:
-            by = None if caller.is_admin else caller.id
             command = Reschedule(by, slot.starts_at, slot.ends_at, slot.timezone, self.leads)
             session = await self._session(counseling.session_id)
             # What the session refuses anyway is said before the limits are asked.
@@ -117,13 +118,17 @@ class Rescheduling:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
         return session
 
-    async def _move_without_chat(self, counseling: Counseling, slot: Slot) -> None:
+    async def _move_without_chat(self, counseling: Counseling, slot: Slot, by: UUID | None) -> None:
         now = self.clock.now()
         async with transaction(self.pool) as connection:
             await self._check_limits(connection, counseling, slot, hours=True)
-            moved = await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False)
-        if not moved:
-            raise _too_late()
+            if not await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False):
+                raise _too_late()
+            moved = replace(counseling, slot=slot)
+            told = await self.counselings.tell(
+                connection, moved, by, NotificationType.SESSION_RESCHEDULED, now
+            )
+        self.counselings.teller.written(told)
 
     async def _check_limits(
         self, connection: Connection, counseling: Counseling, slot: Slot, *, hours: bool
@@ -175,7 +180,7 @@ class Rescheduling:
                 [change],
                 sealer=self.sealer,
                 outbox_lease=LEASE,
-                endpoints=self.counselings.webhooks.endpoints,
+                endpoints=self.counselings.teller.webhooks.endpoints,
             )
             await schedule.move_session(connection, change.after, change.timeline[0].trigger)
         numbers = won[session.id]

@@ -42,6 +42,7 @@ from rdchat.realtime.publisher import LEASE, Publisher
 from rdchat.rescheduling import Rescheduling
 from rdchat.sealing import Sealer
 from rdchat.telemetry import Metrics
+from rdchat.telling import Teller
 from rdchat.timers.reconciler import Reconciler
 from rdchat.timers.watch import Watch
 from rdchat.timers.worker import TimerWorker
@@ -177,8 +178,7 @@ class Runtime:
             pool=self.pool,
             engine=self.engine,
             queue=self.queue,
-            publisher=self.publisher,
-            webhooks=self.webhooks,
+            teller=Teller(publisher=self.publisher, webhooks=self.webhooks, sealer=sealer),
             sealer=sealer,
             clock=self.clock,
             limits=self.limits,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -32,6 +32,45 @@ _MONTHS: Final = {
 # fmt: on
 
 
+class Appointment(Protocol):
+    """What is known of any counselling: a chat session is one, too."""
+
+    @property
+    def client_name(self) -> str:
+        """Who comes."""
+        ...
+
+    @property
+    def psychologist_id(self) -> UUID:
+        """Whom they come to."""
+        ...
+
+    @property
+    def psychologist_name(self) -> str:
+        """The name of whom they come to."""
+        ...
+
+    @property
+    def starts_at(self) -> datetime:
+        """When it starts."""
+        ...
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ends."""
+        ...
+
+    @property
+    def timezone(self) -> str:
+        """The IANA name of the zone that it was booked in."""
+        ...
+
+    @property
+    def language(self) -> str:
+        """The language in which its two people are told of it."""
+        ...
+
+
 def automated_text(texts: Texts, kind: str, session: Session) -> str:
     """Give what the automation `kind` says in a session, filled in. Raises KeyError when it says nothing."""
     template = texts.template(kind, session.language, session.organization_id)
@@ -50,7 +89,7 @@ def _values(session: Session) -> dict[str, str]:
     }
 
 
-def wall_time(session: Session, instant: datetime) -> datetime:
+def wall_time(session: Appointment, instant: datetime) -> datetime:
     """Say what the clock showed in the counselling's zone."""
     return instant.astimezone(_zone(session.timezone))
 
@@ -79,33 +118,33 @@ def time_in_words(at: time) -> str:
 
 _NOTIFICATIONS: Final = {
     "chat_enabled": ("Sesi dimulai", "Sesi chat dengan {client} sudah dibuka."),
-    "session_cancelled": ("Sesi dibatalkan", "Sesi chat dengan {other} dibatalkan."),
+    "session_cancelled": ("Sesi dibatalkan", "Sesi konseling dengan {other} dibatalkan."),
     "session_missed": ("Sesi terlewat", "Sesi chat dengan {other} tidak dapat dibuka tepat waktu."),
     "session_rescheduled": (
         "Jadwal berubah",
-        "Sesi chat dengan {other} dipindahkan ke {when}.",
+        "Sesi konseling dengan {other} dipindahkan ke {when}.",
     ),
     "session_extended": ("Sesi diperpanjang", "Sesi chat dengan {other} diperpanjang sampai {end}."),
-    "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling."),
+    "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling: {when}."),
 }
 _NOTIFICATIONS_IN_ENGLISH: Final = {
     "chat_enabled": ("Session started", "The chat session with {client} is open."),
-    "session_cancelled": ("Session cancelled", "The chat session with {other} was cancelled."),
+    "session_cancelled": ("Session cancelled", "The counselling session with {other} was cancelled."),
     "session_missed": ("Session missed", "The chat session with {other} could not be opened in time."),
     "session_rescheduled": (
         "New time",
-        "The chat session with {other} was moved to {when}.",
+        "The counselling session with {other} was moved to {when}.",
     ),
     "session_extended": (
         "Session extended",
         "The chat session with {other} was extended until {end}.",
     ),
-    "counseling_booked": ("New counselling", "{client} has booked a counselling session."),
+    "counseling_booked": ("New counselling", "{client} has booked a counselling session: {when}."),
 }
 _WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
 
 
-def notification_words(session: Session, person_id: UUID, kind: str) -> tuple[str, str]:
+def notification_words(session: Appointment, person_id: UUID, kind: str) -> tuple[str, str]:
     """Give the title and the text of what one participant is told, in the session's language."""
     title, text = _WORDS[session.language][kind]
     other = session.client_name if person_id == session.psychologist_id else session.psychologist_name

@@ -12,11 +12,8 @@ from handlers.schemas.attachments import AttachmentAnswer
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
-    COUNSELING_ID,
     CURSOR,
     MESSAGE_ID,
-    NOTIFICATION_ID,
-    OPENED_AT,
     OWN_ID,
     SAID,
     SAID_AT,
@@ -29,11 +26,9 @@ from handlers.schemas.parts import (
     text,
     yes_no,
 )
+from handlers.schemas.realtime import NotificationEvent
 from rdchat.realtime import events
-from statemachine.effects import NotificationType
 
-#: Beside those of the state machine, what a booking tells the psychologist.
-NOTIFICATION_TYPES: Final = (*NotificationType, "counseling_booked")
 _CHAT: Final = events.chat_channel(UUID(SESSION_ID))
 _TYPING: Final = events.typing_channel(UUID(SESSION_ID))
 _NOTIFICATIONS: Final = events.notification_channel(UUID(CLIENT_ID))
@@ -183,22 +178,9 @@ class UnreadAnswer(Answer):
 # ---- notifications ----------------------------------------------------------------------------------------
 
 
-class NotificationData(Answer):
-    """What a notification is about."""
-
-    session_id = identity("sessionId", "The session.", SESSION_ID)
-    counseling_id = identity("counselingId", "The counselling.", COUNSELING_ID)
-
-
-class NotificationAnswer(Answer):
+class NotificationAnswer(NotificationEvent):
     """Something that one was told."""
 
-    id = identity("id", "The notification's id.", NOTIFICATION_ID)
-    type = choice("type", "What it is about.", NOTIFICATION_TYPES, "chat_enabled")
-    title = text("title", "A few words, for people.", "Sesi dimulai")
-    message = text("message", "A sentence, for people.", "Sesi chat dengan Budi Santoso sudah dibuka.")
-    data = fields.Nested(NotificationData, required=True, metadata=about("What it is about, for programs."))
-    created_at = instant("createdAt", "When it was told.", OPENED_AT)
     is_read = yes_no("isRead", "Whether one has read it.", example=False)
     read_at = instant("readAt", "When one first read it; null before.", None, allow_none=True)
 

@@ -14,6 +14,7 @@ from handlers.schemas.parts import (
     COUNSELING_ID,
     END,
     MESSAGE_ID,
+    NOTIFICATION_ID,
     OPENED_AT,
     OWN_ID,
     SAID,
@@ -30,7 +31,6 @@ from handlers.schemas.parts import (
 from statemachine import EndReason
 from statemachine.effects import NotificationType, StatusEvent
 
-NOTIFICATION_ID: Final = "b51f0c3e-6a2d-4e8b-9c47-1d0a5e7f9326"
 #: Not all of them are known to the state machine: bookings and new times happen outside it.
 _STATUSES: Final = tuple(StatusEvent)
 _NOTIFICATIONS: Final = tuple(dict.fromkeys((*NotificationType, "counseling_booked")))
@@ -103,8 +103,8 @@ class TypingEvent(Answer):
 class NotificationSubject(Answer):
     """What a notification is about."""
 
-    session_id = identity("sessionId", "The session.", SESSION_ID)
-    counseling_id = identity("counselingId", "Its counselling.", COUNSELING_ID)
+    session_id = identity("sessionId", "The session; null without chat.", SESSION_ID, allow_none=True)
+    counseling_id = identity("counselingId", "The counselling.", COUNSELING_ID)
 
 
 class NotificationEvent(Answer):

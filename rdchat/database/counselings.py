@@ -15,7 +15,7 @@ from asyncpg import ExclusionViolationError, UniqueViolationError
 from rdchat.availability import edge
 from rdchat.booking import LONGEST, Slot, clipped, depth, zone
 from rdchat.database import availability, people
-from rdchat.database.pool import acquire, rows_changed, transaction
+from rdchat.database.pool import acquire, rows_changed
 from rdchat.errors import ErrorCode, RdchatError, invalid
 from statemachine import Status
 
@@ -287,17 +287,16 @@ async def notes_of(pool: Pool, counseling_id: UUID, *, sealer: Sealer) -> str | 
 
 
 async def cancel_without_chat(
-    pool: Pool, counseling_id: UUID, reason: str | None, *, sealer: Sealer, at: datetime
+    connection: Connection, counseling_id: UUID, reason: str | None, *, sealer: Sealer, at: datetime
 ) -> bool:
     """Cancel a counselling that has no session. Returns whether it was not over yet."""
-    async with transaction(pool) as connection:
-        tag: Any = await connection.execute(
-            "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
-            f"WHERE id = $1 AND {_PRESENT} AND ends_at > $3",
-            counseling_id,
-            sealer.seal(reason.encode(), counseling_id.bytes) if reason is not None else None,
-            at,
-        )
+    tag: Any = await connection.execute(
+        "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
+        f"WHERE id = $1 AND {_PRESENT} AND ends_at > $3",
+        counseling_id,
+        sealer.seal(reason.encode(), counseling_id.bytes) if reason is not None else None,
+        at,
+    )
     return rows_changed(tag) == 1
 
 

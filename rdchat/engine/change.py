@@ -50,14 +50,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Something that one person is told, wherever they are in the product. `read_at` is None until read."""
+    """Something that one person is told, wherever they are in the product.
+
+    `session_id` is None of a counselling without chat, `read_at` until it is read.
+    """
 
     id: UUID
     person_id: UUID
     type: str
     title: str
     message: str
-    session_id: UUID
+    session_id: UUID | None
     counseling_id: UUID
     created_at: datetime
     read_at: datetime | None = None

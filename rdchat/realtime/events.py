@@ -221,11 +221,24 @@ def notification_data(notification: Notification) -> dict[str, Any]:
         "title": notification.title,
         "message": notification.message,
         "data": {
-            "sessionId": str(notification.session_id),
+            "sessionId": str(notification.session_id) if notification.session_id is not None else None,
             "counselingId": str(notification.counseling_id),
         },
         "createdAt": iso(notification.created_at),
     }
+
+
+def notification_parcel(notification: Notification) -> Parcel:
+    """Make the parcel of one notification that no commit of a session carries."""
+    event = Event(
+        channel=notification_channel(notification.person_id),
+        ably_id=f"{notification.id.hex}:0",
+        name=NOTIFICATION,
+        data=as_json(notification_data(notification)).decode(),
+    )
+    # Where there is no session, the counselling stands for it: parcels of one are delivered in order.
+    about = notification.session_id or notification.counseling_id
+    return Parcel(new_parcel_id(), about, 0, notification.created_at, [event])
 
 
 def read_data(session_id: UUID, person_id: UUID, up_to_seq: int, at: datetime) -> dict[str, Any]:

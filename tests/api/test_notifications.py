@@ -10,6 +10,7 @@ from uuid import uuid4
 from tests.support.envelope import assert_refused
 from tests.support.sessions import opened
 from tests.support.soon import in_days
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Service
@@ -94,3 +95,28 @@ async def test_who_is_told_what(service: Service) -> None:
     }
     assert told == {client: ["session_extended"], psychologist: ["chat_enabled", "counseling_booked"]}
     assert (await service.person().get("/notifications")).data["data"] == []
+
+
+async def test_of_a_counselling_without_chat_the_other_is_told_as_well(service: Service) -> None:
+    psychologist = await service.psychologist()
+    client = service.person()
+    start = in_days(20)
+    booked = (await client.book(start, start + HOUR, method="online")).data
+    wish = {"date": f"{in_days(21):%Y-%m-%d}", "startTime": "09:00", "endTime": "10:00"}
+    assert (await psychologist.put(f"/counselings/{booked['id']}/reschedule", wish)).status == 200
+    assert (await client.put(f"/counselings/{booked['id']}/cancel")).status == 200
+    assert (await client.put(f"/counselings/{booked['id']}/cancel")).status == 409
+    of_psychologist = (await psychologist.get("/notifications")).data["data"]
+    of_client = (await client.get("/notifications")).data["data"]
+    assert [one["type"] for one in of_psychologist] == ["session_cancelled", "counseling_booked"]
+    assert [one["type"] for one in of_client] == ["session_rescheduled"]
+    for one in (*of_psychologist, *of_client):
+        assert one["data"] == {"sessionId": None, "counselingId": booked["id"]}
+    assert "09:00 (UTC)" in of_client[0]["message"]
+
+    def told() -> list[str]:
+        endpoint = service.runtime.ably_local
+        assert endpoint is not None
+        return [message["name"] for channel, message in endpoint.published if "notifications:" in channel]
+
+    await until(lambda: told() == ["notification"] * 3)

@@ -33,7 +33,8 @@ CREATE TABLE notifications (
     type          text NOT NULL,
     title         text NOT NULL,
     message       text NOT NULL,
-    session_id    uuid NOT NULL,
+    -- Null of a counselling without chat.
+    session_id    uuid,
     counseling_id uuid NOT NULL,
     created_at    timestamptz NOT NULL,
     read_at       timestamptz,
