@@ -5,6 +5,7 @@ The header is the one of the IETF draft draft-ietf-httpapi-idempotency-key-heade
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import re
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 HEADER: Final = "Idempotency-Key"
 _REPLAYED: Final = {"Idempotency-Replayed": "true"}
+_NOTE_SECONDS: Final = 1.0
+_NOTE_PAUSE_SECONDS: Final = 0.05
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -64,17 +67,28 @@ async def _carry_out(call: Call, request: Request, perform: Callable[[], Awaitab
     try:
         answer = await perform()
     except BaseException as error:
-        with contextlib.suppress(UnavailableError):
-            if isinstance(error, RdchatError) and error.code is not ErrorCode.UNAVAILABLE:
-                await idempotency.drop(runtime.pool, request)
-            else:
-                await idempotency.give_away(runtime.pool, request, runtime.clock.now())
+        if isinstance(error, RdchatError) and error.code is not ErrorCode.UNAVAILABLE:
+            await _note(lambda: idempotency.drop(runtime.pool, request))
+        else:
+            await _note(lambda: idempotency.give_away(runtime.pool, request, runtime.clock.now()))
         raise
     kept = as_json({"data": answer.data, "message": answer.message})
-    with contextlib.suppress(UnavailableError):
-        # It was done, whether or not that can be noted: the operation's id tells it the next time.
-        await idempotency.finish(runtime.pool, request, answer.status, kept, sealer=runtime.sealer)
+    # It was done, whether or not that can be noted: the operation's id tells it the next time.
+    await _note(lambda: idempotency.finish(runtime.pool, request, answer.status, kept, sealer=runtime.sealer))
     return answer
+
+
+async def _note(write: Callable[[], Awaitable[None]]) -> None:
+    """Write what became of a request, on another connection if the first was just lost; else let it be.
+
+    Without it, whoever sends the request again is told for a while that it is still being worked on.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_NOTE_SECONDS):
+            while True:
+                with contextlib.suppress(UnavailableError):
+                    return await write()
+                await asyncio.sleep(_NOTE_PAUSE_SECONDS)
 
 
 def _fingerprint(call: Call) -> bytes:
