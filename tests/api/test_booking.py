@@ -338,8 +338,10 @@ async def test_only_a_chat_gets_a_session(service: Service) -> None:
         assert cancelled.data == reply.data | {"status": "cancelled"}
         again = await client.put(f"/counselings/{reply.data['id']}/cancel")
         assert_refused(again, 409, "ILLEGAL_TRANSITION")
-    for table in ("chat_sessions", "automations", "timeline", "outbox"):
+    for table in ("chat_sessions", "automations", "timeline"):
         assert await count(service, table) == 0
+    # The psychologist is told of each booking, the client of each cancellation.
+    assert await count(service, "notifications") == 6
 
 
 async def test_counselling_session_automations_and_events_are_written_together(service: Service) -> None:

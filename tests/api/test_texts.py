@@ -104,8 +104,8 @@ async def test_notifications_are_in_the_language_of_the_session(worded: Service)
         return [sent["data"] for where, sent in local.published if where == channel]
 
     await until(lambda: len(told()) == 2)
-    assert "Budi has booked a counselling session." in told()[0]
-    assert "The chat session with Budi was cancelled." in told()[1]
+    assert "Budi has booked a counselling session: " in told()[0]
+    assert "The counselling session with Budi was cancelled." in told()[1]
 
 
 async def test_a_language_that_is_not_spoken_is_refused(worded: Service) -> None:
