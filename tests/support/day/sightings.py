@@ -69,7 +69,13 @@ def _seen(phone: Phone) -> Sightings:
         statuses=phone.statuses,
         reads=Counter((one["userId"], one["upToSeq"]) for one in phone.of("chat", "message-read")),
         notifications=Counter(
-            (one["id"], one["type"], one["message"], one["data"]["sessionId"], one["data"]["counselingId"])
+            (
+                one["id"],
+                one["type"],
+                one["message"],
+                str(one["data"]["sessionId"]),
+                one["data"]["counselingId"],
+            )
             for one in phone.of("notifications", "notification")
         ),
     )
