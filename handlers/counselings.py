@@ -53,8 +53,7 @@ async def _book(call: Call, counseling_id: UUID) -> Counseling:
         wanted["psychologist_id"],
         wanted["language"],
     )
-    booked, _ = await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
-    return booked
+    return await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
 
 
 def _slot(call: Call, timezone: str) -> booking.Slot:
@@ -97,11 +96,11 @@ async def list_counselings(call: Call) -> Answer:
         limit=asked["limit"] + 1,
     )
     found = await counselings_of(call.runtime.pool, call.caller.id, part, at=call.runtime.clock.now())
-    shown, more = found[: asked["limit"]], len(found) > asked["limit"]
+    shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
     return Answer(
         {
             "data": [listed_counseling_json(one) for one in shown],
-            "nextCursor": cursors.write(shown[-1].slot.starts_at, shown[-1].id) if more else None,
+            "nextCursor": following,
         },
         "Counselings retrieved successfully",
     )

@@ -1,13 +1,30 @@
-"""Cursors of lists that are in the order of their starts: where the next page goes on."""
+"""Pages of lists that are in the order of an instant, and their cursors: where the next page goes on."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from rdchat.errors import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+
+
+def cut(
+    found: Sequence[T], limit: int, place: Callable[[T], tuple[datetime, UUID]]
+) -> tuple[Sequence[T], str | None]:
+    """Cut a page of `limit` out of what was found, and make the cursor of the next one, if there is more.
+
+    One more than the page has to be looked for. `place` gives the instant and the id of a row.
+    """
+    shown = found[:limit]
+    return shown, write(*place(shown[-1])) if len(found) > limit else None
 
 
 def write(starts_at: datetime, row_id: UUID) -> str:

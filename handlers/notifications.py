@@ -15,12 +15,12 @@ async def list_notifications(call: Call) -> Answer:
     found, unread = await notifications.notifications_of(
         call.runtime.pool, call.caller.id, before=cursors.read(call.query["cursor"]), limit=limit + 1
     )
-    shown, more = found[:limit], len(found) > limit
+    shown, following = cursors.cut(found, limit, lambda one: (one.created_at, one.id))
     return Answer(
         {
             "data": [notification_json(one) for one in shown],
             "unreadCount": unread,
-            "nextCursor": cursors.write(shown[-1].created_at, shown[-1].id) if more else None,
+            "nextCursor": following,
         },
         "Notifications retrieved successfully",
     )

@@ -45,11 +45,11 @@ async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, l
     found, unread = await call.runtime.chat.sessions(
         call.caller, statuses=statuses, before=cursors.read(cursor), limit=limit + 1
     )
-    shown, more = found[:limit], len(found) > limit
+    shown, following = cursors.cut(found, limit, lambda session: (session.starts_at, session.id))
     return Answer(
         {
             "data": [session_json(session) | {"unreadCount": unread.get(session.id, 0)} for session in shown],
-            "nextCursor": cursors.write(shown[-1].starts_at, shown[-1].id) if more else None,
+            "nextCursor": following,
         },
         "Chat sessions retrieved successfully",
     )

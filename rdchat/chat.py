@@ -257,17 +257,20 @@ class Chat:
 
 def _accepted(result: Outcome | Refusal) -> Outcome:
     if isinstance(result, Refusal):
-        _refuse(result)
+        refuse(result)
     return result
 
 
-def _refuse(refusal: Refusal) -> Never:
-    """Turn a refusal into what HTTP says. Only here do refusals become exceptions."""
+def refuse(refusal: Refusal, sentence: str = "This is not possible: the chat session is {status}") -> Never:
+    """Turn a refusal into what HTTP says. Only here do refusals become exceptions.
+
+    `sentence` says what the state does not allow.
+    """
     if refusal.code in (RefusalCode.NOT_DUE, RefusalCode.SETTLED):  # pragma: no cover - only timers get these
         raise RdchatError(ErrorCode.INTERNAL)
     code = ErrorCode(refusal.code.value)
     if code is ErrorCode.ILLEGAL_TRANSITION and refusal.status is not None:
-        raise RdchatError(code, f"This is not possible: the chat session is {refusal.status.value}")
+        raise RdchatError(code, sentence.format(status=refusal.status.value))
     raise RdchatError(code)
 
 

@@ -58,9 +58,7 @@ class Counselings:
     language: str
     texts: Texts
 
-    async def book(
-        self, caller: Caller, booking: Booking, *, counseling_id: UUID
-    ) -> tuple[Counseling, Session | None]:
+    async def book(self, caller: Caller, booking: Booking, *, counseling_id: UUID) -> Counseling:
         """Book a counselling; with method chat, its session and automations are in the same transaction.
 
         `counseling_id` is the id that it gets: new, and known to whoever asks again (see `booked`).
@@ -106,7 +104,7 @@ class Counselings:
         self.teller.written(told)
         if session is not None:
             await arm(self.queue, session, self.clock.now())
-        return counseling, session
+        return counseling
 
     async def tell(
         self, connection: Connection, counseling: Counseling, by: UUID | None, kind: str, at: datetime

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING
 
 from rdchat.booking import Slot, zone
+from rdchat.chat import refuse
 from rdchat.counseling import arm
 from rdchat.database import commit, counselings, reads, schedule, sessions
 from rdchat.database.pool import transaction
 from rdchat.engine.change import Change, ChangeBuilder
 from rdchat.errors import ErrorCode, RdchatError, invalid
 from rdchat.realtime.publisher import LEASE
-from statemachine import Extend, Refusal, RefusalCode, Reschedule, Session, step
+from statemachine import Extend, Refusal, Reschedule, Session, step
 from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
@@ -183,10 +184,10 @@ class Rescheduling:
                 endpoints=self.counselings.teller.webhooks.endpoints,
             )
             await schedule.move_session(connection, change.after, change.timeline[0].trigger)
+            if not moves:
+                await reads.attend_on(connection, session.id, caller_id, change.after.updated_at)
         numbers = won[session.id]
         change.after.version = change.after.state_version = numbers.version
-        if not moves:
-            await reads.attend(self.pool, session.id, caller_id, change.after.updated_at)
         self.effects.committed([change])
         await arm(self.queue, change.after, self.clock.now())
         return change.after
@@ -196,7 +197,8 @@ class Rescheduling:
     ) -> Change:
         decision = step(session, command, self.clock.now())
         if isinstance(decision, Refusal):
-            _refuse(decision, command)
+            done = "moved" if isinstance(command, Reschedule) else "extended"
+            refuse(decision, f"The chat session cannot be {done}: it is {{status}}")
         builder = ChangeBuilder(session, self.text_of)
         builder.add(decision, command_id=command_id, actor_id=caller_id)
         return builder.change
@@ -204,11 +206,3 @@ class Rescheduling:
 
 def _too_late() -> RdchatError:
     return RdchatError(ErrorCode.ILLEGAL_TRANSITION, "The counseling cannot be moved any more")
-
-
-def _refuse(refusal: Refusal, command: Reschedule | Extend) -> Never:
-    code = ErrorCode(refusal.code.value)
-    if refusal.code is RefusalCode.ILLEGAL_TRANSITION and refusal.status is not None:
-        done = "moved" if isinstance(command, Reschedule) else "extended"
-        raise RdchatError(code, f"The chat session cannot be {done}: it is {refusal.status.value}")
-    raise RdchatError(code)

@@ -2,7 +2,7 @@
 
 `Runtime.start` builds the parts in the order in which they need each other; `close` takes them down in the
 opposite order, so that whatever is under way finishes: first no new timers, then the engine, then what the
-last commits have left to deliver.
+last commits have left to deliver. Longer than most because that order is told in one place.
 """
 
 from __future__ import annotations

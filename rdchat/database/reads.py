@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from rdchat.database.pool import Pool
+    from rdchat.database.pool import Connection, Pool
     from rdchat.realtime.events import Parcel
     from rdchat.sealing import Sealer
 
@@ -85,7 +85,12 @@ async def horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tuple[int, d
 async def attend(pool: Pool, session_id: UUID, person_id: UUID, until: datetime) -> None:
     """Note that somebody is there until an instant; whoever is after the start has come to the session."""
     async with acquire(pool) as connection:
-        await connection.execute(_ATTEND, session_id, person_id, until)
+        await attend_on(connection, session_id, person_id, until)
+
+
+async def attend_on(connection: Connection, session_id: UUID, person_id: UUID, until: datetime) -> None:
+    """Do what `attend` does on a connection; within a transaction if there is one."""
+    await connection.execute(_ATTEND, session_id, person_id, until)
 
 
 async def unread_in(pool: Pool, person_id: UUID, session_ids: Sequence[UUID]) -> dict[UUID, int]:
