@@ -12,7 +12,6 @@ import asyncpg
 import orjson
 import pytest
 
-from benchmarks.crowd import open_all, plant
 from config.texts_file import Texts
 from rdchat.clock import SystemClock
 from rdchat.database import attachments, commit, messages, outbox, pool, sessions
@@ -20,10 +19,9 @@ from rdchat.engine.change import ChangeBuilder
 from rdchat.sealing import Sealer
 from rdchat.wording import automated_text
 from statemachine import Attachment, EndSession, Refusal, SendMessage, step
+from tests.support.planted import open_sessions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from rdchat.database.pool import Pool
     from rdchat.engine.change import Change
     from statemachine import Command, Session
@@ -33,31 +31,9 @@ SEALER = Sealer({"test": b"k" * 32})
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Pool]:
-    opened = await pool.connect(database_url)
-    yield opened
-    await pool.close(opened)
-
-
-@pytest.fixture
 async def talking(database: Pool) -> list[Session]:
     """Two open sessions."""
-    now = SystemClock().now()
-    async with pool.acquire(database) as connection:
-        await plant(
-            connection,
-            sessions=2,
-            first=now,
-            spread=timedelta(0),
-            length=timedelta(hours=1),
-            initial_message_lead=timedelta(0),
-            end_warning_lead=timedelta(minutes=5),
-            at=now,
-        )
-        await open_all(connection, now)
-        ids = [row["id"] for row in await connection.fetch("SELECT id FROM chat_sessions ORDER BY id")]
-    read = await sessions.load_sessions(database, ids)
-    return [read[one] for one in ids]
+    return await open_sessions(database, 2)
 
 
 def picture() -> Attachment:

@@ -55,13 +55,6 @@ async def queue(redis_url: str) -> AsyncIterator[WatchedQueue]:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Pool]:
-    database = await pool.connect(database_url)
-    yield database
-    await pool.close(database)
-
-
-@pytest.fixture
 def clock() -> SetClock:
     clock = SetClock()
     clock.instant = datetime.now(UTC)

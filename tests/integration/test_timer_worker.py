@@ -42,13 +42,6 @@ async def queue(redis_url: str) -> AsyncIterator[DelayQueue]:
     await client.aclose()
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Pool]:
-    database = await pool.connect(database_url)
-    yield database
-    await pool.close(database)
-
-
 @asynccontextmanager
 async def running_worker(
     redis_url: str, queue: DelayQueue, database: Pool, engine: ToldEngine

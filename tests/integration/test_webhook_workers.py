@@ -25,46 +25,36 @@ from tests.support.waiting import until
 from tests.support.webhooks import SEALER, SECRET, Later, courier_to, event, rounds, row, status_of, written
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from rdchat.database.pool import Pool
 
 
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    opened = await pools.connect(database_url)
-    yield opened
-    await pools.close(opened)
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver.running() as running:
-        yield running
-
-
 # ---- several workers, and workers that die ----------------------------------------------------------------
 
 
-async def test_two_workers_at_once_deliver_each_row_once(pool: Pool, receiver: Receiver) -> None:
+async def test_two_workers_at_once_deliver_each_row_once(database: Pool, receiver: Receiver) -> None:
     receiver.hold.clear()
-    ids = await written(pool, receiver.url, events=300)
-    async with courier_to(pool, receiver.url), courier_to(pool, receiver.url), courier_to(pool, receiver.url):
+    ids = await written(database, receiver.url, events=300)
+    async with (
+        courier_to(database, receiver.url),
+        courier_to(database, receiver.url),
+        courier_to(database, receiver.url),
+    ):
         await until(lambda: receiver.at_once == 3 * SLOTS)
         receiver.hold.set()
 
         async def all_done() -> bool:
-            return await webhooks.count(pool) == (0, 0)
+            return await webhooks.count(database) == (0, 0)
 
         await until(all_done)
     assert Counter(receiver.ids) == Counter(ids)
 
 
 async def test_killed_between_answer_and_note_it_comes_again_under_the_same_id(
-    pool: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (delivery_id,) = await written(pool, receiver.url)
+    (delivery_id,) = await written(database, receiver.url)
     killed = asyncio.Event()
 
     async def killed_here(*_args: Any, **_options: Any) -> None:
@@ -73,90 +63,90 @@ async def test_killed_between_answer_and_note_it_comes_again_under_the_same_id(
 
     with monkeypatch.context() as patch:
         patch.setattr(webhooks, "mark_delivered", killed_here)
-        async with courier_to(pool, receiver.url):
+        async with courier_to(database, receiver.url):
             await killed.wait()
     clock = Later()
-    async with courier_to(pool, receiver.url, started=False, clock=clock) as courier:
+    async with courier_to(database, receiver.url, started=False, clock=clock) as courier:
         clock.ahead = LEASE - timedelta(seconds=10)
         assert await courier.run_once() == 0
         clock.ahead = LEASE + timedelta(seconds=1)
-        await rounds(courier, status_of(pool, delivery_id, "delivered"))
+        await rounds(courier, status_of(database, delivery_id, "delivered"))
     assert receiver.ids == [delivery_id] * 2
 
 
 async def test_who_stops_gives_back_what_it_could_not_finish(
-    pool: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rdchat.webhooks.courier._FLUSH_SECONDS", 0.05)
     receiver.hold.clear()
-    (delivery_id,) = await written(pool, receiver.url)
-    async with courier_to(pool, receiver.url):
+    (delivery_id,) = await written(database, receiver.url)
+    async with courier_to(database, receiver.url):
         await until(lambda: receiver.received)
-    assert (await row(pool, delivery_id))["attempts"] == 0
+    assert (await row(database, delivery_id))["attempts"] == 0
     receiver.hold.set()
-    async with courier_to(pool, receiver.url):
-        await until(status_of(pool, delivery_id, "delivered"))
+    async with courier_to(database, receiver.url):
+        await until(status_of(database, delivery_id, "delivered"))
 
 
-async def test_who_stops_lets_what_is_under_way_end(pool: Pool, receiver: Receiver) -> None:
+async def test_who_stops_lets_what_is_under_way_end(database: Pool, receiver: Receiver) -> None:
     receiver.hold.clear()
-    (delivery_id,) = await written(pool, receiver.url)
-    async with courier_to(pool, receiver.url):
+    (delivery_id,) = await written(database, receiver.url)
+    async with courier_to(database, receiver.url):
         await until(lambda: receiver.received)
         asyncio.get_running_loop().call_later(0.05, receiver.hold.set)
-    assert (await row(pool, delivery_id))["status"] == "delivered"
+    assert (await row(database, delivery_id))["status"] == "delivered"
     assert receiver.ids == [delivery_id]
 
 
-async def test_whoever_lost_its_lease_changes_nothing(pool: Pool, receiver: Receiver) -> None:
+async def test_whoever_lost_its_lease_changes_nothing(database: Pool, receiver: Receiver) -> None:
     """A worker that was paused for a minute comes back with a failure; another has the delivery by then."""
-    (delivery_id,) = await written(pool, receiver.url)
+    (delivery_id,) = await written(database, receiver.url)
     now = SystemClock().now()
-    (slow,) = await webhooks.claim(pool, receiver.url, now=now, until=now, limit=1)
-    (quick,) = await webhooks.claim(pool, receiver.url, now=now, until=now + LEASE, limit=1)
+    (slow,) = await webhooks.claim(database, receiver.url, now=now, until=now, limit=1)
+    (quick,) = await webhooks.claim(database, receiver.url, now=now, until=now + LEASE, limit=1)
     failure: dict[str, Any] = {"due_at": now, "dead": True, "status": 500, "reason": "answered 500"}
-    assert not await webhooks.mark_failed(pool, slow, **failure)
-    await webhooks.give_back(pool, slow, now=now)
-    kept = await row(pool, delivery_id)
+    assert not await webhooks.mark_failed(database, slow, **failure)
+    await webhooks.give_back(database, slow, now=now)
+    kept = await row(database, delivery_id)
     assert (kept["status"], kept["attempts"], kept["due_at"]) == ("scheduled", 2, now + LEASE)
     # But when the receiver has it, it has it, whoever brought it and whatever was noted meanwhile.
-    assert await webhooks.mark_failed(pool, quick, **failure)
-    await webhooks.mark_delivered(pool, slow, at=now, status=200)
-    assert (await row(pool, delivery_id))["status"] == "delivered"
+    assert await webhooks.mark_failed(database, quick, **failure)
+    await webhooks.mark_delivered(database, slow, at=now, status=200)
+    assert (await row(database, delivery_id))["status"] == "delivered"
 
 
 @pytest.mark.parametrize("sealed", [b"\0\0", b"", b"\4gone" + b"x" * 40], ids=["changed", "empty", "old key"])
 async def test_a_body_that_does_not_open_harms_nobody_else_and_is_given_up_in_the_end(
-    pool: Pool, receiver: Receiver, sealed: bytes
+    database: Pool, receiver: Receiver, sealed: bytes
 ) -> None:
-    broken, fine = await written(pool, receiver.url, events=2)
-    await pool.execute("UPDATE webhook_deliveries SET body = $2 WHERE id = $1", UUID(broken), sealed)
-    async with courier_to(pool, receiver.url, started=False) as courier:
-        await rounds(courier, status_of(pool, fine, "delivered"))
-        await rounds(courier, status_of(pool, broken, "dead"))
-    assert (await row(pool, broken))["last_error"]
+    broken, fine = await written(database, receiver.url, events=2)
+    await database.execute("UPDATE webhook_deliveries SET body = $2 WHERE id = $1", UUID(broken), sealed)
+    async with courier_to(database, receiver.url, started=False) as courier:
+        await rounds(courier, status_of(database, fine, "delivered"))
+        await rounds(courier, status_of(database, broken, "dead"))
+    assert (await row(database, broken))["last_error"]
     assert receiver.ids == [fine]
 
 
 # ---- tidying, and the whole in a replica ------------------------------------------------------------------
 
 
-async def test_what_is_over_is_deleted_and_what_nobody_delivers_given_up(pool: Pool) -> None:
+async def test_what_is_over_is_deleted_and_what_nobody_delivers_given_up(database: Pool) -> None:
     clock = Later()
     here, gone = "https://here.example/", "https://gone.example/"
     ids = {
-        name: (await written(pool, endpoint))[0]
+        name: (await written(database, endpoint))[0]
         for name, endpoint in (("waits", here), ("gone", gone), ("delivered", here), ("dead", here))
     }
     now = clock.now()
-    await pool.execute(
+    await database.execute(
         "UPDATE webhook_deliveries SET status = 'delivered', delivered_at = $2, body = NULL WHERE id = $1",
         UUID(ids["delivered"]),
         now,
     )
-    await pool.execute("UPDATE webhook_deliveries SET status = 'dead' WHERE id = $1", UUID(ids["dead"]))
+    await database.execute("UPDATE webhook_deliveries SET status = 'dead' WHERE id = $1", UUID(ids["dead"]))
     told = Webhooks(
-        [here], [SECRET], allow_private=False, pool=pool, sealer=SEALER, clock=clock, metrics=Metrics()
+        [here], [SECRET], allow_private=False, pool=database, sealer=SEALER, clock=clock, metrics=Metrics()
     )
 
     async def left(days: float) -> dict[str, str]:
@@ -164,7 +154,7 @@ async def test_what_is_over_is_deleted_and_what_nobody_delivers_given_up(pool: P
         await told.tidy()
         found = {
             str(one["id"]): one["status"]
-            for one in await pool.fetch("SELECT id, status FROM webhook_deliveries")
+            for one in await database.fetch("SELECT id, status FROM webhook_deliveries")
         }
         return {name: found[one] for name, one in ids.items() if one in found}
 
@@ -174,13 +164,13 @@ async def test_what_is_over_is_deleted_and_what_nobody_delivers_given_up(pool: P
     assert await left(31) == {"waits": "scheduled"}
 
 
-async def test_every_statement_finds_its_rows_by_an_index(pool: Pool) -> None:
+async def test_every_statement_finds_its_rows_by_an_index(database: Pool) -> None:
     plans = {
         "waiting": (webhooks._CLAIM, "'a', now(), now(), 5"),  # noqa: SLF001 - what they say is what counts
         "dead": (webhooks._DEAD, "5"),  # noqa: SLF001
         "delivered": (webhooks._FORGET_DELIVERED, "now()"),  # noqa: SLF001
     }
-    async with pools.acquire(pool) as connection:
+    async with pools.acquire(database) as connection:
         for index, (statement, arguments) in plans.items():
             await connection.execute(f"PREPARE plan AS {statement}")
             lines = await connection.fetch(f"EXPLAIN EXECUTE plan ({arguments})")

@@ -31,33 +31,20 @@ if TYPE_CHECKING:
     from rdchat.database.pool import Pool
 
 
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    opened = await pools.connect(database_url)
-    yield opened
-    await pools.close(opened)
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver.running() as running:
-        yield running
-
-
 # ---- from the transaction to the receiver -----------------------------------------------------------------
 
 
 async def test_what_is_committed_arrives_signed_and_its_body_is_forgotten(
-    pool: Pool, receiver: Receiver
+    database: Pool, receiver: Receiver
 ) -> None:
     told = event("Psikolog Anda menunggu")
-    async with pools.transaction(pool) as connection:
+    async with pools.transaction(database) as connection:
         await webhooks.insert(connection, told, endpoints=[receiver.url], sealer=SEALER)
     delivery_id = str(told.delivery_id(receiver.url))
-    sealed = (await row(pool, delivery_id))["body"]
+    sealed = (await row(database, delivery_id))["body"]
     assert b"Psikolog" not in sealed
-    async with courier_to(pool, receiver.url):
-        await until(status_of(pool, delivery_id, "delivered"))
+    async with courier_to(database, receiver.url):
+        await until(status_of(database, delivery_id, "delivered"))
     (got,) = receiver.received
     secret = f"whsec_{base64.b64encode(SECRET).decode()}"
     said = Webhook(secret).verify(got.body, got.headers)
@@ -65,34 +52,34 @@ async def test_what_is_committed_arrives_signed_and_its_body_is_forgotten(
     assert got.headers["content-type"] == "application/json"
     assert said["data"]["message"] == "Psikolog Anda menunggu"
     assert said["data"]["id"] == str(told.id)
-    kept = await row(pool, delivery_id)
+    kept = await row(database, delivery_id)
     assert (kept["body"], kept["last_status"], kept["attempts"]) == (None, 204, 1)
     assert kept["delivered_at"] is not None
 
 
-async def test_what_is_rolled_back_is_told_to_nobody(pool: Pool, receiver: Receiver) -> None:
-    async with pools.acquire(pool) as connection:
+async def test_what_is_rolled_back_is_told_to_nobody(database: Pool, receiver: Receiver) -> None:
+    async with pools.acquire(database) as connection:
         transaction = connection.transaction()
         await transaction.start()
         await webhooks.insert(connection, event(), endpoints=[receiver.url], sealer=SEALER)
         await transaction.rollback()
-    async with courier_to(pool, receiver.url, started=False) as courier:
+    async with courier_to(database, receiver.url, started=False) as courier:
         assert await courier.run_once() == 0
-    assert await webhooks.count(pool) == (0, 0)
+    assert await webhooks.count(database) == (0, 0)
 
 
-async def test_the_same_event_written_again_is_told_once(pool: Pool, receiver: Receiver) -> None:
+async def test_the_same_event_written_again_is_told_once(database: Pool, receiver: Receiver) -> None:
     told = event()
-    async with courier_to(pool, receiver.url, started=False) as courier:
+    async with courier_to(database, receiver.url, started=False) as courier:
         for _ in range(2):
-            async with pools.transaction(pool) as connection:
+            async with pools.transaction(database) as connection:
                 await webhooks.insert(connection, told, endpoints=[receiver.url], sealer=SEALER)
-            await rounds(courier, status_of(pool, str(told.delivery_id(receiver.url)), "delivered"))
+            await rounds(courier, status_of(database, str(told.delivery_id(receiver.url)), "delivered"))
     assert len(receiver.received) == 1
 
 
 async def test_the_part_of_the_group_commit_writes_for_sessions_that_won(
-    pool: Pool, receiver: Receiver
+    database: Pool, receiver: Receiver
 ) -> None:
     won, lost = uuid4(), uuid4()
     events = {won: event(), lost: event()}
@@ -106,58 +93,58 @@ async def test_the_part_of_the_group_commit_writes_for_sessions_that_won(
     ]
     assert all(len(one) == width for one in rows)
     for _ in range(2):
-        await pool.fetch(statement, [won], *zip(*rows, strict=True))
-    found = await pool.fetch("SELECT id, endpoint FROM webhook_deliveries ORDER BY endpoint")
+        await database.fetch(statement, [won], *zip(*rows, strict=True))
+    found = await database.fetch("SELECT id, endpoint FROM webhook_deliveries ORDER BY endpoint")
     assert [one["endpoint"] for one in found] == sorted([receiver.url, "https://b.example/"])
     assert found[0]["id"] == events[won].delivery_id(found[0]["endpoint"])
-    await pool.fetch(statement, [won], *[[]] * width)
-    async with courier_to(pool, receiver.url):
+    await database.fetch(statement, [won], *[[]] * width)
+    async with courier_to(database, receiver.url):
         await until(lambda: receiver.received)
     assert json.loads(receiver.received[0].body)["data"]["id"] == str(events[won].id)
 
 
 async def test_a_hint_is_enough_and_without_one_the_sweep_finds_it(
-    pool: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 600.0)
-    async with courier_to(pool, receiver.url) as courier:
-        (first,) = await written(pool, receiver.url)
+    async with courier_to(database, receiver.url) as courier:
+        (first,) = await written(database, receiver.url)
         courier.hint()
-        await until(status_of(pool, first, "delivered"))
+        await until(status_of(database, first, "delivered"))
     monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 0.02)
-    async with courier_to(pool, receiver.url):
-        (second,) = await written(pool, receiver.url)
-        await until(status_of(pool, second, "delivered"))
+    async with courier_to(database, receiver.url):
+        (second,) = await written(database, receiver.url)
+        await until(status_of(database, second, "delivered"))
 
 
 # ---- receivers that fail ----------------------------------------------------------------------------------
 
 
 async def test_it_is_tried_again_under_the_same_id_with_a_fresh_signature(
-    pool: Pool, receiver: Receiver
+    database: Pool, receiver: Receiver
 ) -> None:
     receiver.answers = [web.Response(status=status) for status in (500, 404, 302, 400)]
     metrics = Metrics()
-    (delivery_id,) = await written(pool, receiver.url)
-    async with courier_to(pool, receiver.url, started=False, metrics=metrics) as courier:
-        await rounds(courier, status_of(pool, delivery_id, "delivered"))
+    (delivery_id,) = await written(database, receiver.url)
+    async with courier_to(database, receiver.url, started=False, metrics=metrics) as courier:
+        await rounds(courier, status_of(database, delivery_id, "delivered"))
     assert receiver.ids == [delivery_id] * 5
     assert len({one.body for one in receiver.received}) == 1
-    kept = await row(pool, delivery_id)
+    kept = await row(database, delivery_id)
     assert (kept["attempts"], kept["last_error"]) == (5, None)
     page = metrics.page().decode()
     assert 'rdchat_webhook_attempts_total{outcome="failed"} 4.0' in page
     assert 'rdchat_webhook_attempts_total{outcome="delivered"} 1.0' in page
 
 
-async def test_between_attempts_it_waits(pool: Pool, receiver: Receiver) -> None:
+async def test_between_attempts_it_waits(database: Pool, receiver: Receiver) -> None:
     receiver.answers = [web.Response(status=500)]
     clock = Later()
-    (delivery_id,) = await written(pool, receiver.url)
-    async with courier_to(pool, receiver.url, started=False, clock=clock, pause=pause_after) as courier:
+    (delivery_id,) = await written(database, receiver.url)
+    async with courier_to(database, receiver.url, started=False, clock=clock, pause=pause_after) as courier:
 
         async def failed() -> bool:
-            return (await row(pool, delivery_id))["last_error"] == "answered 500"
+            return (await row(database, delivery_id))["last_error"] == "answered 500"
 
         assert await courier.run_once() == 1
         await until(failed)
@@ -166,100 +153,102 @@ async def test_between_attempts_it_waits(pool: Pool, receiver: Receiver) -> None
         assert await courier.run_once() == 0
         clock.ahead = timedelta(seconds=7)
         assert await courier.run_once() == 1
-        await until(status_of(pool, delivery_id, "delivered"))
+        await until(status_of(database, delivery_id, "delivered"))
 
 
-async def test_a_redirect_is_not_followed(pool: Pool, receiver: Receiver) -> None:
+async def test_a_redirect_is_not_followed(database: Pool, receiver: Receiver) -> None:
     async with Receiver.running() as elsewhere:
         receiver.answers = [
             web.Response(status=status, headers={"Location": elsewhere.url})
             for status in (301, 302, 307, 308)
         ]
-        (delivery_id,) = await written(pool, receiver.url)
-        async with courier_to(pool, receiver.url, started=False) as courier:
-            await rounds(courier, status_of(pool, delivery_id, "delivered"))
+        (delivery_id,) = await written(database, receiver.url)
+        async with courier_to(database, receiver.url, started=False) as courier:
+            await rounds(courier, status_of(database, delivery_id, "delivered"))
         assert len(receiver.received) == 5
         assert elsewhere.received == []
 
 
-async def test_gone_is_a_dead_letter_at_once(pool: Pool, receiver: Receiver) -> None:
+async def test_gone_is_a_dead_letter_at_once(database: Pool, receiver: Receiver) -> None:
     receiver.answers = [web.Response(status=410)]
-    (delivery_id,) = await written(pool, receiver.url)
-    async with courier_to(pool, receiver.url):
-        await until(status_of(pool, delivery_id, "dead"))
-    kept = await row(pool, delivery_id)
+    (delivery_id,) = await written(database, receiver.url)
+    async with courier_to(database, receiver.url):
+        await until(status_of(database, delivery_id, "dead"))
+    kept = await row(database, delivery_id)
     assert (kept["attempts"], kept["last_status"], kept["last_error"]) == (1, 410, "answered 410")
 
 
 async def test_after_the_last_attempt_it_is_a_dead_letter_and_can_be_revived(
-    pool: Pool, receiver: Receiver
+    database: Pool, receiver: Receiver
 ) -> None:
     receiver.answers = [web.Response(status=500) for _ in range(ATTEMPTS)]
-    dead, fine = await written(pool, receiver.url, events=2)
-    await pool.execute("UPDATE webhook_deliveries SET due_at = now() + '1 h' WHERE id = $1", UUID(fine))
-    async with courier_to(pool, receiver.url, started=False) as courier:
-        await rounds(courier, status_of(pool, dead, "dead"))
+    dead, fine = await written(database, receiver.url, events=2)
+    await database.execute("UPDATE webhook_deliveries SET due_at = now() + '1 h' WHERE id = $1", UUID(fine))
+    async with courier_to(database, receiver.url, started=False) as courier:
+        await rounds(courier, status_of(database, dead, "dead"))
         assert receiver.ids == [dead] * ATTEMPTS
-        assert await webhooks.count(pool) == (1, 1)
-        assert [str(one["id"]) for one in await webhooks.dead_letters(pool)] == [dead]
+        assert await webhooks.count(database) == (1, 1)
+        assert [str(one["id"]) for one in await webhooks.dead_letters(database)] == [dead]
         assert await courier.run_once() == 0
         now = SystemClock().now()
-        assert await webhooks.revive(pool, [uuid4()], now=now) == []
-        assert [str(one["id"]) for one in await webhooks.revive(pool, None, now=now)] == [dead]
-        await rounds(courier, status_of(pool, dead, "delivered"))
+        assert await webhooks.revive(database, [uuid4()], now=now) == []
+        assert [str(one["id"]) for one in await webhooks.revive(database, None, now=now)] == [dead]
+        await rounds(courier, status_of(database, dead, "delivered"))
     assert receiver.ids == [dead] * (ATTEMPTS + 1)
-    assert (await row(pool, fine))["attempts"] == 0
+    assert (await row(database, fine))["attempts"] == 0
 
 
-async def test_who_says_when_to_come_again_is_left_alone_until_then(pool: Pool, receiver: Receiver) -> None:
+async def test_who_says_when_to_come_again_is_left_alone_until_then(
+    database: Pool, receiver: Receiver
+) -> None:
     receiver.answers = [web.Response(status=429, headers={"Retry-After": "40"})]
     clock = Later()
-    (first,) = await written(pool, receiver.url)
-    async with courier_to(pool, receiver.url, started=False, clock=clock) as courier:
+    (first,) = await written(database, receiver.url)
+    async with courier_to(database, receiver.url, started=False, clock=clock) as courier:
         await courier.run_once()
 
         async def failed() -> bool:
-            return (await row(pool, first))["last_status"] == 429
+            return (await row(database, first))["last_status"] == 429
 
         await until(failed)
-        assert (await row(pool, first))["due_at"] > clock.now() + timedelta(seconds=35)
+        assert (await row(database, first))["due_at"] > clock.now() + timedelta(seconds=35)
         # The others as well: it is the receiver that has too much to do.
-        (second,) = await written(pool, receiver.url)
+        (second,) = await written(database, receiver.url)
         assert await courier.run_once() == 0
         clock.ahead = timedelta(seconds=41)
         assert await courier.run_once() == 2
         for delivery_id in (first, second):
-            await until(status_of(pool, delivery_id, "delivered"))
+            await until(status_of(database, delivery_id, "delivered"))
 
 
 async def test_who_hangs_is_left_and_tried_again(
-    pool: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender_module, "WHOLE_SECONDS", 0.1)
     receiver.hold.clear()
-    (delivery_id,) = await written(pool, receiver.url)
-    async with courier_to(pool, receiver.url, started=False) as courier:
+    (delivery_id,) = await written(database, receiver.url)
+    async with courier_to(database, receiver.url, started=False) as courier:
 
         async def given_up() -> bool:
-            return (await row(pool, delivery_id))["last_error"] == "no answer in time"
+            return (await row(database, delivery_id))["last_error"] == "no answer in time"
 
         await rounds(courier, given_up)
         receiver.hold.set()
-        await rounds(courier, status_of(pool, delivery_id, "delivered"))
+        await rounds(courier, status_of(database, delivery_id, "delivered"))
 
 
 async def test_one_that_hangs_or_is_gone_delays_nobody_else(
-    pool: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 0.01)
     async with Receiver.running() as hanging:
         hanging.hold.clear()
         gone = "http://127.0.0.1:9/"
-        await written(pool, hanging.url, gone, events=3 * SLOTS)
-        async with courier_to(pool, hanging.url), courier_to(pool, gone, pause=pause_after):
+        await written(database, hanging.url, gone, events=3 * SLOTS)
+        async with courier_to(database, hanging.url), courier_to(database, gone, pause=pause_after):
             await until(lambda: len(hanging.received) == SLOTS)
-            ids = await written(pool, receiver.url, events=50)
-            async with courier_to(pool, receiver.url):
+            ids = await written(database, receiver.url, events=50)
+            async with courier_to(database, receiver.url):
                 await until(lambda: sorted(receiver.ids) == sorted(ids), 5)
             assert (hanging.at_once, hanging.most_at_once) == (SLOTS, SLOTS)
             hanging.hold.set()
@@ -274,11 +263,11 @@ async def test_one_that_hangs_or_is_gone_delays_nobody_else(
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
     ],
 )
-async def test_an_endless_answer_is_as_good_as_a_short_one(pool: Pool, answer: bytes) -> None:
+async def test_an_endless_answer_is_as_good_as_a_short_one(database: Pool, answer: bytes) -> None:
     async with raw_server(answer) as url:
-        (delivery_id,) = await written(pool, url)
-        async with courier_to(pool, url, started=False) as courier:
-            await rounds(courier, status_of(pool, delivery_id, "delivered"))
+        (delivery_id,) = await written(database, url)
+        async with courier_to(database, url, started=False) as courier:
+            await rounds(courier, status_of(database, delivery_id, "delivered"))
 
 
 @pytest.mark.parametrize(
@@ -291,18 +280,18 @@ async def test_an_endless_answer_is_as_good_as_a_short_one(pool: Pool, answer: b
         b"HTTP/1.1 503 Busy\r\nRetry-After: \xff\r\nContent-Length: 0\r\n\r\n",
     ],
 )
-async def test_nonsense_for_an_answer_is_a_failed_attempt(pool: Pool, answer: bytes) -> None:
+async def test_nonsense_for_an_answer_is_a_failed_attempt(database: Pool, answer: bytes) -> None:
     async with raw_server(answer) as url:
-        (delivery_id,) = await written(pool, url)
-        async with courier_to(pool, url, started=False) as courier:
+        (delivery_id,) = await written(database, url)
+        async with courier_to(database, url, started=False) as courier:
 
             async def failed() -> bool:
-                kept = await row(pool, delivery_id)
+                kept = await row(database, delivery_id)
                 return kept["status"] == "scheduled" and bool(kept["last_error"])
 
             await courier.run_once()
             await until(failed)
-        told = (await row(pool, delivery_id))["last_error"]
+        told = (await row(database, delivery_id))["last_error"]
         assert not any(part in told for part in ("hidden", "OpenSSH", "xxx", "\n")), told
 
 
@@ -326,12 +315,12 @@ async def raw_server(answer: bytes) -> AsyncIterator[str]:
         writer.close()
 
 
-async def test_at_delivery_a_private_address_is_refused(pool: Pool, receiver: Receiver) -> None:
-    (delivery_id,) = await written(pool, receiver.url)
-    async with courier_to(pool, receiver.url, started=False, allow_private=False) as courier:
+async def test_at_delivery_a_private_address_is_refused(database: Pool, receiver: Receiver) -> None:
+    (delivery_id,) = await written(database, receiver.url)
+    async with courier_to(database, receiver.url, started=False, allow_private=False) as courier:
 
         async def refused() -> bool:
-            return (await row(pool, delivery_id))["last_error"] == "127.0.0.1 is not a public address"
+            return (await row(database, delivery_id))["last_error"] == "127.0.0.1 is not a public address"
 
         await courier.run_once()
         await until(refused)
