@@ -31,18 +31,19 @@ import orjson
 import uvloop
 
 import config
-from handlers.app import api_document, events_document
-from handlers.serving import serve as serve_replica
-from handlers.supervising import ProcessFailedError, serve_shared, supervise
-from rdchat import administration, drawing
-from rdchat.ably_local import alone as ably_alone
-from rdchat.clock import SystemClock
-from rdchat.doctor import examine
-from rdchat.embedded import EmbeddedStoreError
-from rdchat.errors import RdchatError
-from rdchat.stores import any_stores, own_stores
-from rdchat.telemetry import configure_logging
-from rdchat.tokens import Caller, CallerTokens, Role
+from handlers.server.application import api_document, events_document
+from handlers.server.serving import serve as serve_replica
+from handlers.server.supervising import ProcessFailedError, serve_shared, supervise
+from rdchat.common.clock import SystemClock
+from rdchat.common.errors import RdchatError
+from rdchat.common.telemetry import configure_logging
+from rdchat.domain.person import Caller, Role
+from rdchat.local.ably import alone as ably_alone
+from rdchat.local.stores import EmbeddedStoreError
+from rdchat.local.stores.choice import any_stores, own_stores
+from rdchat.operations import administration, drawing
+from rdchat.operations.doctor import examine
+from rdchat.security.caller_tokens import CallerTokens
 from statemachine import AutomationKind
 from statemachine import diagram as diagrams
 
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from config import Settings
-    from rdchat.stores import Addresses
+    from rdchat.common.stores import Addresses
 
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -164,7 +165,7 @@ def demo(seconds: int, keep: Path | None) -> None:
 
     Genuine Ably SDK clients listen for both participants; what each saw is compared with what happened.
     """
-    from rdchat.demo import play  # noqa: PLC0415 - no other command needs the demo or Ably's realtime client
+    from rdchat.local.demo import play  # noqa: PLC0415 - no other command needs the demo or Ably's realtime client
 
     raise SystemExit(asyncio.run(play(seconds=seconds, keep=keep)))
 

@@ -15,47 +15,48 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from rdchat.ably_local import AblyLocal
-from rdchat.attachments import Attachments
-from rdchat.background import cancel, keep_running
-from rdchat.booking import Limits
-from rdchat.chat import Chat
-from rdchat.clock import SystemClock
-from rdchat.counseling import Counselings
-from rdchat.database import idempotency, pool
-from rdchat.database.migrate import migrate
-from rdchat.database.storage import StoredSessions
-from rdchat.engine.aftermath import Aftermath
+from rdchat.common.background import cancel, keep_running
+from rdchat.common.clock import SystemClock
+from rdchat.common.errors import UnavailableError
+from rdchat.common.telemetry import Metrics
+from rdchat.domain.booking import Limits
 from rdchat.engine.engine import Engine
-from rdchat.errors import UnavailableError
+from rdchat.engine.post_commit import Aftermath
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
-from rdchat.hot import connection as redis_connection
-from rdchat.hot.alarms import Alarms
-from rdchat.hot.delay_queue import DelayQueue
-from rdchat.hot.rates import Rates
-from rdchat.hot.snapshots import Snapshots
-from rdchat.key_set import KeySet
+from rdchat.local.ably import AblyLocal
+from rdchat.postgres import idempotency, pool
+from rdchat.postgres.migrate import migrate
+from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
 from rdchat.realtime.publisher import LEASE, Publisher
-from rdchat.rescheduling import Rescheduling
-from rdchat.sealing import Sealer
-from rdchat.telemetry import Metrics
-from rdchat.telling import Teller
+from rdchat.redis import connection as redis_connection
+from rdchat.redis.alarms import Alarms
+from rdchat.redis.delay_queue import DelayQueue
+from rdchat.redis.rates import Rates
+from rdchat.redis.snapshots import Snapshots
+from rdchat.security.ably_tokens import ably_token
+from rdchat.security.caller_tokens import CallerTokens
+from rdchat.security.encryption import Sealer
+from rdchat.security.key_set import KeySet
+from rdchat.services.attachments import Attachments
+from rdchat.services.chat import Chat
+from rdchat.services.counselings import Counselings
+from rdchat.services.notifier import Teller
+from rdchat.services.rescheduling import Rescheduling
+from rdchat.texts.wording import automated_text
+from rdchat.timers.monitor import Watch
 from rdchat.timers.reconciler import Reconciler
-from rdchat.timers.watch import Watch
 from rdchat.timers.worker import TimerWorker
-from rdchat.tokens import CallerTokens, ably_token
 from rdchat.webhooks.dispatch import Webhooks
-from rdchat.wording import automated_text
 from statemachine.schedule import Leads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from config import Settings
-    from rdchat.clock import Clock
+    from rdchat.common.clock import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -24,7 +24,7 @@ from statemachine.states import EndReason
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from statemachine.case import Case
+    from statemachine.context import Case
 
 _MILLISECOND = timedelta(milliseconds=1)
 

@@ -1,8 +1,8 @@
 """The diagram of a session's life, read off the table: Mermaid, DOT, JSON, and the page of the documentation.
 
-Pictures are drawn elsewhere (`rdchat/drawing.py`); they are made of the same `arrows`. The module is longer
-than most because every text form of the one diagram stands here, so that a change to the table is followed
-in one place.
+Pictures are drawn by `rdchat/operations/drawing.py`, from the same `arrows`. The module is longer than most
+because every text form of the one diagram stands here, so that a change to the table is followed in one
+place.
 """
 
 from __future__ import annotations

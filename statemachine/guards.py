@@ -9,7 +9,7 @@ from statemachine.commands import Cancel, EndSession, Extend, Reschedule, SendMe
 from statemachine.decision import RefusalCode
 
 if TYPE_CHECKING:
-    from statemachine.case import Case
+    from statemachine.context import Case
 
 
 def participant(case: Case) -> bool:

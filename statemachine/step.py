@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from transitions import EventData, Machine, MachineError
 
-from statemachine.case import Case
 from statemachine.commands import Cancel, EndSession, Extend, Reschedule, RunAutomation, SendMessage
+from statemachine.context import Case
 from statemachine.decision import Decision, Refusal, RefusalCode
 from statemachine.session import AutomationStatus
 from statemachine.states import Status

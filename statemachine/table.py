@@ -16,7 +16,7 @@ from statemachine.states import Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from statemachine.case import Case
+    from statemachine.context import Case
 
 ACTIVE, ENDING_SOON, COMPLETED, CANCELLED = (
     Status.ACTIVE,

@@ -15,9 +15,9 @@ import psutil
 import pytest
 import redis.asyncio
 
-from rdchat.database import pool
-from rdchat.database.migrate import migrate
-from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
+from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
+from rdchat.postgres import pool
+from rdchat.postgres.migrate import migrate
 from tests.support.service import Service, service_settings
 
 if TYPE_CHECKING:

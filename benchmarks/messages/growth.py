@@ -14,7 +14,7 @@ from benchmarks.messages.generator import Generator
 from benchmarks.messages.rates import refuse_failures
 from benchmarks.messages.stage import open_crowd, speakers_of
 from benchmarks.service import ENCRYPTION_KEY
-from rdchat.sealing import Sealer
+from rdchat.security.encryption import Sealer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

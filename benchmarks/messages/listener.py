@@ -17,8 +17,8 @@ from ably import AblyRealtime
 
 from benchmarks.service import ABLY_KEY
 from benchmarks.side_process import SideProcess, answer, next_order
-from rdchat.clock import SystemClock
-from rdchat.tokens import ably_token
+from rdchat.common.clock import SystemClock
+from rdchat.security.ably_tokens import ably_token
 
 
 class Listener(SideProcess):

@@ -15,13 +15,14 @@ import asyncpg
 from benchmarks.crowd import open_all, plant
 from benchmarks.messages.generator import Speaker
 from benchmarks.service import ABLY_KEY, JWT_SECRET
-from rdchat.ably_local import AblyLocal
-from rdchat.ably_local.limits import Limits
-from rdchat.clock import SystemClock
-from rdchat.database import pool
-from rdchat.database.migrate import migrate
-from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
-from rdchat.tokens import Caller, CallerTokens, Role
+from rdchat.common.clock import SystemClock
+from rdchat.domain.person import Caller, Role
+from rdchat.local.ably import AblyLocal
+from rdchat.local.ably.limits import Limits
+from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
+from rdchat.postgres import pool
+from rdchat.postgres.migrate import migrate
+from rdchat.security.caller_tokens import CallerTokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

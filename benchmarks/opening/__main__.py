@@ -23,12 +23,12 @@ from benchmarks.opening.people import Talkers
 from benchmarks.opening.report import Wave, section, table
 from benchmarks.page import RESULTS, write_section
 from benchmarks.service import ABLY_KEY, Service
-from rdchat.ably_local import AblyLocal
-from rdchat.ably_local.limits import Limits
-from rdchat.clock import SystemClock, to_ms
-from rdchat.database import pool
-from rdchat.database.migrate import migrate
-from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
+from rdchat.common.clock import SystemClock, to_ms
+from rdchat.local.ably import AblyLocal
+from rdchat.local.ably.limits import Limits
+from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
+from rdchat.postgres import pool
+from rdchat.postgres.migrate import migrate
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -18,8 +18,9 @@ import aiohttp
 import uvloop
 
 from benchmarks.service import JWT_SECRET
-from rdchat.clock import SystemClock
-from rdchat.tokens import Caller, CallerTokens, Role
+from rdchat.common.clock import SystemClock
+from rdchat.domain.person import Caller, Role
+from rdchat.security.caller_tokens import CallerTokens
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

@@ -4,6 +4,14 @@ Each folder beside this file holds what one peer needs: what is asked for (`requ
 and what that was resolved to, with hashes (`requirements.lock`, `package-lock.json`).
 """
 
-from benchmarks.peers.environments import BENCH, ROOT, SERVERS, TIMERS, PeerUnavailable, install, versions
+from benchmarks.peers.environments import (
+    BENCH,
+    ROOT,
+    SERVERS,
+    TIMERS,
+    PeerUnavailable,
+    install,
+    versions,
+)
 
 __all__ = ["BENCH", "ROOT", "SERVERS", "TIMERS", "PeerUnavailable", "install", "versions"]

@@ -22,19 +22,19 @@ import uvloop
 from benchmarks.crowd import plant
 from benchmarks.page import RESULTS, write_section
 from benchmarks.service import ABLY_KEY, Service
-from rdchat.ably_local import AblyLocal
-from rdchat.clock import SystemClock
-from rdchat.database import pool
-from rdchat.database.migrate import migrate
-from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
-from rdchat.hot.connection import connect
-from rdchat.hot.delay_queue import DelayQueue
+from rdchat.common.clock import SystemClock
+from rdchat.local.ably import AblyLocal
+from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
+from rdchat.postgres import pool
+from rdchat.postgres.migrate import migrate
+from rdchat.redis.connection import connect
+from rdchat.redis.delay_queue import DelayQueue
 from rdchat.timers.reconciler import HORIZON
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from rdchat.hot.connection import HotStore
+    from rdchat.redis.connection import HotStore
 
 _LEADS = {
     "length": timedelta(hours=1),

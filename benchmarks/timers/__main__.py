@@ -24,8 +24,8 @@ from benchmarks.timers.measure import Measurements
 from benchmarks.timers.plan import FULL, QUICK
 from benchmarks.timers.process import Driver
 from benchmarks.timers.recovery import recover
-from rdchat.clock import SystemClock, iso
-from rdchat.embedded import EmbeddedRedis
+from rdchat.common.clock import SystemClock, iso
+from rdchat.local.stores import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -13,11 +13,11 @@ from uuid import UUID
 import uvloop
 
 from benchmarks.timers.drivers import protocol
-from rdchat.clock import SystemClock
-from rdchat.hot.alarms import Alarms
-from rdchat.hot.connection import connect
-from rdchat.hot.delay_queue import DelayQueue, Job
-from rdchat.telemetry import Metrics
+from rdchat.common.clock import SystemClock
+from rdchat.common.telemetry import Metrics
+from rdchat.redis.alarms import Alarms
+from rdchat.redis.connection import connect
+from rdchat.redis.delay_queue import DelayQueue, Job
 from rdchat.timers.worker import TimerWorker
 from statemachine import AutomationKind
 

@@ -76,10 +76,7 @@ from handlers.schemas.requests import (
     SessionsQuery,
     TranscriptQuery,
 )
-from handlers.schemas.session_records import (
-    TimelineAnswer,
-    TranscriptAnswer,
-)
+from handlers.schemas.session_records import TimelineAnswer, TranscriptAnswer
 
 __all__ = [
     "AttachmentAnswer",

@@ -29,7 +29,7 @@ from handlers.schemas.parts import (
     text,
     yes_no,
 )
-from rdchat.errors import ErrorCode
+from rdchat.common.errors import ErrorCode
 from statemachine import AutomationKind, AutomationStatus, EndReason, SessionOutcome, Status
 
 

@@ -27,11 +27,11 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from handlers.schemas.realtime import NotificationEvent
-from rdchat.realtime import events
+from rdchat.events import channels
 
-_CHAT: Final = events.chat_channel(UUID(SESSION_ID))
-_TYPING: Final = events.typing_channel(UUID(SESSION_ID))
-_NOTIFICATIONS: Final = events.notification_channel(UUID(CLIENT_ID))
+_CHAT: Final = channels.chat_channel(UUID(SESSION_ID))
+_TYPING: Final = channels.typing_channel(UUID(SESSION_ID))
+_NOTIFICATIONS: Final = channels.notification_channel(UUID(CLIENT_ID))
 
 
 class Sender(Person):

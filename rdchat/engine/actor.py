@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import asyncio
     from uuid import UUID
 
-    from rdchat.engine.change import Message
-    from rdchat.engine.outcome import Outcome
+    from rdchat.domain.message import Message
+    from rdchat.engine.result import Outcome
     from statemachine import Command, Refusal, Session
 
 #: How many of the latest clientMessageIds an actor remembers; older ones are found in PostgreSQL.

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from rdchat.common.errors import UnavailableError
 from rdchat.engine.change import ChangeBuilder
-from rdchat.engine.outcome import Outcome
+from rdchat.engine.result import Outcome
 from rdchat.engine.storage import CommitRefusedError
-from rdchat.errors import UnavailableError
 from statemachine import (
     Cancel,
     EndReason,
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-    from rdchat.clock import Clock
+    from rdchat.common.clock import Clock
+    from rdchat.domain.message import Message
     from rdchat.engine.actor import Actor, Letter
-    from rdchat.engine.change import Change, Message
+    from rdchat.engine.change import Change
     from rdchat.engine.storage import Numbers, Storage
     from statemachine import Session
 

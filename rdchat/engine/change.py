@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4, uuid5
 
-from rdchat.engine.timeline import TimelineEntry, called_off
-from rdchat.realtime import events
-from rdchat.realtime.events import Parcel, ParcelBuilder, new_parcel_id
-from rdchat.wording import notification_words
+from rdchat.domain.message import Message
+from rdchat.domain.timeline import TimelineEntry, called_off
+from rdchat.events import channels, payloads
+from rdchat.events.outbox_entry import Parcel, ParcelBuilder, add_message, new_parcel_id, talk_parcel
+from rdchat.texts.notifications import notification
 from statemachine import SendMessage
 from statemachine.effects import (
     BroadcastStatus,
@@ -21,49 +22,10 @@ from statemachine.effects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from datetime import datetime
+    from collections.abc import Callable
 
-    from statemachine import Attachment, Automation, AutomationKind, Decision, Session
-    from statemachine.effects import NotificationType
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message as it is stored and shown. `message_type`: text, image, file, automated or system.
-
-    `read_at`: when whoever did not send it had read it; None for one that was stored just now.
-    """
-
-    id: UUID
-    session_id: UUID
-    seq: int
-    sender_id: UUID
-    sender_name: str
-    text: str
-    message_type: str
-    client_message_id: str | None
-    created_at: datetime
-    read_at: datetime | None = None
-    attachment: Attachment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """Something that one person is told, wherever they are in the product.
-
-    `session_id` is None of a counselling without chat, `read_at` until it is read.
-    """
-
-    id: UUID
-    person_id: UUID
-    type: str
-    title: str
-    message: str
-    session_id: UUID | None
-    counseling_id: UUID
-    created_at: datetime
-    read_at: datetime | None = None
+    from rdchat.domain.notification import Notification
+    from statemachine import Automation, AutomationKind, Decision, Session
 
 
 @dataclass(slots=True)
@@ -167,9 +129,9 @@ class ChangeBuilder:
                     self._store_automated(session, effect)
                 case BroadcastStatus():
                     self._parcel.add(
-                        events.chat_channel(session.id),
-                        events.SESSION_STATUS,
-                        events.status_data(session, effect),
+                        channels.chat_channel(session.id),
+                        channels.SESSION_STATUS,
+                        payloads.status_data(session, effect),
                     )
                 case Notify():
                     self._notify(session, effect)
@@ -218,7 +180,7 @@ class ChangeBuilder:
 
     def _say(self, message: Message) -> Message:
         self.change.messages.append(message)
-        _add_message(self._parcel, message)
+        add_message(self._parcel, message)
         return message
 
     def _notify(self, session: Session, effect: Notify) -> None:
@@ -232,41 +194,7 @@ class ChangeBuilder:
         )
         self.change.notifications.append(new)
         self._parcel.add(
-            events.notification_channel(new.person_id), events.NOTIFICATION, events.notification_data(new)
+            channels.notification_channel(new.person_id),
+            channels.NOTIFICATION,
+            payloads.notification_data(new),
         )
-
-
-def notification(
-    session: Session, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
-) -> Notification:
-    """Put what one participant is told of a session into words."""
-    title, message = notification_words(session, person_id, str(kind))
-    return Notification(
-        notification_id, person_id, str(kind), title, message, session.id, session.counseling_id, at
-    )
-
-
-def _add_message(parcel: ParcelBuilder, message: Message) -> None:
-    data = events.message_data(
-        message_id=message.id,
-        session_id=message.session_id,
-        seq=message.seq,
-        sender_id=message.sender_id,
-        sender_name=message.sender_name,
-        content=message.text,
-        message_type=message.message_type,
-        client_message_id=message.client_message_id,
-        created_at=message.created_at,
-        attachment=message.attachment,
-    )
-    parcel.add(events.chat_channel(message.session_id), events.MESSAGE, data)
-
-
-def talk_parcel(
-    parcel_id: int, session_id: UUID, version: int, created_at: datetime, messages: Iterable[Message]
-) -> Parcel | None:
-    """Make the parcel of a commit of messages alone, from the messages, as often as it is needed."""
-    builder = ParcelBuilder(session_id, version)
-    for message in messages:
-        _add_message(builder, message)
-    return builder.build(parcel_id, created_at)

@@ -23,19 +23,19 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from rdchat.background import cancel, keep_running
+from rdchat.common.background import cancel, keep_running
+from rdchat.common.errors import UnavailableError
 from rdchat.engine.actor import Actor, Letter, Stage
 from rdchat.engine.batch import Batch
-from rdchat.engine.read_ahead import ReadAhead
-from rdchat.errors import UnavailableError
+from rdchat.engine.prefetch import ReadAhead
 from statemachine import SendMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rdchat.clock import Clock
+    from rdchat.common.clock import Clock
     from rdchat.engine.change import Change
-    from rdchat.engine.outcome import Outcome
+    from rdchat.engine.result import Outcome
     from rdchat.engine.storage import Storage
     from statemachine import Command, Refusal
 

@@ -1,4 +1,4 @@
-"""What the engine needs of the stores. `rdchat.database.storage` is the real one; tests bring a small one."""
+"""What the engine needs of the stores. `rdchat.postgres.storage` is the real one; tests bring a small one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from rdchat.engine.change import Change, Message
+    from rdchat.domain.message import Message
+    from rdchat.engine.change import Change
     from statemachine import Session
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 import structlog
 
-from rdchat.errors import UnavailableError, invalid
+from rdchat.common.errors import UnavailableError, invalid
 from rdchat.files import examination
 from rdchat.files.kinds import KINDS
 from rdchat.files.names import clean_name

@@ -18,13 +18,13 @@ from uuid import UUID
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from rdchat.clock import from_ms, to_ms
+from rdchat.common.clock import from_ms, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from rdchat.clock import Clock
+    from rdchat.common.clock import Clock
 
 LIFETIME: Final = timedelta(minutes=5)
 _PURPOSE: Final = b"rdchat: links to attachments"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-from rdchat.errors import UnavailableError
+from rdchat.common.errors import UnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from ably import AblyException, AblyRest
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from rdchat.realtime.events import Event
+    from rdchat.events.outbox_entry import Event
 
 #: Ably's batch endpoint takes at most this many channels in one request.
 BATCH_CHANNELS: Final = 100

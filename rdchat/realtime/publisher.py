@@ -20,20 +20,20 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from rdchat.background import cancel, keep_running
-from rdchat.database import outbox
-from rdchat.errors import UnavailableError
+from rdchat.common.background import cancel, keep_running
+from rdchat.common.errors import UnavailableError
+from rdchat.events.channels import REVOCATION
+from rdchat.postgres import outbox
 from rdchat.realtime.ably_client import BATCH_CHANNELS, PublishError
-from rdchat.realtime.events import REVOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rdchat.database.pool import Pool
+    from rdchat.common.telemetry import Metrics
+    from rdchat.events.outbox_entry import Event, Parcel
+    from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
-    from rdchat.realtime.events import Event, Parcel
-    from rdchat.sealing import Sealer
-    from rdchat.telemetry import Metrics
+    from rdchat.security.encryption import Sealer
 
 log = structlog.get_logger(__name__)
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from rdchat.database import automations
-from rdchat.errors import UnavailableError
+from rdchat.common.errors import UnavailableError
+from rdchat.postgres import automations
 from statemachine import AutomationKind, Refusal, RefusalCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rdchat.clock import Clock
-    from rdchat.database.pool import Pool
-    from rdchat.engine.outcome import Outcome
-    from rdchat.hot.delay_queue import Job
-    from rdchat.telemetry import Metrics
+    from rdchat.common.clock import Clock
+    from rdchat.common.telemetry import Metrics
+    from rdchat.engine.result import Outcome
+    from rdchat.postgres.pool import Pool
+    from rdchat.redis.delay_queue import Job
 
 log = structlog.get_logger(__name__)
 

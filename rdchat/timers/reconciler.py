@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from rdchat.background import cancel, keep_running
-from rdchat.clock import from_ms, to_ms
-from rdchat.database import automations
-from rdchat.errors import UnavailableError
-from rdchat.hot.connection import LOST
-from rdchat.hot.delay_queue import Job
+from rdchat.common.background import cancel, keep_running
+from rdchat.common.clock import from_ms, to_ms
+from rdchat.common.errors import UnavailableError
+from rdchat.postgres import automations
+from rdchat.redis.connection import LOST
+from rdchat.redis.delay_queue import Job
 from statemachine import Refusal, RefusalCode, RunAutomation
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from rdchat.clock import Clock
-    from rdchat.database.pool import Pool
-    from rdchat.engine.outcome import Outcome
-    from rdchat.hot.delay_queue import DelayQueue
+    from rdchat.common.clock import Clock
+    from rdchat.engine.result import Outcome
+    from rdchat.postgres.pool import Pool
+    from rdchat.redis.delay_queue import DelayQueue
     from rdchat.timers.worker import Submits
 
 log = structlog.get_logger(__name__)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from rdchat.background import keep_running
-from rdchat.hot.connection import LOST
-from rdchat.hot.delay_queue import SHARDS
+from rdchat.common.background import keep_running
+from rdchat.redis.connection import LOST
+from rdchat.redis.delay_queue import SHARDS
 from rdchat.timers.failures import Failures
 from rdchat.timers.wakeup import wakeup
 from statemachine import RunAutomation
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from uuid import UUID
 
-    from rdchat.clock import Clock
-    from rdchat.database.pool import Pool
-    from rdchat.engine.outcome import Outcome
-    from rdchat.hot.alarms import Alarms
-    from rdchat.hot.delay_queue import Claim, DelayQueue, Job
-    from rdchat.telemetry import Metrics
+    from rdchat.common.clock import Clock
+    from rdchat.common.telemetry import Metrics
+    from rdchat.engine.result import Outcome
+    from rdchat.postgres.pool import Pool
+    from rdchat.redis.alarms import Alarms
+    from rdchat.redis.delay_queue import Claim, DelayQueue, Job
     from statemachine import Command, Refusal
 
 log = structlog.get_logger(__name__)

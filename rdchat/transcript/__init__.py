@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rdchat.transcript.course import Course
+from rdchat.transcript.builder import Course
 from rdchat.transcript.page import POLICY, Page
 from rdchat.transcript.plain import Plain
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from rdchat.engine.change import Message
-    from rdchat.engine.timeline import TimelineEntry
-    from rdchat.transcript.course import Item
+    from rdchat.domain.message import Message
+    from rdchat.domain.timeline import TimelineEntry
+    from rdchat.transcript.builder import Item
     from statemachine import Session
 
 __all__ = ["POLICY", "Transcript"]

@@ -8,15 +8,15 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rdchat.clock import iso
-from rdchat.transcript.course import Day, Saying, Turn, one_line
+from rdchat.common.clock import iso
+from rdchat.texts.wording import day_in_words
+from rdchat.transcript.builder import Day, Saying, Turn, one_line
 from rdchat.transcript.words import WORDS, colophon, facts
-from rdchat.wording import day_in_words
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from rdchat.transcript.course import Item
+    from rdchat.transcript.builder import Item
     from statemachine import Session
 
 _STYLE: Final = Path(__file__).with_name("page.css").read_text(encoding="utf-8")

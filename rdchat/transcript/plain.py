@@ -8,14 +8,14 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from rdchat.transcript.course import Day, Saying, Turn, one_line
+from rdchat.texts.wording import day_in_words
+from rdchat.transcript.builder import Day, Saying, Turn, one_line
 from rdchat.transcript.words import WORDS, colophon, facts
-from rdchat.wording import day_in_words
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from rdchat.transcript.course import Item
+    from rdchat.transcript.builder import Item
     from statemachine import Session
 
 _INDENT: Final = " " * 7

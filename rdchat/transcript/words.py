@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rdchat.wording import day_in_words, time_in_words, wall_time
+from rdchat.texts.wording import day_in_words, time_in_words, wall_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

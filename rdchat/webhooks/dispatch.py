@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from rdchat.background import cancel, keep_running
-from rdchat.database import webhooks
-from rdchat.errors import UnavailableError
-from rdchat.webhooks.courier import Courier
+from rdchat.common.background import cancel, keep_running
+from rdchat.common.errors import UnavailableError
+from rdchat.postgres import webhooks
+from rdchat.webhooks.delivery_worker import Courier
 from rdchat.webhooks.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rdchat.clock import Clock
-    from rdchat.database.pool import Pool
-    from rdchat.sealing import Sealer
-    from rdchat.telemetry import Metrics
+    from rdchat.common.clock import Clock
+    from rdchat.common.telemetry import Metrics
+    from rdchat.postgres.pool import Pool
+    from rdchat.security.encryption import Sealer
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractResolver
 
-    from rdchat.clock import Clock
+    from rdchat.common.clock import Clock
 
 _CONNECT_SECONDS: Final = 5.0
 #: From the look-up of the name to the head of the answer; Standard Webhooks asks for 15 to 30 seconds.

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
-from rdchat.clock import to_ms
+from rdchat.common.clock import to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

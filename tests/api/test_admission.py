@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from handlers import app
+from handlers.server import application
 from tests.support.envelope import envelope_fault
 from tests.support.sessions import opened
 from tests.support.waiting import until
@@ -24,7 +24,7 @@ LIMIT = 3
 
 @pytest.fixture(autouse=True)
 def _few_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_UNDER_WAY", LIMIT)
+    monkeypatch.setattr(application, "_UNDER_WAY", LIMIT)
 
 
 @asynccontextmanager

@@ -16,10 +16,10 @@ import asyncpg
 import pytest
 from PIL import Image
 
-from handlers import forms
-from handlers.app import api_document
-from rdchat.clock import SystemClock
-from rdchat.errors import UnavailableError
+from handlers.http import forms
+from handlers.server.application import api_document
+from rdchat.common.clock import SystemClock
+from rdchat.common.errors import UnavailableError
 from rdchat.files.links import Links
 from tests.support.bucket import BUCKET, s3_server
 from tests.support.envelope import assert_refused

@@ -7,11 +7,11 @@ from datetime import date, time, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from rdchat import booking
-from rdchat.database import counselings
-from rdchat.database.pool import transaction
-from rdchat.errors import RdchatError
-from rdchat.tokens import Role
+from rdchat.common.errors import RdchatError
+from rdchat.domain import booking
+from rdchat.domain.person import Role
+from rdchat.postgres import counselings
+from rdchat.postgres.pool import transaction
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.soon import in_days
 from tests.support.waiting import until

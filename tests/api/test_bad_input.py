@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from handlers.app import ROUTES
-from rdchat.tokens import Role
+from handlers.server.application import ROUTES
+from rdchat.domain.person import Role
 from tests.support.bases import BASES, base_of, form, request_of
 from tests.support.envelope import envelope_fault
-from tests.support.wrong import wrong_in_json, wrong_in_text
+from tests.support.invalid_requests import wrong_in_json, wrong_in_text
 
 if TYPE_CHECKING:
     from marshmallow import Schema, fields
 
-    from handlers.routing import Route
+    from handlers.http.routing import Route
     from tests.support.service import Person, Reply, Service
 
 

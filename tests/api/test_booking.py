@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from rdchat.tokens import Role
+from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.soon import in_days, noon_zone, sunday
 

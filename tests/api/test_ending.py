@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from rdchat.tokens import Role
+from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused
 from tests.support.service import whole_second
 from tests.support.sessions import CLOSING, OPENING, SESSION_KEYS, WELCOME, instant, opened, reaches

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import structlog
 
-from rdchat.telemetry import configure_logging
-from rdchat.tokens import Role
+from rdchat.common.telemetry import configure_logging
+from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.raw import exchange, post
 from tests.support.service import SECRET, Reply

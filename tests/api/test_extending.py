@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from rdchat.tokens import Role
+from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused
 from tests.support.pair import Pair, a_pair
 from tests.support.service import Service, service_settings, whole_second

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from rdchat.tokens import Role
+from rdchat.domain.person import Role
 from tests.support.envelope import envelope_fault
 from tests.support.service import whole_second
 from tests.support.sessions import opened, reaches

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from handlers.app import ROUTES
-from handlers.openapi import errors_of
-from rdchat.errors import ErrorCode
-from rdchat.tokens import Caller, Role
+from handlers.openapi.document import errors_of
+from handlers.server.application import ROUTES
+from rdchat.common.errors import ErrorCode
+from rdchat.domain.person import Caller, Role
 from tests.support.bases import request_of
 from tests.support.envelope import envelope_fault
 from tests.support.forms import upload

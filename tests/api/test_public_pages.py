@@ -7,9 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from handlers.app import ROUTES
-from handlers.routing import PREFIX
-from rdchat.tokens import Role
+from handlers.http.routing import PREFIX
+from handlers.server.application import ROUTES
+from rdchat.domain.person import Role
 from tests.support.forms import photo, upload
 from tests.support.sessions import reaches
 from tests.support.shapes import mismatches, references, resolve

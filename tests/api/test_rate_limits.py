@@ -12,7 +12,7 @@ import limits
 import pytest
 
 import config
-from rdchat.embedded import EmbeddedRedis
+from rdchat.local.stores import EmbeddedRedis
 from tests.support.envelope import assert_refused
 from tests.support.forms import photo, upload
 from tests.support.service import Service, service_settings

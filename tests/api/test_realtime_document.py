@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft7Validator
 
-from handlers.app import ROUTES, events_document
+from handlers.server.application import ROUTES, events_document
 from tests.support.sessions import reaches
 from tests.support.shapes import mismatches
 from tests.support.soon import in_days, session_soon

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from rdchat.tokens import Role
+from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused
 from tests.support.pair import a_pair
 from tests.support.service import whole_second

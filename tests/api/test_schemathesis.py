@@ -19,9 +19,9 @@ from uuid import UUID
 
 import pytest
 
-from handlers.app import ROUTES, api_document
 from handlers.schemas import parts
-from rdchat.tokens import Role
+from handlers.server.application import ROUTES, api_document
+from rdchat.domain.person import Role
 from tests.support import fuzzing
 from tests.support.forms import photo, upload
 from tests.support.service import Service, service_settings

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from config import automated_text, texts_file
-from rdchat.tokens import Caller, Role
+from rdchat.domain.person import Caller, Role
 from tests.support.envelope import assert_refused
 from tests.support.service import Person, Service, service_settings, whole_second
 from tests.support.sessions import WELCOME, reaches

@@ -14,7 +14,7 @@ from uuid import uuid4
 import aiohttp
 import jwt
 
-from rdchat.tokens import Role
+from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.service import SECRET, Reply
 from tests.support.soon import in_days, session_soon

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import pytest
 
-from rdchat import chat
-from rdchat.database import messages
-from rdchat.errors import UnavailableError
-from rdchat.tokens import Role
+from rdchat.common.errors import UnavailableError
+from rdchat.domain.person import Role
+from rdchat.postgres import messages
+from rdchat.services import chat
 from tests.support.envelope import assert_refused
 from tests.support.sessions import CLOSING, OPENING, SESSION_KEYS, WELCOME, instant, opened
 from tests.support.soon import in_days, noon_zone

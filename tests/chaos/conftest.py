@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
+from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from tests.conftest import _TEMPLATES
 from tests.support.world import World, a_world
 

@@ -13,9 +13,9 @@ import pytest
 import redis.asyncio
 from ably import AblyRealtime
 
-from rdchat.database import pool, sessions
-from rdchat.hot import connection
-from rdchat.hot.snapshots import Snapshots
+from rdchat.postgres import pool, sessions
+from rdchat.redis import connection
+from rdchat.redis.snapshots import Snapshots
 from tests.support.waiting import until
 from tests.support.world import Talk, World, at_instant
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from rdchat.embedded import EmbeddedPostgres
+    from rdchat.local.stores import EmbeddedPostgres
 
 
 async def test_postgres_is_killed_over_the_start(

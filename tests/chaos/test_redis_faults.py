@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import redis.asyncio
 
-from rdchat.embedded import EmbeddedRedis
-from rdchat.hot.delay_queue import SHARDS, due_key, leases_key
+from rdchat.local.stores import EmbeddedRedis
+from rdchat.redis.delay_queue import SHARDS, due_key, leases_key
 from rdchat.timers import reconciler
 from tests.support.waiting import until
 from tests.support.world import World, a_world, at_instant

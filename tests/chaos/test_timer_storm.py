@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from rdchat.clock import SystemClock
+from rdchat.common.clock import SystemClock
 from statemachine import AutomationKind, AutomationStatus, Status
 from tests.chaos.storm import lateness, specimen
 from tests.chaos.storm.booking import Bookings
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rdchat.embedded import EmbeddedRedis
+    from rdchat.local.stores import EmbeddedRedis
     from tests.chaos.storm.record import Life, Record
     from tests.support.replica import Replica
 

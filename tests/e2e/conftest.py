@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from rdchat.embedded import EmbeddedStores
+from rdchat.local.stores import EmbeddedStores
 from tests.conftest import _TEMPLATES
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from rdchat.demo import play, service
-from rdchat.demo.script import CLIENT_NAME, PSYCHOLOGIST_NAME
+from rdchat.local.demo import play, service
+from rdchat.local.demo.script import CLIENT_NAME, PSYCHOLOGIST_NAME
 
 # One after another: these start programs all the time, which wakes two cores for a second each.
 pytestmark = pytest.mark.xdist_group("programs")

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from rdchat.clock import SystemClock
+from rdchat.common.clock import SystemClock
 from rdchat.webhooks.sender import Sender
 from tests.support.webhooks import event
 

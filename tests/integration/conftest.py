@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rdchat.database import pool
+from rdchat.postgres import pool
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rdchat.database.pool import Pool
+    from rdchat.postgres.pool import Pool
 
 
 @pytest.fixture

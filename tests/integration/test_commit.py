@@ -14,18 +14,18 @@ import pytest
 
 from config import Texts
 from config import automated_text as built_in
-from rdchat.clock import SystemClock
-from rdchat.database import commit, outbox, pool
+from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
-from rdchat.sealing import Sealer
-from rdchat.wording import automated_text
+from rdchat.postgres import commit, outbox, pool
+from rdchat.security.encryption import Sealer
+from rdchat.texts.wording import automated_text
 from statemachine import EndSession, Refusal, SendMessage, step
-from tests.support.planted import open_sessions
+from tests.support.seed import open_sessions
 
 if TYPE_CHECKING:
-    from rdchat.database.pool import Pool
     from rdchat.engine.change import Change
     from rdchat.engine.storage import Numbers
+    from rdchat.postgres.pool import Pool
     from statemachine import Session
 
 LEASE = timedelta(seconds=10)

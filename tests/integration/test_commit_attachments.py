@@ -13,17 +13,17 @@ import orjson
 import pytest
 
 from config.texts_file import Texts
-from rdchat.clock import SystemClock
-from rdchat.database import attachments, commit, messages, outbox, pool, sessions
+from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
-from rdchat.sealing import Sealer
-from rdchat.wording import automated_text
+from rdchat.postgres import attachments, commit, messages, outbox, pool, sessions
+from rdchat.security.encryption import Sealer
+from rdchat.texts.wording import automated_text
 from statemachine import Attachment, EndSession, Refusal, SendMessage, step
-from tests.support.planted import open_sessions
+from tests.support.seed import open_sessions
 
 if TYPE_CHECKING:
-    from rdchat.database.pool import Pool
     from rdchat.engine.change import Change
+    from rdchat.postgres.pool import Pool
     from statemachine import Command, Session
 
 LEASE = timedelta(seconds=10)

@@ -10,8 +10,8 @@ import fakeredis
 import pytest
 import redis.asyncio
 
-from rdchat.hot.connection import HotStore
-from rdchat.hot.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
+from rdchat.redis.connection import HotStore
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rdchat.hot.connection import HotStore
-from rdchat.hot.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
+from rdchat.redis.connection import HotStore
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:

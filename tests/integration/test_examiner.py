@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from rdchat.errors import ErrorCode, RdchatError
+from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.files import examiner
 from rdchat.files.examiner import Examiner, Upload
 from tests.support.forms import photo

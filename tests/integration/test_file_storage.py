@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rdchat.errors import UnavailableError
+from rdchat.common.errors import UnavailableError
 from rdchat.files.storage import BucketStorage, FileStorage, FolderStorage
 from tests.support import bucket
 

@@ -12,11 +12,11 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from rdchat import key_set as key_set_module
-from rdchat.clock import SystemClock
-from rdchat.errors import RdchatError, UnavailableError
-from rdchat.key_set import KeySet
-from rdchat.tokens import CallerTokens
+from rdchat.common.clock import SystemClock
+from rdchat.common.errors import RdchatError, UnavailableError
+from rdchat.security import key_set as key_set_module
+from rdchat.security.caller_tokens import CallerTokens
+from rdchat.security.key_set import KeySet
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

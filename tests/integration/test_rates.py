@@ -12,10 +12,10 @@ from uuid import uuid4
 import limits
 import pytest
 
-from rdchat.embedded import EmbeddedRedis
-from rdchat.hot import rates as rates_module
-from rdchat.hot.connection import connect
-from rdchat.hot.rates import Rates, Standing
+from rdchat.local.stores import EmbeddedRedis
+from rdchat.redis import rates as rates_module
+from rdchat.redis.connection import connect
+from rdchat.redis.rates import Rates, Standing
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -8,19 +8,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from rdchat.clock import to_ms
-from rdchat.database import automations, pool
-from rdchat.hot import connection
-from rdchat.hot.delay_queue import SHARDS, DelayQueue, Job
+from rdchat.common.clock import to_ms
+from rdchat.postgres import automations, pool
+from rdchat.redis import connection
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job
 from rdchat.timers.reconciler import HORIZON, Reconciler
 from statemachine import AutomationKind
 from tests.support.memory_storage import SetClock
-from tests.support.told_engine import ToldEngine
+from tests.support.stub_engine import ToldEngine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from rdchat.database.pool import Pool
+    from rdchat.postgres.pool import Pool
 
 NEAR = timedelta(minutes=2)
 KIND = AutomationKind.ENABLE_CHAT

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rdchat.hot.connection import connect
-from rdchat.hot.delay_queue import SHARDS, DelayQueue, due_key
+from rdchat.redis.connection import connect
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, due_key
 from tests.support.redis_cluster import RedisCluster, a_redis_cluster
 from tests.support.waiting import until
 from tests.support.world import World, a_world, at_instant

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from rdchat import administration
-from rdchat.database import automations, pool
-from rdchat.errors import ErrorCode, RdchatError
-from rdchat.stores import Addresses
-from rdchat.timers.watch import Sight
+from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.common.stores import Addresses
+from rdchat.operations import administration
+from rdchat.postgres import automations, pool
+from rdchat.timers.monitor import Sight
 from statemachine import AutomationKind
 from tests.support.service import Service, service_settings
 from tests.support.soon import session_soon

@@ -10,24 +10,24 @@ from uuid import uuid4
 
 import pytest
 
-from rdchat.clock import SystemClock, to_ms
-from rdchat.database import automations, pool
-from rdchat.errors import UnavailableError
-from rdchat.hot import connection
-from rdchat.hot.alarms import Alarms
-from rdchat.hot.delay_queue import DelayQueue, Job
-from rdchat.telemetry import Metrics
+from rdchat.common.clock import SystemClock, to_ms
+from rdchat.common.errors import UnavailableError
+from rdchat.common.telemetry import Metrics
+from rdchat.postgres import automations, pool
+from rdchat.redis import connection
+from rdchat.redis.alarms import Alarms
+from rdchat.redis.delay_queue import DelayQueue, Job
 from rdchat.timers import failures
 from rdchat.timers.failures import backoff_ms
 from rdchat.timers.worker import TimerWorker
 from statemachine import AutomationKind, Refusal, RefusalCode
-from tests.support.told_engine import SETTLED, ToldEngine
+from tests.support.stub_engine import SETTLED, ToldEngine
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from rdchat.database.pool import Pool
+    from rdchat.postgres.pool import Pool
 
 
 @pytest.fixture

@@ -12,22 +12,32 @@ from uuid import UUID
 import pytest
 from standardwebhooks import Webhook
 
-from rdchat.clock import SystemClock
-from rdchat.database import pool as pools
-from rdchat.database import webhooks
-from rdchat.errors import UnavailableError
-from rdchat.telemetry import Metrics
-from rdchat.webhooks.courier import LEASE, SLOTS
+from rdchat.common.clock import SystemClock
+from rdchat.common.errors import UnavailableError
+from rdchat.common.telemetry import Metrics
+from rdchat.postgres import pool as pools
+from rdchat.postgres import webhooks
+from rdchat.webhooks.delivery_worker import LEASE, SLOTS
 from rdchat.webhooks.dispatch import Webhooks
 from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
 from tests.support.waiting import until
-from tests.support.webhooks import SEALER, SECRET, Later, courier_to, event, rounds, row, status_of, written
+from tests.support.webhooks import (
+    SEALER,
+    SECRET,
+    Later,
+    courier_to,
+    event,
+    rounds,
+    row,
+    status_of,
+    written,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rdchat.database.pool import Pool
+    from rdchat.postgres.pool import Pool
 
 
 # ---- several workers, and workers that die ----------------------------------------------------------------
@@ -77,7 +87,7 @@ async def test_killed_between_answer_and_note_it_comes_again_under_the_same_id(
 async def test_who_stops_gives_back_what_it_could_not_finish(
     database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rdchat.webhooks.courier._FLUSH_SECONDS", 0.05)
+    monkeypatch.setattr("rdchat.webhooks.delivery_worker._FLUSH_SECONDS", 0.05)
     receiver.hold.clear()
     (delivery_id,) = await written(database, receiver.url)
     async with courier_to(database, receiver.url):
@@ -187,7 +197,7 @@ async def test_a_replica_delivers_what_is_committed_and_says_so(
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 600.0)
+    monkeypatch.setattr("rdchat.webhooks.delivery_worker._SWEEP_SECONDS", 600.0)
     async with Receiver.running() as other:
         settings = service_settings(
             tmp_path,

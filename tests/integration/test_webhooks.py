@@ -14,21 +14,31 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from rdchat.clock import SystemClock
-from rdchat.database import pool as pools
-from rdchat.database import webhooks
-from rdchat.telemetry import Metrics
+from rdchat.common.clock import SystemClock
+from rdchat.common.telemetry import Metrics
+from rdchat.postgres import pool as pools
+from rdchat.postgres import webhooks
 from rdchat.webhooks import sender as sender_module
-from rdchat.webhooks.courier import SLOTS
-from rdchat.webhooks.judgement import ATTEMPTS, pause_after
+from rdchat.webhooks.delivery_worker import SLOTS
+from rdchat.webhooks.retry_policy import ATTEMPTS, pause_after
 from tests.support.receiver import Receiver
 from tests.support.waiting import until
-from tests.support.webhooks import SEALER, SECRET, Later, courier_to, event, rounds, row, status_of, written
+from tests.support.webhooks import (
+    SEALER,
+    SECRET,
+    Later,
+    courier_to,
+    event,
+    rounds,
+    row,
+    status_of,
+    written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rdchat.database.pool import Pool
+    from rdchat.postgres.pool import Pool
 
 
 # ---- from the transaction to the receiver -----------------------------------------------------------------
@@ -106,12 +116,12 @@ async def test_the_part_of_the_group_commit_writes_for_sessions_that_won(
 async def test_a_hint_is_enough_and_without_one_the_sweep_finds_it(
     database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 600.0)
+    monkeypatch.setattr("rdchat.webhooks.delivery_worker._SWEEP_SECONDS", 600.0)
     async with courier_to(database, receiver.url) as courier:
         (first,) = await written(database, receiver.url)
         courier.hint()
         await until(status_of(database, first, "delivered"))
-    monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr("rdchat.webhooks.delivery_worker._SWEEP_SECONDS", 0.02)
     async with courier_to(database, receiver.url):
         (second,) = await written(database, receiver.url)
         await until(status_of(database, second, "delivered"))
@@ -240,7 +250,7 @@ async def test_who_hangs_is_left_and_tried_again(
 async def test_one_that_hangs_or_is_gone_delays_nobody_else(
     database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rdchat.webhooks.courier._SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr("rdchat.webhooks.delivery_worker._SWEEP_SECONDS", 0.01)
     async with Receiver.running() as hanging:
         hanging.hold.clear()
         gone = "http://127.0.0.1:9/"

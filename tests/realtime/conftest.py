@@ -15,7 +15,7 @@ import msgpack
 import pytest
 from ably import AblyRealtime, AblyRest
 
-from rdchat.ably_local import AblyLocal, Limits
+from rdchat.local.ably import AblyLocal, Limits
 
 KEY = "app.key"
 SECRET = "long enough, whichever hash it signs with; " * 2

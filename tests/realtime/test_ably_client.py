@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from rdchat.events.channels import MESSAGE, chat_channel
+from rdchat.events.outbox_entry import ParcelBuilder
 from rdchat.realtime.ably_client import AblyClient
-from rdchat.realtime.events import MESSAGE, ParcelBuilder, chat_channel
 from tests.support.memory_storage import SetClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from rdchat.ably_local import AblyLocal
-    from rdchat.realtime.events import Event
+    from rdchat.events.outbox_entry import Event
+    from rdchat.local.ably import AblyLocal
 
 
 def group(session_id: UUID, content: str = "x") -> list[Event]:

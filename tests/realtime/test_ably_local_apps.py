@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rdchat.ably_local import AblyLocal
+from rdchat.local.ably import AblyLocal
 
 if TYPE_CHECKING:
     import aiohttp

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from ably import AblyException, AblyRealtime, AblyRest
 
-from rdchat.ably_local import AblyLocal
-from rdchat.ably_local.faults import Fault, FaultKind, Operation
+from rdchat.local.ably import AblyLocal
+from rdchat.local.ably.faults import Fault, FaultKind, Operation
 
 Mint = Callable[..., str]
 Connect = Callable[..., Awaitable[Any]]

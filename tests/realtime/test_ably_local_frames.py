@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rdchat.ably_local import AblyLocal
+from rdchat.local.ably import AblyLocal
 
 Mint = Callable[..., str]
 Connect = Callable[..., Awaitable[Any]]

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 if TYPE_CHECKING:
-    from rdchat.ably_local import AblyLocal
+    from rdchat.local.ably import AblyLocal
 
 Mint = Callable[..., str]
 

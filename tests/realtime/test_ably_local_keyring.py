@@ -9,10 +9,10 @@ import hmac
 import jwt
 import pytest
 
-from rdchat.ably_local.capabilities import Capability
-from rdchat.ably_local.errors import AblyError
-from rdchat.ably_local.grants import Key
-from rdchat.ably_local.tokens import Keyring
+from rdchat.local.ably.capabilities import Capability
+from rdchat.local.ably.errors import AblyError
+from rdchat.local.ably.grants import Key
+from rdchat.local.ably.tokens import Keyring
 
 Named = tuple[str, str]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rdchat.ably_local import AblyLocal, Limits
-from rdchat.ably_local.rates import Rate
+from rdchat.local.ably import AblyLocal, Limits
+from rdchat.local.ably.rates import Rate
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ably import AblyException, AblyRealtime
 from ably.types.channeloptions import ChannelOptions
 from ably.types.message import Message
 
-from rdchat.ably_local import AblyLocal
+from rdchat.local.ably import AblyLocal
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack

@@ -11,7 +11,7 @@ from ably import AblyException, AblyRest
 from ably.types.message import Message
 
 if TYPE_CHECKING:
-    from rdchat.ably_local import AblyLocal
+    from rdchat.local.ably import AblyLocal
 
 MakeRest = Callable[..., AblyRest]
 Mint = Callable[..., str]

@@ -14,7 +14,7 @@ import aiohttp
 from tests.support.soon import in_days
 
 if TYPE_CHECKING:
-    from handlers.routing import Route
+    from handlers.http.routing import Route
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import schemathesis
 
-from handlers.app import ROUTES
-from handlers.openapi import errors_of
-from rdchat.errors import ERRORS, ErrorCode
+from handlers.openapi.document import errors_of
+from handlers.server.application import ROUTES
+from rdchat.common.errors import ERRORS, ErrorCode
 from tests.support.shapes import resolve
 
 if TYPE_CHECKING:
-    from handlers.routing import Route
+    from handlers.http.routing import Route
 
 #: Rules that JSON Schema has no words for, by operation: the fields that are blamed when one is broken
 #: although the request fits its schema.

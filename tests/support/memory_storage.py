@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from config import Texts
+from rdchat.common.errors import UnavailableError
 from rdchat.engine.storage import CommitRefusedError, Numbers
-from rdchat.errors import UnavailableError
-from rdchat.wording import automated_text
+from rdchat.texts.wording import automated_text
 from statemachine import Session, Status
 from statemachine.schedule import Leads, plan
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from rdchat.engine.change import Change, Message
-    from rdchat.engine.timeline import TimelineEntry
+    from rdchat.domain.message import Message
+    from rdchat.domain.timeline import TimelineEntry
+    from rdchat.engine.change import Change
 
 
 class SetClock:

@@ -13,15 +13,15 @@ import asyncpg
 import psutil
 import redis
 
-from rdchat import embedded
+from rdchat.local import stores as embedded
 
-ROOT = Path(embedded.__file__).parents[2]
+ROOT = Path(embedded.__file__).parents[3]
 QUICK = {"fsync": "off"}
 
 OWNER = textwrap.dedent("""
     import sys
     from pathlib import Path
-    from rdchat import embedded
+    from rdchat.local import stores as embedded
     data, template = Path(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2] else None
     if sys.argv[3] == "alone":  # as where the kernel cannot tell the servers that the service died
         embedded.EmbeddedPostgres.ask_to_end = embedded.EmbeddedRedis.ask_to_end = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import redis.asyncio
 
-from rdchat.embedded import EmbeddedRedis
+from rdchat.local.stores import EmbeddedRedis
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

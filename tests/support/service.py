@@ -13,9 +13,9 @@ import aiohttp
 from aiohttp import web
 
 from config import Settings, Texts
-from handlers.app import build_runner
+from handlers.server.application import build_runner
+from rdchat.domain.person import Caller, Role
 from rdchat.runtime import Runtime
-from rdchat.tokens import Caller, Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from rdchat.clock import SystemClock, iso
-from rdchat.database import pool as pools
-from rdchat.database import webhooks
-from rdchat.sealing import Sealer
-from rdchat.telemetry import Metrics
-from rdchat.webhooks.courier import Courier
-from rdchat.webhooks.events import WebhookEvent, notification_event
+from rdchat.common.clock import SystemClock, iso
+from rdchat.common.telemetry import Metrics
+from rdchat.events.webhook import WebhookEvent, notification_event
+from rdchat.postgres import pool as pools
+from rdchat.postgres import webhooks
+from rdchat.security.encryption import Sealer
+from rdchat.webhooks.delivery_worker import Courier
 from rdchat.webhooks.sender import Sender
 from tests.support.service import ENCRYPTION_KEY
 from tests.support.waiting import until
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from rdchat.database.pool import Pool
+    from rdchat.postgres.pool import Pool
 
 SECRET = b"s" * 32
 SEALER = Sealer({"test": ENCRYPTION_KEY})

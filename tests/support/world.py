@@ -16,12 +16,13 @@ import aiohttp
 import asyncpg
 
 from config import automated_text
-from rdchat.ably_local import AblyLocal
-from rdchat.clock import SystemClock
-from rdchat.hot.connection import connect
-from rdchat.hot.delay_queue import SHARDS, DelayQueue, leases_key
-from rdchat.sealing import Sealer
-from rdchat.tokens import Caller, CallerTokens, Role
+from rdchat.common.clock import SystemClock
+from rdchat.domain.person import Caller, Role
+from rdchat.local.ably import AblyLocal
+from rdchat.redis.connection import connect
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, leases_key
+from rdchat.security.caller_tokens import CallerTokens
+from rdchat.security.encryption import Sealer
 from tests.support.replica import Replica
 from tests.support.service import (
     ENCRYPTION_KEY,

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from config import Texts
-from rdchat.engine import aftermath as aftermath_module
-from rdchat.engine.aftermath import Aftermath
+from rdchat.common.telemetry import Metrics
+from rdchat.engine import post_commit
 from rdchat.engine.change import ChangeBuilder
-from rdchat.telemetry import Metrics
-from rdchat.wording import automated_text
+from rdchat.engine.post_commit import Aftermath
+from rdchat.texts.wording import automated_text
 from statemachine import EndSession, Refusal, SendMessage, Session, Status, step
 from tests.support.memory_storage import MemoryStorage, SetClock
 from tests.support.waiting import until
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from rdchat.engine.change import Change
-    from rdchat.hot.delay_queue import Job
-    from rdchat.realtime.events import Parcel
+    from rdchat.events.outbox_entry import Parcel
+    from rdchat.redis.delay_queue import Job
 
 
 class Redis:
@@ -83,7 +83,7 @@ def publisher() -> Publisher:
 async def aftermath(
     redis: Redis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Aftermath]:
-    monkeypatch.setattr(aftermath_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(post_commit, "_LOOK_SECONDS", 0.01)
     made = Aftermath(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
     made.start()
     yield made
@@ -109,7 +109,7 @@ async def test_the_first_change_withdraws_the_snapshot(
 async def test_a_session_that_went_quiet_gets_its_latest_state_once(
     aftermath: Aftermath, redis: Redis, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aftermath_module, "_QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(post_commit, "_QUIET_SECONDS", 0.1)
     first = said(session)
     second = said(first.after)
     aftermath.committed([first])

@@ -9,9 +9,9 @@ import orjson
 import pytest
 from jsonschema import Draft7Validator
 
-from handlers import docs_page
-from handlers.app import api_document, events_document
-from rdchat.realtime import events
+from handlers.openapi import page
+from handlers.server.application import api_document, events_document
+from rdchat.events import channels
 from tests.support.shapes import mismatches, references, resolve
 
 DOCUMENT = events_document()
@@ -34,11 +34,11 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
 
 def test_the_channels_are_those_that_are_published_on() -> None:
     names = {"sessionId": "11", "userId": "22"}
-    channels = {name: one["address"].format(**names) for name, one in DOCUMENT["channels"].items()}
-    assert channels == {
-        "chat": events.chat_channel("11"),  # type: ignore[arg-type]
-        "typing": events.typing_channel("11"),  # type: ignore[arg-type]
-        "notifications": events.notification_channel("22"),  # type: ignore[arg-type]
+    addresses = {name: one["address"].format(**names) for name, one in DOCUMENT["channels"].items()}
+    assert addresses == {
+        "chat": channels.chat_channel("11"),  # type: ignore[arg-type]
+        "typing": channels.typing_channel("11"),  # type: ignore[arg-type]
+        "notifications": channels.notification_channel("22"),  # type: ignore[arg-type]
     }
     for channel in DOCUMENT["channels"].values():
         assert set(channel["parameters"]) == set(re.findall(r"{(\w+)}", channel["address"]))
@@ -116,14 +116,14 @@ def test_every_field_is_described_and_openapi_s_own_words_are_not_used() -> None
 
 
 def test_the_page_shows_every_event_with_its_channel_and_its_fields() -> None:
-    page = docs_page.render(api_document(), DOCUMENT)
+    shown = page.render(api_document(), DOCUMENT)
     for channel in DOCUMENT["channels"].values():
-        assert f"<code>{channel['address']}</code>" in page
+        assert f"<code>{channel['address']}</code>" in shown
         for event in channel["messages"]:
-            assert f'id="event-{event}"' in page
-            assert f'href="#event-{event}"' in page
-    section = page[page.index('id="realtime"') :]
+            assert f'id="event-{event}"' in shown
+            assert f'href="#event-{event}"' in shown
+    section = shown[shown.index('id="realtime"') :]
     for schema in DOCUMENT["components"]["schemas"].values():
         for field in schema["properties"]:
             assert field in section
-    assert "Realtime events" not in docs_page.render(api_document())
+    assert "Realtime events" not in page.render(api_document())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rdchat import background
-from rdchat.background import cancel, keep_running
+from rdchat.common import background
+from rdchat.common.background import cancel, keep_running
 
 if TYPE_CHECKING:
     import pytest

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config import automated_text
-from rdchat.demo.checks import Check, verdict
-from rdchat.demo.evidence import Evidence, Heard, Trial, Witness
+from rdchat.local.demo.checks import Check, verdict
+from rdchat.local.demo.evidence import Evidence, Heard, Trial, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable

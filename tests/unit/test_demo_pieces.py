@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rdchat.demo.appointment import Appointment
-from rdchat.demo.picture import picture
-from rdchat.demo.script import GOODBYE, TALK, Plan
+from rdchat.local.demo.appointment import Appointment
+from rdchat.local.demo.picture import picture
+from rdchat.local.demo.script import GOODBYE, TALK, Plan
 
 
 @pytest.mark.parametrize("hour", range(24))

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import resvg_py
 
-from rdchat import drawing
+from rdchat.operations import drawing
 from statemachine import TERMINAL, Status
 from statemachine.diagram import Path, arrows, as_json, dot, markdown, mermaid
 from statemachine.step import MACHINE

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from handlers.app import ROUTES, api_document
-from handlers.docs_examples import Reader
-from handlers.docs_html import Html, element, json_text, prose
-from handlers.docs_outline import Operation, curl, outline
-from handlers.docs_page import render
+from handlers.openapi.html import Html, element, json_text, prose
+from handlers.openapi.outline import Operation, curl, outline
+from handlers.openapi.page import render
+from handlers.openapi.schema_reader import Reader
+from handlers.server.application import ROUTES, api_document
 
 VOID = {"meta", "link", "input", "br", "img", "wbr", "hr"}
 #: Attributes that make a browser fetch something as soon as it sees them.

@@ -12,11 +12,11 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from rdchat.common.errors import UnavailableError
 from rdchat.engine import engine as engine_module
 from rdchat.engine.engine import Engine
-from rdchat.engine.outcome import Outcome
+from rdchat.engine.result import Outcome
 from rdchat.engine.storage import CommitRefusedError
-from rdchat.errors import UnavailableError
 from statemachine import (
     AutomationKind,
     AutomationStatus,

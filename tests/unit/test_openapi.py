@@ -13,10 +13,10 @@ import pytest
 from marshmallow import ValidationError, fields
 
 from handlers import schemas
-from handlers.app import ROUTES, api_document
-from handlers.openapi import errors_of
-from handlers.routing import ANYBODY, PREFIX, Route
-from rdchat.errors import ERRORS, ErrorCode
+from handlers.http.routing import ANYBODY, PREFIX, Route
+from handlers.openapi.document import errors_of
+from handlers.server.application import ROUTES, api_document
+from rdchat.common.errors import ERRORS, ErrorCode
 from tests.support.shapes import mismatches, references, resolve
 
 if TYPE_CHECKING:

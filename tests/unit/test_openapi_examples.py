@@ -9,10 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from handlers.app import ROUTES, api_document
-from handlers.openapi import errors_of
-from handlers.routing import PREFIX, Route
-from rdchat.errors import ERRORS, ErrorCode
+from handlers.http.routing import PREFIX, Route
+from handlers.openapi.document import errors_of
+from handlers.server.application import ROUTES, api_document
+from rdchat.common.errors import ERRORS, ErrorCode
 from tests.support.shapes import mismatches, resolve
 
 if TYPE_CHECKING:

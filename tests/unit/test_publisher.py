@@ -9,19 +9,20 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from rdchat.database import outbox
+from rdchat.common.telemetry import Metrics
+from rdchat.events.channels import MESSAGE, SESSION_STATUS, chat_channel
+from rdchat.events.outbox_entry import Parcel, ParcelBuilder
+from rdchat.postgres import outbox
 from rdchat.realtime import publisher as publisher_module
 from rdchat.realtime.ably_client import PublishError
-from rdchat.realtime.events import MESSAGE, SESSION_STATUS, Parcel, ParcelBuilder, chat_channel
 from rdchat.realtime.publisher import Publisher
-from rdchat.telemetry import Metrics
 from tests.support.memory_storage import SetClock
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from rdchat.realtime.events import Event
+    from rdchat.events.outbox_entry import Event
 
 
 class Ably:

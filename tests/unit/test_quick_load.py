@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from handlers.app import ROUTES
-from handlers.quick_load import loader
+from handlers.http.quick_load import loader
 from handlers.schemas import MessageRequest
+from handlers.server.application import ROUTES
 
 BODIES = sorted({route.body for route in ROUTES if route.body is not None}, key=lambda one: one.__name__)
 texts = st.text(max_size=20) | st.sampled_from(

@@ -1,6 +1,6 @@
 import pytest
 
-from rdchat.sealing import Sealer, SealError
+from rdchat.security.encryption import Sealer, SealError
 
 OLD, NEW = {"old": b"o" * 32}, {"new": b"n" * 32}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from handlers.siblings import merged
-from rdchat.telemetry import Metrics
+from handlers.server.metrics_aggregation import merged
+from rdchat.common.telemetry import Metrics
 
 
 def samples(page: bytes) -> dict[str, float]:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from rdchat.hot import snapshots
+from rdchat.redis import snapshots
 from statemachine import EndSession, Refusal, Status, step
 from tests.support.memory_storage import MemoryStorage, SetClock
 

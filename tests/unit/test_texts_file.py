@@ -12,8 +12,8 @@ import config
 from config import LANGUAGES, Texts, automated_text, texts_file
 from config.templates import LONGEST_TEXT, PLACEHOLDERS, parse
 from config.texts import KINDS
-from rdchat import wording
-from rdchat.wording import notification_words
+from rdchat.texts import wording
+from rdchat.texts.notifications import notification_words
 from statemachine import Session
 from statemachine.effects import NotificationType
 from tests.support.sessions import CLOSING, OPENING, WELCOME

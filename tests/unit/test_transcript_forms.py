@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from config import LANGUAGES
-from rdchat.engine.change import Message
-from rdchat.engine.timeline import TimelineEntry
+from rdchat.domain.message import Message
+from rdchat.domain.timeline import TimelineEntry
 from rdchat.transcript import POLICY, Transcript
-from rdchat.transcript.course import Course, Day, Saying, Turn, one_line, visible
+from rdchat.transcript.builder import Course, Day, Saying, Turn, one_line, visible
 from rdchat.transcript.page import Page
 from rdchat.transcript.plain import Plain
 from rdchat.transcript.words import WORDS

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rdchat.availability import Availability, DayException, Hours, WeeklyHours, edge
-from rdchat.booking import Limits, instant, slot
-from rdchat.errors import RdchatError
+from rdchat.common.errors import RdchatError
+from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours, edge
+from rdchat.domain.booking import Limits, instant, slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from rdchat.clock import SystemClock
+from rdchat.common.clock import SystemClock
 from rdchat.webhooks.addresses import is_public
 from rdchat.webhooks.sender import Sender, SendError
 from tests.support.receiver import Receiver

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from rdchat.webhooks.judgement import ATTEMPTS, Again, Dead, Delivered, judge, pause_after
+from rdchat.webhooks.retry_policy import ATTEMPTS, Again, Dead, Delivered, judge, pause_after
 from rdchat.webhooks.sender import Answer, SendError, retry_after
 from rdchat.webhooks.signing import signed_headers
 from tests.support.webhooks import event

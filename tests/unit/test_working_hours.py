@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdchat.availability import (
+from rdchat.domain.availability import (
     Availability,
     DayException,
     Hours,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from rdchat.embedded import EmbeddedPostgres, EmbeddedRedis
+from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from tests.chaos.storm.plan import Plan, make_plan
 from tests.chaos.storm.stage import a_stage
 from tests.chaos.storm.storm import Storm

@@ -1,4 +1,4 @@
-"""Bookings by the hundred: the rows that `rdchat.counseling` writes for each, many to a statement.
+"""Bookings by the hundred: the rows that `rdchat.services.counselings` writes for each, many to a statement.
 
 By HTTP a booking takes milliseconds of a replica's time; here it is the timers' turn to be loaded.
 """
@@ -12,8 +12,8 @@ from uuid import UUID, uuid5
 
 from redis.exceptions import RedisError
 
-from rdchat.clock import SystemClock, to_ms
-from rdchat.hot.delay_queue import Job
+from rdchat.common.clock import SystemClock, to_ms
+from rdchat.redis.delay_queue import Job
 from statemachine import Session
 from statemachine.schedule import Leads, plan
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rdchat.hot.delay_queue import SHARDS, Job, due_key, leases_key
+from rdchat.redis.delay_queue import SHARDS, Job, due_key, leases_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from rdchat.clock import SystemClock
+from rdchat.common.clock import SystemClock
 from tests.chaos.storm.plan import Fault, FaultKind
 from tests.chaos.storm.stage import START_SECONDS
 from tests.support.waiting import until
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from datetime import datetime
 
-    from rdchat.embedded import EmbeddedRedis
+    from rdchat.local.stores import EmbeddedRedis
     from tests.chaos.storm.stage import Stage
     from tests.support.replica import Replica
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rdchat.clock import SystemClock
-from rdchat.sealing import Sealer
+from rdchat.common.clock import SystemClock
+from rdchat.security.encryption import Sealer
 from statemachine import AutomationKind, AutomationStatus, EndReason, Status
 from tests.support.service import ENCRYPTION_KEY
 

@@ -11,8 +11,8 @@ import aiohttp
 import asyncpg
 from redis.asyncio import Redis
 
-from rdchat.ably_local import AblyLocal, Limits
-from rdchat.database.migrate import migrate
+from rdchat.local.ably import AblyLocal, Limits
+from rdchat.postgres.migrate import migrate
 from tests.chaos.storm.delay_queue import Queue
 from tests.support.replica import Replica
 from tests.support.service import service_settings

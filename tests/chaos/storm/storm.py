@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from rdchat.clock import SystemClock
+from rdchat.common.clock import SystemClock
 from tests.chaos.storm.booking import Bookings
 from tests.chaos.storm.counters import FENCED, Counters
 from tests.chaos.storm.faults import Faults
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from rdchat.embedded import EmbeddedRedis
+    from rdchat.local.stores import EmbeddedRedis
     from tests.chaos.storm.plan import Plan
     from tests.chaos.storm.stage import Stage
     from tests.chaos.storm.subscriber import Subscriber

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from ably import AblyRealtime
 
-from rdchat.clock import SystemClock
-from rdchat.realtime.events import chat_channel
-from rdchat.tokens import ably_token
+from rdchat.common.clock import SystemClock
+from rdchat.events.channels import chat_channel
+from rdchat.security.ably_tokens import ably_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

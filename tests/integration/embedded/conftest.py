@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rdchat.embedded import EmbeddedPostgres
+from rdchat.local.stores import EmbeddedPostgres
 from tests.support.owner import QUICK, processes_below
 
 

@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rdchat.embedded import (
-    EmbeddedPostgres,
-    EmbeddedStoreError,
-    EmbeddedStores,
-    launch,
-    postgres,
-)
+from rdchat.local.stores import EmbeddedPostgres, EmbeddedStoreError, EmbeddedStores, launch, postgres
 from tests.support.owner import OWNER, QUICK, ROOT, sql
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part of it is Linux's")
@@ -64,7 +58,9 @@ def test_root_without_the_right_to_pass_is_told_the_ways_out(place: Path) -> Non
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         pytest.skip("needs setpriv (util-linux)")
-    start = "import sys, pathlib, rdchat.embedded as e; e.EmbeddedPostgres(pathlib.Path(sys.argv[1])).start()"
+    start = (
+        "import sys, pathlib, rdchat.local.stores as e; e.EmbeddedPostgres(pathlib.Path(sys.argv[1])).start()"
+    )
     # Root of a container that dropped every capability but the ones for changing accounts.
     only = "-all,+setuid,+setgid,+chown,+setpcap,+kill"
     limit = [setpriv, "--bounding-set", only, "--inh-caps", only]

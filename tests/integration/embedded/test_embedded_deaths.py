@@ -9,12 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rdchat.embedded import (
-    EmbeddedPostgres,
-    EmbeddedRedis,
-    EmbeddedStores,
-    running,
-)
+from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis, EmbeddedStores, running
 from tests.support.owner import QUICK, cached, owner, processes_below, record, sql
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part of it is Linux's")

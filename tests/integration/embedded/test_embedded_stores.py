@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rdchat.embedded import (
+from rdchat.local.stores import (
     DataDirectoryBusy,
     EmbeddedPostgres,
     EmbeddedRedis,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rdchat.ably_local import AblyLocal
+    from rdchat.local.ably import AblyLocal
 
 JAVASCRIPT = Path(__file__).parents[1] / "js"
 PATIENCE = 30.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rdchat.ably_local import AblyLocal
+from rdchat.local.ably import AblyLocal
 
 MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
 Mint = Callable[..., str]

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from aiohttp import web
 
-from rdchat.ably_local import AblyLocal, Limits
+from rdchat.local.ably import AblyLocal, Limits
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.xdist_group("javascript")

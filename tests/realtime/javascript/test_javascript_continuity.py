@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rdchat.ably_local import AblyLocal
-from rdchat.ably_local.faults import Fault, FaultKind, Operation
+from rdchat.local.ably import AblyLocal
+from rdchat.local.ably.faults import Fault, FaultKind, Operation
 from tests.support.waiting import until
 
 MakeEndpoint = Callable[..., Awaitable[AblyLocal]]

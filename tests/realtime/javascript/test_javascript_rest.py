@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rdchat.ably_local import AblyLocal
+    from rdchat.local.ably import AblyLocal
 
 Mint = Callable[..., str]
 Run = Callable[..., Awaitable[dict[str, Any]]]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from rdchat.tokens import Role
+from rdchat.domain.person import Role
 from tests.support.day.phone import Phone
 from tests.support.service import whole_second
 from tests.support.soon import book_at

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from rdchat.hot.connection import connect
-from rdchat.hot.delay_queue import SHARDS, Job, due_key, leases_key
-from rdchat.sealing import Sealer
+from rdchat.redis.connection import connect
+from rdchat.redis.delay_queue import SHARDS, Job, due_key, leases_key
+from rdchat.security.encryption import Sealer
 from tests.support.service import ENCRYPTION_KEY
 
 if TYPE_CHECKING:

@@ -1,0 +1,131 @@
+"""/chat/messages/upload and /chat/attachments: files sent with messages, and links to them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from handlers import schemas
+from handlers.api.idempotency import once
+from handlers.api.presenters import attachment_json, message_json
+from handlers.http.routing import Answer, Call, Route
+from rdchat.common.errors import ErrorCode
+from rdchat.files.kinds import KINDS
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+#: Whatever a file contains: it is shown as what it is, runs nothing, loads nothing, and stays nowhere.
+_CONFINED: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, no-store",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+async def admit_upload(call: Call) -> None:
+    """Refuse an upload before its file is read, where that can be said already."""
+    body = call.body
+    await call.runtime.attachments.admit(call.caller, body["session_id"], body.get("client_message_id"))
+
+
+async def upload_message(call: Call) -> Answer:
+    """Send a file while the chat is open, with or without words.
+
+    What the file is decides its content. Images are written anew without what cameras put into them: no
+    place, no device, no instant. A repeated clientMessageId gives the first message, with 200. Put the file
+    last: then a refusal does not wait for it.
+    """
+    body = call.body
+
+    async def send(message_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        session, message, is_new = await call.runtime.attachments.send(
+            call.caller,
+            body["session_id"],
+            body["file"],
+            message_id=message_id,
+            caption=body["message"],
+            client_message_id=body["client_message_id"],
+            again=again,
+        )
+        link = partial(call.runtime.attachments.link, call.caller)
+        shown = message_json(message, session.psychologist_id, link)
+        return Answer(shown, "Message sent successfully", 201 if is_new else 200)
+
+    return await once(call, send)
+
+
+async def get_attachment(call: Call) -> Answer:
+    """Look at an attachment, and get a link to it that serves for five minutes."""
+    found = await call.runtime.attachments.find(call.caller, call.path["id"])
+    link = call.runtime.attachments.link(call.caller, found.id)
+    return Answer(attachment_json(found, link), "Attachment retrieved successfully")
+
+
+async def download_attachment(call: Call) -> web.Response:
+    """Open an attachment by a link. The link is all that it takes: an `<img>` can send no token."""
+    opened = await call.runtime.attachments.open(call.path["id"], call.query["token"])
+    one = opened.attachment
+    charset = "; charset=utf-8" if one.content_type == "text/plain" else ""
+    shown = "inline" if KINDS[one.content_type].is_image else "attachment"
+    headers = {
+        **_CONFINED,
+        "Content-Type": one.content_type + charset,
+        # RFC 8187: in this form a name may contain anything.
+        "Content-Disposition": f"{shown}; filename*=UTF-8''{quote(one.file_name, safe='')}",
+    }
+    return web.Response(body=opened.content, headers=headers)
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/chat/messages/upload",
+        handler=upload_message,
+        summary="Send a file",
+        tag="Chat",
+        done="The message, stored, with a link to its file; both participants receive it.",
+        message="Message sent successfully",
+        body=schemas.UploadRequest,
+        admit=admit_upload,
+        rate="upload",
+        idempotent=True,
+        data=schemas.MessageAnswer,
+        status=201,
+        also=((200, "The first message of this `clientMessageId`: it was sent before."),),
+        errors=(
+            ErrorCode.CHAT_NOT_ENABLED,
+            ErrorCode.SESSION_ENDED,
+            ErrorCode.SESSION_NOT_FOUND,
+            ErrorCode.NOT_PARTICIPANT,
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/chat/attachments/{id}",
+        handler=get_attachment,
+        summary="Get a link to an attachment",
+        tag="Chat",
+        done="The attachment, and a link to it.",
+        message="Attachment retrieved successfully",
+        data=schemas.AttachmentAnswer,
+        errors=(ErrorCode.NOT_PARTICIPANT,),
+    ),
+    Route(
+        method="GET",
+        path="/chat/attachments/{id}/content",
+        handler=download_attachment,
+        summary="Open an attachment",
+        tag="Chat",
+        done="The file, without an envelope.",
+        query=schemas.AttachmentQuery,
+        bare=tuple(KINDS),
+        public=True,
+        rate=None,
+        errors=(ErrorCode.FORBIDDEN,),
+    ),
+)

@@ -1,0 +1,160 @@
+"""/chat: tokens, messages, history, typing."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from handlers import schemas
+from handlers.api.idempotency import once
+from handlers.api.presenters import access_json, message_json
+from handlers.http.routing import Answer, Call, Route
+from rdchat.common.errors import ErrorCode
+from rdchat.services.chat import Window
+from statemachine import SendMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from rdchat.files.links import Link
+
+_NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
+_CLOSED = (ErrorCode.CHAT_NOT_ENABLED, ErrorCode.SESSION_ENDED)
+
+
+async def get_ably_token(call: Call) -> Answer:
+    """Get access to a session's channels, also while it is pending."""
+    access = await call.runtime.chat.realtime_access(
+        call.caller, call.query["session_id"], as_token_request=call.query["format"] == "tokenRequest"
+    )
+    return Answer(access_json(access), "Token created successfully")
+
+
+async def send_message(call: Call) -> Answer:
+    """Send a message while the chat is open. A repeated clientMessageId gives the first message, with 200."""
+    body = call.body
+
+    async def send(message_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        command = SendMessage(message_id, call.caller.id, body["message"], body["client_message_id"])
+        session, message, is_new = await call.runtime.chat.send(
+            call.caller, command, body["session_id"], again=again
+        )
+        shown = message_json(message, session.psychologist_id, _links(call))
+        return Answer(shown, "Message sent successfully", 201 if is_new else 200)
+
+    return await once(call, send)
+
+
+async def get_history(call: Call) -> Answer:
+    """Read messages, oldest first within the page; page 1 is the newest."""
+    query = call.query
+    window = Window(limit=query["limit"], page=query["page"], before=query["before"], after=query["after"])
+    session, messages = await call.runtime.chat.history(call.caller, query["session_id"], window)
+    first, stop = window.bounds(session.last_seq)
+    total = session.last_seq
+    pages = -(-total // window.limit)
+    older = bool(messages) and first > 1
+    metadata: dict[str, Any] = {
+        "page": window.page,
+        "limit": window.limit,
+        "total": total,
+        "totalPages": pages,
+        # "Next" is further back in time, as page 2 is; forwards from `after` it is further on.
+        "hasNextPage": older if window.after is None else stop <= total,
+        "hasPrevPage": stop <= total if window.after is None else first > 1,
+        "nextCursor": first if older and window.after is None else None,
+    }
+    if window.after is not None and stop <= total:
+        metadata["nextCursor"] = stop - 1
+    links = _links(call)
+    shown = [message_json(message, session.psychologist_id, links) for message in messages]
+    return Answer({"data": shown, "metadata": metadata}, "Chat history retrieved successfully")
+
+
+async def get_unread(call: Call) -> Answer:
+    """Count what one has not read, by session of the last thirty days, latest message first."""
+    unread = await call.runtime.chat.unread(call.caller)
+    shown = {
+        "total": sum(unread.values()),
+        "sessions": [{"sessionId": str(one), "unread": count} for one, count in unread.items()],
+    }
+    return Answer(shown, "Unread messages counted successfully")
+
+
+def _links(call: Call) -> Callable[[UUID], Link]:
+    return partial(call.runtime.attachments.link, call.caller)
+
+
+async def set_typing(call: Call) -> Answer:
+    """Tell the other participant that one is typing, or no longer."""
+    session_id, is_typing = call.body["session_id"], call.body["is_typing"]
+    await call.runtime.chat.typing(call.caller, session_id, is_typing=is_typing)
+    return Answer({"sessionId": str(session_id), "isTyping": is_typing}, "Typing status sent")
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/chat/ably-token",
+        handler=get_ably_token,
+        summary="Get an Ably token for a session",
+        tag="Chat",
+        done="A token for the three channels, and what the SDK needs beside it.",
+        message="Token created successfully",
+        query=schemas.TokenQuery,
+        data=schemas.TokenAnswer,
+        errors=(*_NO_SESSION, ErrorCode.SESSION_ENDED),
+    ),
+    Route(
+        method="POST",
+        path="/chat/messages",
+        handler=send_message,
+        summary="Send a message",
+        tag="Chat",
+        done="The message, stored; both participants receive it.",
+        message="Message sent successfully",
+        body=schemas.MessageRequest,
+        data=schemas.MessageAnswer,
+        rate="message",
+        idempotent=True,
+        status=201,
+        also=((200, "The first message of this `clientMessageId`: it was sent before."),),
+        errors=(*_CLOSED, *_NO_SESSION),
+    ),
+    Route(
+        method="GET",
+        path="/chat/history",
+        handler=get_history,
+        summary="Read a session's messages",
+        tag="Chat",
+        done="The messages of the page, and where it stands.",
+        message="Chat history retrieved successfully",
+        query=schemas.HistoryQuery,
+        data=schemas.HistoryAnswer,
+        errors=_NO_SESSION,
+    ),
+    Route(
+        method="GET",
+        path="/chat/unread",
+        handler=get_unread,
+        summary="Count what one has not read",
+        tag="Chat",
+        done="How many messages of others are unread, in all and by session.",
+        message="Unread messages counted successfully",
+        data=schemas.UnreadAnswer,
+    ),
+    Route(
+        method="POST",
+        path="/chat/typing",
+        handler=set_typing,
+        summary="Say that one is typing",
+        tag="Chat",
+        done="The other participant was told, if they listen.",
+        message="Typing status sent",
+        body=schemas.TypingRequest,
+        rate="typing",
+        data=schemas.TypingAnswer,
+        errors=(*_CLOSED, *_NO_SESSION),
+    ),
+)

@@ -1,0 +1,204 @@
+"""/counselings: book, cancel, look."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from handlers import schemas
+from handlers.api import cursors
+from handlers.api.idempotency import once
+from handlers.api.presenters import counseling_json, listed_counseling_json
+from handlers.http.routing import Answer, Call, Route
+from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain import booking
+from rdchat.domain.availability import edge
+from rdchat.domain.booking import Booking
+from rdchat.domain.person import CLIENT_ROLES, Role
+from rdchat.postgres.counseling_lists import Part, counselings_of
+
+if TYPE_CHECKING:
+    from datetime import date
+    from uuid import UUID
+    from zoneinfo import ZoneInfo
+
+    from rdchat.domain.counseling import Counseling
+
+
+async def book_counseling(call: Call) -> Answer:
+    """Book a counselling; with method chat, its session is created as pending and its timers are set."""
+
+    async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+        if counseling is None:
+            try:
+                counseling = await _book(call, counseling_id)
+            except RdchatError:
+                # On a connection that was lost, it may have been booked at this very moment.
+                counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+                if counseling is None:
+                    raise
+        return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
+
+    return await once(call, book)
+
+
+async def _book(call: Call, counseling_id: UUID) -> Counseling:
+    wanted = call.body
+    slot = _slot(call, wanted["timezone"])
+    booking = Booking(
+        call.caller.id,
+        wanted["method"],
+        slot,
+        wanted["notes"],
+        wanted["psychologist_id"],
+        wanted["language"],
+    )
+    return await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
+
+
+def _slot(call: Call, timezone: str) -> booking.Slot:
+    return booking.slot(
+        call.body["date"],
+        call.body["start_time"],
+        call.body["end_time"],
+        timezone,
+        limits=call.runtime.limits,
+        now=call.runtime.clock.now(),
+    )
+
+
+async def reschedule_counseling(call: Call) -> Answer:
+    """Move a counselling that has not begun; its session and its timers move with it."""
+
+    async def reschedule(command_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        runtime = call.runtime
+        booked = await runtime.counselings.read(call.caller, call.path["id"])
+        session_id = booked.session_id
+        if again and session_id is not None and await runtime.rescheduling.landed(session_id, command_id):
+            moved = await runtime.counselings.read(call.caller, booked.id)
+        else:
+            slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
+            moved = await runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
+        return Answer(counseling_json(moved), "Counseling rescheduled successfully")
+
+    return await once(call, reschedule)
+
+
+async def list_counselings(call: Call) -> Answer:
+    """List one's own counsellings, latest start first."""
+    asked = call.query
+    there = booking.zone(asked["timezone"])
+    part = Part(
+        status=asked["status"],
+        since=_moment(asked["since"], there, "from"),
+        until=_moment(asked["until"], there, "to", days=1),
+        before=cursors.read(asked["cursor"]),
+        limit=asked["limit"] + 1,
+    )
+    found = await counselings_of(call.runtime.pool, call.caller.id, part, at=call.runtime.clock.now())
+    shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
+    return Answer(
+        {
+            "data": [listed_counseling_json(one) for one in shown],
+            "nextCursor": following,
+        },
+        "Counselings retrieved successfully",
+    )
+
+
+def _moment(asked: date | None, there: ZoneInfo, field: str, *, days: int = 0) -> datetime | None:
+    """Give the instant that was asked for, or the one at which the day of it, or a later one, begins."""
+    if asked is None or isinstance(asked, datetime):
+        return asked
+    try:
+        return edge(asked + timedelta(days=days), time(0), there)
+    except OverflowError as error:
+        raise invalid(field, "Too far from now.") from error
+
+
+async def get_counseling(call: Call) -> Answer:
+    """Look at one counselling."""
+    found = await call.runtime.counselings.read(call.caller, call.path["id"])
+    notes = await call.runtime.counselings.notes(call.caller, found)
+    return Answer(listed_counseling_json(found) | {"notes": notes}, "Counseling retrieved successfully")
+
+
+async def cancel_counseling(call: Call) -> Answer:
+    """Cancel a counselling that is not over; its session ends with it, and its timers are removed."""
+    cancelled = await call.runtime.counselings.cancel(call.caller, call.path["id"], call.body["reason"])
+    return Answer(counseling_json(cancelled), "Counseling cancelled successfully")
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/counselings/book",
+        handler=book_counseling,
+        summary="Book a counselling",
+        tag="Counselling",
+        done="The counselling, booked; with method `chat`, it has a pending session.",
+        message="Counseling booked successfully",
+        roles=CLIENT_ROLES | {Role.SUPER_ADMIN},
+        body=schemas.BookRequest,
+        data=schemas.CounselingAnswer,
+        rate="booking",
+        idempotent=True,
+        status=201,
+        errors=(ErrorCode.CLIENT_LIMIT, ErrorCode.PSYCHOLOGIST_LIMIT, ErrorCode.NO_PSYCHOLOGIST),
+    ),
+    Route(
+        method="GET",
+        path="/counselings",
+        handler=list_counselings,
+        summary="List own counsellings",
+        tag="Counselling",
+        done="The counsellings of the page.",
+        message="Counselings retrieved successfully",
+        query=schemas.CounselingsQuery,
+        data=schemas.CounselingsAnswer,
+    ),
+    Route(
+        method="GET",
+        path="/counselings/{id}",
+        handler=get_counseling,
+        summary="Look at a counselling",
+        tag="Counselling",
+        done="The counselling.",
+        message="Counseling retrieved successfully",
+        data=schemas.CounselingWithNotes,
+        errors=(ErrorCode.FORBIDDEN,),
+    ),
+    Route(
+        method="PUT",
+        path="/counselings/{id}/reschedule",
+        handler=reschedule_counseling,
+        summary="Move a counselling",
+        tag="Counselling",
+        done="The counselling, at its new time.",
+        message="Counseling rescheduled successfully",
+        body=schemas.RescheduleRequest,
+        data=schemas.CounselingAnswer,
+        rate="booking",
+        idempotent=True,
+        errors=(
+            ErrorCode.FORBIDDEN,
+            ErrorCode.ILLEGAL_TRANSITION,
+            ErrorCode.CLIENT_LIMIT,
+            ErrorCode.PSYCHOLOGIST_LIMIT,
+            ErrorCode.NO_PSYCHOLOGIST,
+        ),
+    ),
+    Route(
+        method="PUT",
+        path="/counselings/{id}/cancel",
+        handler=cancel_counseling,
+        summary="Cancel a counselling",
+        tag="Counselling",
+        done="The counselling, now cancelled.",
+        message="Counseling cancelled successfully",
+        body=schemas.CancelRequest,
+        data=schemas.CounselingAnswer,
+        errors=(ErrorCode.FORBIDDEN, ErrorCode.ILLEGAL_TRANSITION),
+    ),
+)

@@ -1,0 +1,79 @@
+"""/notifications: what one was told, wherever one was."""
+
+from __future__ import annotations
+
+from handlers import schemas
+from handlers.api import cursors
+from handlers.api.presenters import notification_json
+from handlers.http.routing import Answer, Call, Route
+from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.postgres import notifications
+
+
+async def list_notifications(call: Call) -> Answer:
+    """List one's own notifications, newest first."""
+    limit = call.query["limit"]
+    found, unread = await notifications.notifications_of(
+        call.runtime.pool, call.caller.id, before=cursors.read(call.query["cursor"]), limit=limit + 1
+    )
+    shown, following = cursors.cut(found, limit, lambda one: (one.created_at, one.id))
+    return Answer(
+        {
+            "data": [notification_json(one) for one in shown],
+            "unreadCount": unread,
+            "nextCursor": following,
+        },
+        "Notifications retrieved successfully",
+    )
+
+
+async def read_notification(call: Call) -> Answer:
+    """Mark a notification as read."""
+    runtime = call.runtime
+    read = await notifications.mark_read(runtime.pool, call.caller.id, call.path["id"], runtime.clock.now())
+    if read is None:
+        raise RdchatError(ErrorCode.NOT_FOUND, "Notification not found")
+    return Answer(notification_json(read), "Notification marked as read")
+
+
+async def read_all_notifications(call: Call) -> Answer:
+    """Mark all of one's notifications as read."""
+    runtime = call.runtime
+    count = await notifications.mark_all_read(runtime.pool, call.caller.id, runtime.clock.now())
+    return Answer({"read": count}, "Notifications marked as read")
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/notifications",
+        handler=list_notifications,
+        summary="List own notifications",
+        tag="Notifications",
+        done="The notifications of the page.",
+        message="Notifications retrieved successfully",
+        query=schemas.PageQuery,
+        data=schemas.NotificationsAnswer,
+    ),
+    Route(
+        method="PUT",
+        path="/notifications/read-all",
+        handler=read_all_notifications,
+        summary="Mark all notifications as read",
+        tag="Notifications",
+        done="How many were unread.",
+        message="Notifications marked as read",
+        data=schemas.ReadAllAnswer,
+    ),
+    Route(
+        method="PUT",
+        path="/notifications/{id}/read",
+        handler=read_notification,
+        summary="Mark a notification as read",
+        tag="Notifications",
+        done="The notification, read.",
+        message="Notification marked as read",
+        data=schemas.NotificationAnswer,
+        errors=(ErrorCode.NOT_FOUND,),
+    ),
+)

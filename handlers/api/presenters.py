@@ -1,0 +1,225 @@
+"""Domain values as the JSON of the contract. The schemas document these shapes; here they are made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from handlers.http.routing import PREFIX
+from rdchat.common.clock import iso, to_ms
+from rdchat.events import channels, payloads
+from statemachine import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, time
+    from uuid import UUID
+
+    from rdchat.domain.availability import Availability, Hours
+    from rdchat.domain.counseling import Counseling
+    from rdchat.domain.free_slots import FreeSlot
+    from rdchat.domain.message import Message
+    from rdchat.domain.notification import Notification
+    from rdchat.domain.person import Psychologist
+    from rdchat.domain.timeline import TimelineEntry
+    from rdchat.files.links import Link
+    from rdchat.services.chat import RealtimeAccess
+    from statemachine import Attachment, Automation, Session
+
+
+def _maybe(instant: datetime | None) -> str | None:
+    return iso(instant) if instant is not None else None
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """Show a session."""
+    return {
+        "id": str(session.id),
+        "counselingId": str(session.counseling_id),
+        "clientId": str(session.client_id),
+        "psychologistId": str(session.psychologist_id),
+        "client": {"id": str(session.client_id), "fullName": session.client_name},
+        "psychologist": {"id": str(session.psychologist_id), "fullName": session.psychologist_name},
+        "status": session.status.value,
+        "isActive": session.is_open,
+        "isChatEnabled": session.is_open,
+        "scheduledAt": iso(session.starts_at),
+        "endsAt": iso(session.ends_at),
+        "startedAt": _maybe(session.started_at),
+        "endedAt": _maybe(session.ended_at),
+        "endReason": session.end_reason.value if session.end_reason else None,
+        "outcome": session.outcome.value if session.outcome else None,
+        "lastSeq": session.last_seq,
+        "automations": [automation_json(automation) for automation in session.automations.values()],
+        "createdAt": iso(session.created_at),
+        "updatedAt": iso(session.updated_at),
+    }
+
+
+def automation_json(automation: Automation) -> dict[str, Any]:
+    """Show an automation."""
+    return {
+        "kind": automation.kind.value,
+        "dueAt": iso(automation.due_at),
+        "status": automation.status.value,
+        "executedAt": _maybe(automation.executed_at),
+        "latenessMs": automation.lateness_ms,
+        "reason": automation.reason,
+    }
+
+
+def message_json(
+    message: Message, psychologist_id: UUID, link: Callable[[UUID], Link] | None = None
+) -> dict[str, Any]:
+    """Show a message. Only the two participants send, so the psychologist's id tells the role.
+
+    `link` makes the links to attachments; without it they are described only.
+    """
+    shown: dict[str, Any] = {
+        "id": message.id,
+        "sessionId": message.session_id,
+        "seq": message.seq,
+        "senderId": message.sender_id,
+        "sender": {
+            "id": message.sender_id,
+            "fullName": message.sender_name,
+            "role": "psychologist" if message.sender_id == psychologist_id else "client",
+        },
+        "message": message.text,
+        "messageType": message.message_type,
+        "isAutomated": message.message_type == "automated",
+        "isRead": message.read_at is not None,
+        "readAt": _maybe(message.read_at),
+        "createdAt": iso(message.created_at),
+    }
+    if message.client_message_id is not None:
+        shown["clientMessageId"] = message.client_message_id
+    if message.attachment is not None:
+        made = link(message.attachment.id) if link is not None else None
+        shown["attachment"] = attachment_json(message.attachment, made)
+    return shown
+
+
+def attachment_json(attachment: Attachment, link: Link | None) -> dict[str, Any]:
+    """Show an attachment, with a link to it."""
+    shown = payloads.attachment_data(attachment)
+    if link is not None:
+        # Relative: only whoever calls knows by which address this service is reached.
+        path = f"{PREFIX}/chat/attachments/{attachment.id}/content"
+        shown |= {"url": f"{path}?token={link.token}", "expiresAt": iso(link.expires_at)}
+    return shown
+
+
+def counseling_json(counseling: Counseling) -> dict[str, Any]:
+    """Show a counselling."""
+    slot = counseling.slot
+    chat_session = None
+    if counseling.session_id is not None and counseling.session_status is not None:
+        chat_session = {
+            "sessionId": str(counseling.session_id),
+            "status": counseling.session_status.value,
+            "isChatEnabled": counseling.session_status in (Status.ACTIVE, Status.ENDING_SOON),
+            "scheduledAt": iso(slot.starts_at),
+            "endsAt": iso(slot.ends_at),
+        }
+    return {
+        "id": str(counseling.id),
+        "method": counseling.method,
+        "status": counseling.status,
+        "scheduledAt": iso(slot.starts_at),
+        "endsAt": iso(slot.ends_at),
+        "date": slot.date.isoformat(),
+        "startTime": _wall(slot.start),
+        "endTime": _wall(slot.end),
+        "timezone": slot.timezone,
+        "psychologist": {"id": str(counseling.psychologist_id), "fullName": counseling.psychologist_name},
+        "chatSession": chat_session,
+    }
+
+
+def listed_counseling_json(counseling: Counseling) -> dict[str, Any]:
+    """Show a counselling to whoever looks it up: also whom the psychologist is to expect."""
+    client = {"id": str(counseling.client_id), "fullName": counseling.client_name}
+    return counseling_json(counseling) | {"client": client}
+
+
+def _wall(at: time) -> str:
+    return at.isoformat("seconds" if at.second else "minutes")
+
+
+def psychologist_json(psychologist: Psychologist) -> dict[str, Any]:
+    """Show a psychologist."""
+    return {
+        "id": str(psychologist.id),
+        "fullName": psychologist.full_name,
+        "timezone": psychologist.timezone,
+        "isActive": psychologist.is_active,
+    }
+
+
+def availability_json(said: Availability) -> dict[str, Any]:
+    """Show when somebody works."""
+    return {
+        "timezone": said.timezone,
+        "weekly": [{"weekday": one.weekday} | _hours(one.hours) for one in said.weekly],
+        "exceptions": [
+            {"date": one.date.isoformat(), "isAvailable": one.is_available} | _hours(one.hours)
+            for one in said.exceptions
+        ],
+    }
+
+
+def _hours(hours: Hours) -> dict[str, Any]:
+    return {"startTime": _wall(hours.start), "endTime": _wall(hours.end)}
+
+
+def slot_json(found: FreeSlot) -> dict[str, Any]:
+    """Show times that can be booked."""
+    slot = found.slot
+    return {
+        "startTime": _wall(slot.start),
+        "endTime": _wall(slot.end),
+        "startsAt": iso(slot.starts_at),
+        "endsAt": iso(slot.ends_at),
+        "free": found.free,
+    }
+
+
+def timeline_json(entry: TimelineEntry) -> dict[str, Any]:
+    """Show a line of a timeline."""
+    planned = entry.planned_at
+    # What was called off was not run: it is neither early nor late.
+    due_at = planned if not entry.called_off else None
+    return {
+        "trigger": entry.trigger,
+        "from": entry.source,
+        "to": entry.destination,
+        "actorId": str(entry.actor_id) if entry.actor_id else None,
+        "plannedAt": _maybe(planned),
+        "at": iso(entry.at),
+        "latenessMs": max(0, to_ms(entry.at) - to_ms(due_at)) if due_at else None,
+        "outcome": entry.outcome,
+        "reason": entry.reason,
+    }
+
+
+def notification_json(notification: Notification) -> dict[str, Any]:
+    """Show a notification, as it was told and whether it was read."""
+    return {
+        **payloads.notification_data(notification),
+        "isRead": notification.read_at is not None,
+        "readAt": _maybe(notification.read_at),
+    }
+
+
+def access_json(access: RealtimeAccess) -> dict[str, Any]:
+    """Show what a client needs to listen."""
+    return {
+        "token": access.token,
+        "expiresAt": iso(access.expires_at),
+        "clientId": str(access.client_id),
+        "capability": access.capability,
+        "channelName": channels.chat_channel(access.session_id),
+        "typingChannelName": channels.typing_channel(access.session_id),
+        "notificationChannelName": channels.notification_channel(access.client_id),
+        "clientOptions": access.client_options,
+    }

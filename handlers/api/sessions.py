@@ -1,0 +1,232 @@
+"""/chat/sessions: look at sessions, end one, and see what happened to it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from aiohttp import web
+
+from handlers import schemas
+from handlers.api import cursors
+from handlers.api.idempotency import once
+from handlers.api.presenters import session_json, timeline_json
+from handlers.http.routing import Answer, Call, Route
+from rdchat.common.clock import iso
+from rdchat.common.errors import ErrorCode
+from rdchat.operations import drawing
+from rdchat.operations.administration import taken
+from statemachine import OPEN, Status, diagram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+_ROOT: Final = Path(__file__).parents[2]
+_NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
+
+
+async def list_sessions(call: Call) -> Answer:
+    """List one's own sessions, latest start first."""
+    status = call.query["status"]
+    statuses = [Status(status)] if status is not None else None
+    return await _page(call, statuses, call.query["cursor"], call.query["limit"])
+
+
+async def list_active_sessions(call: Call) -> Answer:
+    """List one's own sessions that can be written in now."""
+    return await _page(call, sorted(OPEN), None, 100)
+
+
+async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
+    found, unread = await call.runtime.chat.sessions(
+        call.caller, statuses=statuses, before=cursors.read(cursor), limit=limit + 1
+    )
+    shown, following = cursors.cut(found, limit, lambda session: (session.starts_at, session.id))
+    return Answer(
+        {
+            "data": [session_json(session) | {"unreadCount": unread.get(session.id, 0)} for session in shown],
+            "nextCursor": following,
+        },
+        "Chat sessions retrieved successfully",
+    )
+
+
+async def get_session(call: Call) -> Answer:
+    """Look at a session."""
+    session = await call.runtime.chat.session(call.caller, call.path["id"])
+    return Answer(session_json(session), "Chat session retrieved successfully")
+
+
+async def end_session(call: Call) -> Answer:
+    """End an open chat before its time."""
+    session = await call.runtime.chat.end(call.caller, call.path["id"])
+    return Answer(session_json(session), "Chat session ended successfully")
+
+
+async def extend_session(call: Call) -> Answer:
+    """Extend an open chat; its warning and its end move with it."""
+
+    async def extend(command_id: UUID, _again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
+        session = await call.runtime.rescheduling.extend(
+            call.caller, call.path["id"], call.body["minutes"], command_id=command_id
+        )
+        return Answer(session_json(session), "Chat session extended successfully")
+
+    return await once(call, extend)
+
+
+async def read_session(call: Call) -> Answer:
+    """Say how far one has read; the other participant is told."""
+    up_to, at = await call.runtime.chat.read(call.caller, call.path["id"], call.body["up_to_seq"])
+    shown = {
+        "sessionId": str(call.path["id"]),
+        "upToSeq": up_to,
+        "readAt": iso(at) if at is not None else None,
+    }
+    return Answer(shown, "Messages marked as read")
+
+
+async def get_timeline(call: Call) -> Answer:
+    """See what happened to a session, with planned and actual instants."""
+    _, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
+    return Answer([timeline_json(entry) for entry in entries], "Timeline retrieved successfully")
+
+
+async def get_diagram(call: Call) -> web.Response:
+    """Draw the state machine, with the session's state and the way it took."""
+    session, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
+    path = diagram.Path(current=session.status, taken=taken(entries))
+    form = call.query["format"]
+    if form == "png":
+        body = await _rasterise(drawing.svg(path))
+        return web.Response(body=body, content_type="image/png")
+    content_type, draw = _DRAWN[form]
+    return web.Response(text=draw(path), content_type=content_type, charset="utf-8")
+
+
+_DRAWN: dict[str, tuple[str, Callable[[diagram.Path], str]]] = {
+    "mermaid": ("text/plain", diagram.mermaid),
+    "dot": ("text/vnd.graphviz", diagram.dot),
+    "svg": ("image/svg+xml", drawing.svg),
+    "json": ("application/json", lambda path: orjson.dumps(diagram.as_json(path)).decode()),
+}
+
+
+async def _rasterise(svg: str) -> bytes:
+    # It holds the interpreter for a third of a second: in this process, every timer would be late.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", drawing.__name__, cwd=_ROOT, stdin=PIPE, stdout=PIPE
+    )
+    png, _ = await process.communicate(svg.encode())
+    if process.returncode != 0:
+        raise RuntimeError("the picture could not be drawn")
+    return png
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/chat/sessions",
+        handler=list_sessions,
+        summary="List own sessions",
+        tag="Sessions",
+        done="The sessions of the page.",
+        message="Chat sessions retrieved successfully",
+        query=schemas.SessionsQuery,
+        data=schemas.SessionsAnswer,
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/active",
+        handler=list_active_sessions,
+        summary="List own open sessions",
+        tag="Sessions",
+        done="The open sessions, up to 100.",
+        message="Chat sessions retrieved successfully",
+        data=schemas.SessionsAnswer,
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/{id}",
+        handler=get_session,
+        summary="Look at a session",
+        tag="Sessions",
+        done="The session.",
+        message="Chat session retrieved successfully",
+        data=schemas.SessionAnswer,
+        errors=_NO_SESSION,
+    ),
+    Route(
+        method="PUT",
+        path="/chat/sessions/{id}/read",
+        handler=read_session,
+        summary="Mark messages as read",
+        tag="Sessions",
+        done="How far one has read.",
+        message="Messages marked as read",
+        body=schemas.ReadRequest,
+        data=schemas.ReadAnswer,
+        rate="read",
+        errors=_NO_SESSION,
+    ),
+    Route(
+        method="PUT",
+        path="/chat/sessions/{id}/extend",
+        handler=extend_session,
+        summary="Extend an open session",
+        tag="Sessions",
+        done="The session, with its new end.",
+        message="Chat session extended successfully",
+        body=schemas.ExtendRequest,
+        data=schemas.SessionAnswer,
+        idempotent=True,
+        errors=(
+            *_NO_SESSION,
+            ErrorCode.FORBIDDEN,
+            ErrorCode.SESSION_ENDED,
+            ErrorCode.ILLEGAL_TRANSITION,
+            ErrorCode.CLIENT_LIMIT,
+            ErrorCode.PSYCHOLOGIST_LIMIT,
+        ),
+    ),
+    Route(
+        method="PUT",
+        path="/chat/sessions/{id}/end",
+        handler=end_session,
+        summary="End an open session",
+        tag="Sessions",
+        done="The session, now completed.",
+        message="Chat session ended successfully",
+        data=schemas.SessionAnswer,
+        rate=None,
+        errors=(*_NO_SESSION, ErrorCode.ILLEGAL_TRANSITION),
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/{id}/timeline",
+        handler=get_timeline,
+        summary="See what happened to a session",
+        tag="Sessions",
+        done="What happened, oldest first.",
+        message="Timeline retrieved successfully",
+        data=schemas.TimelineAnswer,
+        many=True,
+        errors=_NO_SESSION,
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/{id}/diagram",
+        handler=get_diagram,
+        summary="Draw a session's way through the state machine",
+        tag="Sessions",
+        done="The drawing, without an envelope.",
+        query=schemas.DiagramQuery,
+        bare=(*(content_type for content_type, _ in _DRAWN.values()), "image/png"),
+        errors=_NO_SESSION,
+    ),
+)

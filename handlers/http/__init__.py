@@ -1,0 +1,1 @@
+"""The edge of HTTP: routes, envelope, forms, strict JSON, and the protocol of the server."""

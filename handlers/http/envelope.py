@@ -1,0 +1,117 @@
+"""The form of every answer, and what sees to it that nothing leaves in another one."""
+
+from __future__ import annotations
+
+import random
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from aiohttp import web
+
+from rdchat.common.errors import ERRORS, ErrorCode, RdchatError
+from rdchat.common.json import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.typedefs import Handler
+    from prometheus_client import Histogram
+
+    from rdchat.common.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+_ID_HEADER: Final = "X-Request-Id"
+_OURS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
+#: What aiohttp raises by itself, in the words of the contract.
+_AIOHTTP: Final = {
+    HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: ErrorCode.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.PAYLOAD_TOO_LARGE,
+}
+
+
+def success(data: Any, message: str, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
+    """Answer with data."""
+    return json_response({"success": True, "data": data, "message": message}, status)
+
+
+def failure(error: RdchatError, request_id: str) -> web.Response:
+    """Answer with an error."""
+    body: dict[str, Any] = {
+        "success": False,
+        "message": error.message,
+        "statusCode": error.status,
+        "code": error.code.value,
+        "requestId": request_id,
+    }
+    if error.fields is not None:
+        body["errors"] = error.fields
+    answer = json_response(body, error.status)
+    answer.headers[_ID_HEADER] = request_id
+    answer.headers.update(error.headers)
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
+    """Answer with JSON. Nothing of it may be cached: it belongs to one person."""
+    # Not by `content_type` and `charset`: aiohttp would put the header together anew for every answer.
+    return web.Response(body=as_json(body), status=status, headers=_HEADERS)
+
+
+def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float]) -> Handler:
+    """Give every request an id and every error its envelope, and measure both.
+
+    `now` is a monotonic clock in seconds. Around the application, not a middleware in it: those cost several
+    steps for every request.
+    """
+    seen: dict[object, Histogram] = {}
+
+    async def envelope(request: web.Request) -> web.StreamResponse:
+        started = now()
+        given = request.headers.get(_ID_HEADER)
+        request_id = given if given and _OURS.fullmatch(given) else new_request_id()
+        request[REQUEST_ID] = request_id
+        answer = await _answer(request, handler, request_id)
+        answer.headers[_ID_HEADER] = request_id
+        resource = request.match_info.route.resource
+        kind = resource, request.method, answer.status
+        histogram = seen.get(kind)
+        if histogram is None:
+            path = resource.canonical if resource is not None else ""
+            histogram = seen[kind] = metrics.requests.labels(path, request.method, str(answer.status))
+        histogram.observe(now() - started)
+        return answer
+
+    return envelope
+
+
+def new_request_id() -> str:
+    """Make a name for a request that brings none."""
+    return f"{random.getrandbits(128):032x}"
+
+
+async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RdchatError as error:
+        return failure(error, request_id)
+    except web.HTTPException as error:
+        code = _AIOHTTP.get(HTTPStatus(error.status), ErrorCode.BAD_REQUEST)
+        answer = failure(RdchatError(code), request_id)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+    except Exception:
+        log.exception("a request failed", path=request.path, method=request.method, request_id=request_id)
+        return failure(RdchatError(ErrorCode.INTERNAL, ERRORS[ErrorCode.INTERNAL][1]), request_id)

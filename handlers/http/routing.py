@@ -1,0 +1,282 @@
+"""What a route is: one value that the router, the checks and the OpenAPI document are all made from."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from aiohttp import web
+from marshmallow import ValidationError
+
+from handlers.http import strict_json
+from handlers.http.envelope import success
+from handlers.http.forms import FILE, FormReader
+from handlers.http.protocol import expect
+from handlers.http.quick_load import loader
+from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain.person import Caller, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from marshmallow import Schema
+
+    from rdchat.redis.rates import Standing
+    from rdchat.runtime import Runtime
+
+PREFIX: Final = "/api/v1"
+#: Bodies are small. Whoever takes longer has gone, or wants to hold connections open.
+_BODY_SECONDS: Final = 10
+ANYBODY: Final = frozenset(Role)
+NOBODY: Final = Caller(UUID(int=0), Role.CLIENT, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One checked request: who calls, and what they say, already loaded by the route's schemas."""
+
+    runtime: Runtime
+    caller: Caller
+    path: dict[str, UUID]
+    query: dict[str, Any]
+    body: dict[str, Any]
+    operation: str = ""
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler gives back; the envelope is put around it. `data` is JSON."""
+
+    data: Any
+    message: str
+    status: int = 200
+    headers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route under /api/v1.
+
+    `data` describes the answer's data, `done` says what a success with `status` means, and `also` what one
+    with another status does; `message` is the sentence in their envelope. `rate` is the kind of calls that it
+    is counted as, None where nobody may ever be locked out; an `idempotent` one heeds the header
+    Idempotency-Key (its handler does, see `handlers/api/idempotency.py`). `errors` lists the codes beyond
+    those that the route's other values imply. A handler may also answer with a response of its own, as the
+    diagram does; `bare` lists the media types of such answers.
+
+    With `admit`, the body is a form with a file in it: `admit` is called with what came before the file, and
+    raises what need not wait for it. A `public` route has its own way of knowing who may, instead of a token:
+    its handler is called for `NOBODY`.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call], Awaitable[Answer | web.Response]]
+    summary: str
+    tag: str
+    done: str
+    message: str = ""
+    roles: frozenset[Role] = ANYBODY
+    body: type[Schema] | None = None
+    query: type[Schema] | None = None
+    data: type[Schema] | None = None
+    many: bool = False
+    rate: str | None = "default"
+    idempotent: bool = False
+    status: int = 200
+    also: tuple[tuple[int, str], ...] = ()
+    bare: tuple[str, ...] = ()
+    errors: tuple[ErrorCode, ...] = field(default=())
+    admit: Callable[[Call], Awaitable[None]] | None = None
+    public: bool = False
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation in OpenAPI: the handler's."""
+        return self.handler.__name__
+
+
+def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime) -> None:
+    """Put routes into an application."""
+    for route in routes:
+        app.router.add_route(
+            route.method, PREFIX + route.path, _endpoint(route, runtime), expect_handler=expect
+        )
+    for path, methods in _named_ones(routes).items():
+        app.router.add_route("*", PREFIX + path, _refusing(methods), expect_handler=expect)
+
+
+def _named_ones(routes: tuple[Route, ...]) -> dict[str, set[str]]:
+    """Find the paths without an id that a path with one fits as well, and their methods.
+
+    `GET /counselings/book` must not be taken for the counselling with the id `book`.
+    """
+    with_id = [re.sub(r"{\w+}", "[^/]+", route.path) for route in routes if "{" in route.path]
+    found: dict[str, set[str]] = {}
+    for route in routes:
+        if "{" not in route.path and any(re.fullmatch(pattern, route.path) for pattern in with_id):
+            found.setdefault(route.path, set()).add(route.method)
+    return found
+
+
+def _refusing(methods: set[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, sorted(methods))
+
+    return refuse
+
+
+def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    body_schema = route.body() if route.body is not None else None
+    load_body = loader(body_schema) if body_schema is not None else None
+    query_schema = route.query() if route.query is not None else None
+    form_reader = None
+    if body_schema is not None and route.admit is not None:
+        form_reader = FormReader(body_schema, largest=runtime.settings.max_attachment)
+
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        caller = NOBODY if route.public else _caller(request, runtime)
+        standing = await runtime.rates.hit(route.rate, caller.id) if route.rate is not None else None
+        if standing is not None and not standing.allowed:
+            raise RdchatError(
+                ErrorCode.RATE_LIMITED, retry_after=standing.resets_in, headers=_told(route, standing)
+            )
+        if caller.role not in route.roles:
+            raise RdchatError(ErrorCode.FORBIDDEN)
+        path = {name: _path_id(text) for name, text in request.match_info.items()}
+        query = _load_query(query_schema, request)
+        key = request.headers.get("Idempotency-Key") if route.idempotent else None
+        call = Call(runtime, caller, path, query, {}, route.operation, key)
+        if form_reader is not None and body_schema is not None:
+            answer = await _with_form(route, form_reader, body_schema, request, call)
+        else:
+            if body_schema is not None and load_body is not None:
+                call.body.update(await _load_body(body_schema, load_body, request))
+            answer = await route.handler(call)
+        if not isinstance(answer, Answer):
+            return answer
+        response = success(answer.data, answer.message, answer.status)
+        if answer.headers is not None:
+            response.headers.update(answer.headers)
+        if standing is not None:
+            response.headers.update(_told(route, standing))
+        return response
+
+    return endpoint
+
+
+def _told(route: Route, standing: Standing) -> dict[str, str]:
+    """Say where somebody stands, by the header fields of draft-ietf-httpapi-ratelimit-headers."""
+    return {
+        "RateLimit-Policy": f'"{route.rate}";q={standing.limit};w={standing.window}',
+        "RateLimit": f'"{route.rate}";r={standing.left};t={standing.resets_in}',
+    }
+
+
+async def _with_form(
+    route: Route, reader: FormReader, schema: Schema, request: web.Request, call: Call
+) -> Answer | web.Response:
+    async def admit(texts: dict[str, Any]) -> None:
+        if route.admit is not None and _required(schema) - {FILE} <= texts.keys():
+            await route.admit(replace(call, body=_load(partial(schema.load, partial=(FILE,)), texts)))
+
+    async with reader.reading(request, admit) as form:
+        return await route.handler(replace(call, body=_load(schema.load, form)))
+
+
+def _required(schema: Schema) -> set[str]:
+    return {field.data_key or name for name, field in schema.fields.items() if field.required}
+
+
+def _caller(request: web.Request, runtime: Runtime) -> Caller:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise RdchatError(ErrorCode.UNAUTHENTICATED)
+    return runtime.tokens.verify(token.strip())
+
+
+def _path_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        # What has no valid name does not exist.
+        raise RdchatError(ErrorCode.NOT_FOUND) from error
+
+
+def _load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
+    given: dict[str, str] = {}
+    for name, value in request.query.items() if request.query_string else ():
+        if name in given:
+            raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={name: ["Given twice."]})
+        if "\x00" in value or not value.isprintable():
+            raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={name: ["Not a valid text."]})
+        given[name] = value
+    if schema is None:
+        if given:
+            raise RdchatError(
+                ErrorCode.VALIDATION_FAILED, fields={name: ["Unknown field."] for name in given}
+            )
+        return {}
+    return _load(schema.load, given)
+
+
+async def _read(request: web.Request) -> bytes:
+    headers = request.headers
+    if "Content-Encoding" in headers and headers["Content-Encoding"].lower() != "identity":
+        raise invalid("body", "Must not be compressed.")
+    if request.content.is_eof():
+        # All of it is there already, as nearly always: nothing to wait for.
+        raw = request.content.read_nowait()
+        if len(raw) > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+    else:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                raw = await request.read()
+        except TimeoutError as error:
+            raise invalid("body", f"Must arrive within {_BODY_SECONDS} seconds.") from error
+    if headers.get("Content-Type") == "application/json":
+        return raw
+    content_type, charset = request.content_type, (request.charset or "utf-8").lower()
+    is_json = content_type == "application/json" and charset in ("utf-8", "utf8", "us-ascii")
+    if raw and "Content-Type" in request.headers and not is_json:
+        raise invalid("body", "The header Content-Type must be application/json (UTF-8).")
+    return raw
+
+
+async def _load_body(
+    schema: Schema, load: Callable[[dict[str, Any]], dict[str, Any]], request: web.Request
+) -> dict[str, Any]:
+    raw = await _read(request)
+    try:
+        body = (
+            strict_json.loads(raw) if raw.strip() or any(f.required for f in schema.fields.values()) else {}
+        )
+    except strict_json.StrictJsonError as error:
+        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": [str(error)]}) from error
+    if not isinstance(body, dict):
+        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": ["Must be a JSON object."]})
+    return _load(load, body)
+
+
+def _load(load: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return load(given)
+    except ValidationError as error:
+        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields=_flat(error.messages)) from error
+
+
+def _flat(messages: Any) -> dict[str, list[str]]:  # noqa: ANN401 - marshmallow nests texts in any way
+    fields = {}
+    for name, texts in messages.items():
+        fields[str(name)] = (
+            [str(text) for text in texts]
+            if isinstance(texts, list)
+            else [text for nested in _flat(texts).values() for text in nested]
+        )
+    return fields

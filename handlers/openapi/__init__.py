@@ -1,0 +1,1 @@
+"""What describes the API: OpenAPI, AsyncAPI, their examples and the reference page."""

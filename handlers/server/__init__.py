@@ -1,0 +1,1 @@
+"""What serves: the application, one process or several, health and metrics."""

@@ -1,0 +1,198 @@
+"""Serving one replica: from the first signal of life to the last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from handlers.server.application import build_runner
+from handlers.server.metrics_aggregation import Siblings
+from rdchat.postgres import people
+from rdchat.runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from config import Settings
+    from rdchat.common.stores import Addresses
+
+log = structlog.get_logger(__name__)
+
+#: Connections that wait to be accepted: at the full hour everybody comes at once.
+_BACKLOG: Final = 1_024
+#: How long a request under way may take once the replica stops.
+_SHUTDOWN_SECONDS: Final = 10.0
+#: So many allocations set off a look at the youngest objects (Python's default is 700).
+_YOUNG_OBJECTS: Final = 10_000
+
+DEMO_PSYCHOLOGISTS: Final = (
+    (UUID("00000000-0000-4000-8000-000000000001"), "Dr. Sari Wulandari"),
+    (UUID("00000000-0000-4000-8000-000000000002"), "Rizky Pratama, M.Psi."),
+    (UUID("00000000-0000-4000-8000-000000000003"), "Maya Kusuma, M.Psi."),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """How a process serves that shares its port with others.
+
+    `number` counts them from 0; `folder` has a socket of each, where it shows its own metrics; `lifeline` is
+    a file descriptor that is readable to its end once whoever started the process is gone.
+    """
+
+    number: int
+    folder: Path
+    lifeline: int
+
+
+async def serve(
+    settings: Settings,
+    addresses: Addresses,
+    say: Callable[[str], None],
+    *,
+    ready: Callable[[str], None] | None = None,
+    sharing: Sharing | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. `ready` is told once it serves, with what there is to say about it.
+
+    On SIGTERM /readyz answers 503 for `settings.drain` first, so that a load balancer stops sending; requests
+    under way are finished, then timers, engine and publisher, in this order.
+    """
+    stopping = _Stopping()
+    async with contextlib.AsyncExitStack() as closing:
+        closing.callback(stopping.close)
+        runtime = await Runtime.start(
+            settings, database_url=addresses.database_url, redis_url=addresses.redis_url
+        )
+        closing.push_async_callback(runtime.close)
+        siblings = Siblings(runtime.metrics, sharing.folder, sharing.number) if sharing is not None else None
+        runner = build_runner(
+            runtime,
+            draining=lambda: stopping.draining,
+            metrics_page=siblings.page if siblings is not None else None,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        if addresses.embedded and (sharing is None or sharing.number == 0):
+            await _introduce_psychologists(runtime)
+        if siblings is not None:
+            closing.push_async_callback(siblings.close)
+            await siblings.start()
+        closing.push_async_callback(runner.cleanup)
+        await runner.setup()
+        site = web.TCPSite(
+            runner,
+            settings.host,
+            settings.port,
+            backlog=_BACKLOG,
+            reuse_address=True,
+            reuse_port=sharing is not None,
+        )
+        await site.start()
+        _spare_the_collector()
+        if sharing is not None:
+            await stopping.when_closed(sharing.lifeline)
+        ably = runtime.ably.endpoint
+        (ready or say)(welcome(settings, runner.addresses[0][1], ably=ably, embedded=addresses.embedded))
+        await stopping.wait()
+        if stopping.draining:
+            await asyncio.sleep(settings.drain.total_seconds())
+        say("Stopping: finishing what is under way ...")
+    say("Stopped.")
+
+
+def _spare_the_collector() -> None:
+    """Keep what lives for ever out of the garbage collector's rounds, and make these rarer.
+
+    While thousands of sessions start, whatever is allocated is kept for a while. Python's defaults have it
+    looked at again and again, with all that was there before.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
+
+
+class _Stopping:
+    """Waits for a signal. A second one stops at once, as impatient people expect."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self._asked = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._lifeline: asyncio.ReadTransport | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._ask, number)
+
+    async def wait(self) -> None:
+        await self._asked.wait()
+
+    async def when_closed(self, lifeline: int) -> None:
+        """Stop as well when the other end of a pipe is closed."""
+        asked = self._ask
+
+        class Ended(asyncio.Protocol):
+            def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+                asked(signal.SIGINT)
+
+        self._lifeline, _ = await self._loop.connect_read_pipe(Ended, os.fdopen(lifeline, "rb", buffering=0))
+
+    def _ask(self, number: int) -> None:
+        self.draining = number == signal.SIGTERM
+        self._asked.set()
+        self.close()
+
+    def close(self) -> None:
+        if self._lifeline is not None:
+            self._lifeline.close()
+            self._lifeline = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.remove_signal_handler(number)
+
+
+async def _introduce_psychologists(runtime: Runtime) -> None:
+    """Make the embedded default usable at once: three people who can be booked."""
+    if await people.psychologists(runtime.pool):
+        return
+    for psychologist_id, name in DEMO_PSYCHOLOGISTS:
+        await people.put_psychologist(
+            runtime.pool,
+            psychologist_id,
+            full_name=name,
+            timezone="Asia/Jakarta",
+            is_active=True,
+            at=runtime.clock.now(),
+        )
+
+
+def welcome(settings: Settings, port: int, *, ably: str | None, embedded: bool, processes: int = 1) -> str:
+    """Say where the service is, and how to call it. `ably` is the address of the local endpoint."""
+    address = f"http://{settings.host}:{port}"
+    lines = [
+        "",
+        f"rdchat is serving on {address}" + (f" with {processes} processes" if processes > 1 else ""),
+        f"  API documentation   {address}/docs",
+        f"  Health              {address}/readyz",
+        f"  Realtime            {f'local Ably endpoint at {ably}' if ably else 'Ably'}",
+        f"  Data                {f'embedded, in {settings.data_dir}/' if embedded else 'your PostgreSQL'}",
+    ]
+    if settings.jwt_secret is not None:
+        lines += [
+            "",
+            "Tokens to call it with:",
+            '  .venv/bin/python run.py token --role client --name "Budi"',
+        ]
+        if embedded:
+            psychologist_id, name = DEMO_PSYCHOLOGISTS[0]
+            who = f'--sub {psychologist_id} --name "{name}"'
+            lines.append(f"  .venv/bin/python run.py token --role psychologist {who}")
+    lines += ["", "Ctrl-C stops it."]
+    return "\n".join(lines)

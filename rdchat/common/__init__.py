@@ -1,0 +1,1 @@
+"""What every layer uses: clock, errors, background tasks, JSON, metrics and logs."""

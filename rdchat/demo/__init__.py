@@ -1,5 +1,0 @@
-"""`run.py demo`: plays one whole session with genuine clients, and checks what everybody saw."""
-
-from rdchat.demo.performance import play
-
-__all__ = ["play"]

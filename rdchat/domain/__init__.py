@@ -1,0 +1,1 @@
+"""What the service is about, without stores: messages, people, counsellings, bookings, working hours."""

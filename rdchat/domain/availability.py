@@ -1,0 +1,183 @@
+"""When a psychologist works: weekly hours and exceptions, as the instants that they mean. Needs no store.
+
+Hours are wall times in the psychologist's time zone, and mean what a booking of the same times would:
+
+- a time that comes twice, because the clocks go back, means the first;
+- a time that does not exist, because they go forward, means the instant at which they do;
+- `00:00` as an end is the end of the day: the same instant as the start of the next one.
+
+So 01:00 to 04:00 is two hours long on a day that leaves one out, hours that touch at midnight are one
+stretch, and whatever lies within the hours by the clock lies within them in fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from rdchat.common.errors import invalid
+from rdchat.domain.booking import instant, zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from zoneinfo import ZoneInfo
+
+    #: From the first instant to the second, which is no longer part of it.
+    Range = tuple[datetime, datetime]
+
+_MIDNIGHT: Final = time(0)
+_DAY: Final = timedelta(days=1)
+_SECOND: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A part of a day, from wall time to wall time. `end` 00:00: until the day is over."""
+
+    start: time
+    end: time
+
+    def overlaps(self, other: Hours) -> bool:
+        """Tell whether a time of day is in both."""
+        return (other.end == _MIDNIGHT or self.start < other.end) and (
+            self.end == _MIDNIGHT or other.start < self.end
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyHours:
+    """Hours on the same day of every week, 1 (Monday) to 7 (Sunday)."""
+
+    weekday: int
+    hours: Hours
+
+
+@dataclass(frozen=True, slots=True)
+class DayException:
+    """Hours that are taken away from one day, or added to it. Where both are said, they are added."""
+
+    date: date
+    is_available: bool
+    hours: Hours
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """When somebody can be booked. Where no hours are said, that is always, except on what is taken away."""
+
+    timezone: str
+    weekly: tuple[WeeklyHours, ...] = ()
+    exceptions: tuple[DayException, ...] = ()
+
+    def covers(self, starts_at: datetime, ends_at: datetime) -> bool:
+        """Tell whether somebody works all the time from one instant to another."""
+        return covers(self.ranges(starts_at, ends_at), starts_at, ends_at)
+
+    def ranges(self, since: datetime, until: datetime) -> list[Range]:
+        """Give the working time around a stretch of time: in order, and apart from one another.
+
+        What is given may begin before `since` and end after `until`.
+        """
+        if not self.weekly and not self.exceptions:
+            return [(since, until)]
+        there = zone(self.timezone)
+        # And the day after: where a change at midnight shows the end of a day twice, it has begun in between.
+        first = since.astimezone(there).date()
+        days = [first + n * _DAY for n in range((until.astimezone(there).date() - first).days + 2)]
+        added = [one for one in self.exceptions if one.is_available]
+        if self.weekly or added:
+            usual = merged(
+                _range(day, one.hours, there)
+                for day in days
+                for one in self.weekly
+                if one.weekday == day.isoweekday()
+            )
+        else:
+            usual = [(edge(days[0], _MIDNIGHT, there), edge(days[-1] + _DAY, _MIDNIGHT, there))]
+        within = set(days)
+        taken = [one for one in self.exceptions if not one.is_available and one.date in within]
+        left = without(usual, merged(_range(one.date, one.hours, there) for one in taken))
+        more = (_range(one.date, one.hours, there) for one in added if one.date in within)
+        return merged([*left, *more])
+
+
+def _range(day: date, hours: Hours, there: ZoneInfo) -> Range:
+    last = day + _DAY if hours.end == _MIDNIGHT else day
+    return edge(day, hours.start, there), edge(last, hours.end, there)
+
+
+def edge(day: date, at: time, there: ZoneInfo) -> datetime:
+    """Give the instant that a wall time means as the edge of something, also where it does not exist."""
+    found = instant(day, at, there)
+    if found is not None:
+        return found
+    # The clocks are put forward between these two: what both sides of the change make of the time.
+    local = datetime.combine(day, at, there)
+    before, after = (local.replace(fold=side).astimezone(UTC) for side in (1, 0))
+    offset = before.astimezone(there).utcoffset()
+    while after - before > _SECOND:
+        middle = before + (after - before) // 2 // _SECOND * _SECOND
+        if middle.astimezone(there).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def checked(
+    weekly: Iterable[WeeklyHours], exceptions: Iterable[DayException]
+) -> tuple[tuple[WeeklyHours, ...], tuple[DayException, ...]]:
+    """Put hours in order. Raises RdchatError (VALIDATION_FAILED) for empty or overlapping ones."""
+    by_day = sorted(weekly, key=lambda one: (one.weekday, one.hours.start))
+    by_date = sorted(exceptions, key=lambda one: (one.date, one.is_available, one.hours.start))
+    _check("weekly", [(one.weekday, one.hours) for one in by_day])
+    _check("exceptions", [((one.date, one.is_available), one.hours) for one in by_date])
+    return tuple(by_day), tuple(by_date)
+
+
+def _check(field: str, said: Sequence[tuple[object, Hours]]) -> None:
+    for _, hours in said:
+        if hours.start >= hours.end != _MIDNIGHT:
+            raise invalid(field, "endTime must be after startTime; 00:00 is the end of the day.")
+    for (day, hours), (next_day, next_hours) in pairwise(said):
+        if day == next_day and hours.overlaps(next_hours):
+            raise invalid(field, "Hours of one day must not overlap.")
+
+
+# ---- ranges -----------------------------------------------------------------------------------------------
+
+
+def merged(ranges: Iterable[Range]) -> list[Range]:
+    """Put ranges in order, and make one of those that overlap or touch. Empty ones are left out."""
+    together: list[Range] = []
+    for start, end in sorted(ranges):
+        if start >= end:
+            continue
+        if together and start <= together[-1][1]:
+            together[-1] = together[-1][0], max(end, together[-1][1])
+        else:
+            together.append((start, end))
+    return together
+
+
+def without(ranges: list[Range], taken: list[Range]) -> list[Range]:
+    """Take ranges away from others; both as `merged` gives them."""
+    left = []
+    for start, end in ranges:
+        since = start
+        for first, last in taken:
+            if last <= since or first >= end:
+                continue
+            if first > since:
+                left.append((since, first))
+            since = last
+        if since < end:
+            left.append((since, end))
+    return left
+
+
+def covers(ranges: list[Range], starts_at: datetime, ends_at: datetime) -> bool:
+    """Tell whether one of the ranges, as `merged` gives them, holds all of a stretch of time."""
+    return any(start <= starts_at and ends_at <= end for start, end in ranges)

@@ -1,0 +1,84 @@
+"""Which times of a day can still be booked with a psychologist. Needs no store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
+
+from rdchat.domain.availability import covers, edge
+from rdchat.domain.booking import Slot, clipped, depth, instant, zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from rdchat.domain.availability import Availability, Range
+    from rdchat.domain.booking import Limits
+
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSlot:
+    """Times that can be booked, and for how many more counsellings."""
+
+    slot: Slot
+    free: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What somebody looks for: slots of a `length` on a day there, one each `step` by the clock."""
+
+    day: date
+    timezone: str
+    length: timedelta
+    step: timedelta
+
+    def bounds(self, *, limits: Limits, now: datetime) -> Range | None:
+        """Give the instants at which the day begins and ends. None: nothing on it can be booked.
+
+        Raises RdchatError (VALIDATION_FAILED) for an unknown time zone.
+        """
+        there = zone(self.timezone)
+        # No zone is two days away from UTC. Beyond, nothing can be booked, and somewhere the calendar ends.
+        if not now.date() - 2 * _DAY < self.day < (now + limits.horizon).date() + 2 * _DAY:
+            return None
+        return edge(self.day, time(0), there), edge(self.day + _DAY, time(0), there)
+
+    def slots(self) -> Iterator[Slot]:
+        """Give every slot that a booking can say: it starts and ends on the day, at times that exist.
+
+        Of times that come twice, the first, as in a booking; what ends in the second pass cannot be said.
+        """
+        there = zone(self.timezone)
+        midnight = datetime.combine(self.day, time(0))
+        for number in range(_DAY // self.step):
+            start = (midnight + number * self.step).time()
+            starts_at = instant(self.day, start, there)
+            if starts_at is None:
+                continue
+            ends_at = starts_at + self.length
+            last = ends_at.astimezone(there)
+            end = last.time().replace(fold=0)
+            if last.date() == self.day and instant(self.day, end, there) == ends_at:
+                yield Slot(self.day, start, end, self.timezone, starts_at, ends_at)
+
+
+def free_slots(
+    wish: Wish, working: Availability, booked: list[Range], *, limits: Limits, now: datetime
+) -> Iterator[FreeSlot]:
+    """Give the slots that can be booked. `booked` is what the psychologist has that day already."""
+    bounds = wish.bounds(limits=limits, now=now)
+    if bounds is None:
+        return
+    hours = working.ranges(*bounds)
+    for slot in wish.slots():
+        if not now < slot.starts_at <= now + limits.horizon:
+            continue
+        if not covers(hours, slot.starts_at, slot.ends_at):
+            continue
+        free = limits.per_psychologist - depth(clipped(booked, slot.starts_at, slot.ends_at))
+        if free > 0:
+            yield FreeSlot(slot, free)

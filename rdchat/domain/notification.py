@@ -1,0 +1,28 @@
+"""A notification: what one person is told, wherever they are in the product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Something that one person is told, wherever they are in the product.
+
+    `session_id` is None of a counselling without chat, `read_at` until it is read.
+    """
+
+    id: UUID
+    person_id: UUID
+    type: str
+    title: str
+    message: str
+    session_id: UUID | None
+    counseling_id: UUID
+    created_at: datetime
+    read_at: datetime | None = None

@@ -1,0 +1,156 @@
+"""What follows a commit: events to the publisher, snapshots to Redis, timers out of the queue.
+
+All of it may be lost without harm: the outbox, PostgreSQL and the reconciler make up for it. So none of it is
+waited for by whoever sent the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from rdchat.common.background import cancel, keep_running
+from rdchat.redis.connection import LOST
+from rdchat.redis.delay_queue import Job
+from statemachine import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
+
+    from rdchat.common.telemetry import Metrics
+    from rdchat.engine.change import Change
+    from rdchat.events.outbox_entry import Parcel
+    from rdchat.redis.delay_queue import DelayQueue
+    from rdchat.redis.snapshots import Snapshots
+    from statemachine import Session
+
+log = structlog.get_logger(__name__)
+
+
+class TakesParcels(Protocol):
+    """The publisher, as far as the aftermath knows it."""
+
+    def hand_over(self, parcels: Iterable[Parcel]) -> None:
+        """Take committed parcels over for publishing."""
+        ...
+
+
+#: A session that nobody changed for so long gets its snapshot.
+_QUIET_SECONDS: Final = 90.0
+_LOOK_SECONDS: Final = 1.0
+_SNAPSHOTS_AT_ONCE: Final = 500
+
+
+class Aftermath:
+    """Performs effects in the background.
+
+    A snapshot of a session in which people write would be out of date at once. So it is withdrawn at the
+    first change, and written when the session has gone quiet, before the actor is forgotten.
+    """
+
+    def __init__(
+        self,
+        publisher: TakesParcels,
+        snapshots: Snapshots,
+        queue: DelayQueue,
+        metrics: Metrics,
+        *,
+        on_notified: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._publisher = publisher
+        self._snapshots = snapshots
+        self._queue = queue
+        self._metrics = metrics
+        self._on_notified = on_notified
+        self._talking: OrderedDict[UUID, tuple[Session, float]] = OrderedDict()
+        self._outdated: list[UUID] = []
+        self._disarmed: list[Job] = []
+        self._work = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._tasks = [
+            keep_running(self._run, "aftermath"),
+            keep_running(self._keep_quiet_sessions, "snapshots"),
+        ]
+
+    async def close(self) -> None:
+        """Write what waits, and stop."""
+        for task in self._tasks:
+            await cancel(task)
+        await self._flush()
+        await self._save_unchanged_since(asyncio.get_running_loop().time())
+
+    def committed(self, changes: list[Change]) -> None:
+        """Take over the changes of one commit."""
+        self._metrics.commits.inc()
+        self._metrics.committed_sessions.inc(len(changes))
+        self._publisher.hand_over(change.parcel for change in changes if change.parcel is not None)
+        if any(change.notifications for change in changes):
+            self._on_notified()
+        now = asyncio.get_running_loop().time()
+        for change in changes:
+            if change.before.status is not Status.PENDING:
+                # Before the chat opens nobody but its timers comes by, and those read ahead.
+                self._note(change.after, now)
+            for one in change.automations:
+                self._metrics.automation(one.kind.value, one.status.value, one.lateness_ms)
+            if change.disarms:
+                self._disarmed += [
+                    Job(change.after.id, kind, change.before.schedule_version)
+                    for kind in change.after.automations
+                ]
+        if self._disarmed or self._outdated:
+            self._work.set()
+
+    def _note(self, session: Session, now: float) -> None:
+        if session.id in self._talking:
+            self._talking.move_to_end(session.id)
+        else:
+            self._outdated.append(session.id)
+        self._talking[session.id] = session, now
+
+    def fenced(self, sessions: int) -> None:
+        """Count changes that lost to the version fence."""
+        self._metrics.fenced.inc(sessions)
+
+    async def _run(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        outdated, self._outdated = self._outdated, []
+        jobs, self._disarmed = self._disarmed, []
+        if outdated:
+            await self._snapshots.withdraw(outdated)
+        if jobs:
+            try:
+                await self._queue.remove(jobs)
+            except LOST:
+                # They will be claimed, and found settled.
+                log.debug("timers are left to find their session over", jobs=len(jobs))
+
+    async def _keep_quiet_sessions(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._save_unchanged_since(asyncio.get_running_loop().time() - _QUIET_SECONDS)
+
+    async def _save_unchanged_since(self, instant: float) -> None:
+        quiet: list[Session] = []
+        while self._talking:
+            session_id, (session, changed_at) = next(iter(self._talking.items()))
+            if changed_at > instant:
+                break
+            del self._talking[session_id]
+            # Of a session that is over nothing is asked that a snapshot could answer.
+            if not session.is_over:
+                quiet.append(session)
+        for start in range(0, len(quiet), _SNAPSHOTS_AT_ONCE):
+            await self._snapshots.save(quiet[start : start + _SNAPSHOTS_AT_ONCE])

@@ -1,0 +1,1 @@
+"""What leaves the service: payloads of events, outbox entries, bodies of webhooks. Pure."""

@@ -1,0 +1,174 @@
+"""Realtime events: the channels, their names, and what is sent on them (see docs/realtime.md).
+
+Payloads are JSON objects with camelCase names and ISO instants, exactly as subscribers receive them; ids may
+still be UUIDs.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rdchat.common.json import as_json
+from rdchat.events import channels, payloads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.domain.message import Message
+    from rdchat.domain.notification import Notification
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One realtime event. `data` is its payload as JSON text, exactly as subscribers receive it.
+
+    `ably_id` has the form `base:index`; events with one base form the group that is always published
+    together, so that a retry repeats the very same ids.
+    """
+
+    channel: str
+    ably_id: str
+    name: str
+    data: str
+
+    @property
+    def base(self) -> str:
+        """Name the group that this event is published with."""
+        return self.ably_id.rpartition(":")[0]
+
+
+def new_parcel_id() -> int:
+    """Make the id of a parcel: 63 bits of chance."""
+    return random.getrandbits(63)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one commit of a session has for Ably: a row of the outbox until Ably has accepted all of it.
+
+    `id` is a random number, `version` the session's after the commit: the order in which its parcels are
+    delivered.
+    """
+
+    id: int
+    session_id: UUID
+    version: int
+    created_at: datetime
+    events: list[Event]
+
+
+#: Ably refuses a publish over 64 KiB (error 40009); the rest is room for names, ids and framing.
+_GROUP_BYTES: Final = 48 * 1024
+
+
+class ParcelBuilder:
+    """Collects the events of one commit of a session.
+
+    Ids follow from the session, the version and the order of the events alone, so that whoever builds the
+    parcel again builds the same one.
+    """
+
+    def __init__(self, session_id: UUID, version: int) -> None:
+        self._session_id = session_id
+        self._version = version
+        self._groups: dict[str, _Group] = {}
+        self.events: list[Event] = []
+
+    def add(self, channel: str, name: str, data: dict[str, Any]) -> None:
+        """Add an event."""
+        group = self._groups.get(channel)
+        if group is None:
+            group = self._groups[channel] = _Group(len(self._groups))
+        text = as_json(data)
+        ably_id = group.next_id(self._session_id, self._version, len(text))
+        self.events.append(Event(channel, ably_id, name, text.decode()))
+
+    def revoke(self, at: datetime) -> None:
+        """Add that the session's tokens are revoked. Behind everything else: its listeners hear the end.
+
+        Those of before the second of `at`: tokens know no less, and the next ones must not be among them.
+        """
+        issued_before = int(at.timestamp()) * 1000
+        self.add(
+            channels.revocation_channel(self._session_id),
+            channels.REVOCATION,
+            {"revocationKey": self._session_id, "issuedBefore": issued_before},
+        )
+
+    def build(self, parcel_id: int, created_at: datetime) -> Parcel | None:
+        """Give the parcel, unless there is nothing in it."""
+        if not self.events:
+            return None
+        return Parcel(parcel_id, self._session_id, self._version, created_at, self.events)
+
+
+@dataclass(slots=True)
+class _Group:
+    """The events of one channel in one commit, split where a publish would become too large."""
+
+    channel: int
+    part: int = 0
+    index: int = -1
+    size: int = 0
+
+    def next_id(self, session_id: UUID, version: int, size: int) -> str:
+        self.size += size
+        if self.index >= 0 and self.size > _GROUP_BYTES:
+            self.part, self.index, self.size = self.part + 1, -1, size
+        self.index += 1
+        return f"{session_id.hex}-{version}-{self.channel}-{self.part}:{self.index}"
+
+
+def notification_parcel(notification: Notification) -> Parcel:
+    """Make the parcel of one notification that no commit of a session carries."""
+    event = Event(
+        channel=channels.notification_channel(notification.person_id),
+        ably_id=f"{notification.id.hex}:0",
+        name=channels.NOTIFICATION,
+        data=as_json(payloads.notification_data(notification)).decode(),
+    )
+    # Where there is no session, the counselling stands for it: parcels of one are delivered in order.
+    about = notification.session_id or notification.counseling_id
+    return Parcel(new_parcel_id(), about, 0, notification.created_at, [event])
+
+
+def read_parcel(session_id: UUID, version: int, person_id: UUID, up_to_seq: int, at: datetime) -> Parcel:
+    """Make the parcel of one reader's step. Its id follows from who has read how far."""
+    event = Event(
+        channel=channels.chat_channel(session_id),
+        ably_id=f"{session_id.hex}-read-{person_id.hex[-12:]}-{up_to_seq}:0",
+        name=channels.MESSAGE_READ,
+        data=as_json(payloads.read_data(session_id, person_id, up_to_seq, at)).decode(),
+    )
+    return Parcel(new_parcel_id(), session_id, version, at, [event])
+
+
+def add_message(parcel: ParcelBuilder, message: Message) -> None:
+    """Add the event of a message."""
+    data = payloads.message_data(
+        message_id=message.id,
+        session_id=message.session_id,
+        seq=message.seq,
+        sender_id=message.sender_id,
+        sender_name=message.sender_name,
+        content=message.text,
+        message_type=message.message_type,
+        client_message_id=message.client_message_id,
+        created_at=message.created_at,
+        attachment=message.attachment,
+    )
+    parcel.add(channels.chat_channel(message.session_id), channels.MESSAGE, data)
+
+
+def talk_parcel(
+    parcel_id: int, session_id: UUID, version: int, created_at: datetime, messages: Iterable[Message]
+) -> Parcel | None:
+    """Make the parcel of a commit of messages alone, from the messages, as often as it is needed."""
+    builder = ParcelBuilder(session_id, version)
+    for message in messages:
+        add_message(builder, message)
+    return builder.build(parcel_id, created_at)

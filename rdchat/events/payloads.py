@@ -1,0 +1,109 @@
+"""The payloads of realtime events (see docs/realtime.md).
+
+JSON objects with camelCase names and ISO instants, exactly as subscribers receive them; ids may still be
+UUIDs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rdchat.common.clock import iso
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.domain.notification import Notification
+    from statemachine import Attachment, Session
+    from statemachine.effects import BroadcastStatus
+
+
+def message_data(
+    *,
+    message_id: UUID,
+    session_id: UUID,
+    seq: int,
+    sender_id: UUID,
+    sender_name: str,
+    content: str,
+    message_type: str,
+    client_message_id: str | None,
+    created_at: datetime,
+    attachment: Attachment | None = None,
+) -> dict[str, Any]:
+    """Make the payload of a `message` event."""
+    data: dict[str, Any] = {
+        "id": message_id,
+        "sessionId": session_id,
+        "seq": seq,
+        "senderId": sender_id,
+        "senderName": sender_name,
+        "content": content,
+        "messageType": message_type,
+        "isAutomated": message_type == "automated",
+        "createdAt": iso(created_at),
+    }
+    if client_message_id is not None:
+        data["clientMessageId"] = client_message_id
+    if attachment is not None:
+        data["attachment"] = attachment_data(attachment)
+    return data
+
+
+def attachment_data(attachment: Attachment) -> dict[str, Any]:
+    """Describe an attachment, without a link: those live for minutes, what is published for longer."""
+    data: dict[str, Any] = {
+        "id": attachment.id,
+        "fileName": attachment.file_name,
+        "contentType": attachment.content_type,
+        "size": attachment.size,
+    }
+    if attachment.width is not None:
+        data |= {"width": attachment.width, "height": attachment.height}
+    return data
+
+
+def status_data(session: Session, effect: BroadcastStatus) -> dict[str, Any]:
+    """Make the payload of a `session-status` event."""
+    data: dict[str, Any] = {
+        "sessionId": str(session.id),
+        "status": effect.event.value,
+        "endsAt": iso(session.ends_at),
+        "at": iso(effect.at),
+    }
+    if effect.minutes_left is not None:
+        data["minutesLeft"] = effect.minutes_left
+    if session.end_reason is not None:
+        data["endReason"] = session.end_reason.value
+    return data
+
+
+def notification_data(notification: Notification) -> dict[str, Any]:
+    """Make the payload of a `notification` event."""
+    return {
+        "id": str(notification.id),
+        "type": notification.type,
+        "title": notification.title,
+        "message": notification.message,
+        "data": {
+            "sessionId": str(notification.session_id) if notification.session_id is not None else None,
+            "counselingId": str(notification.counseling_id),
+        },
+        "createdAt": iso(notification.created_at),
+    }
+
+
+def read_data(session_id: UUID, person_id: UUID, up_to_seq: int, at: datetime) -> dict[str, Any]:
+    """Make the payload of a `message-read` event: everything up to `upToSeq` was read."""
+    return {
+        "sessionId": str(session_id),
+        "userId": str(person_id),
+        "upToSeq": up_to_seq,
+        "readAt": iso(at),
+    }
+
+
+def typing_data(person_id: UUID, *, is_typing: bool, at: datetime) -> dict[str, Any]:
+    """Make the payload of a `typing` event."""
+    return {"userId": str(person_id), "isTyping": is_typing, "timestamp": iso(at)}

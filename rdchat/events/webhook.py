@@ -1,0 +1,45 @@
+"""What webhooks say: an event, and the body that goes to its receivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from rdchat.common.clock import iso
+from rdchat.common.json import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEvent:
+    """Something that happened. `id` is unique per event; `data` is JSON and may hold UUIDs."""
+
+    id: UUID
+    type: str
+    at: datetime
+    data: Mapping[str, Any]
+
+    def body(self) -> bytes:
+        """Write the body: `{"type": ..., "timestamp": ..., "data": ...}`. It is signed byte for byte."""
+        return as_json({"type": self.type, "timestamp": iso(self.at), "data": self.data})
+
+    def delivery_id(self, endpoint: str) -> UUID:
+        """Name the delivery to one endpoint: whoever writes the same event again writes nothing new."""
+        return uuid5(self.id, endpoint)
+
+
+def notification_event(person_id: UUID, notification: Mapping[str, Any], *, at: datetime) -> WebhookEvent:
+    """Make the event of a person's notification, given as `rdchat.events.outbox_entry` builds it for Ably.
+
+    That is `{id, type, title, message, data, createdAt}`; nothing of it quotes what people write.
+    """
+    return WebhookEvent(
+        id=UUID(str(notification["id"])),
+        type=f"notification.{notification['type']}",
+        at=at,
+        data={"personId": person_id, **notification},
+    )

@@ -1,0 +1,5 @@
+"""`run.py demo`: plays one whole session with genuine clients, and checks what everybody saw."""
+
+from rdchat.local.demo.performance import play
+
+__all__ = ["play"]

@@ -1,0 +1,1 @@
+"""What operators do: look at queues, retry, examine, draw."""

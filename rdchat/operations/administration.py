@@ -1,0 +1,171 @@
+"""What operators do from the command line. Each function opens the stores, does one thing and closes them."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rdchat.common.clock import SystemClock, from_ms, iso
+from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain.booking import zone
+from rdchat.postgres import automations, outbox, people, sessions, webhooks
+from rdchat.postgres.migrate import migrate
+from rdchat.postgres.pool import close, connect
+from rdchat.redis import connection as redis_connection
+from rdchat.redis.delay_queue import DelayQueue
+from rdchat.webhooks.delivery_worker import place_of
+from statemachine import AutomationKind, Status, diagram
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from uuid import UUID
+
+    from config import Settings
+    from rdchat.common.stores import Addresses
+    from rdchat.domain.timeline import TimelineEntry
+    from rdchat.postgres.pool import Pool
+
+
+#: What is younger than this is being run just now.
+_LATE = timedelta(seconds=2)
+
+
+@asynccontextmanager
+async def _database(addresses: Addresses) -> AsyncIterator[Pool]:
+    pool = await connect(addresses.database_url, size=2, patience=3.0)
+    try:
+        await migrate(pool)
+        yield pool
+    finally:
+        await close(pool)
+
+
+@asynccontextmanager
+async def _queue(addresses: Addresses) -> AsyncIterator[DelayQueue]:
+    redis = redis_connection.connect(addresses.redis_url)
+    try:
+        yield DelayQueue(redis)
+    finally:
+        await redis.aclose()
+
+
+async def migrate_now(_settings: Settings, addresses: Addresses) -> list[str]:
+    """Apply migrations. Returns their names."""
+    pool = await connect(addresses.database_url, size=2, patience=3.0)
+    try:
+        return await migrate(pool)
+    finally:
+        await close(pool)
+
+
+async def psychologists(
+    addresses: Addresses,
+    psychologist_id: UUID | None,
+    *,
+    name: str | None,
+    timezone: str | None,
+    is_active: bool | None,
+) -> list[str]:
+    """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
+
+    Raises RdchatError (VALIDATION_FAILED) for an unknown time zone, or a new one without a name.
+    """
+    async with _database(addresses) as pool:
+        if psychologist_id is not None:
+            known = await people.psychologist(pool, psychologist_id)
+            full_name = name or (known.full_name if known else "")
+            if not full_name.strip():
+                raise invalid("name", "Somebody new needs a name.")
+            there = timezone or (known.timezone if known else "Asia/Jakarta")
+            zone(there)
+            await people.put_psychologist(
+                pool,
+                psychologist_id,
+                full_name=full_name.strip(),
+                timezone=there,
+                is_active=is_active if is_active is not None else known is None or known.is_active,
+                at=SystemClock().now(),
+            )
+        return [
+            f"{one.id}  {'active' if one.is_active else 'inactive':<8}  {one.timezone}  {one.full_name}"
+            for one in await people.psychologists(pool, all_of_them=True)
+        ]
+
+
+async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
+    """Read the way that a session took. Raises RdchatError (SESSION_NOT_FOUND)."""
+    async with _database(addresses) as pool:
+        session = await sessions.load_session(pool, session_id)
+        if session is None:
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        return diagram.Path(current=session.status, taken=taken(await sessions.timeline_of(pool, session_id)))
+
+
+def taken(entries: list[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...]:
+    """Read the way through the state machine off a timeline."""
+    return tuple(
+        (Status(entry.source), entry.trigger, Status(entry.destination))
+        for entry in entries
+        if entry.trigger != "book" and not entry.called_off
+    )
+
+
+async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
+    """Describe the delay queue, the outbox, the webhooks and the dead letters."""
+    async with _queue(addresses) as queue, _database(addresses) as pool:
+        depths = await queue.depth()
+        dead = await automations.dead_letters(pool)
+        unpublished = await outbox.count(pool)
+        untold, undelivered = await webhooks.count(pool)
+        dead_webhooks = await webhooks.dead_letters(pool)
+        overdue, oldest = await automations.overdue(pool, SystemClock().now() - _LATE)
+    lines = ["shard  waiting  leased  overdue  next due"]
+    for depth in depths:
+        head = iso(from_ms(depth.head_ms)) if depth.head_ms is not None else "-"
+        lines.append(f"{depth.shard:>5}  {depth.waiting:>7}  {depth.leased:>6}  {depth.overdue:>7}  {head}")
+    since = f", the oldest since {iso(oldest)}" if oldest is not None else ""
+    lines.append(f"\noverdue automations: {overdue}{since}")
+    lines.append(f"commits waiting for Ably: {unpublished}")
+    lines.append(f"dead letters: {len(dead)}")
+    lines += [
+        f"  {letter['session_id']}  {letter['kind']}  attempts {letter['attempts']}  {letter['reason']}"
+        for letter in dead
+    ]
+    lines += [f"webhooks waiting: {untold}", f"dead webhooks: {undelivered}"]
+    lines += [
+        f"  {one['id']}  {one['type']}  {place_of(one['endpoint'])}  attempts {one['attempts']}"
+        f"  {one['last_error']}"
+        for one in dead_webhooks
+    ]
+    return lines
+
+
+async def drop_automation(addresses: Addresses, session_id: UUID, kind: AutomationKind) -> list[str]:
+    """Cancel one automation of a session. Returns a line for each that was dropped.
+
+    Raises RdchatError (FORBIDDEN) for the end of a session: without it the chat would stay open for ever.
+    """
+    if kind is AutomationKind.AUTO_END:
+        raise RdchatError(
+            ErrorCode.FORBIDDEN, "The end of a session cannot be dropped; cancel the counseling"
+        )
+    async with _queue(addresses) as queue, _database(addresses) as pool:
+        jobs = await automations.drop(pool, session_id, kind, at=SystemClock().now())
+        await queue.remove(jobs)
+    return [f"dropped {job.kind.value}" for job in jobs] or ["Nothing of this kind waits."]
+
+
+async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str]:
+    """Schedule a session's dead letters again. Returns a line for each."""
+    async with _queue(addresses) as queue, _database(addresses) as pool:
+        jobs = await automations.revive(pool, session_id)
+        await queue.schedule(jobs)
+    return [f"scheduled {job.kind.value}" for job, _ in jobs] or ["No dead letters."]
+
+
+async def retry_webhooks(addresses: Addresses, delivery_ids: Sequence[UUID]) -> list[str]:
+    """Schedule dead webhooks again: those named, or all of them. Returns a line for each."""
+    async with _database(addresses) as pool:
+        revived = await webhooks.revive(pool, delivery_ids or None, now=SystemClock().now())
+    return [f"scheduled {one['id']}  {one['type']}" for one in revived] or ["No dead webhooks."]

@@ -1,0 +1,125 @@
+"""Psychologists' working hours, as they are stored: one document beside the time zone that it is about."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours
+from rdchat.domain.booking import LONGEST, clipped, depth
+from rdchat.postgres.people import psychologist_of
+from rdchat.postgres.pool import acquire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from rdchat.domain.availability import Range
+    from rdchat.domain.booking import Limits, Slot
+    from rdchat.domain.person import Psychologist
+    from rdchat.postgres.pool import Pool
+
+_BOOKED = """
+SELECT psychologist_id, starts_at, ends_at FROM counselings
+ WHERE psychologist_id = ANY($1) AND status = 'pending'
+   AND starts_at < $3 AND starts_at > $4 AND ends_at > $2
+"""
+
+_ACTIVE = """
+SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id)
+ WHERE s.is_active ORDER BY p.full_name, s.id
+"""
+
+
+async def availability(pool: Pool, psychologist_id: UUID) -> Availability | None:
+    """Read when a psychologist works. None: there is no such psychologist."""
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(
+            "SELECT timezone, availability FROM psychologists WHERE id = $1", psychologist_id
+        )
+    return None if row is None else read(row)
+
+
+async def put_availability(
+    pool: Pool,
+    psychologist_id: UUID,
+    weekly: Sequence[WeeklyHours],
+    exceptions: Sequence[DayException],
+    *,
+    timezone: str | None,
+    at: datetime,
+) -> Availability | None:
+    """Replace when a psychologist works; `timezone` None leaves their time zone as it is.
+
+    A booking that holds the psychologist's row is waited for. Returns what holds now; None: there is no such
+    psychologist.
+    """
+    document = {
+        "weekly": [(one.weekday, (one.hours.start, one.hours.end)) for one in weekly],
+        "exceptions": [(one.date, one.is_available, (one.hours.start, one.hours.end)) for one in exceptions],
+    }
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(
+            "UPDATE psychologists SET timezone = coalesce($2, timezone), availability = $3, updated_at = $4 "
+            "WHERE id = $1 RETURNING timezone, availability",
+            psychologist_id,
+            timezone,
+            orjson.dumps(document).decode(),
+            at,
+        )
+    return None if row is None else read(row)
+
+
+async def booked(
+    pool: Pool, psychologist_ids: Sequence[UUID], since: datetime, until: datetime
+) -> dict[UUID, list[Range]]:
+    """Read what psychologists have between two instants. Whoever has nothing is left out."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_BOOKED, list(psychologist_ids), since, until, since - LONGEST)
+    found: dict[UUID, list[Range]] = {}
+    for row in rows:
+        found.setdefault(row["psychologist_id"], []).append((row["starts_at"], row["ends_at"]))
+    return found
+
+
+async def free_psychologists(pool: Pool, slot: Slot, limits: Limits) -> list[Psychologist]:
+    """List who can be booked for a slot, by name."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_ACTIVE)
+    working = [row for row in rows if read(row).covers(slot.starts_at, slot.ends_at)]
+    taken = await booked(pool, [row["id"] for row in working], slot.starts_at, slot.ends_at)
+    return [
+        psychologist_of(row)
+        for row in working
+        if depth(clipped(taken.get(row["id"], ()), slot.starts_at, slot.ends_at)) < limits.per_psychologist
+    ]
+
+
+def read(row: asyncpg.Record) -> Availability:
+    """Read when somebody works off a row of `psychologists`."""
+    return _parsed(row["timezone"], row["availability"] or "{}")
+
+
+@lru_cache(maxsize=256)
+def _parsed(timezone: str, stored: str) -> Availability:
+    """Remembered: a booking that names nobody reads those of everybody."""
+    document: dict[str, Any] = orjson.loads(stored)
+    return Availability(
+        timezone,
+        tuple(WeeklyHours(weekday, _hours(hours)) for weekday, hours in document.get("weekly", ())),
+        tuple(
+            DayException(date.fromisoformat(day), is_available, _hours(hours))
+            for day, is_available, hours in document.get("exceptions", ())
+        ),
+    )
+
+
+def _hours(stored: list[str]) -> Hours:
+    start, end = stored
+    return Hours(time.fromisoformat(start), time.fromisoformat(end))

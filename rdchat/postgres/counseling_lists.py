@@ -1,0 +1,61 @@
+"""Lists of somebody's counsellings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rdchat.postgres.counselings import COUNSELING, STATUS, counseling_of
+from rdchat.postgres.pool import acquire
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.domain.counseling import Counseling
+    from rdchat.postgres.pool import Pool
+
+_BY_PERSON: Final = (
+    COUNSELING
+    + f"""
+ WHERE (c.client_id = $2 OR c.psychologist_id = $2)
+   AND ($3::text IS NULL OR {STATUS} = $3)
+   AND c.starts_at >= coalesce($4, '-infinity'::timestamptz)
+   AND c.starts_at < coalesce($5, 'infinity'::timestamptz)
+   AND ($6::timestamptz IS NULL OR (c.starts_at, c.id) < ($6, $7))
+ ORDER BY c.starts_at DESC, c.id DESC
+ LIMIT $8
+"""
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of somebody's counsellings: those that start from `since` on and before `until`.
+
+    `before` is the (start, id) of the last one that the caller has seen.
+    """
+
+    status: str | None
+    since: datetime | None
+    until: datetime | None
+    before: tuple[datetime, UUID] | None
+    limit: int
+
+
+async def counselings_of(pool: Pool, person_id: UUID, part: Part, *, at: datetime) -> list[Counseling]:
+    """List somebody's counsellings as they stand at an instant, latest start first."""
+    start, counseling_id = part.before or (None, None)
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(
+            _BY_PERSON,
+            at,
+            person_id,
+            part.status,
+            part.since,
+            part.until,
+            start,
+            counseling_id,
+            part.limit,
+        )
+    return [counseling_of(row) for row in rows]

@@ -1,0 +1,307 @@
+"""Counsellings: booking them, in one transaction with their chat session, and reading one.
+
+Longer than most: who takes a booking is found, locked and checked in the transaction that writes it, and the
+order of these is the point.
+"""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncpg import ExclusionViolationError, UniqueViolationError
+
+from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain.availability import edge
+from rdchat.domain.booking import LONGEST, Slot, clipped, depth, zone
+from rdchat.domain.counseling import Counseling
+from rdchat.postgres import availability, people
+from rdchat.postgres.pool import acquire, rows_changed
+from statemachine import Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from rdchat.domain.booking import Booking, Limits
+    from rdchat.domain.person import Psychologist
+    from rdchat.postgres.pool import Connection, Pool
+    from rdchat.security.encryption import Sealer
+    from statemachine import Session
+
+#: Not cancelled, and not over either if it is by chat. Whether it is open or over otherwise: see `STATUS`.
+_PRESENT: Final = "status = 'pending'"
+
+_INSERT_COUNSELING = """
+INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
+                         local_date, local_start, local_end, notes, client_exclusive, created_at, updated_at)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+"""
+
+_INSERT_SESSION = """
+INSERT INTO chat_sessions (id, counseling_id, client_id, psychologist_id, status, version, last_seq,
+                           schedule_version, language, starts_at, ends_at, created_at, updated_at,
+                           organization_id)
+VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $10, $11)
+"""
+
+_INSERT_AUTOMATION = """
+INSERT INTO automations (session_id, kind, schedule_version, due_at, status)
+VALUES ($1, $2, $3, $4, 'scheduled')
+"""
+
+_INSERT_TIMELINE = """
+INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_id, from_status,
+                      to_status, at)
+VALUES ($1, 0, 0, $2, 'book', $3, 'pending', 'pending', $4)
+"""
+
+#: The day is given as instants: PostgreSQL need not know the same time zones as we do.
+_CANDIDATES = """
+SELECT s.id, s.timezone, s.availability
+  FROM psychologists s
+ WHERE s.is_active AND s.id <> $3
+ ORDER BY (SELECT count(*) FROM counselings c
+            WHERE c.psychologist_id = s.id AND c.status <> 'cancelled'
+              AND c.starts_at >= $1 AND c.starts_at < $2), random()
+"""
+
+_LOCKED_PSYCHOLOGIST = """
+SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id) WHERE s.id = $1 FOR NO KEY UPDATE OF s
+"""
+
+#: Where a counselling stands at an instant, `$1`. One by chat follows its session, any other the clock:
+#: nobody tells us whether people meet.
+STATUS: Final = """
+  CASE WHEN c.status <> 'pending' THEN c.status
+       WHEN s.status IN ('active', 'ending_soon') THEN 'active'
+       WHEN s.id IS NOT NULL OR c.starts_at > $1 THEN 'pending'
+       WHEN c.ends_at > $1 THEN 'active'
+       ELSE 'completed' END
+"""
+
+COUNSELING: Final = f"""
+SELECT c.*, client.full_name AS client_name, p.full_name AS psychologist_name, s.id AS session_id,
+       s.status AS session_status, {STATUS} AS shown_status
+  FROM counselings c
+  JOIN people client ON client.id = c.client_id
+  JOIN people p ON p.id = c.psychologist_id
+  LEFT JOIN chat_sessions s ON s.counseling_id = c.id
+"""  # noqa: S608 - constant text
+
+
+async def choose_psychologist(connection: Connection, booking: Booking, limits: Limits) -> Psychologist:
+    """Find who takes a booking, and lock their row until the transaction ends.
+
+    Raises RdchatError: PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, or VALIDATION_FAILED for one who does not exist.
+    """
+    slot = booking.slot
+    if booking.psychologist_id is not None:
+        if booking.psychologist_id == booking.client_id:
+            raise invalid("psychologistId", "Nobody can book themselves.")
+        known = await connection.fetchval(
+            "SELECT is_active FROM psychologists WHERE id = $1", booking.psychologist_id
+        )
+        if not known:
+            raise invalid("psychologistId", "Unknown psychologist.")
+        return await check_psychologist(connection, booking.psychologist_id, slot, limits)
+    there = zone(slot.timezone)
+    midnight, next_midnight = (
+        edge(day, time(0), there) for day in (slot.date, slot.date + timedelta(days=1))
+    )
+    candidates = await connection.fetch(_CANDIDATES, midnight, next_midnight, booking.client_id)
+    for candidate in candidates:
+        # Asked again under the lock; but whoever does not work then need not be locked to know it.
+        if not availability.read(candidate).covers(slot.starts_at, slot.ends_at):
+            continue
+        # A savepoint: the lock on somebody who turns out to be full is let go before the next one is taken.
+        savepoint = connection.transaction()
+        await savepoint.start()
+        try:
+            chosen = await check_psychologist(connection, candidate["id"], slot, limits)
+        except RdchatError:
+            await savepoint.rollback()
+        else:
+            await savepoint.commit()
+            return chosen
+    raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
+
+
+async def check_psychologist(
+    connection: Connection,
+    psychologist_id: UUID,
+    slot: Slot,
+    limits: Limits,
+    *,
+    except_counseling: UUID | None = None,
+    hours: bool = True,
+) -> Psychologist:
+    """Lock a psychologist's row, and see that they can be booked and that one more fits.
+
+    `except_counseling` is not counted: it is the one that is to be moved. `hours` False: whether they still
+    take bookings and work then is not asked. Whoever locks a client's row as well does that first.
+
+    Raises RdchatError: NO_PSYCHOLOGIST outside of their working hours, PSYCHOLOGIST_LIMIT.
+    """
+    row = await connection.fetchrow(_LOCKED_PSYCHOLOGIST, psychologist_id)
+    if row is None:
+        raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
+    # The row is as whoever had the lock before us has left it, and so are its hours.
+    if hours and not (row["is_active"] and availability.read(row).covers(slot.starts_at, slot.ends_at)):
+        raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
+    # Counted after the lock, in a statement of its own: it sees what the one before us has committed.
+    deepest = await _depth_with(connection, "psychologist_id", psychologist_id, slot, except_counseling)
+    if deepest > limits.per_psychologist:
+        raise RdchatError(ErrorCode.PSYCHOLOGIST_LIMIT)
+    return people.psychologist_of(row)
+
+
+async def check_client(
+    connection: Connection,
+    client_id: UUID,
+    slot: Slot,
+    limits: Limits,
+    *,
+    except_counseling: UUID | None = None,
+) -> None:
+    """Lock the client's row and see that one more fits. Raises RdchatError (CLIENT_LIMIT).
+
+    `except_counseling` is not counted: it is the one that is to be moved.
+    """
+    await connection.execute("SELECT 1 FROM people WHERE id = $1 FOR NO KEY UPDATE", client_id)
+    if await _depth_with(connection, "client_id", client_id, slot, except_counseling) > limits.per_client:
+        raise RdchatError(ErrorCode.CLIENT_LIMIT)
+
+
+async def _depth_with(
+    connection: Connection, column: str, person_id: UUID, slot: Slot, except_counseling: UUID | None
+) -> int:
+    """Count how many counsellings somebody would have at once, during the slot, with one more in it."""
+    rows = await connection.fetch(
+        f"SELECT starts_at, ends_at FROM counselings WHERE {column} = $1 AND {_PRESENT} "  # noqa: S608 - a column's name, ours
+        "AND starts_at < $3 AND starts_at > $4 AND ends_at > $2 AND id IS DISTINCT FROM $5",
+        person_id,
+        slot.starts_at,
+        slot.ends_at,
+        slot.starts_at - LONGEST,
+        except_counseling,
+    )
+    return 1 + depth(
+        clipped(((row["starts_at"], row["ends_at"]) for row in rows), slot.starts_at, slot.ends_at)
+    )
+
+
+async def insert_counseling(
+    connection: Connection,
+    booking: Booking,
+    *,
+    counseling_id: UUID,
+    psychologist_id: UUID,
+    exclusive: bool,
+    sealer: Sealer,
+    at: datetime,
+) -> None:
+    """Write a counselling. Raises RdchatError (CLIENT_LIMIT) where it overlaps another, or is there."""
+    slot = booking.slot
+    notes = sealer.seal(booking.notes.encode(), counseling_id.bytes) if booking.notes is not None else None
+    try:
+        await connection.execute(
+            _INSERT_COUNSELING,
+            counseling_id,
+            booking.client_id,
+            psychologist_id,
+            booking.method,
+            slot.starts_at,
+            slot.ends_at,
+            slot.timezone,
+            slot.date,
+            slot.start,
+            slot.end,
+            notes,
+            exclusive,
+            at,
+        )
+    except (ExclusionViolationError, UniqueViolationError) as error:
+        raise RdchatError(ErrorCode.CLIENT_LIMIT) from error
+
+
+async def insert_session(
+    connection: Connection, session: Session, *, command_id: UUID, actor_id: UUID
+) -> None:
+    """Write a new session with its automations and the first line of its timeline."""
+    await connection.execute(
+        _INSERT_SESSION,
+        session.id,
+        session.counseling_id,
+        session.client_id,
+        session.psychologist_id,
+        session.status.value,
+        session.schedule_version,
+        session.language,
+        session.starts_at,
+        session.ends_at,
+        session.created_at,
+        session.organization_id,
+    )
+    await connection.executemany(
+        _INSERT_AUTOMATION,
+        [
+            (session.id, one.kind.value, session.schedule_version, one.due_at)
+            for one in session.automations.values()
+        ],
+    )
+    await connection.execute(_INSERT_TIMELINE, session.id, command_id, actor_id, session.created_at)
+
+
+async def counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counseling | None:
+    """Read one counselling as it stands at an instant, or None."""
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(COUNSELING + "WHERE c.id = $2", at, counseling_id)
+    return None if row is None else counseling_of(row)
+
+
+async def notes_of(pool: Pool, counseling_id: UUID, *, sealer: Sealer) -> str | None:
+    """Read what the client wrote for the psychologist when they booked, if they did."""
+    async with acquire(pool) as connection:
+        sealed = await connection.fetchval("SELECT notes FROM counselings WHERE id = $1", counseling_id)
+    return sealer.open(sealed, counseling_id.bytes).decode() if sealed is not None else None
+
+
+async def cancel_without_chat(
+    connection: Connection, counseling_id: UUID, reason: str | None, *, sealer: Sealer, at: datetime
+) -> bool:
+    """Cancel a counselling that has no session. Returns whether it was not over yet."""
+    tag: Any = await connection.execute(
+        "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
+        f"WHERE id = $1 AND {_PRESENT} AND ends_at > $3",
+        counseling_id,
+        sealer.seal(reason.encode(), counseling_id.bytes) if reason is not None else None,
+        at,
+    )
+    return rows_changed(tag) == 1
+
+
+def counseling_of(row: asyncpg.Record) -> Counseling:
+    """Read a counselling off a row of `COUNSELING`."""
+    session_status = Status(row["session_status"]) if row["session_status"] else None
+    return Counseling(
+        id=row["id"],
+        client_id=row["client_id"],
+        client_name=row["client_name"],
+        psychologist_id=row["psychologist_id"],
+        psychologist_name=row["psychologist_name"],
+        method=row["method"],
+        status=row["shown_status"],
+        slot=Slot(
+            row["local_date"],
+            row["local_start"],
+            row["local_end"],
+            row["timezone"],
+            row["starts_at"],
+            row["ends_at"],
+        ),
+        session_id=row["session_id"],
+        session_status=session_status,
+    )

@@ -1,0 +1,129 @@
+"""Requests that carry a key of their sender's, so that sending one again does nothing again.
+
+A request is noted before it is carried out, and its answer after. Between the two a process may die; whoever
+sends the request again then takes it over under the same operation id, by which its effects are recognised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from rdchat.postgres.pool import acquire, rows_changed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.postgres.pool import Pool
+    from rdchat.security.encryption import Sealer
+
+#: Nobody waits longer for an answer; what is older was left behind by a process that is gone.
+_UNDER_WAY: Final = timedelta(seconds=20)
+#: How long an answer is kept.
+KEPT: Final = timedelta(hours=24)
+
+_BEGIN = """
+INSERT INTO idempotency (person_id, key, fingerprint, operation_id, started_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (person_id, key) DO NOTHING
+"""
+
+_FOUND = "SELECT * FROM idempotency WHERE person_id = $1 AND key = $2"
+
+_TAKE_OVER = """
+UPDATE idempotency SET started_at = $4
+ WHERE person_id = $1 AND key = $2 AND status IS NULL AND started_at = $3
+"""
+
+_FINISH = "UPDATE idempotency SET status = $3, answer = $4 WHERE person_id = $1 AND key = $2"
+
+_DROP = "DELETE FROM idempotency WHERE person_id = $1 AND key = $2 AND status IS NULL"
+
+_GIVE_AWAY = "UPDATE idempotency SET started_at = $3 WHERE person_id = $1 AND key = $2 AND status IS NULL"
+
+_FORGET = "DELETE FROM idempotency WHERE started_at < $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request with a key: whose, which, and a hash of all that it asks for."""
+
+    person_id: UUID
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """It is to be carried out. `again`: somebody may have done so before, under the same operation id."""
+
+    operation_id: UUID
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """It was carried out: what was answered, as JSON."""
+
+    status: int
+    answer: bytes
+
+
+class Refused:
+    """It cannot be carried out: `MISMATCH`, or `IN_FLIGHT`."""
+
+
+MISMATCH: Final = Refused()
+IN_FLIGHT: Final = Refused()
+
+
+async def begin(
+    pool: Pool, request: Request, operation_id: UUID, at: datetime, *, sealer: Sealer
+) -> Begun | Answered | Refused:
+    """Note a request, or find what became of it."""
+    whose = request.person_id, request.key
+    async with acquire(pool) as connection:
+        # Twice at most: what was in the way of the first attempt may have been dropped meanwhile.
+        for _ in range(2):
+            tag = await connection.execute(_BEGIN, *whose, request.fingerprint, operation_id, at)
+            if rows_changed(tag) == 1:
+                return Begun(operation_id, again=False)
+            found = await connection.fetchrow(_FOUND, *whose)
+            if found is not None:
+                break
+        else:
+            return IN_FLIGHT
+        if found["fingerprint"] != request.fingerprint:
+            return MISMATCH
+        if found["status"] is not None:
+            return Answered(found["status"], sealer.open(found["answer"], request.person_id.bytes))
+        if found["started_at"] > at - _UNDER_WAY:
+            return IN_FLIGHT
+        taken = await connection.execute(_TAKE_OVER, *whose, found["started_at"], at)
+        return Begun(found["operation_id"], again=True) if rows_changed(taken) == 1 else IN_FLIGHT
+
+
+async def finish(pool: Pool, request: Request, status: int, answer: bytes, *, sealer: Sealer) -> None:
+    """Keep the answer for whoever asks again."""
+    sealed = sealer.seal(answer, request.person_id.bytes)
+    async with acquire(pool) as connection:
+        await connection.execute(_FINISH, request.person_id, request.key, status, sealed)
+
+
+async def drop(pool: Pool, request: Request) -> None:
+    """Forget a request that was refused: it may be sent again when things have changed."""
+    async with acquire(pool) as connection:
+        await connection.execute(_DROP, request.person_id, request.key)
+
+
+async def give_away(pool: Pool, request: Request, at: datetime) -> None:
+    """Let whoever sends the request next take it over at once: its outcome here is unknown."""
+    async with acquire(pool) as connection:
+        await connection.execute(_GIVE_AWAY, request.person_id, request.key, at - _UNDER_WAY)
+
+
+async def forget(pool: Pool, before: datetime) -> int:
+    """Delete what is older than an instant. Returns how many."""
+    async with acquire(pool) as connection:
+        return rows_changed(await connection.execute(_FORGET, before))

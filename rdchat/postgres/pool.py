@@ -1,0 +1,118 @@
+"""The pool of PostgreSQL connections, and what its errors mean to the rest of the program."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import structlog
+
+from rdchat.common.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+log = structlog.get_logger(__name__)
+
+#: The server cannot serve now, or is gone, as opposed to: it refuses the statement.
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    # A deadlock or a failed serialization: nothing is wrong with the statement, it has to come again.
+    asyncpg.TransactionRollbackError,
+    asyncpg.InternalClientError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+_STATEMENT_SECONDS = 10.0
+#: Every statement of ours finds its rows by an index. Tables like the outbox grow from nothing to tens of
+#: thousands of rows faster than their statistics: the planner would take them for empty, and join them by
+#: reading all of one for each row of the other. Planned once for good, since planning the group commit takes
+#: longer than running it.
+_PLANNING = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
+#: A replica that stops in the middle of a transaction must not hold its locks for ever (milliseconds).
+_TIMEOUTS = {"idle_in_transaction_session_timeout": "15000"}
+_ACQUIRE_SECONDS = 5.0
+
+
+async def connect(url: str, *, size: int = 10, patience: float = 30.0) -> Pool:
+    """Open a pool of up to `size` connections, trying for `patience` seconds. Raises UnavailableError."""
+    deadline = asyncio.get_running_loop().time() + patience
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                url,
+                min_size=2,
+                max_size=size,
+                command_timeout=_STATEMENT_SECONDS,
+                timeout=_ACQUIRE_SECONDS,
+                reset=_nothing_to_reset,
+                server_settings={"application_name": "rdchat", "timezone": "UTC"} | _PLANNING | _TIMEOUTS,
+            )
+        except LOST as error:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise UnavailableError("PostgreSQL") from error
+            log.warning("PostgreSQL is not there yet", error=str(error) or type(error).__name__)
+            await asyncio.sleep(0.2)
+
+
+async def _nothing_to_reset(_connection: object) -> None:
+    """Spare the round trip that would clean a connection after every use: nothing of ours changes one.
+
+    Advisory locks, the exception, are given back where they are taken (see `migrate`).
+    """
+
+
+@asynccontextmanager
+async def available() -> AsyncIterator[None]:
+    """Turn the loss of the server into UnavailableError; statements that it refused pass through."""
+    try:
+        yield
+    except LOST as error:
+        raise UnavailableError("PostgreSQL") from error
+
+
+@asynccontextmanager
+async def acquire(pool: Pool) -> AsyncIterator[Connection]:
+    """Borrow a connection. Raises UnavailableError when there is none to be had."""
+    async with available(), pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Borrow a connection with a transaction open on it."""
+    async with acquire(pool) as connection, connection.transaction():
+        yield connection
+
+
+async def probe(pool: Pool) -> None:
+    """Ask PostgreSQL for a sign of life. Raises UnavailableError."""
+    async with acquire(pool) as connection:
+        await connection.execute("SELECT 1")
+
+
+async def close(pool: Pool) -> None:
+    """Close the pool; connections that do not come back within a moment are cut."""
+    try:
+        async with asyncio.timeout(_ACQUIRE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+def rows_changed(tag: Any) -> int:  # noqa: ANN401 - asyncpg types its command tags loosely
+    """Read the number of rows out of a command tag such as `UPDATE 3`."""
+    return int(str(tag).rpartition(" ")[2])

@@ -1,0 +1,107 @@
+"""How far people have read, who was there, and how much is left to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rdchat.postgres import outbox
+from rdchat.postgres.pool import acquire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from rdchat.events.outbox_entry import Parcel
+    from rdchat.postgres.pool import Connection, Pool
+    from rdchat.security.encryption import Sealer
+
+# One statement: the step and its event are both there, or neither is. A step back is none.
+_READ = """
+WITH step AS (
+    INSERT INTO reads (session_id, person_id, up_to_seq, read_at)
+    SELECT $1, $2, $3, $4
+     WHERE NOT EXISTS (SELECT FROM reads WHERE session_id = $1 AND person_id = $2 AND up_to_seq >= $3)
+    ON CONFLICT DO NOTHING RETURNING up_to_seq
+),
+parcel AS (
+    INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
+    SELECT $1, $5, $6, $7, $4, now() + $8::interval FROM step
+)
+SELECT EXISTS (SELECT FROM step)
+"""
+
+_HORIZON = """
+SELECT up_to_seq, read_at FROM reads WHERE session_id = $1 AND person_id = $2 ORDER BY up_to_seq DESC LIMIT 1
+"""
+
+_ATTEND = """
+INSERT INTO attendance (session_id, person_id, until) VALUES ($1, $2, $3)
+ON CONFLICT (session_id, person_id) DO UPDATE SET until = excluded.until
+ WHERE attendance.until < excluded.until
+"""
+
+_UNREAD = """
+SELECT s.id, count(m.seq) AS unread
+  FROM chat_sessions s
+  JOIN messages m ON m.session_id = s.id AND m.sender_id <> $1
+   AND m.seq > coalesce((SELECT max(r.up_to_seq) FROM reads r
+                          WHERE r.session_id = s.id AND r.person_id = $1), 0)
+"""
+
+_UNREAD_IN = _UNREAD + "WHERE s.id = ANY($2) GROUP BY s.id"
+
+_UNREAD_SINCE = (
+    _UNREAD
+    + """
+ WHERE (s.client_id = $1 OR s.psychologist_id = $1) AND s.starts_at >= $2
+ GROUP BY s.id ORDER BY max(m.created_at) DESC
+"""
+)
+
+
+async def read_up_to(
+    pool: Pool, person_id: UUID, up_to_seq: int, parcel: Parcel, *, sealer: Sealer, lease: timedelta
+) -> bool:
+    """Note that somebody has read so far, with the event that tells it. Returns whether that is further.
+
+    `parcel` is the event's; two devices of one person may both get further at once, and both are told.
+    """
+    session_id, version, parcel_id, sealed, at = outbox.row(parcel, sealer)
+    async with acquire(pool) as connection:
+        further: bool = await connection.fetchval(
+            _READ, session_id, person_id, up_to_seq, at, version, parcel_id, sealed, lease
+        )
+    return further
+
+
+async def horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tuple[int, datetime | None]:
+    """Say how far somebody has read, and when they got there: 0 and None before they have read anything."""
+    async with acquire(pool) as connection:
+        found = await connection.fetchrow(_HORIZON, session_id, person_id)
+    return (found["up_to_seq"], found["read_at"]) if found is not None else (0, None)
+
+
+async def attend(pool: Pool, session_id: UUID, person_id: UUID, until: datetime) -> None:
+    """Note that somebody is there until an instant; whoever is after the start has come to the session."""
+    async with acquire(pool) as connection:
+        await attend_on(connection, session_id, person_id, until)
+
+
+async def attend_on(connection: Connection, session_id: UUID, person_id: UUID, until: datetime) -> None:
+    """Do what `attend` does on a connection; within a transaction if there is one."""
+    await connection.execute(_ATTEND, session_id, person_id, until)
+
+
+async def unread_in(pool: Pool, person_id: UUID, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Count what somebody has not read of others in some sessions; those without are left out."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_UNREAD_IN, person_id, list(session_ids))
+    return {row["id"]: row["unread"] for row in rows}
+
+
+async def unread_since(pool: Pool, person_id: UUID, since: datetime) -> dict[UUID, int]:
+    """Count what somebody has not read, by session that started since an instant, latest message first."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_UNREAD_SINCE, person_id, since)
+    return {row["id"]: row["unread"] for row in rows}

@@ -1,0 +1,95 @@
+"""Moving a counselling: its range, and the plan of its session, in the transaction that checks the limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncpg import ExclusionViolationError
+
+from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.postgres.pool import rows_changed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.domain.booking import Slot
+    from rdchat.postgres.pool import Connection
+    from statemachine import Session
+
+_LOCK_SESSION = "SELECT 1 FROM chat_sessions WHERE id = $1 FOR UPDATE"
+
+_MOVE_COUNSELING = """
+UPDATE counselings
+   SET starts_at = $2, ends_at = $3, timezone = $4, local_date = $5, local_start = $6, local_end = $7,
+       updated_at = $8
+ WHERE id = $1 AND status = 'pending' AND (starts_at > $8 OR $9)
+"""
+
+_MOVE_SESSION = """
+UPDATE chat_sessions SET starts_at = $2, ends_at = $3, schedule_version = $4 WHERE id = $1
+"""
+
+_DROP_PLAN = """
+UPDATE automations SET status = 'cancelled', reason = $3
+ WHERE session_id = $1 AND schedule_version < $2 AND status IN ('scheduled', 'failed')
+"""
+
+_NEW_PLAN = """
+INSERT INTO automations (session_id, kind, schedule_version, due_at, status, executed_at, lateness_ms, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+
+async def lock_session(connection: Connection, session_id: UUID) -> None:
+    """Keep a session as it is until the transaction ends. Rows of people are locked before it."""
+    await connection.execute(_LOCK_SESSION, session_id)
+
+
+async def move_counseling(
+    connection: Connection, counseling_id: UUID, slot: Slot, at: datetime, *, begun_too: bool
+) -> bool:
+    """Give a counselling that is not over another range. Returns whether there was one to move.
+
+    `begun_too`: also when it has begun. Raises RdchatError (CLIENT_LIMIT) where another overlaps.
+    """
+    try:
+        tag = await connection.execute(
+            _MOVE_COUNSELING,
+            counseling_id,
+            slot.starts_at,
+            slot.ends_at,
+            slot.timezone,
+            slot.date,
+            slot.start,
+            slot.end,
+            at,
+            begun_too,
+        )
+    except ExclusionViolationError as error:
+        raise RdchatError(ErrorCode.CLIENT_LIMIT) from error
+    return rows_changed(tag) == 1
+
+
+async def move_session(connection: Connection, session: Session, reason: str) -> None:
+    """Give a session its new range and plan; what is left of the former plan is cancelled with a reason."""
+    await connection.execute(
+        _MOVE_SESSION, session.id, session.starts_at, session.ends_at, session.schedule_version
+    )
+    await connection.execute(_DROP_PLAN, session.id, session.schedule_version, reason)
+    await connection.executemany(
+        _NEW_PLAN,
+        [
+            (
+                session.id,
+                one.kind.value,
+                session.schedule_version,
+                one.due_at,
+                one.status.value,
+                one.executed_at,
+                one.lateness_ms,
+                one.reason,
+            )
+            for one in session.automations.values()
+        ],
+    )

@@ -1,0 +1,183 @@
+"""Reading sessions: whole ones for the engine and for people, by id or by participant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rdchat.domain.timeline import TimelineEntry
+from rdchat.postgres.pool import acquire
+from statemachine import (
+    Automation,
+    AutomationKind,
+    AutomationStatus,
+    EndReason,
+    Session,
+    SessionOutcome,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from rdchat.domain.booking import Limits
+    from rdchat.postgres.pool import Connection, Pool
+
+_ROWS = """
+SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psychologist_name,
+       c.timezone,
+       (SELECT array_agg((a.kind, a.due_at, a.status, a.executed_at, a.lateness_ms, a.reason))
+          FROM automations a
+         WHERE a.session_id = s.id AND a.schedule_version = s.schedule_version) AS automations
+       {more}
+  FROM chat_sessions s
+  JOIN people client ON client.id = s.client_id
+  JOIN people psychologist ON psychologist.id = s.psychologist_id
+  JOIN counselings c ON c.id = s.counseling_id
+"""
+
+_SESSION = _ROWS.format(more="")
+_BY_IDS = _SESSION + "WHERE s.id = ANY($1)"
+
+# Whoever comes earlier has the place: the same for all who ask, so two that start together never both miss.
+# Counted no further than needed.
+_PLACES_TAKEN = """
+SELECT count(*) FROM (
+    SELECT FROM counselings c
+     WHERE c.{person} = s.{person} AND c.status = 'pending' AND c.ends_at > s.starts_at
+       AND c.starts_at > s.starts_at - interval '1 day'
+       AND (c.starts_at, c.id) < (s.starts_at, s.counseling_id)
+     LIMIT {limit}
+) taken
+"""
+_TO_RUN = (
+    _ROWS.format(
+        more=f""",
+       s.status = 'pending'
+       AND (({_PLACES_TAKEN.format(person="client_id", limit="$2")}) >= $2
+            OR ({_PLACES_TAKEN.format(person="psychologist_id", limit="$3")}) >= $3) AS is_over_limit"""
+    )
+    + "WHERE s.id = ANY($1)"
+)
+
+_BY_PERSON = (
+    _SESSION
+    + """
+ WHERE (s.client_id = $1 OR s.psychologist_id = $1)
+   AND ($2::text[] IS NULL OR s.status = ANY($2))
+   AND ($3::timestamptz IS NULL OR (s.starts_at, s.id) < ($3, $4))
+ ORDER BY s.starts_at DESC, s.id DESC
+ LIMIT $5
+"""
+)
+
+_TIMELINE = """
+SELECT command_id, trigger, actor_id, from_status, to_status, planned_at, at, outcome, reason
+  FROM timeline WHERE session_id = $1 ORDER BY version, position
+"""
+
+
+async def load_sessions(pool: Pool, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
+    """Read sessions, each with the automations of its present plan; unknown ids are left out."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_BY_IDS, list(session_ids))
+    return {row["id"]: _session(row) for row in rows}
+
+
+async def load_to_run(pool: Pool, session_ids: Sequence[UUID], limits: Limits) -> dict[UUID, Session]:
+    """Read sessions for the engine: also whether there is a place for those that are to start."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_TO_RUN, list(session_ids), limits.per_client, limits.per_psychologist)
+    return {row["id"]: _session(row, is_over_limit=row["is_over_limit"]) for row in rows}
+
+
+async def load_locked(connection: Connection, session_id: UUID) -> Session | None:
+    """Read one session within a transaction that has locked it."""
+    row = await connection.fetchrow(_BY_IDS, [session_id])
+    return None if row is None else _session(row)
+
+
+async def load_session(pool: Pool, session_id: UUID) -> Session | None:
+    """Read one session, or None."""
+    return (await load_sessions(pool, [session_id])).get(session_id)
+
+
+async def sessions_of(
+    pool: Pool,
+    person_id: UUID,
+    *,
+    statuses: Sequence[Status] | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Session]:
+    """List the sessions of a participant, latest start first.
+
+    `before` is the (start, id) of the last one that the caller has seen.
+    """
+    start, session_id = before or (None, None)
+    wanted = [status.value for status in statuses] if statuses else None
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_BY_PERSON, person_id, wanted, start, session_id, limit)
+    return [_session(row) for row in rows]
+
+
+async def timeline_of(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
+    """Read what happened to a session, in order."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_TIMELINE, session_id)
+    return [
+        TimelineEntry(
+            command_id=row["command_id"],
+            trigger=row["trigger"],
+            actor_id=row["actor_id"],
+            source=row["from_status"],
+            destination=row["to_status"],
+            planned_at=row["planned_at"],
+            at=row["at"],
+            outcome=row["outcome"],
+            reason=row["reason"],
+        )
+        for row in rows
+    ]
+
+
+def _session(row: asyncpg.Record, *, is_over_limit: bool = False) -> Session:
+    return Session(
+        id=row["id"],
+        counseling_id=row["counseling_id"],
+        client_id=row["client_id"],
+        client_name=row["client_name"],
+        psychologist_id=row["psychologist_id"],
+        psychologist_name=row["psychologist_name"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        status=Status(row["status"]),
+        version=row["version"],
+        state_version=row["state_version"],
+        last_seq=row["last_seq"],
+        schedule_version=row["schedule_version"],
+        language=row["language"],
+        timezone=row["timezone"],
+        organization_id=row["organization_id"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        end_reason=EndReason(row["end_reason"]) if row["end_reason"] else None,
+        outcome=SessionOutcome(row["outcome"]) if row["outcome"] else None,
+        is_over_limit=is_over_limit,
+        automations=_automations(row["automations"] or ()),
+    )
+
+
+def _automations(rows: Sequence[Any]) -> dict[AutomationKind, Automation]:
+    read = {}
+    for kind, due_at, status, executed_at, lateness_ms, reason in rows:
+        automation = Automation(
+            AutomationKind(kind), due_at, AutomationStatus(status), executed_at, lateness_ms, reason
+        )
+        read[automation.kind] = automation
+    return {kind: read[kind] for kind in AutomationKind if kind in read}

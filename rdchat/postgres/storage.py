@@ -1,0 +1,90 @@
+"""The engine's storage on the real stores: Redis for hydration, PostgreSQL for the truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncpg import PostgresError, UniqueViolationError
+
+from rdchat.engine.storage import CommitRefusedError
+from rdchat.postgres import commit as group
+from rdchat.postgres import messages, sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+    from uuid import UUID
+
+    from rdchat.domain.booking import Limits
+    from rdchat.domain.message import Message
+    from rdchat.engine.change import Change
+    from rdchat.engine.storage import Numbers
+    from rdchat.postgres.pool import Pool
+    from rdchat.redis.snapshots import Snapshots
+    from rdchat.security.encryption import Sealer
+    from statemachine import Session
+
+
+class StoredSessions:
+    """Implements `rdchat.engine.storage.Storage`, which documents the methods."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        snapshots: Snapshots,
+        *,
+        sealer: Sealer,
+        limits: Limits,
+        outbox_lease: timedelta,
+        endpoints: Sequence[str],
+        text_of: Callable[[str, Session], str],
+    ) -> None:
+        self._pool = pool
+        self._snapshots = snapshots
+        self._sealer = sealer
+        self._limits = limits
+        self._outbox_lease = outbox_lease
+        self._endpoints = endpoints
+        self.automated_text = text_of
+
+    async def hydrate(self, session_ids: Sequence[UUID]) -> tuple[dict[UUID, Session], set[UUID]]:
+        """Read snapshots, and from PostgreSQL what has none."""
+        found = await self._snapshots.load(session_ids)
+        missing = [session_id for session_id in session_ids if session_id not in found]
+        if not missing:
+            return found, set()
+        read = await self.read(missing)
+        return found | read, set(missing)
+
+    async def read(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
+        """Read from PostgreSQL."""
+        return await sessions.load_to_run(self._pool, session_ids, self._limits)
+
+    async def commit(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
+        """Write the changes in one statement."""
+        try:
+            return await group.commit(
+                self._pool,
+                changes,
+                sealer=self._sealer,
+                outbox_lease=self._outbox_lease,
+                endpoints=self._endpoints,
+            )
+        except UniqueViolationError as error:
+            raise CommitRefusedError(str(error), repeats=True) from error
+        except PostgresError as error:
+            raise CommitRefusedError(f"{type(error).__name__}: {error}") from error
+
+    async def landed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
+        """Look for the rows that the commands would have left."""
+        return await group.landed(self._pool, session_ids, command_ids)
+
+    async def messages_by_client_id(
+        self, session_id: UUID, keys: Sequence[tuple[UUID, str]]
+    ) -> dict[tuple[UUID, str], Message]:
+        """Find messages by (sender, clientMessageId)."""
+        return await messages.messages_by_client_id(self._pool, session_id, keys, sealer=self._sealer)
+
+    async def message_by_id(self, session_id: UUID, message_id: UUID) -> Message | None:
+        """Find one message by its id."""
+        return await messages.message_by_id(self._pool, session_id, message_id, sealer=self._sealer)

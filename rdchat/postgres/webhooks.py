@@ -1,0 +1,195 @@
+"""Deliveries of webhooks: what other programs have yet to be told.
+
+Rows are written in the transaction of whatever they tell of, in one of two ways:
+
+- `insert(connection, event, ...)`, on a connection with a transaction open;
+- `COMMIT_PART` in the group commit. Its parameters are the columns of `(session_id, *row)` for each of
+  `rows(...)`; like the other parts it writes only for sessions that `won`.
+
+After the commit, `Webhooks.hint()` wakes the delivery; without it the row waits for the next sweep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rdchat.postgres.pool import acquire, rows_changed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from rdchat.events.webhook import WebhookEvent
+    from rdchat.postgres.pool import Connection, Pool
+    from rdchat.security.encryption import Sealer
+
+#: A part of the group commit: its text and how many parameters it has. What is there already stays as it is.
+COMMIT_PART: Final = (
+    """
+webhook AS (
+    INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at)
+    SELECT h.id, h.endpoint, h.type, h.body, h.created_at, h.created_at
+    FROM unnest({0}::uuid[], {1}::uuid[], {2}::text[], {3}::text[], {4}::bytea[], {5}::timestamptz[])
+        AS h (session_id, id, endpoint, type, body, created_at)
+    WHERE h.session_id IN (SELECT id FROM won)
+    ON CONFLICT (id) DO NOTHING
+)""",
+    6,
+)
+
+_INSERT = """
+INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)
+ON CONFLICT (id) DO NOTHING
+"""
+
+_CLAIM = """
+UPDATE webhook_deliveries SET due_at = $3, attempts = attempts + 1
+ WHERE id = ANY(ARRAY(
+    SELECT id FROM webhook_deliveries WHERE status = 'scheduled' AND endpoint = $1 AND due_at <= $2
+     ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED))
+RETURNING id, type, body, attempts
+"""
+
+# Also what was given up meanwhile: the receiver has it, and that is what counts.
+_DELIVERED = """
+UPDATE webhook_deliveries
+   SET status = 'delivered', delivered_at = $2, last_status = $3, last_error = NULL, body = NULL
+ WHERE id = $1 AND status <> 'delivered'
+"""
+
+# Whoever has claimed the row since knows better.
+_FAILED = """
+UPDATE webhook_deliveries SET status = $3, due_at = $4, last_status = $5, last_error = $6
+ WHERE id = $1 AND attempts = $2 AND status = 'scheduled'
+"""
+
+_GIVE_BACK = """
+UPDATE webhook_deliveries SET due_at = $2, attempts = attempts - 1
+ WHERE id = $1 AND attempts = $3 AND status = 'scheduled'
+"""
+
+_ABANDON = """
+UPDATE webhook_deliveries SET status = 'dead', last_error = 'nobody delivers to this endpoint'
+ WHERE status = 'scheduled' AND endpoint <> ALL($1) AND due_at < $2
+"""
+
+_FORGET_DELIVERED = "DELETE FROM webhook_deliveries WHERE status = 'delivered' AND delivered_at < $1"
+_FORGET_DEAD = "DELETE FROM webhook_deliveries WHERE status = 'dead' AND created_at < $1"
+
+_COUNT = """
+SELECT (SELECT count(*) FROM webhook_deliveries WHERE status = 'scheduled') AS waiting,
+       (SELECT count(*) FROM webhook_deliveries WHERE status = 'dead') AS dead
+"""
+
+_DEAD = """
+SELECT id, endpoint, type, created_at, attempts, last_status, last_error FROM webhook_deliveries
+ WHERE status = 'dead' ORDER BY created_at LIMIT $1
+"""
+
+_REVIVE = """
+UPDATE webhook_deliveries SET status = 'scheduled', attempts = 0, due_at = $1
+ WHERE status = 'dead' AND ($2::uuid[] IS NULL OR id = ANY($2))
+RETURNING id, endpoint, type
+"""
+
+#: id, endpoint, type, sealed body, instant.
+Row = tuple["UUID", str, str, bytes, "datetime"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is this process's to make, until its lease runs out. `attempts` counts this one."""
+
+    id: UUID
+    type: str
+    sealed: bytes
+    attempts: int
+
+
+def rows(event: WebhookEvent, *, endpoints: Sequence[str], sealer: Sealer) -> list[Row]:
+    """Make the rows of an event, one for each endpoint; none when no webhooks are set."""
+    if not endpoints:
+        return []
+    body = event.body()
+    ids = [event.delivery_id(endpoint) for endpoint in endpoints]
+    return [
+        (delivery_id, endpoint, event.type, sealer.seal(body, delivery_id.bytes), event.at)
+        for delivery_id, endpoint in zip(ids, endpoints, strict=True)
+    ]
+
+
+async def insert(
+    connection: Connection, event: WebhookEvent, *, endpoints: Sequence[str], sealer: Sealer
+) -> None:
+    """Write the rows of an event in the transaction that is open on `connection`."""
+    made = rows(event, endpoints=endpoints, sealer=sealer)
+    if made:
+        await connection.executemany(_INSERT, made)
+
+
+async def claim(pool: Pool, endpoint: str, *, now: datetime, until: datetime, limit: int) -> list[Claimed]:
+    """Claim what is due for an endpoint, the longest due first; nobody else gets it before `until`."""
+    async with acquire(pool) as connection:
+        records = await connection.fetch(_CLAIM, endpoint, now, until, limit)
+    return [Claimed(one["id"], one["type"], one["body"], one["attempts"]) for one in records]
+
+
+async def mark_delivered(pool: Pool, delivery: Claimed, *, at: datetime, status: int) -> None:
+    """Note that a receiver has a delivery, and forget its body."""
+    async with acquire(pool) as connection:
+        await connection.execute(_DELIVERED, delivery.id, at, status)
+
+
+async def mark_failed(
+    pool: Pool, delivery: Claimed, *, due_at: datetime, dead: bool, status: int | None, reason: str
+) -> bool:
+    """Schedule a delivery again, or give it up. False when somebody else has claimed or settled it since."""
+    state = "dead" if dead else "scheduled"
+    async with acquire(pool) as connection:
+        tag = await connection.execute(_FAILED, delivery.id, delivery.attempts, state, due_at, status, reason)
+    return rows_changed(tag) == 1
+
+
+async def give_back(pool: Pool, delivery: Claimed, *, now: datetime) -> None:
+    """Undo a claim: the attempt was not finished, and whoever comes next may make it at once."""
+    async with acquire(pool) as connection:
+        await connection.execute(_GIVE_BACK, delivery.id, now, delivery.attempts)
+
+
+async def tidy(
+    pool: Pool,
+    endpoints: Sequence[str],
+    *,
+    unclaimed_since: datetime,
+    delivered_before: datetime,
+    dead_before: datetime,
+) -> int:
+    """Give up what nobody delivers any more, and delete what is over. Returns how many were given up."""
+    async with acquire(pool) as connection:
+        abandoned = await connection.execute(_ABANDON, endpoints, unclaimed_since)
+        await connection.execute(_FORGET_DELIVERED, delivered_before)
+        await connection.execute(_FORGET_DEAD, dead_before)
+    return rows_changed(abandoned)
+
+
+async def count(pool: Pool) -> tuple[int, int]:
+    """Count the deliveries that wait, and those that were given up."""
+    async with acquire(pool) as connection:
+        record = await connection.fetchrow(_COUNT)
+    return (record["waiting"], record["dead"]) if record is not None else (0, 0)
+
+
+async def dead_letters(pool: Pool, *, limit: int = 100) -> list[dict[str, Any]]:
+    """List deliveries that were given up, oldest first."""
+    async with acquire(pool) as connection:
+        return [dict(record) for record in await connection.fetch(_DEAD, limit)]
+
+
+async def revive(pool: Pool, delivery_ids: Sequence[UUID] | None, *, now: datetime) -> list[asyncpg.Record]:
+    """Schedule deliveries that were given up again: all, or those named. Returns id, endpoint, type."""
+    async with acquire(pool) as connection:
+        return await connection.fetch(_REVIVE, now, delivery_ids)

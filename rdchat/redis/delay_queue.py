@@ -1,0 +1,249 @@
+"""The delay queue: which automation is due when, in Redis, by shard.
+
+Per shard there are two sorted sets: `due` (score: due instant, ms since 1970) and `leases` (score: when the
+lease of a claimed job runs out). A job is in exactly one of them. A claim moves jobs that fall due within the
+look-ahead from `due` to `leases`; finishing removes them; a lease that ran out is claimed again. Nothing here
+decides whether an automation runs: that is the commit's affair, so a job claimed twice does no harm.
+
+Every script touches the keys of one shard, which share a hash tag, so the queue spreads over a cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import structlog
+
+from rdchat.redis import scripts
+from rdchat.redis.connection import raise_first
+from statemachine import AutomationKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rdchat.redis.connection import Command, HotStore
+
+log = structlog.get_logger(__name__)
+
+SHARDS: Final = 8
+_KINDS: Final = tuple(AutomationKind)
+_MEMBER_BYTES: Final = 19
+#: Its lowest bits say the shard.
+_LAST_OF_ID: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One automation of one plan of one session."""
+
+    session_id: UUID
+    kind: AutomationKind
+    schedule_version: int
+
+    @property
+    def shard(self) -> int:
+        """The shard that the session's jobs live in."""
+        return shard_of(self.session_id)
+
+    def member(self) -> bytes:
+        """Write the job as a member: 16 bytes of the id, 1 of the kind, 2 of the schedule version.
+
+        `database.automations.waiting` has PostgreSQL write the same bytes.
+        """
+        return (
+            self.session_id.bytes
+            + bytes([_KINDS.index(self.kind)])
+            + (self.schedule_version % 65536).to_bytes(2, "big")
+        )
+
+    @classmethod
+    def from_member(cls, member: bytes) -> Job:
+        """Read a member. Raises ValueError for anything else."""
+        if len(member) != _MEMBER_BYTES or member[16] >= len(_KINDS):
+            raise ValueError(f"not a job: {member!r}")
+        return cls(UUID(bytes=member[:16]), _KINDS[member[16]], int.from_bytes(member[17:], "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A leased job. `due_ms` is 0 when the lease of somebody else ran out: run it now."""
+
+    job: Job
+    due_ms: int
+
+
+@dataclass(slots=True)
+class Claimed:
+    """What a claim found.
+
+    `heads`: by shard the due instant (ms) of the first job that stays, where there is one. `complete`: no
+    shard has been emptied since it was filled. `away`: the shards that could not be asked.
+    """
+
+    claims: list[Claim]
+    heads: dict[int, int]
+    complete: bool
+    away: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """One shard at a glance; instants in ms since 1970, `head_ms` None when nothing waits."""
+
+    shard: int
+    waiting: int
+    leased: int
+    overdue: int
+    head_ms: int | None
+
+
+def shard_of(session_id: UUID) -> int:
+    """Say which shard the jobs of a session live in."""
+    return session_id.bytes[_LAST_OF_ID] % SHARDS
+
+
+def due_key(shard: int) -> str:
+    """Name the sorted set of due instants."""
+    return f"rdchat:{{q{shard}}}:due"
+
+
+def leases_key(shard: int) -> str:
+    """Name the sorted set of leases."""
+    return f"rdchat:{{q{shard}}}:leases"
+
+
+def filled_key(shard: int) -> str:
+    """Name the mark up to which instant (ms) a shard is filled; without it, Redis was emptied."""
+    return f"rdchat:{{q{shard}}}:filled"
+
+
+def alarm_key(shard: int) -> str:
+    """Name the key whose expiry is the earliest due instant."""
+    return f"rdchat:{{q{shard}}}:alarm"
+
+
+class DelayQueue:
+    """The queue. Every method raises what redis-py raises (see `hot.connection.LOST`) unless it says more.
+
+    `on_scheduled` is called when this process has scheduled jobs: its own worker need not wait for Redis to
+    tell it.
+    """
+
+    def __init__(self, store: HotStore, on_scheduled: Callable[[], None] = lambda: None) -> None:
+        self._store = store
+        self._on_scheduled = on_scheduled
+
+    async def schedule(self, jobs: Iterable[tuple[Job, int]]) -> None:
+        """Add jobs with their due instants (ms), moving those that are there already."""
+        await self._run(scripts.SCHEDULE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
+        self._on_scheduled()
+
+    async def add_missing(self, members: Iterable[tuple[bytes, int]]) -> int:
+        """Add the jobs that the queue does not hold, neither waiting nor leased. Returns how many.
+
+        They come as members (see `Job.member`) with their due instants (ms): there may be millions.
+        """
+        return sum(await self._run(scripts.ADD_MISSING, _by_shard(members)))
+
+    async def remove(self, jobs: Iterable[Job]) -> None:
+        """Take jobs out, whether they wait or are leased."""
+        await self._run(scripts.REMOVE, _members_by_shard(jobs))
+
+    async def claim(self, shards: Sequence[int], *, look_ahead_ms: int, lease_ms: int, limit: int) -> Claimed:
+        """Lease up to `limit` jobs a shard that are due within the look-ahead, earliest first.
+
+        Shards that cannot be asked are named in the answer; raises when that is all of them.
+        """
+        limit = min(limit, scripts.MOST)
+        answers = await self._store.many(
+            [_eval(scripts.CLAIM, shard, [look_ahead_ms, lease_ms, limit]) for shard in shards]
+        )
+        claimed = Claimed([], {}, complete=True, away=[])
+        for shard, answer in zip(shards, answers, strict=True):
+            if isinstance(answer, BaseException):
+                claimed.away.append(shard)
+            else:
+                _read_claim(claimed, shard, *answer)
+        if len(claimed.away) == len(shards):
+            raise_first(answers)
+        return claimed
+
+    async def filled_until(self) -> int | None:
+        """Say up to which instant (ms) every shard is filled; None when one was emptied, or never filled."""
+        marks = await self._store.many([("GET", filled_key(shard)) for shard in range(SHARDS)])
+        raise_first(marks)
+        return min((int(mark) for mark in marks), default=None) if all(marks) else None
+
+    async def mark_filled(self, until_ms: int, *, anew: bool = False) -> None:
+        """Note that every shard holds what it should up to an instant (ms); never less than was noted.
+
+        Without `anew` a mark that is gone stays gone: who was filling an emptied queue has to begin again.
+        """
+        await self._run(scripts.MARK, [(shard, [until_ms, int(anew)]) for shard in range(SHARDS)])
+
+    async def finish(self, jobs: Iterable[Job]) -> None:
+        """Remove jobs that are done with."""
+        raise_first(
+            await self._store.many(
+                [("ZREM", leases_key(shard), *members) for shard, members in _members_by_shard(jobs)]
+            )
+        )
+
+    async def postpone(self, jobs: Iterable[tuple[Job, int]]) -> None:
+        """Give leased jobs back, to be due at the instants (ms) named."""
+        await self._run(scripts.POSTPONE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
+
+    async def depth(self, overdue_ms: int = 0) -> list[Depth]:
+        """Look at every shard; what waits although it was due `overdue_ms` ago is overdue."""
+        answers = await self._run(scripts.LOOK, [(shard, [overdue_ms]) for shard in range(SHARDS)])
+        return [
+            Depth(shard, waiting, leased, overdue, head if head >= 0 else None)
+            for shard, (waiting, leased, overdue, head) in enumerate(answers)
+        ]
+
+    async def _run(self, script: str, arguments: Iterable[tuple[int, list[Any]]]) -> list[Any]:
+        answers = await self._store.many([_eval(script, shard, own) for shard, own in arguments])
+        raise_first(answers)
+        return answers
+
+
+def _read_claim(claimed: Claimed, shard: int, head: int, filled: int, *found: bytes) -> None:
+    claimed.complete = claimed.complete and bool(filled)
+    if head >= 0:
+        claimed.heads[shard] = head
+    for member, due in zip(found[::2], found[1::2], strict=True):
+        try:
+            job = Job.from_member(member)
+        except ValueError as error:
+            # Perhaps of a newer release, whose workers know it: it stays leased, and is left alone.
+            log.warning("the delay queue holds something unknown", error=str(error))
+            continue
+        claimed.claims.append(Claim(job, int(float(due))))
+
+
+def _by_shard(members: Iterable[tuple[bytes, int]]) -> Iterator[tuple[int, list[Any]]]:
+    """Turn members and due instants into arguments of scripts: score and member of each, by shard."""
+    shards: dict[int, list[Any]] = {}
+    for member, due_ms in members:
+        shards.setdefault(member[_LAST_OF_ID] % SHARDS, []).extend((due_ms, member))
+    yield from _in_parts(shards, 2 * scripts.MOST)
+
+
+def _members_by_shard(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Any]]]:
+    shards: dict[int, list[Any]] = {}
+    for job in jobs:
+        shards.setdefault(job.shard, []).append(job.member())
+    yield from _in_parts(shards, scripts.MOST)
+
+
+def _in_parts(shards: dict[int, list[Any]], size: int) -> Iterator[tuple[int, list[Any]]]:
+    for shard, arguments in shards.items():
+        for start in range(0, len(arguments), size):
+            yield shard, arguments[start : start + size]
+
+
+def _eval(script: str, shard: int, arguments: Sequence[Any]) -> Command:
+    # The text goes along every time: after a restart or SCRIPT FLUSH there is nothing to load first.
+    return ("EVAL", script, 3, due_key(shard), leases_key(shard), filled_key(shard), *arguments)

@@ -1,0 +1,193 @@
+"""Rate limits: how often somebody may call, counted in Redis for all replicas together.
+
+A count that is far from its limit is answered from memory, and sent to Redis a moment later with all others:
+most people never come near, and wait for nothing. From half of the limit on, Redis is asked first. While it
+is away, each process counts for itself, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rdchat.common.background import cancel, keep_running
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from limits import RateLimitItem
+
+    from rdchat.redis.connection import HotStore
+
+#: Counts are sent together, this long after the first of them.
+_TOGETHER_SECONDS: Final = 0.05
+#: As many counts are remembered before those that ran out are looked for.
+_REMEMBERED: Final = 20_000
+#: Redis answers in a thousandth of that, or hangs.
+_ASK_SECONDS: Final = 0.25
+#: How long nobody asks Redis who would have to wait for it, after it did not answer.
+_REST_SECONDS: Final = 1.0
+#: A window that ends so much later than was known is another one; what is less is clocks and ways.
+_ANOTHER_WINDOW_SECONDS: Final = 0.5
+
+# How often, and how many milliseconds until the count starts anew.
+_COUNT: Final = """
+local times = redis.call('INCRBY', KEYS[1], ARGV[1])
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  left = tonumber(ARGV[2])
+end
+return {times, left}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where somebody stands after a call: how many calls are left, and in how many seconds all are again."""
+
+    allowed: bool
+    limit: int
+    window: int
+    left: int
+    resets_in: int
+
+
+@dataclass(slots=True)
+class _Count:
+    """One person's calls of one kind. `told`: what Redis said last; `untold`: calls since, not yet sent."""
+
+    key: str
+    item: RateLimitItem
+    ends_at: float
+    told: int = 0
+    untold: int = 0
+
+    @property
+    def times(self) -> int:
+        return self.told + self.untold
+
+    def hear(self, times: int, ends_at: float) -> None:
+        """Take in how often Redis has counted in the window that ends then.
+
+        Answers come in any order, and calls may be under way that this one knows nothing of: within a window
+        the count never falls.
+        """
+        another = ends_at > self.ends_at + _ANOTHER_WINDOW_SECONDS
+        self.told = times if another else max(self.told, times)
+        self.ends_at = ends_at
+
+
+class Rates:
+    """Counts calls by kind and person. `items` are the limits by kind; a kind without one has none."""
+
+    def __init__(self, store: HotStore, items: Mapping[str, RateLimitItem]) -> None:
+        self._store = store
+        self._items = items
+        self._counts: dict[tuple[str, UUID], _Count] = {}
+        self._untold: dict[str, _Count] = {}
+        self._look_at = _REMEMBERED
+        self._asked_again_at = 0.0
+        self._something = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to send counts."""
+        self._task = keep_running(self._tell_together, "rates")
+
+    async def close(self) -> None:
+        """Send what was counted, and stop."""
+        if self._task is not None:
+            await cancel(self._task)
+        await self._tell(list(self._untold.values()))
+
+    @property
+    def remembered(self) -> int:
+        """How many counts are in memory."""
+        return len(self._counts)
+
+    @property
+    def untold(self) -> int:
+        """How many counts Redis has yet to be told of."""
+        return len(self._untold)
+
+    async def hit(self, kind: str, person_id: UUID) -> Standing | None:
+        """Count a call. None: calls of this kind have no limit."""
+        item = self._items.get(kind)
+        if item is None:
+            return None
+        count = self._count(kind, person_id, item)
+        count.untold += 1
+        self._untold[count.key] = count
+        loop = asyncio.get_running_loop()
+        # The place of this very call: others of the same person are counted while Redis is asked.
+        place = count.times
+        if place * 2 > item.amount and loop.time() >= self._asked_again_at:
+            place = await self._ask(count) or place
+        else:
+            self._something.set()
+        resets_in = max(1, math.ceil(count.ends_at - loop.time()))
+        return Standing(
+            place <= item.amount,
+            item.amount,
+            item.get_expiry(),
+            max(0, item.amount - place),
+            min(resets_in, item.get_expiry()),
+        )
+
+    def _count(self, kind: str, person_id: UUID, item: RateLimitItem) -> _Count:
+        now = asyncio.get_running_loop().time()
+        count = self._counts.get((kind, person_id))
+        if count is None or count.ends_at <= now:
+            if len(self._counts) >= self._look_at:
+                self._counts = {one: known for one, known in self._counts.items() if known.ends_at > now}
+                # When nearly all of them count still, the next look is worth nothing for a while.
+                self._look_at = max(_REMEMBERED, 2 * len(self._counts))
+            count = _Count(f"rdchat:rate:{kind}:{person_id.hex}", item, now + item.get_expiry())
+            self._counts[kind, person_id] = count
+        return count
+
+    async def _ask(self, count: _Count) -> int | None:
+        """Hear the latest call's place in the window of all replicas; None: Redis does not say so soon."""
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                [place] = await self._tell([count])
+        except TimeoutError:
+            self._rest()
+            return None
+        return place
+
+    def _rest(self) -> None:
+        self._asked_again_at = asyncio.get_running_loop().time() + _REST_SECONDS
+
+    async def _tell_together(self) -> None:
+        while True:
+            await self._something.wait()
+            await asyncio.sleep(_TOGETHER_SECONDS)
+            self._something.clear()
+            await self._tell(list(self._untold.values()))
+
+    async def _tell(self, counts: list[_Count]) -> list[int | None]:
+        """Send what is untold. Returns how often Redis has counted then, None where it does not say."""
+        sent = [(count, count.untold) for count in counts if count.untold]
+        for count, times in sent:
+            # They are under way: nobody else sends them, and they count meanwhile.
+            count.told += times
+            count.untold = 0
+            self._untold.pop(count.key, None)
+        answers = await self._store.many(
+            [("EVAL", _COUNT, 1, count.key, times, count.item.get_expiry() * 1000) for count, times in sent]
+        )
+        now = asyncio.get_running_loop().time()
+        heard: list[int | None] = []
+        for (count, _), answer in zip(sent, answers, strict=True):
+            if isinstance(answer, BaseException):
+                self._rest()
+                heard.append(None)
+            else:
+                count.hear(int(answer[0]), now + int(answer[1]) / 1000)
+                heard.append(int(answer[0]))
+        return heard

@@ -1,0 +1,136 @@
+"""Snapshots of live sessions: what an actor is hydrated from without asking PostgreSQL.
+
+A snapshot may be stale (another replica has gone on) or gone (Redis is only a cache). Both are safe: a commit
+on a stale version is refused by its fence, and no refusal is ever given on a snapshot's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+import structlog
+
+from rdchat.redis.connection import LOST
+from statemachine import (
+    Automation,
+    AutomationKind,
+    AutomationStatus,
+    EndReason,
+    Session,
+    SessionOutcome,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rdchat.redis.connection import HotStore
+
+log = structlog.get_logger(__name__)
+
+#: A snapshot that nobody refreshed for this long would not be worth its memory.
+_LIFETIME_MS: Final = 3_600_000
+#: A cache that takes longer is none; it is then left alone for a while, and PostgreSQL asked instead.
+_WORTH_SECONDS: Final = 0.25
+_AVOID_SECONDS: Final = 2.0
+
+
+class Snapshots:
+    """Sessions in Redis, one key each: `rdchat:session:{id}`, JSON."""
+
+    def __init__(self, store: HotStore) -> None:
+        self._store = store
+        self._avoided_until = 0.0
+
+    async def load(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
+        """Read what is there; nothing when Redis is away, or slower than PostgreSQL would be."""
+        now = asyncio.get_running_loop().time
+        if now() < self._avoided_until:
+            return {}
+        try:
+            async with asyncio.timeout(_WORTH_SECONDS):
+                values = await self._store.get([_key(session_id) for session_id in session_ids])
+        except LOST as error:
+            self._avoided_until = now() + _AVOID_SECONDS
+            log.debug("snapshots are away", error=str(error))
+            return {}
+        found = {}
+        for session_id, value in zip(session_ids, values, strict=True):
+            session = _decode(value) if value is not None else None
+            if session is not None:
+                found[session_id] = session
+        return found
+
+    async def save(self, sessions: Iterable[Session]) -> None:
+        """Write snapshots, those of sessions that are over expiring like the others. Loss is harmless."""
+        await self._try(
+            [("SET", _key(session.id), _encode(session), "PX", _LIFETIME_MS) for session in sessions]
+        )
+
+    async def withdraw(self, session_ids: Iterable[UUID]) -> None:
+        """Remove snapshots that are no longer true. Loss is harmless."""
+        await self._try([("DEL", _key(session_id)) for session_id in session_ids])
+
+    async def _try(self, commands: list[tuple[Any, ...]]) -> None:
+        answers = await self._store.many(commands)
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        if errors:
+            log.debug("snapshots are away", error=str(errors[0]), snapshots=len(errors))
+
+
+def _key(session_id: UUID) -> str:
+    return f"rdchat:session:{{{session_id.hex}}}"
+
+
+def _encode(session: Session) -> bytes:
+    # `default` serves the ids: asyncpg has a UUID class of its own.
+    return orjson.dumps(session, option=orjson.OPT_NON_STR_KEYS, default=str)
+
+
+def _decode(value: bytes | str) -> Session | None:
+    try:
+        return _session(orjson.loads(value))
+    except (ValueError, KeyError, TypeError) as error:
+        # Written by a newer or older release: PostgreSQL knows better.
+        log.warning("a snapshot cannot be read", error=repr(error))
+        return None
+
+
+_INSTANTS: Final = ("starts_at", "ends_at", "created_at", "updated_at", "started_at", "ended_at")
+#: One that lacks a field would otherwise be read with its default.
+_FIELDS: Final = frozenset(one.name for one in fields(Session))
+_IDS: Final = ("id", "counseling_id", "client_id", "psychologist_id")
+
+
+def _session(raw: dict[str, Any]) -> Session:
+    if raw.keys() != _FIELDS:
+        raise KeyError(*sorted(raw.keys() ^ _FIELDS))
+    for name in _IDS:
+        raw[name] = UUID(raw[name])
+    raw["organization_id"] = UUID(raw["organization_id"]) if raw["organization_id"] else None
+    for name in _INSTANTS:
+        raw[name] = _instant(raw[name])
+    raw["status"] = Status(raw["status"])
+    raw["end_reason"] = EndReason(raw["end_reason"]) if raw["end_reason"] else None
+    raw["outcome"] = SessionOutcome(raw["outcome"]) if raw["outcome"] else None
+    raw["automations"] = {
+        AutomationKind(kind): Automation(
+            AutomationKind(kind),
+            datetime.fromisoformat(one["due_at"]),
+            AutomationStatus(one["status"]),
+            _instant(one["executed_at"]),
+            one["lateness_ms"],
+            one["reason"],
+        )
+        for kind, one in raw["automations"].items()
+    }
+    return Session(**raw)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,1 @@
+"""Who calls (tokens, key set), what clients may do at Ably, and encryption at rest."""

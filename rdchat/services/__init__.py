@@ -1,0 +1,1 @@
+"""What people do: book, move, chat, send files, hear of it."""

@@ -1,0 +1,235 @@
+"""What participants do with files: send one with a message, get a link to one, open it by its link."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import structlog
+
+from rdchat.common.background import cancel, keep_running
+from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.postgres import attachments, messages
+from rdchat.services.chat import must_be_open
+from statemachine import Attachment, SendMessage
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rdchat.common.clock import Clock
+    from rdchat.domain.message import Message
+    from rdchat.domain.person import Caller
+    from rdchat.files.examiner import Examiner, Upload
+    from rdchat.files.links import Link, Links
+    from rdchat.files.storage import FileStorage
+    from rdchat.postgres.attachments import SentAttachment
+    from rdchat.postgres.pool import Pool
+    from rdchat.security.encryption import Sealer
+    from rdchat.services.chat import Chat
+    from statemachine import Session
+
+log = structlog.get_logger(__name__)
+
+#: How long an upload may be under way at the most, generously: what is pending for longer was left behind.
+_LEFT_BEHIND: Final = timedelta(hours=1)
+_SWEEP_SECONDS: Final = 600.0
+_SWEEP_PAGE: Final = 100
+_DOWNLOADS_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """A file for somebody who may see it."""
+
+    attachment: Attachment
+    content: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class Attachments:
+    """Files in the chat, for its participants."""
+
+    pool: Pool
+    chat: Chat
+    storage: FileStorage
+    examiner: Examiner
+    links: Links
+    sealer: Sealer
+    clock: Clock
+    _downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DOWNLOADS_AT_ONCE))
+    _sweeping: asyncio.Task[None] | None = None
+
+    # ---- sending ------------------------------------------------------------------------------------------
+
+    async def admit(self, caller: Caller, session_id: UUID, client_message_id: str | None) -> None:
+        """Ask whether it is worth reading a file that somebody begins to send; the engine decides for good.
+
+        Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
+        """
+        session = await self.chat.session(caller, session_id, content=True)
+        if not session.is_open and await self._first(caller, session, client_message_id) is None:
+            must_be_open(session)
+
+    async def send(
+        self,
+        caller: Caller,
+        session_id: UUID,
+        upload: Upload,
+        *,
+        message_id: UUID,
+        caption: str,
+        client_message_id: str | None,
+        again: bool = False,
+    ) -> tuple[Session, Message, bool]:
+        """Send a file as a message.
+
+        Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
+        one, and its file is not kept. `again`: one with this id may have been sent before.
+
+        Raises RdchatError: as `admit`; VALIDATION_FAILED for a file that cannot be sent.
+        """
+        session = await self.chat.session(caller, session_id, content=True)
+        first = await self._first(caller, session, client_message_id)
+        if first is not None:
+            return session, first, False
+        sent = (
+            await messages.message_by_id(self.pool, session.id, message_id, sealer=self.sealer)
+            if again
+            else None
+        )
+        if sent is not None:
+            return session, sent, True
+        must_be_open(session)
+        examined = await self.examiner.examine(upload)
+        attachment = Attachment(
+            uuid4(),
+            examined.file_name,
+            examined.content_type,
+            len(examined.content),
+            examined.width,
+            examined.height,
+        )
+        await attachments.announce(
+            self.pool, session_id, caller.id, attachment, at=self.clock.now(), sealer=self.sealer
+        )
+        sealed = await asyncio.to_thread(
+            self.sealer.seal, examined.content, _context(session_id, attachment.id)
+        )
+        await self.storage.put(_key(session_id, attachment.id), sealed)
+        try:
+            command = SendMessage(message_id, caller.id, caption, client_message_id, attachment)
+            session, message, is_new = await self.chat.send(caller, command, session_id, again=again)
+        except UnavailableError:
+            # It may have been sent or not: the cleaner will see.
+            raise
+        except RdchatError:
+            await self._discard(session_id, attachment.id)
+            raise
+        if not is_new:
+            await self._discard(session_id, attachment.id)
+        return session, message, is_new
+
+    async def _first(self, caller: Caller, session: Session, client_message_id: str | None) -> Message | None:
+        if client_message_id is None:
+            return None
+        key = caller.id, client_message_id
+        found = await messages.messages_by_client_id(self.pool, session.id, [key], sealer=self.sealer)
+        return found.get(key)
+
+    # ---- opening ------------------------------------------------------------------------------------------
+
+    async def find(self, caller: Caller, attachment_id: UUID) -> Attachment:
+        """Look at an attachment, as a participant of its session.
+
+        Raises RdchatError: NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
+        """
+        found = await self._sent(attachment_id)
+        if caller.id not in found.participants:
+            raise RdchatError(ErrorCode.NOT_PARTICIPANT)
+        return found.attachment
+
+    def link(self, caller: Caller, attachment_id: UUID) -> Link:
+        """Make a link for somebody who may see the attachment."""
+        return self.links.sign(attachment_id, caller.id)
+
+    async def open(self, attachment_id: UUID, token: str) -> OpenedFile:
+        """Open an attachment by a link.
+
+        Raises RdchatError: FORBIDDEN for a link that is forged, expired or of another attachment; NOT_FOUND,
+        UNAVAILABLE.
+        """
+        person_id = self.links.verify(token, attachment_id)
+        if person_id is None:
+            raise RdchatError(ErrorCode.FORBIDDEN, "This link is not valid, or not any more")
+        found = await self._sent(attachment_id)
+        if person_id not in found.participants:
+            raise RdchatError(ErrorCode.FORBIDDEN)
+        async with self._downloads:
+            sealed = await self.storage.get(_key(found.session_id, attachment_id))
+            if sealed is None:
+                log.error("a file that was sent is not in its storage", attachment=str(attachment_id))
+                raise RdchatError(ErrorCode.NOT_FOUND)
+            context = _context(found.session_id, attachment_id)
+            content = await asyncio.to_thread(self.sealer.open, sealed, context)
+        return OpenedFile(found.attachment, content)
+
+    async def _sent(self, attachment_id: UUID) -> SentAttachment:
+        found = await attachments.sent(self.pool, attachment_id, sealer=self.sealer)
+        if found is None:
+            raise RdchatError(ErrorCode.NOT_FOUND)
+        return found
+
+    # ---- cleaning -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to clean up, now and then."""
+        self._sweeping = keep_running(self._sweep_for_ever, "attachments left behind")
+
+    async def close(self) -> None:
+        """Stop cleaning up."""
+        await cancel(self._sweeping)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            with suppress(UnavailableError):
+                await self.sweep()
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def sweep(self) -> int:
+        """Take away what was announced long ago and never sent. Returns how many.
+
+        The object goes first: an object without a row would never be found again. Raises UnavailableError.
+        """
+        swept = 0
+        while True:
+            left = await attachments.left_behind(
+                self.pool, before=self.clock.now() - _LEFT_BEHIND, limit=_SWEEP_PAGE
+            )
+            for session_id, attachment_id in left:
+                await self._take_away(session_id, attachment_id)
+            swept += len(left)
+            if len(left) < _SWEEP_PAGE:
+                return swept
+
+    async def _discard(self, session_id: UUID, attachment_id: UUID) -> None:
+        try:
+            await self._take_away(session_id, attachment_id)
+        except UnavailableError:
+            log.info("a file that was not sent is left to the cleaner", attachment=str(attachment_id))
+
+    async def _take_away(self, session_id: UUID, attachment_id: UUID) -> None:
+        await self.storage.delete(_key(session_id, attachment_id))
+        await attachments.forget(self.pool, session_id, attachment_id)
+
+
+def _key(session_id: UUID, attachment_id: UUID) -> str:
+    return f"{session_id}/{attachment_id}"
+
+
+def _context(session_id: UUID, attachment_id: UUID) -> bytes:
+    # An object that is put in another's place does not open, not even within the session.
+    return session_id.bytes + attachment_id.bytes

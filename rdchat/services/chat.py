@@ -1,0 +1,282 @@
+"""What participants do in a chat: send, read, end, and get tokens for listening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Never
+
+from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.events import channels, outbox_entry, payloads
+from rdchat.postgres import messages, reads, sessions
+from rdchat.realtime.ably_client import PublishError
+from rdchat.realtime.publisher import LEASE
+from rdchat.security.ably_tokens import ably_token
+from statemachine import EndSession, Refusal, RefusalCode, SendMessage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.common.clock import Clock
+    from rdchat.domain.message import Message
+    from rdchat.domain.person import Caller
+    from rdchat.domain.timeline import TimelineEntry
+    from rdchat.engine.engine import Engine
+    from rdchat.engine.post_commit import TakesParcels
+    from rdchat.engine.result import Outcome
+    from rdchat.postgres.pool import Pool
+    from rdchat.realtime.ably_client import AblyClient
+    from rdchat.security.encryption import Sealer
+    from statemachine import Session, Status
+
+_TOKEN_LIFETIME: Final = timedelta(minutes=30)
+#: After the end, a token still serves to hear the last events and to read what was said.
+_TOKEN_GRACE: Final = timedelta(minutes=5)
+#: Nobody is reminded of what they left unread in sessions that started before.
+_UNREAD_SINCE: Final = timedelta(days=30)
+#: Messages at a time: of the longest ones, less than two megabytes.
+_TRANSCRIPT_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeAccess:
+    """What somebody needs to listen to a session. `token` is an Ably JWT, or a TokenRequest."""
+
+    token: str | dict[str, Any]
+    expires_at: Any
+    client_id: UUID
+    capability: dict[str, list[str]]
+    session_id: UUID
+    client_options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A part of a session's history: a page (1 is the newest), or what lies `before` or `after` a seq."""
+
+    limit: int
+    page: int = 1
+    before: int | None = None
+    after: int | None = None
+
+    def bounds(self, last_seq: int) -> tuple[int, int]:
+        """Give the first seq and the one behind the last. `seq` is dense, so this needs no counting."""
+        if self.after is not None:
+            return self.after + 1, self.after + 1 + self.limit
+        behind = last_seq + 1
+        paged = behind - (self.page - 1) * self.limit
+        stop = paged if self.before is None else min(self.before, behind)
+        return max(stop - self.limit, 1), max(stop, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """The chat, for its participants."""
+
+    pool: Pool
+    engine: Engine
+    ably: AblyClient
+    ably_key: str
+    publisher: TakesParcels
+    sealer: Sealer
+    clock: Clock
+
+    # ---- writing ------------------------------------------------------------------------------------------
+
+    async def send(
+        self, caller: Caller, command: SendMessage, session_id: UUID, *, again: bool = False
+    ) -> tuple[Session, Message, bool]:
+        """Send a message. `again`: one with this id may have been sent before.
+
+        Its attachment is stored already, and not sent otherwise.
+
+        Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
+        one.
+
+        Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
+        """
+        outcome = _accepted(await self.engine.submit(session_id, command, actor_id=caller.id, again=again))
+        message = outcome.message
+        if message is None:  # pragma: no cover - an accepted SendMessage has its message
+            raise UnavailableError("engine")
+        return outcome.session, message, not outcome.repeated
+
+    async def end(self, caller: Caller, session_id: UUID) -> Session:
+        """End an open chat before its time.
+
+        Raises RdchatError: ILLEGAL_TRANSITION, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
+        """
+        command = EndSession(caller.id)
+        return _accepted(await self.engine.submit(session_id, command, actor_id=caller.id)).session
+
+    async def typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
+        """Tell the other participant that somebody is typing; not kept, and lost while Ably is away."""
+        session = await self.session(caller, session_id, content=True)
+        must_be_open(session)
+        try:
+            await self.ably.publish_now(
+                channels.typing_channel(session.id),
+                channels.TYPING,
+                payloads.typing_data(caller.id, is_typing=is_typing, at=self.clock.now()),
+                client_id=str(caller.id),
+            )
+        except PublishError as error:
+            raise UnavailableError("Ably") from error
+
+    # ---- having read --------------------------------------------------------------------------------------
+
+    async def read(
+        self, caller: Caller, session_id: UUID, up_to_seq: int | None
+    ) -> tuple[int, datetime | None]:
+        """Note that somebody has read up to a message (None: all there is), and tell the other.
+
+        Returns how far they have read now, and since when. Going back changes nothing and is told nobody.
+        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
+        """
+        session = await self.session(caller, session_id, content=True)
+        seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
+        now = self.clock.now()
+        if session.is_open:
+            await reads.attend(self.pool, session.id, caller.id, now)
+        if seq > 0:
+            parcel = outbox_entry.read_parcel(session.id, session.version, caller.id, seq, now)
+            if await reads.read_up_to(self.pool, caller.id, seq, parcel, sealer=self.sealer, lease=LEASE):
+                self.publisher.hand_over([parcel])
+        return await reads.horizon(self.pool, session.id, caller.id)
+
+    async def unread(self, caller: Caller) -> dict[UUID, int]:
+        """Count what the caller has not read, by session of the last thirty days."""
+        return await reads.unread_since(self.pool, caller.id, self.clock.now() - _UNREAD_SINCE)
+
+    # ---- reading ------------------------------------------------------------------------------------------
+
+    async def session(self, caller: Caller, session_id: UUID, *, content: bool = False) -> Session:
+        """Read a session as one of its participants, or as an administrator unless `content` is wanted.
+
+        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
+        """
+        session = await sessions.load_session(self.pool, session_id)
+        if session is None:
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        if caller.id not in session.participants and (content or not caller.is_admin):
+            raise RdchatError(ErrorCode.NOT_PARTICIPANT)
+        return session
+
+    async def sessions(
+        self, caller: Caller, *, statuses: list[Status] | None, before: tuple[Any, UUID] | None, limit: int
+    ) -> tuple[list[Session], dict[UUID, int]]:
+        """List the caller's sessions, latest start first, and how much of each they have not read."""
+        found = await sessions.sessions_of(
+            self.pool, caller.id, statuses=statuses, before=before, limit=limit
+        )
+        return found, await reads.unread_in(self.pool, caller.id, [session.id for session in found])
+
+    async def history(
+        self, caller: Caller, session_id: UUID, window: Window
+    ) -> tuple[Session, list[Message]]:
+        """Read a window of the messages, oldest first."""
+        session = await self.session(caller, session_id, content=True)
+        first, stop = window.bounds(session.last_seq)
+        found = await messages.messages_between(
+            self.pool, session.id, first=first, stop=stop, sealer=self.sealer
+        )
+        return session, found
+
+    async def timeline(self, caller: Caller, session_id: UUID) -> tuple[Session, list[TimelineEntry]]:
+        """Read what happened to a session."""
+        session = await self.session(caller, session_id)
+        return session, await sessions.timeline_of(self.pool, session_id)
+
+    async def transcript(
+        self, caller: Caller, session_id: UUID
+    ) -> tuple[Session, list[TimelineEntry], AsyncIterator[list[Message]]]:
+        """Read all of a session as one of its participants: its messages in pages, oldest first.
+
+        The first page is read at once, so that what is wrong is known before anything is said; no connection
+        is held between pages, however slowly they are taken. Raises RdchatError like `session`.
+        """
+        session = await self.session(caller, session_id, content=True)
+        timeline = await sessions.timeline_of(self.pool, session.id)
+        return session, timeline, self._pages(session, await self._page(session, 1))
+
+    async def _pages(self, session: Session, page: list[Message]) -> AsyncIterator[list[Message]]:
+        while page:
+            yield page
+            following = page[-1].seq + 1
+            page = await self._page(session, following) if following <= session.last_seq else []
+
+    async def _page(self, session: Session, first: int) -> list[Message]:
+        stop = min(first + _TRANSCRIPT_PAGE, session.last_seq + 1)
+        return await messages.messages_between(
+            self.pool, session.id, first=first, stop=stop, sealer=self.sealer
+        )
+
+    # ---- listening ----------------------------------------------------------------------------------------
+
+    async def realtime_access(
+        self, caller: Caller, session_id: UUID, *, as_token_request: bool
+    ) -> RealtimeAccess:
+        """Let a participant listen, also while the session is pending.
+
+        Only what this session needs: no wildcard, and nobody but the server publishes on the chat channel.
+        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, SESSION_ENDED, UNAVAILABLE.
+        """
+        session = await self.session(caller, session_id, content=True)
+        now = self.clock.now()
+        left = (session.ended_at or session.ends_at) - now + _TOKEN_GRACE
+        if left <= timedelta(0):
+            raise RdchatError(ErrorCode.SESSION_ENDED)
+        until = now + min(_TOKEN_LIFETIME, left)
+        if not session.is_over:
+            await reads.attend(self.pool, session.id, caller.id, until)
+        capability = {
+            channels.chat_channel(session.id): ["history", "presence", "subscribe"],
+            channels.typing_channel(session.id): ["publish", "subscribe"],
+            channels.notification_channel(caller.id): ["history", "subscribe"],
+        }
+        token: str | dict[str, Any]
+        if as_token_request:
+            token = await self.ably.token_request(
+                client_id=str(caller.id),
+                capability=capability,
+                ttl_ms=int((until - now).total_seconds() * 1000),
+            )
+        else:
+            token = ably_token(
+                self.ably_key,
+                capability=capability,
+                client_id=str(caller.id),
+                lifetime=until - now,
+                now=now,
+                revocation_key=str(session.id),
+            )
+        return RealtimeAccess(token, until, caller.id, capability, session.id, self.ably.client_options)
+
+
+def _accepted(result: Outcome | Refusal) -> Outcome:
+    if isinstance(result, Refusal):
+        refuse(result)
+    return result
+
+
+def refuse(refusal: Refusal, sentence: str = "This is not possible: the chat session is {status}") -> Never:
+    """Turn a refusal into what HTTP says. Only here do refusals become exceptions.
+
+    `sentence` says what the state does not allow.
+    """
+    if refusal.code in (RefusalCode.NOT_DUE, RefusalCode.SETTLED):  # pragma: no cover - only timers get these
+        raise RdchatError(ErrorCode.INTERNAL)
+    code = ErrorCode(refusal.code.value)
+    if code is ErrorCode.ILLEGAL_TRANSITION and refusal.status is not None:
+        raise RdchatError(code, sentence.format(status=refusal.status.value))
+    raise RdchatError(code)
+
+
+def must_be_open(session: Session) -> None:
+    """Raise SESSION_ENDED or CHAT_NOT_ENABLED unless participants can write now."""
+    if session.is_over:
+        raise RdchatError(ErrorCode.SESSION_ENDED)
+    if not session.is_open:
+        raise RdchatError(ErrorCode.CHAT_NOT_ENABLED)

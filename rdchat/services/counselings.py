@@ -1,0 +1,221 @@
+"""Booking and cancelling counsellings: the ways into and out of a session's life that people take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4, uuid5
+
+import structlog
+
+from rdchat.common.clock import to_ms
+from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.domain.counseling import Counseling
+from rdchat.postgres import counselings, people
+from rdchat.postgres.pool import transaction
+from rdchat.redis.connection import LOST
+from rdchat.redis.delay_queue import Job
+from rdchat.services.notifier import Meeting, Teller
+from rdchat.texts.notifications import notification
+from rdchat.timers.reconciler import HORIZON
+from statemachine import AutomationStatus, Cancel, Refusal, Session
+from statemachine.effects import NotificationType
+from statemachine.schedule import Leads, plan
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from config import Texts
+    from rdchat.common.clock import Clock
+    from rdchat.domain.booking import Booking, Limits
+    from rdchat.domain.notification import Notification
+    from rdchat.domain.person import Caller, Psychologist
+    from rdchat.engine.engine import Engine
+    from rdchat.events.outbox_entry import Parcel
+    from rdchat.postgres.pool import Connection, Pool
+    from rdchat.redis.delay_queue import DelayQueue
+    from rdchat.security.encryption import Sealer
+
+#: The type of the notification that somebody has booked.
+_BOOKED: Final = "counseling_booked"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counselings:
+    """Books and cancels. `language`: of new sessions, where neither booking nor organisation names one."""
+
+    pool: Pool
+    engine: Engine
+    queue: DelayQueue
+    teller: Teller
+    sealer: Sealer
+    clock: Clock
+    limits: Limits
+    leads: Leads
+    language: str
+    texts: Texts
+
+    async def book(self, caller: Caller, booking: Booking, *, counseling_id: UUID) -> Counseling:
+        """Book a counselling; with method chat, its session and automations are in the same transaction.
+
+        `counseling_id` is the id that it gets: new, and known to whoever asks again (see `booked`).
+        Raises RdchatError: CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, VALIDATION_FAILED, UNAVAILABLE.
+        """
+        now = self.clock.now()
+        session: Session | None = None
+        async with transaction(self.pool) as connection:
+            await people.see(connection, caller, now)
+            await counselings.check_client(connection, booking.client_id, booking.slot, self.limits)
+            psychologist = await counselings.choose_psychologist(connection, booking, self.limits)
+            await counselings.insert_counseling(
+                connection,
+                booking,
+                counseling_id=counseling_id,
+                psychologist_id=psychologist.id,
+                exclusive=self.limits.per_client == 1,
+                sealer=self.sealer,
+                at=now,
+            )
+            if booking.method == "chat":
+                session = self._new_session(caller, booking, counseling_id, psychologist)
+                command_id = uuid4()
+                await counselings.insert_session(
+                    connection, session, command_id=command_id, actor_id=caller.id
+                )
+            counseling = Counseling(
+                id=counseling_id,
+                client_id=booking.client_id,
+                client_name=caller.full_name,
+                psychologist_id=psychologist.id,
+                psychologist_name=psychologist.full_name,
+                method=booking.method,
+                status="pending",
+                slot=booking.slot,
+                session_id=session.id if session else None,
+                session_status=session.status if session else None,
+            )
+            if session is not None:
+                told = [await self.teller.write(connection, _booked(session))]
+            else:
+                told = await self.tell(connection, counseling, caller.id, _BOOKED, now)
+        self.teller.written(told)
+        if session is not None:
+            await arm(self.queue, session, self.clock.now())
+        return counseling
+
+    async def tell(
+        self, connection: Connection, counseling: Counseling, by: UUID | None, kind: str, at: datetime
+    ) -> list[Parcel]:
+        """Tell of a counselling without chat, in the open transaction, whoever did not do it.
+
+        Give what comes back to the teller when it is committed.
+        """
+        meeting = Meeting(
+            counseling.id,
+            counseling.client_id,
+            counseling.client_name,
+            counseling.psychologist_id,
+            counseling.psychologist_name,
+            counseling.slot.starts_at,
+            counseling.slot.ends_at,
+            counseling.slot.timezone,
+            self.language,
+        )
+        people = [one for one in (counseling.client_id, counseling.psychologist_id) if one != by]
+        return await self.teller.tell(connection, meeting, people, kind, at)
+
+    def _new_session(
+        self, caller: Caller, booking: Booking, counseling_id: UUID, psychologist: Psychologist
+    ) -> Session:
+        now = self.clock.now()
+        slot = booking.slot
+        return Session(
+            id=uuid4(),
+            counseling_id=counseling_id,
+            client_id=booking.client_id,
+            client_name=caller.full_name,
+            psychologist_id=psychologist.id,
+            psychologist_name=psychologist.full_name,
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            created_at=now,
+            updated_at=now,
+            language=booking.language or self.texts.language_of(caller.organization_id) or self.language,
+            timezone=slot.timezone,
+            organization_id=caller.organization_id,
+            automations=plan(slot.starts_at, slot.ends_at, self.leads, now),
+        )
+
+    async def cancel(self, caller: Caller, counseling_id: UUID, reason: str | None) -> Counseling:
+        """Cancel a counselling that is not over, its session with it.
+
+        Raises RdchatError: NOT_FOUND, FORBIDDEN, ILLEGAL_TRANSITION, UNAVAILABLE.
+        """
+        counseling = await self.read(caller, counseling_id)
+        by = None if caller.is_admin else caller.id
+        if counseling.session_id is not None:
+            result = await self.engine.submit(counseling.session_id, Cancel(by, reason), actor_id=caller.id)
+            cancelled = not isinstance(result, Refusal)
+        else:
+            cancelled = await self._cancel_without_chat(counseling, by, reason)
+        after = await self.read(caller, counseling_id)
+        if not cancelled:
+            raise RdchatError(
+                ErrorCode.ILLEGAL_TRANSITION, f"The counseling cannot be cancelled: it is {after.status}"
+            )
+        return after
+
+    async def _cancel_without_chat(self, counseling: Counseling, by: UUID | None, reason: str | None) -> bool:
+        now = self.clock.now()
+        async with transaction(self.pool) as connection:
+            cancelled = await counselings.cancel_without_chat(
+                connection, counseling.id, reason, sealer=self.sealer, at=now
+            )
+            told = (
+                await self.tell(connection, counseling, by, NotificationType.SESSION_CANCELLED, now)
+                if cancelled
+                else []
+            )
+        self.teller.written(told)
+        return cancelled
+
+    async def booked(self, counseling_id: UUID) -> Counseling | None:
+        """Find a counselling that was perhaps booked."""
+        return await counselings.counseling(self.pool, counseling_id, at=self.clock.now())
+
+    async def read(self, caller: Caller, counseling_id: UUID) -> Counseling:
+        """Read a counselling of the caller's. Raises RdchatError: NOT_FOUND, FORBIDDEN."""
+        counseling = await counselings.counseling(self.pool, counseling_id, at=self.clock.now())
+        if counseling is None:
+            raise RdchatError(ErrorCode.NOT_FOUND, "Counseling not found")
+        if not caller.is_admin and caller.id not in (counseling.client_id, counseling.psychologist_id):
+            raise RdchatError(ErrorCode.FORBIDDEN)
+        return counseling
+
+    async def notes(self, caller: Caller, counseling: Counseling) -> str | None:
+        """Read the client's notes, as one of the two whom they are for; None for an administrator."""
+        if caller.id not in (counseling.client_id, counseling.psychologist_id):
+            return None
+        return await counselings.notes_of(self.pool, counseling.id, sealer=self.sealer)
+
+
+async def arm(queue: DelayQueue, session: Session, now: datetime) -> None:
+    """Put a session's automations into the delay queue. Where that fails, the reconciler does it."""
+    jobs = [
+        (Job(session.id, one.kind, session.schedule_version), to_ms(one.due_at))
+        for one in session.automations.values()
+        if one.status is AutomationStatus.SCHEDULED and one.due_at <= now + HORIZON
+    ]
+    try:
+        await queue.schedule(jobs)
+    except LOST as error:
+        log.warning("timers are left to the reconciler", session=str(session.id), error=str(error))
+
+
+def _booked(session: Session) -> Notification:
+    return notification(
+        session, uuid5(session.id, _BOOKED), session.psychologist_id, _BOOKED, session.created_at
+    )

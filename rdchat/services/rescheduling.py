@@ -1,0 +1,208 @@
+"""Moving a counselling to another time, and extending a chat that is going on.
+
+Both change how much two people have at one time, so both are decided and committed in the transaction that
+holds their rows: the limits, the counselling, its session and the plan of automations change together. The
+engine's actors learn of it by their fence, like of everything that another replica does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain.booking import Slot, zone
+from rdchat.engine.change import Change, ChangeBuilder
+from rdchat.postgres import commit, counselings, reads, schedule, sessions
+from rdchat.postgres.pool import transaction
+from rdchat.realtime.publisher import LEASE
+from rdchat.services.chat import refuse
+from rdchat.services.counselings import arm
+from statemachine import Extend, Refusal, Reschedule, Session, step
+from statemachine.effects import NotificationType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from rdchat.common.clock import Clock
+    from rdchat.domain.booking import Limits
+    from rdchat.domain.counseling import Counseling
+    from rdchat.domain.person import Caller
+    from rdchat.engine.engine import Effects
+    from rdchat.postgres.pool import Connection, Pool
+    from rdchat.redis.delay_queue import DelayQueue
+    from rdchat.security.encryption import Sealer
+    from rdchat.services.counselings import Counselings
+    from statemachine.schedule import Leads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescheduling:
+    """Moves and extends. `step`: the length that an extension is a multiple of."""
+
+    pool: Pool
+    counselings: Counselings
+    effects: Effects
+    queue: DelayQueue
+    sealer: Sealer
+    clock: Clock
+    limits: Limits
+    leads: Leads
+    extension_step: timedelta
+    text_of: Callable[[str, Session], str]
+
+    async def reschedule(
+        self, caller: Caller, counseling: Counseling, slot: Slot, *, command_id: UUID
+    ) -> Counseling:
+        """Move a counselling that has not begun to another time, with whoever it was booked.
+
+        A command that is carried out meanwhile, on a connection that was lost, is not carried out again; of
+        one that was before, whatever its caller was told, `landed` knows.
+
+        Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
+        UNAVAILABLE.
+        """
+        by = None if caller.is_admin else caller.id
+        if counseling.session_id is None:
+            await self._move_without_chat(counseling, slot, by)
+        else:
+            command = Reschedule(by, slot.starts_at, slot.ends_at, slot.timezone, self.leads)
+            session = await self._session(counseling.session_id)
+            # What the session refuses anyway is said before the limits are asked.
+            self._decide(session, command, command_id, caller.id)
+            await self._carry_out(
+                command, session, counseling, slot, caller_id=caller.id, command_id=command_id
+            )
+        return await self.counselings.read(caller, counseling.id)
+
+    async def extend(self, caller: Caller, session_id: UUID, minutes: int, *, command_id: UUID) -> Session:
+        """Move the end of an open chat by some minutes, a multiple of the step.
+
+        Raises RdchatError: VALIDATION_FAILED, SESSION_NOT_FOUND, NOT_PARTICIPANT, FORBIDDEN, SESSION_ENDED,
+        ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, UNAVAILABLE.
+        """
+        session = await self._session(session_id)
+        if caller.id not in session.participants:
+            raise RdchatError(ErrorCode.NOT_PARTICIPANT)
+        if await self.landed(session_id, command_id):
+            return await self._session(session_id)
+        length = timedelta(minutes=minutes)
+        ends_at = session.ends_at + length
+        command = Extend(caller.id, ends_at, self.leads)
+        # What the session refuses anyway is said before what it asks for is looked at.
+        self._decide(session, command, command_id, caller.id)
+        if length % self.extension_step:
+            raise invalid("minutes", f"Must be a multiple of {self.extension_step / timedelta(minutes=1):g}.")
+        if ends_at - session.starts_at > self.limits.longest:
+            longest = self.limits.longest / timedelta(minutes=1)
+            raise invalid("minutes", f"The session must last at most {longest:g} minutes.")
+        counseling = await counselings.counseling(self.pool, session.counseling_id, at=self.clock.now())
+        if counseling is None:  # pragma: no cover - a session has its counselling
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        booked = counseling.slot
+        there = zone(booked.timezone)
+        local_end = ends_at.astimezone(there).time()
+        slot = Slot(booked.date, booked.start, local_end, booked.timezone, session.starts_at, ends_at)
+        return await self._carry_out(
+            command, session, counseling, slot, caller_id=caller.id, command_id=command_id
+        )
+
+    async def landed(self, session_id: UUID, command_id: UUID) -> bool:
+        """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE."""
+        return bool(await commit.landed(self.pool, [session_id], [command_id]))
+
+    async def _session(self, session_id: UUID) -> Session:
+        session = await sessions.load_session(self.pool, session_id)
+        if session is None:
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        return session
+
+    async def _move_without_chat(self, counseling: Counseling, slot: Slot, by: UUID | None) -> None:
+        now = self.clock.now()
+        async with transaction(self.pool) as connection:
+            await self._check_limits(connection, counseling, slot, hours=True)
+            if not await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False):
+                raise _too_late()
+            moved = replace(counseling, slot=slot)
+            told = await self.counselings.tell(
+                connection, moved, by, NotificationType.SESSION_RESCHEDULED, now
+            )
+        self.counselings.teller.written(told)
+
+    async def _check_limits(
+        self, connection: Connection, counseling: Counseling, slot: Slot, *, hours: bool
+    ) -> None:
+        except_this = counseling.id
+        await counselings.check_client(
+            connection, counseling.client_id, slot, self.limits, except_counseling=except_this
+        )
+        await counselings.check_psychologist(
+            connection,
+            counseling.psychologist_id,
+            slot,
+            self.limits,
+            except_counseling=except_this,
+            hours=hours,
+        )
+
+    async def _carry_out(
+        self,
+        command: Reschedule | Extend,
+        session: Session,
+        counseling: Counseling,
+        slot: Slot,
+        *,
+        caller_id: UUID,
+        command_id: UUID,
+    ) -> Session:
+        """Carry out a command that was made for `session` as it was read."""
+        moves = isinstance(command, Reschedule)
+        async with transaction(self.pool) as connection:
+            await self._check_limits(connection, counseling, slot, hours=moves)
+            await schedule.lock_session(connection, session.id)
+            locked = await sessions.load_locked(connection, session.id) or session
+            # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
+            if await commit.landed_on(connection, [session.id], [command_id]):
+                return locked
+            change = self._decide(locked, command, command_id, caller_id)
+            if isinstance(command, Extend) and locked.ends_at != session.ends_at:
+                # What was to be moved is no longer the end: the new end was reckoned from another.
+                raise RdchatError(
+                    ErrorCode.ILLEGAL_TRANSITION, "The chat session was extended at the same time: look again"
+                )
+            # The session says whether it has begun: one whose start is due but was not run can be moved.
+            await schedule.move_counseling(
+                connection, counseling.id, slot, change.after.updated_at, begun_too=True
+            )
+            won = await commit.write(
+                connection,
+                [change],
+                sealer=self.sealer,
+                outbox_lease=LEASE,
+                endpoints=self.counselings.teller.webhooks.endpoints,
+            )
+            await schedule.move_session(connection, change.after, change.timeline[0].trigger)
+            if not moves:
+                await reads.attend_on(connection, session.id, caller_id, change.after.updated_at)
+        numbers = won[session.id]
+        change.after.version = change.after.state_version = numbers.version
+        self.effects.committed([change])
+        await arm(self.queue, change.after, self.clock.now())
+        return change.after
+
+    def _decide(
+        self, session: Session, command: Reschedule | Extend, command_id: UUID, caller_id: UUID
+    ) -> Change:
+        decision = step(session, command, self.clock.now())
+        if isinstance(decision, Refusal):
+            done = "moved" if isinstance(command, Reschedule) else "extended"
+            refuse(decision, f"The chat session cannot be {done}: it is {{status}}")
+        builder = ChangeBuilder(session, self.text_of)
+        builder.add(decision, command_id=command_id, actor_id=caller_id)
+        return builder.change
+
+
+def _too_late() -> RdchatError:
+    return RdchatError(ErrorCode.ILLEGAL_TRANSITION, "The counseling cannot be moved any more")

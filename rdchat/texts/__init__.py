@@ -1,0 +1,1 @@
+"""What the service says by itself: automated messages and notifications, in both languages."""

@@ -1,0 +1,114 @@
+"""A session in words: automated texts, notifications, days and times as its own zone has them."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Protocol
+from zoneinfo import ZoneInfo
+
+import structlog
+
+if TYPE_CHECKING:
+    from datetime import date, datetime, time
+    from uuid import UUID
+
+    from config import Texts
+    from statemachine import Session
+
+log = structlog.get_logger(__name__)
+
+_WEEKDAYS: Final = {
+    "id": ("Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu", "Minggu"),
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+}
+# fmt: off
+_MONTHS: Final = {
+    "id": ("Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober",
+           "November", "Desember"),
+    "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December"),
+}
+# fmt: on
+
+
+class Appointment(Protocol):
+    """What is known of any counselling: a chat session is one, too."""
+
+    @property
+    def client_name(self) -> str:
+        """Who comes."""
+        ...
+
+    @property
+    def psychologist_id(self) -> UUID:
+        """Whom they come to."""
+        ...
+
+    @property
+    def psychologist_name(self) -> str:
+        """The name of whom they come to."""
+        ...
+
+    @property
+    def starts_at(self) -> datetime:
+        """When it starts."""
+        ...
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ends."""
+        ...
+
+    @property
+    def timezone(self) -> str:
+        """The IANA name of the zone that it was booked in."""
+        ...
+
+    @property
+    def language(self) -> str:
+        """The language in which its two people are told of it."""
+        ...
+
+
+def automated_text(texts: Texts, kind: str, session: Session) -> str:
+    """Give what the automation `kind` says in a session, filled in. Raises KeyError when it says nothing."""
+    template = texts.template(kind, session.language, session.organization_id)
+    return template.fill(_values(session) if template.names else {})
+
+
+def _values(session: Session) -> dict[str, str]:
+    starts_at, ends_at = wall_time(session, session.starts_at), wall_time(session, session.ends_at)
+    return {
+        "clientName": session.client_name,
+        "psychologistName": session.psychologist_name,
+        "date": day_in_words(starts_at.date(), session.language),
+        "startTime": time_in_words(starts_at.time()),
+        "endTime": time_in_words(ends_at.time()),
+        "minutes": str(math.ceil((session.ends_at - session.starts_at).total_seconds() / 60)),
+    }
+
+
+def wall_time(session: Appointment, instant: datetime) -> datetime:
+    """Say what the clock showed in the counselling's zone."""
+    return instant.astimezone(_zone(session.timezone))
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        # Known where it was booked. A chat opens even if its welcome then names an hour of another zone.
+        log.warning("a time zone is not known here; UTC is shown instead", zone=name, error=repr(error))
+        return ZoneInfo("UTC")
+
+
+def day_in_words(day: date, language: str) -> str:
+    """Write a day out: `Selasa, 15 Januari 2030`."""
+    return f"{_WEEKDAYS[language][day.weekday()]}, {day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+
+
+def time_in_words(at: time) -> str:
+    """Write a time of day: `14:00`, with seconds only if there are some."""
+    return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"

@@ -1,0 +1,134 @@
+"""The course of a session: days, what was said, and what became of the session, in their order.
+
+What people wrote passes here once for all forms: control characters are shown as such, and names are kept
+from rearranging the line that they stand in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rdchat.texts.wording import wall_time
+from statemachine import Cancel, Extend, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import date, datetime
+
+    from rdchat.domain.message import Message
+    from rdchat.domain.timeline import TimelineEntry
+    from statemachine import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A new day begins, by the clock of the counselling's zone."""
+
+    date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The session became something else. `what` names the words for it, `name` who did it, if anybody."""
+
+    at: datetime
+    what: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """Something was said. `at` is wall time; `attachment` the name of a file that came with it."""
+
+    at: datetime
+    name: str
+    by_psychologist: bool
+    text: str
+    is_automated: bool
+    attachment: str | None = None
+
+
+Item = Day | Turn | Saying
+
+
+class Course:
+    """Merges messages, which come in order, with the timeline."""
+
+    def __init__(self, session: Session, timeline: Iterable[TimelineEntry]) -> None:
+        self._session = session
+        turns = [(entry, turn) for entry in timeline if (turn := _turn(session, entry)) is not None]
+        self._turns = deque(sorted(turns, key=lambda one: one[0].at))
+        self._day: date | None = None
+
+    def of(self, messages: Iterable[Message]) -> Iterator[Item]:
+        """Give the next messages, and what happened before each."""
+        for message in messages:
+            while self._turns and _comes_before(self._turns[0][0], message):
+                yield from self._dated(self._turns.popleft()[1])
+            yield from self._dated(_saying(self._session, message))
+
+    def rest(self) -> Iterator[Item]:
+        """Give what happened after the last message."""
+        while self._turns:
+            yield from self._dated(self._turns.popleft()[1])
+
+    def _dated(self, item: Turn | Saying) -> Iterator[Item]:
+        day = item.at.date()
+        # The clocks of two replicas may differ a little: no day begins twice.
+        if self._day is None or day > self._day:
+            self._day = day
+            yield Day(day)
+        yield item
+
+
+def _comes_before(entry: TimelineEntry, message: Message) -> bool:
+    """Put the opening before the words that it is said with, and an end behind the last ones."""
+    if entry.destination == Status.ACTIVE:
+        return entry.at <= message.created_at
+    return entry.at < message.created_at
+
+
+def _turn(session: Session, entry: TimelineEntry) -> Turn | None:
+    at = wall_time(session, entry.at)
+    if entry.trigger == Extend.trigger:
+        return Turn(at, "extended")
+    if entry.destination in {entry.source, Status.ENDING_SOON}:
+        return None
+    name = one_line(session.name_of(entry.actor_id)) if entry.actor_id in session.participants else None
+    if entry.destination == Status.ACTIVE:
+        return Turn(at, "opened")
+    if entry.destination == Status.COMPLETED:
+        return Turn(at, "ended" if name is None else "ended_by", name)
+    if entry.trigger == Cancel.trigger:
+        return Turn(at, "cancelled_for_all" if name is None else "cancelled_by", name)
+    return Turn(at, "missed")
+
+
+def _saying(session: Session, message: Message) -> Saying:
+    return Saying(
+        at=wall_time(session, message.created_at),
+        name=one_line(message.sender_name),
+        by_psychologist=message.sender_id == session.psychologist_id,
+        text=visible(message.text),
+        is_automated=message.message_type == "automated",
+        attachment=one_line(message.attachment.file_name) if message.attachment is not None else None,
+    )
+
+
+#: All but tabs and line feeds; a lone surrogate could not be written.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+#: What turns the direction of the text behind it: embeddings, overrides and isolates.
+_TURNING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Make every line break a line feed, and every other control character visible."""
+    return _CONTROL.sub("\ufffd", "\n".join(text.splitlines()))
+
+
+def one_line(name: str) -> str:
+    """Make a name that stays in its line, and leaves the rest of the line alone."""
+    return " ".join(_TURNING.sub("", visible(name)).split())
