@@ -53,6 +53,8 @@ imports: $(READY) ## who may import whom
 
 docs: $(READY) ## regenerate the pages that come from code
 	@$(BIN)/python run.py diagram --format markdown > docs/state-machine.md
+	@$(BIN)/python run.py settings --example > config/rdchat.env.example
+	@$(BIN)/python run.py settings --markdown --page README.md > README.md.new && mv README.md.new README.md
 
 lock: $(READY) ## resolve the pins anew, with hashes and without index addresses
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev --upgrade pyproject.toml -o requirements.lock

@@ -22,6 +22,7 @@ import asyncio
 import errno
 import re
 import secrets
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -31,6 +32,7 @@ import orjson
 import uvloop
 
 import config
+from config import rendering
 from handlers.server.application import api_document, events_document
 from handlers.server.serving import serve as serve_replica
 from handlers.server.supervising import ProcessFailedError, serve_shared, supervise
@@ -67,12 +69,16 @@ def _settings() -> Settings:
     try:
         settings = config.load()
     except config.SettingsError as error:
-        click.echo("The settings cannot be used:", err=True)
-        for fault in error.faults:
-            click.echo(f"  {fault}", err=True)
-        raise SystemExit(2) from None
+        raise _unusable(error.faults) from None
     configure_logging(settings.log_format)
     return settings
+
+
+def _unusable(faults: list[str]) -> SystemExit:
+    click.echo("The settings cannot be used:", err=True)
+    for fault in faults:
+        click.echo(f"  {fault}", err=True)
+    return SystemExit(2)
 
 
 def _complain(error: Exception) -> SystemExit:
@@ -100,7 +106,7 @@ def _whisper(text: str) -> None:
 def cli() -> None:
     """Scheduled counselling by chat: the backend of Ruang Diri.
 
-    Settings come from the environment; config/rdchat.env.example lists every one.
+    Settings come from the environment; `settings` lists every one.
     """
 
 
@@ -270,6 +276,26 @@ def openapi() -> None:
 def asyncapi() -> None:
     """Print the AsyncAPI document: the realtime events."""
     click.echo(orjson.dumps(events_document(), option=orjson.OPT_INDENT_2))
+
+
+@cli.command("settings")
+@click.option("--example", "form", flag_value="example", help="Print config/rdchat.env.example.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print the README's rows.")
+@click.option("--page", type=_FILE, help="With --markdown: print this page with its rows brought up to date.")
+def show_settings(form: str | None, page: Path | None) -> None:
+    """List every setting: its value now (of secrets, only whether there is one), default and meaning."""
+    if page is not None and form != "markdown":
+        raise click.UsageError("--page belongs to --markdown.")
+    if form == "example":
+        click.echo(rendering.example(), nl=False)
+    elif form == "markdown":
+        rows = rendering.markdown() if page is None else rendering.with_rows(page.read_text("utf-8"))
+        click.echo(rows, nl=False)
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        _say(rendering.listing(os.environ, width).rstrip())
+        if faults := config.faults_in(os.environ):
+            raise _unusable(faults)
 
 
 @cli.command()

@@ -1,7 +1,8 @@
 """Settings and texts. A leaf: it imports nothing of the project."""
 
-from config.settings import Settings, SettingsError, load
+from config.loading import SettingsError, faults_in, load
+from config.settings import Settings
 from config.texts import LANGUAGES, automated_text
 from config.texts_file import Texts
 
-__all__ = ["LANGUAGES", "Settings", "SettingsError", "Texts", "automated_text", "load"]
+__all__ = ["LANGUAGES", "Settings", "SettingsError", "Texts", "automated_text", "faults_in", "load"]

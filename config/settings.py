@@ -1,37 +1,26 @@
-"""What an operator may set, read once from the environment and checked as a whole.
+"""What an operator may set: the one table of it.
 
-Every variable, its default and its meaning stand in `rdchat.env.example`.
+Each field of Settings is declared with its variable, how its text is read, its default and its meaning.
+Loading, `rdchat.env.example`, the rows in the README and `run.py settings` all come from here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from environs import FileAwareEnv, validate
-
-from config import texts_file
-from config.checks import (
-    bucket,
-    contradictions,
-    key_of_ably,
-    long_enough,
-    missing_secrets,
-    parse_keys,
-    parse_rates,
-    some_of,
-    unreadable_secret_files,
-    with_scheme,
-)
-from config.development import development_secrets
+from config import values
+from config.declaring import generated, optional, rows_of, setting
 from config.texts import LANGUAGES
-from config.webhooks import webhook_faults, webhook_secrets
+from config.webhooks import webhook_secrets, webhook_urls
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+    from pathlib import Path
+
     from limits import RateLimitItem
 
+    from config.declaring import Row
     from config.texts_file import Texts
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
@@ -40,148 +29,252 @@ _LARGEST_ATTACHMENT: Final = 64 * 1024 * 1024
 _ALGORITHMS: Final = frozenset(
     {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"}
 )
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used. `faults` lists everything that is wrong with them, a sentence each."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+_port = values.whole(least=0, most=65535)
+_lead = values.seconds(least=0, most=86400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one replica. Durations are `timedelta`; an unset address means: embedded."""
 
-    host: str
-    port: int
-    data_dir: Path
-    database_url: str | None
-    redis_url: str | None
-    ably_key: str
-    ably_is_local: bool
-    ably_endpoint: str | None
-    ably_local_port: int
-    jwt_secret: str | None
-    jwt_jwks_url: str | None
-    jwt_algorithms: tuple[str, ...]
-    jwt_issuer: str
-    jwt_audience: str
-    initial_message_lead: timedelta
-    end_warning_lead: timedelta
-    min_session: timedelta
-    max_session: timedelta
-    booking_horizon: timedelta
-    max_active_per_client: int
-    max_active_per_psychologist: int
-    extension_step: timedelta
-    rate_limits: dict[str, RateLimitItem]
-    encryption_keys: dict[str, bytes]
-    language: str
-    texts: Texts
-    roles: frozenset[str]
-    log_format: str
-    drain: timedelta
-    max_attachment: int
-    storage_url: str | None
-    s3_endpoint: str | None
-    s3_region: str | None
-    s3_access_key_id: str | None
-    s3_secret_access_key: str | None
-    webhook_urls: tuple[str, ...]
-    webhook_secrets: tuple[bytes, ...]
-    webhook_allow_private: bool
-
-
-def load() -> Settings:
-    """Read the environment (`RDCHAT_*`; secrets also as `RDCHAT_*_FILE`).
-
-    Raises SettingsError with all faults at once.
-    """
-    faults = unreadable_secret_files()
-    if faults:
-        raise SettingsError(faults)
-    env = FileAwareEnv(eager=False, prefix="RDCHAT_", strip_whitespace=True)
-    positive = validate.Range(min=0, min_inclusive=False)
-    port = validate.Range(min=0, max=65535)
-    data_dir = env.path("DATA_DIR", Path(".rdchat"))
-    database_url = env.str("DATABASE_URL", None, validate=with_scheme("postgresql", "postgres"))
-    redis_url = env.str("REDIS_URL", None, validate=with_scheme("redis", "rediss", "unix"))
-    ably_key = env.str("ABLY_KEY", None, validate=key_of_ably)
-    ably_endpoint = env.str("ABLY_ENDPOINT", None)
-    jwt_secret = env.str("JWT_SECRET", None, validate=long_enough)
-    jwks_url = env.str("JWT_JWKS_URL", None, validate=with_scheme("https", "http"))
-    keys_text = env.str("ENCRYPTION_KEYS", None, validate=parse_keys)
-    algorithms = env.list("JWT_ALGORITHMS", ["HS256"], validate=some_of(_ALGORITHMS))
-    values: dict[str, Any] = {
-        "host": env.str("HOST", "127.0.0.1"),
-        "port": env.int("PORT", 8080, validate=port),
-        "ably_local_port": env.int("ABLY_LOCAL_PORT", 8081, validate=port),
-        "jwt_issuer": env.str("JWT_ISSUER", "rdchat"),
-        "jwt_audience": env.str("JWT_AUDIENCE", "rdchat"),
-        "language": env.str("LANGUAGE", "id", validate=validate.OneOf(LANGUAGES)),
-        "log_format": env.str("LOG_FORMAT", "text", validate=validate.OneOf(("text", "json"))),
-        "max_active_per_client": env.int("MAX_ACTIVE_PER_CLIENT", 1, validate=positive),
-        "max_attachment": env.int(
-            "MAX_ATTACHMENT", 10 * 1024 * 1024, validate=validate.Range(min=1, max=_LARGEST_ATTACHMENT)
-        ),
-        "storage_url": env.str("STORAGE_URL", None, validate=bucket),
-        "s3_endpoint": env.str("S3_ENDPOINT", None, validate=with_scheme("https", "http")),
-        "s3_region": env.str("S3_REGION", None),
-        "s3_access_key_id": env.str("S3_ACCESS_KEY_ID", None),
-        "s3_secret_access_key": env.str("S3_SECRET_ACCESS_KEY", None),
-        "max_active_per_psychologist": env.int("MAX_ACTIVE_PER_PSYCHOLOGIST", 5, validate=positive),
-    }
-    rates = env.str("RATE_LIMITS", "", validate=parse_rates)
-    horizon = env.int("BOOKING_HORIZON", 366, validate=validate.Range(min=1, max=36500))
-    texts, text_faults = texts_file.read(env.path("TEXTS", None))
-    roles = env.list("ROLES", sorted(ROLES), validate=some_of(ROLES))
-    seconds = {
-        "initial_message_lead": env.float(
-            "INITIAL_MESSAGE_LEAD", 600.0, validate=validate.Range(min=0, max=86400)
-        ),
-        "end_warning_lead": env.float("END_WARNING_LEAD", 300.0, validate=validate.Range(min=0, max=86400)),
-        "drain": env.float("DRAIN_SECONDS", 1.0, validate=validate.Range(min=0, max=600)),
-        "min_session": env.float("MIN_SESSION", 600.0, validate=positive),
-        "extension_step": env.float("EXTENSION_STEP", 300.0, validate=validate.Range(min=60, max=86400)),
-        "max_session": env.float(
-            "MAX_SESSION", 14400.0, validate=validate.Range(min=0, max=86400, min_inclusive=False)
-        ),
-    }
-    webhook_urls: list[str] = env.list("WEBHOOK_URL", [])
-    webhook_keys = env.str("WEBHOOK_SECRETS", None, validate=webhook_secrets)
-    webhook_allow_private = env.bool("WEBHOOK_ALLOW_PRIVATE", False)
-    faults = [f"{name}: {' '.join(texts)}" for name, texts in sorted(env._errors.items())]  # noqa: SLF001 - seal() raises only the first text it finds; an operator wants them all
-    faults += text_faults
-    faults += contradictions(seconds, jwt_secret, jwks_url, algorithms)
-    if bool(values["s3_access_key_id"]) != bool(values["s3_secret_access_key"]):
-        faults.append("RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY: set both of them, or neither.")
-    signed = webhook_keys or any(fault.startswith("RDCHAT_WEBHOOK_SECRETS") for fault in faults)
-    faults += webhook_faults(webhook_urls, signed=bool(signed), allow_private=webhook_allow_private)
-    if database_url is not None:
-        faults += missing_secrets(jwt_secret or jwks_url, keys_text)
-    if faults:
-        raise SettingsError(faults)
-    generated = {} if ably_key and keys_text and (jwt_secret or jwks_url) else development_secrets(data_dir)
-    return Settings(
-        **values,
-        **cast("dict[str, Any]", {name: timedelta(seconds=value) for name, value in seconds.items()}),
-        booking_horizon=timedelta(days=horizon),
-        texts=texts,
-        data_dir=data_dir,
-        database_url=database_url,
-        redis_url=redis_url,
-        ably_key=ably_key or generated["ably_key"],
-        ably_is_local=ably_key is None,
-        ably_endpoint=ably_endpoint,
-        jwt_secret=jwt_secret or (None if jwks_url else generated["jwt_secret"]),
-        jwt_jwks_url=jwks_url,
-        jwt_algorithms=tuple(algorithms),
-        rate_limits=parse_rates(rates),
-        encryption_keys=parse_keys(keys_text or generated["encryption_keys"]),
-        roles=frozenset(roles),
-        webhook_urls=tuple(dict.fromkeys(url.strip() for url in webhook_urls)),
-        webhook_secrets=webhook_secrets(webhook_keys) if webhook_keys else (),
-        webhook_allow_private=webhook_allow_private,
+    host: str = setting(
+        "HOST", values.text, "127.0.0.1", "the address that the service listens on", section="HTTP"
     )
+    port: int = setting("PORT", _port, "8080", "the port that the service listens on; 0: any free one")
+
+    data_dir: Path = setting(
+        "DATA_DIR",
+        values.path,
+        ".rdchat",
+        "the folder of private stores, development secrets and files",
+        section="Stores: each unset one is embedded and lives in the data directory",
+    )
+    database_url: str | None = optional(
+        "DATABASE_URL",
+        values.with_scheme("postgresql", "postgres"),
+        "your PostgreSQL (15 or later, with `btree_gist`); `RDCHAT_ENCRYPTION_KEYS` and `RDCHAT_JWT_SECRET` "
+        "or `RDCHAT_JWT_JWKS_URL` are then required",
+        unset="a private one",
+        example="postgresql://rdchat:...@db.example/rdchat",
+        secret=True,
+    )
+    redis_url: str | None = optional(
+        "REDIS_URL",
+        values.with_scheme("redis", "rediss", "unix"),
+        "your Redis or Valkey (6.2 or later); a cluster by the address of any node",
+        unset="a private one",
+        example="rediss://:...@redis.example:6379/0",
+        secret=True,
+    )
+
+    ably_key: str = generated(
+        "ABLY_KEY",
+        values.key_of_ably,
+        "the key of your Ably app, to which events then go",
+        section="Ably: unset, a local endpoint speaks its protocol",
+        unset="the local endpoint",
+        example="app.key:secret",
+    )
+    #: Follows from whether a key is set.
+    ably_is_local: bool
+    ably_local_port: int = setting(
+        "ABLY_LOCAL_PORT", _port, "8081", "the port that the local endpoint listens on; 0: any free one"
+    )
+    ably_endpoint: str | None = optional(
+        "ABLY_ENDPOINT",
+        values.text,
+        "another rdchat's local endpoint (`host:port`), for a second replica on one machine",
+        example="127.0.0.1:8081",
+    )
+
+    jwt_secret: str | None = generated(
+        "JWT_SECRET",
+        values.long_enough,
+        "the secret of 32 bytes or more that callers' tokens are signed with",
+        section="Who may call: a shared secret, or the key set of your identity provider",
+        unset="generated",
+        example="...",
+    )
+    jwt_jwks_url: str | None = optional(
+        "JWT_JWKS_URL",
+        values.with_scheme("https", "http"),
+        "the key set of your identity provider, instead of `RDCHAT_JWT_SECRET`",
+        example="https://id.example/.well-known/jwks.json",
+    )
+    jwt_algorithms: tuple[str, ...] = setting(
+        "JWT_ALGORITHMS",
+        values.some_of(_ALGORITHMS, tuple),
+        "HS256",
+        "how tokens may be signed, comma separated; a key set needs asymmetric ways, such as `RS256`",
+    )
+    jwt_issuer: str = setting("JWT_ISSUER", values.text, "rdchat", "who issues tokens (`iss`)")
+    jwt_audience: str = setting("JWT_AUDIENCE", values.text, "rdchat", "whom tokens are issued for (`aud`)")
+
+    initial_message_lead: timedelta = setting(
+        "INITIAL_MESSAGE_LEAD",
+        _lead,
+        "600",
+        "how long before the start the first message is sent",
+        section="Sessions",
+        unit="seconds",
+    )
+    end_warning_lead: timedelta = setting(
+        "END_WARNING_LEAD", _lead, "300", "how long before the end it is announced", unit="seconds"
+    )
+    min_session: timedelta = setting(
+        "MIN_SESSION", values.seconds(above=0), "600", "how long a counselling lasts at least", unit="seconds"
+    )
+    max_session: timedelta = setting(
+        "MAX_SESSION",
+        values.seconds(above=0, most=86400),
+        "14400",
+        "how long a counselling lasts at most",
+        unit="seconds",
+    )
+    max_active_per_client: int = setting(
+        "MAX_ACTIVE_PER_CLIENT", values.whole(above=0), "1", "counsellings that a client may have at one time"
+    )
+    max_active_per_psychologist: int = setting(
+        "MAX_ACTIVE_PER_PSYCHOLOGIST",
+        values.whole(above=0),
+        "5",
+        "counsellings that a psychologist may have at one time",
+    )
+    extension_step: timedelta = setting(
+        "EXTENSION_STEP",
+        values.seconds(least=60, most=86400),
+        "300",
+        "what an extension is a multiple of",
+        unit="seconds",
+    )
+    booking_horizon: timedelta = setting(
+        "BOOKING_HORIZON", values.days(least=1, most=36500), "366", "how far ahead can be booked", unit="days"
+    )
+    language: str = setting(
+        "LANGUAGE",
+        values.one_of(LANGUAGES),
+        "id",
+        "the language of automated texts (`id`, `en`), unless organisation or booking names another",
+    )
+    texts: Texts = setting(
+        "TEXTS",
+        values.automated_texts,
+        "",
+        "a file with other automated texts, also for single organisations, as `config/texts.example.toml`",
+        example="config/texts.example.toml",
+    )
+
+    rate_limits: dict[str, RateLimitItem] = setting(
+        "RATE_LIMITS",
+        values.rate_limits,
+        ",".join(f"{kind}={rate}" for kind, rate in values.RATES.items()),
+        "how often one person may call, as `message=60/minute`, by kind and comma separated; or `off`",
+        section="Calls",
+        details="A kind that is not named keeps its default. Ending a session has no limit.",
+        unset="see `config/rdchat.env.example`",
+    )
+
+    encryption_keys: dict[str, bytes] = generated(
+        "ENCRYPTION_KEYS",
+        values.encryption_keys,
+        "keys for stored texts and files: `kid:base64` of 32 bytes, comma separated; the first seals",
+        section="Encryption at rest",
+        details="All of them open.\nMake one: echo main:$(openssl rand -base64 32)",
+        unset="generated",
+        example="main:...",
+    )
+
+    max_attachment: int = setting(
+        "MAX_ATTACHMENT",
+        values.whole(least=1, most=_LARGEST_ATTACHMENT),
+        str(10 * 1024 * 1024),
+        "the largest file, 64 MiB at most",
+        section="Attachments",
+        unit="bytes",
+    )
+    storage_url: str | None = optional(
+        "STORAGE_URL",
+        values.bucket,
+        "a bucket for files, of any store that speaks S3's protocol",
+        details="Unset, they lie in the folder attachments of the data directory, which replicas must share.",
+        unset="a folder in `RDCHAT_DATA_DIR`",
+        example="s3://bucket/prefix",
+    )
+    s3_endpoint: str | None = optional(
+        "S3_ENDPOINT",
+        values.with_scheme("https", "http"),
+        "the address of the bucket's store",
+        unset="Amazon's",
+        example="https://s3.example",
+    )
+    s3_region: str | None = optional(
+        "S3_REGION", values.text, "the region of the bucket's store", example="ap-southeast-3"
+    )
+    s3_access_key_id: str | None = optional(
+        "S3_ACCESS_KEY_ID",
+        values.text,
+        "the id of the key to the bucket",
+        details="Unset, the machine's own credentials are used.",
+        unset="the machine's own",
+        example="...",
+        secret=True,
+    )
+    s3_secret_access_key: str | None = optional(
+        "S3_SECRET_ACCESS_KEY",
+        values.text,
+        "the secret of that key",
+        unset="the machine's own",
+        example="...",
+        secret=True,
+    )
+
+    roles: frozenset[str] = setting(
+        "ROLES",
+        values.some_of(ROLES, frozenset),
+        ",".join(sorted(ROLES)),
+        "what this replica does, comma separated",
+        section="This replica",
+    )
+    drain: timedelta = setting(
+        "DRAIN_SECONDS",
+        values.seconds(least=0, most=600),
+        "1",
+        "how long `/readyz` answers 503 after SIGTERM, before the replica stops listening",
+        unit="seconds",
+    )
+    log_format: str = setting(
+        "LOG_FORMAT",
+        values.one_of(("text", "json")),
+        "text",
+        "how logs are written: `text` for people, `json` for collectors",
+    )
+
+    webhook_urls: tuple[str, ...] = setting(
+        "WEBHOOK_URL",
+        webhook_urls,
+        "",
+        "programs that are told of notifications: `https` and on public addresses, comma separated",
+        section="Webhooks (docs/webhooks.md)",
+        example="https://hooks.example/rdchat",
+        # The query of an address is never shown.
+        secret=True,
+    )
+    webhook_secrets: tuple[bytes, ...] = setting(
+        "WEBHOOK_SECRETS",
+        webhook_secrets,
+        "",
+        "secrets that notifications are signed with: `whsec_` and base64 of 24 to 64 bytes, comma separated",
+        details="All of them sign, so that one can replace another. Required with an address.\n"
+        "Make one: echo whsec_$(openssl rand -base64 32)",
+        example="whsec_...",
+        secret=True,
+    )
+    webhook_allow_private: bool = setting(
+        "WEBHOOK_ALLOW_PRIVATE",
+        values.flag,
+        "false",
+        "for development: also `http`, and addresses of this machine and its network",
+    )
+
+
+ROWS: Final[dict[str, Row]] = rows_of(Settings)

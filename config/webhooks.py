@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from environs import ValidationError
+from config.values import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,10 @@ _LONGEST: Final = 64
 
 
 def webhook_secrets(value: str) -> tuple[bytes, ...]:
-    """Read `whsec_<base64>`, comma separated. Raises ValidationError."""
-    secrets = []
+    """Read `whsec_<base64>`, comma separated; none where the value is empty. Raises InvalidValueError."""
+    secrets: list[bytes] = []
+    if not value:
+        return ()
     for entry in value.split(","):
         prefix, encoded = entry.strip()[: len(_PREFIX)], entry.strip()[len(_PREFIX) :]
         try:
@@ -28,7 +30,7 @@ def webhook_secrets(value: str) -> tuple[bytes, ...]:
         except ValueError:
             secret = b""
         if prefix != _PREFIX or not _SHORTEST <= len(secret) <= _LONGEST:
-            raise ValidationError(
+            raise InvalidValueError(
                 f"Must be whsec_ and base64 of {_SHORTEST} to {_LONGEST} bytes, comma separated. "
                 "Make one: echo whsec_$(openssl rand -base64 32)"
             )
@@ -36,11 +38,14 @@ def webhook_secrets(value: str) -> tuple[bytes, ...]:
     return tuple(secrets)
 
 
+def webhook_urls(value: str) -> tuple[str, ...]:
+    """Read addresses, comma separated, each once; none where the value is empty."""
+    return tuple(dict.fromkeys(url.strip() for url in value.split(","))) if value else ()
+
+
 def webhook_faults(urls: Sequence[str], *, signed: bool, allow_private: bool) -> list[str]:
     """Say what is wrong with the addresses, or that they lack secrets, a sentence each."""
-    faults = [
-        f"RDCHAT_WEBHOOK_URL: {fault}" for url in urls for fault in _faults_of(url.strip(), allow_private)
-    ]
+    faults = [f"RDCHAT_WEBHOOK_URL: {fault}" for url in urls for fault in _faults_of(url, allow_private)]
     if urls and not signed:
         faults.append(
             "RDCHAT_WEBHOOK_SECRETS: required with RDCHAT_WEBHOOK_URL, or receivers could not tell who calls."

@@ -51,9 +51,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    # RDCHAT_TEST_REDIS_SERVER names another server's binary, for instance a plain redis-server.
+    # TEST_REDIS_SERVER names another server's binary, for instance a plain redis-server.
     server = EmbeddedRedis(
-        tmp_path_factory.mktemp("redis"), binary=os.environ.get("RDCHAT_TEST_REDIS_SERVER") or None
+        tmp_path_factory.mktemp("redis"), binary=os.environ.get("TEST_REDIS_SERVER") or None
     )
     yield server.start()
     server.stop()

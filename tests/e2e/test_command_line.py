@@ -242,6 +242,38 @@ async def test_faults_in_the_settings_are_told_all_at_once(tmp_path: Path) -> No
     assert "Traceback" not in output
 
 
+async def test_a_name_that_is_no_setting_keeps_the_service_from_starting(tmp_path: Path) -> None:
+    status, output = await run(tmp_path / "data", "serve", RDCHAT_MIN_SESION="60")
+    assert (status, "Did you mean RDCHAT_MIN_SESSION?" in output) == (2, True), output
+    assert not (tmp_path / "data").exists()
+
+
+async def test_the_settings_are_listed_without_secrets_and_with_faults(tmp_path: Path) -> None:
+    secret = "s" * 40
+    status, output = await run(tmp_path / "data", "settings", RDCHAT_JWT_SECRET=secret, RDCHAT_LANGUAGE="en")
+    assert status == 0, output
+    values = {line.split()[0]: line.split()[1] for line in output.splitlines()}
+    assert (values["RDCHAT_JWT_SECRET"], values["RDCHAT_ABLY_KEY"]) == ("set", "unset")
+    assert (values["RDCHAT_LANGUAGE"], values["RDCHAT_LOG_FORMAT"]) == ("en", "text")
+    assert secret not in output
+    status, output = await run(tmp_path / "data", "settings", RDCHAT_PORT="x", RDCHAT_COLOUR="red")
+    assert (status, "RDCHAT_ROLES" in output) == (2, True), output
+    assert "RDCHAT_PORT: Not a valid integer." in output
+    assert "RDCHAT_COLOUR is not a setting." in output
+    assert not (tmp_path / "data").exists(), "looking makes nothing"
+
+
+def test_the_settings_are_printed_for_the_documentation() -> None:
+    example = CliRunner().invoke(cli, ["settings", "--example"]).output
+    assert example == (ROOT / "config" / "rdchat.env.example").read_text()
+    rows = CliRunner().invoke(cli, ["settings", "--markdown"]).output
+    readme = ROOT / "README.md"
+    assert rows in readme.read_text()
+    page = CliRunner().invoke(cli, ["settings", "--markdown", "--page", str(readme)]).output
+    assert page == readme.read_text()
+    assert CliRunner().invoke(cli, ["settings", "--page", str(readme)]).exit_code == 2
+
+
 @pytest.mark.parametrize("command", ["serve", "doctor"])
 async def test_a_broken_file_of_texts_is_told_before_anything_starts(tmp_path: Path, command: str) -> None:
     path = tmp_path / "texts.toml"
@@ -287,6 +319,7 @@ async def test_every_command_explains_itself(tmp_path: Path) -> None:
         "diagram",
         "openapi",
         "asyncapi",
+        "settings",
         "doctor",
         "queue",
         "ably",

@@ -47,7 +47,7 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
 }
 #: What schemathesis itself lets a valid request be answered with.
 _ACCEPTED = ("2xx", "401", "403", "404", "409", "429")
-_SEEN = "RDCHAT_FUZZING_SEEN"
+_SEEN = "FUZZING_SEEN"
 
 
 def expected_of(route: Route) -> list[str]:

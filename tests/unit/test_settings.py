@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import config
+from config import rendering
 from config.development import development_secrets
+from config.settings import ROWS
 
 KEY = base64.b64encode(b"k" * 32).decode()
 SECRET = "s" * 32
+ROOT = Path(config.__file__).parents[1]
+EXAMPLE = ROOT / "config" / "rdchat.env.example"
 REAL = {
     "RDCHAT_DATABASE_URL": "postgresql://db/rdchat",
     "RDCHAT_JWT_SECRET": SECRET,
@@ -136,9 +141,8 @@ def test_keys_and_algorithms_must_go_together(
 
 
 def test_the_example_names_every_variable_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    root = Path(config.__file__).parent
-    read = set(re.findall(r'env\.\w+\(\s*"(\w+)"', (root / "settings.py").read_text()))
-    example = (root / "rdchat.env.example").read_text()
+    read = {row.name for row in ROWS.values()}
+    example = EXAMPLE.read_text()
     shown = set(re.findall(r"^#?RDCHAT_(\w+)=", example, re.MULTILINE))
     assert shown == read
     defaults = dict(re.findall(r"^(RDCHAT_\w+)=(\S+)$", example, re.MULTILINE))
@@ -274,3 +278,181 @@ def test_where_files_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         "RDCHAT_MAX_ATTACHMENT",
         "RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY",
     }
+
+
+def assignments(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^#?(RDCHAT_\w+)=(.*)$", text, re.MULTILINE))
+
+
+def test_the_example_is_current() -> None:
+    assert EXAMPLE.read_text() == rendering.example(), "make docs renews it"
+
+
+def test_the_rows_in_the_readme_are_current() -> None:
+    page = (ROOT / "README.md").read_text()
+    assert page == rendering.with_rows(page), "make docs renews them"
+    for row in ROWS.values():
+        assert f"\n| `{row.variable}` | " in page
+
+
+def test_a_page_without_markers_is_left_alone() -> None:
+    with pytest.raises(ValueError, match="settings"):
+        rendering.with_rows("# A page\n")
+
+
+@pytest.mark.parametrize("keys", ["secret", "key set"])
+def test_the_example_can_be_loaded_with_every_line_in_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keys: str
+) -> None:
+    lines = assignments(EXAMPLE.read_text())
+    assert list(lines) == [row.variable for row in ROWS.values()]
+    # Nothing secret stands in the example: these do not work as they are.
+    for name, real in (
+        ("JWT_SECRET", SECRET),
+        ("ENCRYPTION_KEYS", f"main:{KEY}"),
+        ("WEBHOOK_SECRETS", WHSEC),
+    ):
+        assert lines[f"RDCHAT_{name}"].endswith("...")
+        lines[f"RDCHAT_{name}"] = real
+    if keys == "secret":
+        del lines["RDCHAT_JWT_JWKS_URL"]
+    else:
+        del lines["RDCHAT_JWT_SECRET"]
+        lines["RDCHAT_JWT_ALGORITHMS"] = "RS256"
+    monkeypatch.chdir(ROOT)
+    lines["RDCHAT_DATA_DIR"] = str(tmp_path / "data")
+    settings = load(monkeypatch, **lines)
+    assert (settings.jwt_secret == SECRET, settings.jwt_jwks_url is None) == (keys == "secret",) * 2
+    assert settings.webhook_urls == ("https://hooks.example/rdchat",)
+    assert not (tmp_path / "data").exists(), "nothing had to be generated"
+
+
+def test_the_defaults_in_the_example_are_those_of_the_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {
+        name: value
+        for name, value in assignments(EXAMPLE.read_text()).items()
+        if f"\n{name}=" in EXAMPLE.read_text()
+    }
+    assert set(shown) == {row.variable for row in ROWS.values() if row.default}
+    loaded = load(monkeypatch, **shown)
+    made = config.Settings(
+        ably_key=loaded.ably_key,
+        ably_is_local=True,
+        jwt_secret=loaded.jwt_secret,
+        encryption_keys=loaded.encryption_keys,
+    )
+    assert loaded == made
+
+
+def test_every_field_but_one_is_a_setting() -> None:
+    assert {one.name for one in fields(config.Settings)} - set(ROWS) == {"ably_is_local"}
+    assert len({row.variable for row in ROWS.values()}) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("MIN_SESION", "MIN_SESSION"),
+        ("MINSESSION", "MIN_SESSION"),
+        ("DATABASE", "DATABASE_URL"),
+        ("JWT_SECRT_FILE", "JWT_SECRET_FILE"),
+        ("JWKS_URL", "JWT_JWKS_URL"),
+        ("LOGFORMAT", "LOG_FORMAT"),
+        # Only secrets can come from files.
+        ("PORT_FILE", "PORT"),
+    ],
+)
+def test_a_name_that_is_no_setting_is_a_fault_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
+) -> None:
+    told = faults(monkeypatch, **{f"RDCHAT_{name}": "60"})
+    assert told == [f"RDCHAT_{name} is not a setting. Did you mean RDCHAT_{nearest}?"]
+
+
+def test_unknown_names_are_told_with_all_other_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = faults(
+        monkeypatch,
+        RDCHAT_ZZZ="1",
+        RDCHAT_PRT="1",
+        RDCHAT_PORT="http",
+        RDCHAT_JWT_SECRET_FILE="/nowhere",
+        RDCHAT_MIN_SESSION="20000",
+    )
+    assert [re.split("[: ]", fault)[0] for fault in told] == [
+        "RDCHAT_PRT",
+        "RDCHAT_ZZZ",
+        "RDCHAT_JWT_SECRET_FILE",
+        "RDCHAT_PORT",
+        "RDCHAT_MIN_SESSION",
+    ]
+    assert "Did you mean RDCHAT_" in told[1]
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_what_is_empty_counts_as_unset(monkeypatch: pytest.MonkeyPatch, nothing: str) -> None:
+    plain = load(monkeypatch)
+    names = {name for row in ROWS.values() for name in row.variables} - {"RDCHAT_DATA_DIR"}
+    assert load(monkeypatch, **dict.fromkeys([*names, "RDCHAT_UNKNOWN"], nothing)) == plain
+    assert plain.ably_is_local
+
+
+def test_an_empty_name_of_a_file_leaves_the_secret_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, RDCHAT_JWT_SECRET=SECRET, RDCHAT_JWT_SECRET_FILE="")
+    assert settings.jwt_secret == SECRET
+
+
+def test_an_empty_secret_is_required_as_if_it_were_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = faults(monkeypatch, **REAL | {"RDCHAT_ENCRYPTION_KEYS": ""})
+    assert [fault.partition(":")[0] for fault in told] == ["RDCHAT_ENCRYPTION_KEYS"]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"), [(b"\n", "is empty."), (b"\xff" * 32, "cannot be read."), (None, "cannot be read.")]
+)
+def test_a_file_without_a_secret_is_a_fault_and_nothing_is_generated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, fault: str
+) -> None:
+    path = tmp_path / "keys"
+    path.mkdir() if content is None else path.write_bytes(content)
+    told = faults(monkeypatch, RDCHAT_ENCRYPTION_KEYS_FILE=str(path), RDCHAT_DATABASE_URL="postgres://db/x")
+    assert told[0] == f"RDCHAT_ENCRYPTION_KEYS_FILE: {path} {fault}"
+    assert [one.split(" ")[0] for one in told[1:]] == ["RDCHAT_JWT_SECRET"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_is_set_but_wrong_is_not_told_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faults(monkeypatch, **REAL | {"RDCHAT_JWT_SECRET": "short"}) == [
+        "RDCHAT_JWT_SECRET: Must be at least 32 bytes long."
+    ]
+
+
+@pytest.mark.parametrize("width", [None, 40, 80, 132])
+def test_the_list_shows_every_value_but_no_secret(width: int | None) -> None:
+    environment = {row.variable: "hidden" for row in ROWS.values() if row.secret}
+    del environment["RDCHAT_JWT_SECRET"]
+    environment |= {"RDCHAT_JWT_SECRET_FILE": "/hidden", "RDCHAT_REDIS_URL": "", "RDCHAT_PORT": "9999"}
+    head, *lines = rendering.listing(environment, width).splitlines()
+    assert not any("hidden" in line for line in lines)
+    cells = [line.split() for line in lines if line.startswith("RDCHAT_")]
+    values = {name: value for name, value, *_ in cells}
+    assert list(values) == [row.variable for row in ROWS.values()]
+    secret = {row.variable: values[row.variable] for row in ROWS.values() if row.secret}
+    assert secret == dict.fromkeys(secret, "set") | {"RDCHAT_REDIS_URL": "unset"}
+    assert (values["RDCHAT_PORT"], values["RDCHAT_HOST"], values["RDCHAT_TEXTS"]) == (
+        "9999",
+        "127.0.0.1",
+        "unset",
+    )
+    assert next(default for name, _, default, *_ in cells if name == "RDCHAT_PORT") == "8080"
+    # In columns; without a width, only what is too long stands out.
+    column = head.index("meaning")
+    crooked = [line for line in lines if line[column - 2 : column].strip()]
+    assert crooked == ([] if width else [line for line in lines if "RATE_LIMITS" in line])
+    assert width is None or max(map(len, lines)) <= max(width, 80)
+
+
+def test_secrets_do_not_stand_in_what_is_printed_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, **REAL, RDCHAT_WEBHOOK_URL=HOOK, RDCHAT_WEBHOOK_SECRETS=WHSEC)
+    assert settings.webhook_secrets == (b"w" * 24,)
+    assert not any(secret in repr(settings) for secret in (SECRET, "kkk", "www", "postgresql", "hooks"))
+    assert "port=8080" in repr(settings)
