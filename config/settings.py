@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from config.texts_file import Texts
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
-#: Files are held in memory while they are examined and sealed.
+#: Files are held in memory while they are examined and encrypted.
 _LARGEST_ATTACHMENT: Final = 64 * 1024 * 1024
 _ALGORITHMS: Final = frozenset(
     {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"}

@@ -180,7 +180,7 @@ def long_enough(value: str) -> str:
 
 
 def encryption_keys(value: str) -> dict[str, bytes]:
-    """Read encryption keys by key id; the first seals."""
+    """Read encryption keys by key id; the first encrypts."""
     keys: dict[str, bytes] = {}
     for entry in value.split(","):
         kid, colon, encoded = entry.strip().partition(":")

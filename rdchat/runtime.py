@@ -21,7 +21,7 @@ from rdchat.common.errors import UnavailableError
 from rdchat.common.telemetry import Metrics
 from rdchat.domain.booking import Limits
 from rdchat.engine.engine import Engine
-from rdchat.engine.post_commit import Aftermath
+from rdchat.engine.post_commit import PostCommitEffects
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
@@ -38,15 +38,15 @@ from rdchat.redis.rates import Rates
 from rdchat.redis.snapshots import Snapshots
 from rdchat.security.ably_tokens import ably_token
 from rdchat.security.caller_tokens import CallerTokens
-from rdchat.security.encryption import Sealer
+from rdchat.security.encryption import Encryptor
 from rdchat.security.key_set import KeySet
-from rdchat.services.attachments import Attachments
+from rdchat.services.attachments import AttachmentService
 from rdchat.services.chat import Chat
-from rdchat.services.counselings import Counselings
-from rdchat.services.notifier import Teller
-from rdchat.services.rescheduling import Rescheduling
+from rdchat.services.counselings import CounselingService
+from rdchat.services.notifier import Notifier
+from rdchat.services.rescheduling import ReschedulingService
 from rdchat.texts.wording import automated_text
-from rdchat.timers.monitor import Watch
+from rdchat.timers.monitor import TimerMonitor
 from rdchat.timers.reconciler import Reconciler
 from rdchat.timers.worker import TimerWorker
 from rdchat.webhooks.dispatch import Webhooks
@@ -120,7 +120,7 @@ class Runtime:
 
     async def _start(self, database_url: str, redis_url: str) -> None:
         settings = self.settings
-        self.sealer = sealer = Sealer(settings.encryption_keys)
+        self.encryptor = encryptor = Encryptor(settings.encryption_keys)
         self.pool = await pool.connect(database_url)
         self._closers.append(lambda: pool.close(self.pool))
         applied = await migrate(self.pool)
@@ -133,11 +133,11 @@ class Runtime:
         self.rates = Rates(self.redis, settings.rate_limits)
         self.rates.start()
         self._closers.append(self.rates.close)
-        self._hinted = asyncio.Event()
-        self.queue = DelayQueue(self.redis, on_scheduled=self._hinted.set)
+        self._woken = asyncio.Event()
+        self.queue = DelayQueue(self.redis, on_scheduled=self._woken.set)
 
         self.ably = await self._start_ably()
-        self.publisher = Publisher(self.pool, self.ably, sealer, self.metrics)
+        self.publisher = Publisher(self.pool, self.ably, encryptor, self.metrics)
         self.publisher.start(relay="relay" in settings.roles)
         self._closers.append(self.publisher.close)
         self.webhooks = Webhooks(
@@ -145,7 +145,7 @@ class Runtime:
             settings.webhook_secrets,
             allow_private=settings.webhook_allow_private,
             pool=self.pool,
-            sealer=sealer,
+            encryptor=encryptor,
             clock=self.clock,
             metrics=self.metrics,
         )
@@ -157,14 +157,14 @@ class Runtime:
         storage = StoredSessions(
             self.pool,
             snapshots,
-            sealer=sealer,
+            encryptor=encryptor,
             limits=self.limits,
             outbox_lease=LEASE,
             endpoints=self.webhooks.endpoints,
             text_of=text_of,
         )
-        aftermath = Aftermath(
-            self.publisher, snapshots, self.queue, self.metrics, on_notified=self.webhooks.hint
+        aftermath = PostCommitEffects(
+            self.publisher, snapshots, self.queue, self.metrics, on_notified=self.webhooks.wake
         )
         aftermath.start()
         self._closers.append(aftermath.close)
@@ -175,24 +175,24 @@ class Runtime:
         self._closers.append(lambda: cancel(passivation))
 
         self.tokens = await self._caller_tokens()
-        self.counselings = Counselings(
+        self.counselings = CounselingService(
             pool=self.pool,
             engine=self.engine,
             queue=self.queue,
-            teller=Teller(publisher=self.publisher, webhooks=self.webhooks, sealer=sealer),
-            sealer=sealer,
+            notifier=Notifier(publisher=self.publisher, webhooks=self.webhooks, encryptor=encryptor),
+            encryptor=encryptor,
             clock=self.clock,
             limits=self.limits,
             leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
             language=settings.language,
             texts=settings.texts,
         )
-        self.rescheduling = Rescheduling(
+        self.rescheduling = ReschedulingService(
             pool=self.pool,
             counselings=self.counselings,
             effects=aftermath,
             queue=self.queue,
-            sealer=sealer,
+            encryptor=encryptor,
             clock=self.clock,
             limits=self.limits,
             leads=self.counselings.leads,
@@ -205,26 +205,26 @@ class Runtime:
             ably=self.ably,
             ably_key=settings.ably_key,
             publisher=self.publisher,
-            sealer=sealer,
+            encryptor=encryptor,
             clock=self.clock,
         )
         housekeeping = keep_running(self._forget_answers, "housekeeping")
         self._closers.append(lambda: cancel(housekeeping))
-        self.attachments = Attachments(
+        self.attachments = AttachmentService(
             pool=self.pool,
             chat=self.chat,
             storage=storage_for(settings),
             examiner=Examiner(largest=2 * settings.max_attachment),
             links=Links(settings.encryption_keys.values(), self.clock),
-            sealer=sealer,
+            encryptor=encryptor,
             clock=self.clock,
         )
         if "worker" in settings.roles:
             self.attachments.start()
             self._closers.append(self.attachments.close)
-        self.watch = Watch(self.pool, self.queue, self.clock)
-        self.watch.start()
-        self._closers.append(self.watch.close)
+        self.monitor = TimerMonitor(self.pool, self.queue, self.clock)
+        self.monitor.start()
+        self._closers.append(self.monitor.close)
         if "worker" in settings.roles:
             await self._start_timers(redis_url)
         self._show_metrics()
@@ -280,7 +280,7 @@ class Runtime:
 
     async def _start_timers(self, redis_url: str) -> None:
         reconciler = Reconciler(self.pool, self.queue, self.engine, self.clock)
-        alarms = Alarms(redis_url, on_hint=self._hinted.set, on_reconnect=reconciler.hint)
+        alarms = Alarms(redis_url, on_wake=self._woken.set, on_reconnect=reconciler.wake)
         worker = TimerWorker(
             queue=self.queue,
             alarms=alarms,
@@ -288,8 +288,8 @@ class Runtime:
             engine=self.engine,
             clock=self.clock,
             metrics=self.metrics,
-            hinted=self._hinted,
-            on_doubt=reconciler.hint,
+            woken=self._woken,
+            on_doubt=reconciler.wake,
         )
         self.metrics.gauge("rdchat_jobs_held", "Jobs claimed and not settled.", lambda: worker.held)
         self.metrics.gauge(
@@ -326,17 +326,17 @@ class Runtime:
         self.metrics.gauge(
             "rdchat_outbox_held", "Commits that this process has yet to publish.", lambda: self.publisher.held
         )
-        sight = self.watch
+        status = self.monitor
         self.metrics.gauge(
-            "rdchat_queue_waiting", "Jobs that wait in the delay queue.", lambda: sight.sight.waiting or 0
+            "rdchat_queue_waiting", "Jobs that wait in the delay queue.", lambda: status.status.waiting or 0
         )
         self.metrics.gauge(
-            "rdchat_queue_leased", "Jobs that some worker has claimed.", lambda: sight.sight.leased or 0
+            "rdchat_queue_leased", "Jobs that some worker has claimed.", lambda: status.status.leased or 0
         )
         self.metrics.gauge(
             "rdchat_automations_overdue",
             "Automations that nobody has tried although they are far too late.",
-            lambda: sight.sight.overdue,
+            lambda: status.status.overdue,
         )
 
     # ---- health -------------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ class Runtime:
         unfired = self._worker.overdue_ms / 1000 if self._worker is not None else 0.0
         if unfired > _STUCK_SECONDS:
             return f"stuck: a claimed automation has been due for {unfired:.0f} s"
-        return self.watch.sight.complaint or "ok"
+        return self.monitor.status.problem or "ok"
 
     @property
     def runs_timers(self) -> bool:

@@ -10,10 +10,10 @@ from statemachine import schedule
 from statemachine.commands import Cancel, EndSession, Extend, Reschedule, RunAutomation, SendMessage
 from statemachine.effects import (
     BroadcastStatus,
-    DisarmTimers,
+    CancelTimers,
     NotificationType,
     Notify,
-    RearmTimers,
+    RescheduleTimers,
     StatusEvent,
     StoreAutomatedMessage,
     StoreMessage,
@@ -24,7 +24,7 @@ from statemachine.states import EndReason
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from statemachine.context import Case
+    from statemachine.context import TransitionContext
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -32,75 +32,75 @@ _MILLISECOND = timedelta(milliseconds=1)
 # ---- automations ------------------------------------------------------------------------------------------
 
 
-def _settle(case: Case, status: AutomationStatus, reason: str | None = None) -> None:
-    kind = cast("RunAutomation", case.command).kind
-    automation = case.session.automations[kind]
-    case.session.automations[kind] = replace(
+def _settle(context: TransitionContext, status: AutomationStatus, reason: str | None = None) -> None:
+    kind = cast("RunAutomation", context.command).kind
+    automation = context.session.automations[kind]
+    context.session.automations[kind] = replace(
         automation,
         status=status,
-        executed_at=case.now,
-        lateness_ms=max(0, (case.now - automation.due_at) // _MILLISECOND),
+        executed_at=context.now,
+        lateness_ms=max(0, (context.now - automation.due_at) // _MILLISECOND),
         reason=reason,
     )
 
 
-def finish(case: Case) -> None:
+def finish(context: TransitionContext) -> None:
     """Record the automation as done, with its lateness."""
-    _settle(case, AutomationStatus.DONE)
+    _settle(context, AutomationStatus.DONE)
 
 
-def skip_start_was_due(case: Case) -> None:
+def skip_start_was_due(context: TransitionContext) -> None:
     """Record that the announcement came too late to announce anything."""
-    _settle(case, AutomationStatus.SKIPPED, "start_was_due")
+    _settle(context, AutomationStatus.SKIPPED, "start_was_due")
 
 
-def skip_too_late_to_warn(case: Case) -> None:
+def skip_too_late_to_warn(context: TransitionContext) -> None:
     """Record that too little of the warning's lead was left."""
-    _settle(case, AutomationStatus.SKIPPED, "too_late_to_warn")
+    _settle(context, AutomationStatus.SKIPPED, "too_late_to_warn")
 
 
-def skip_never_opened(case: Case) -> None:
+def skip_never_opened(context: TransitionContext) -> None:
     """Record that there was no open chat to warn in."""
-    _settle(case, AutomationStatus.SKIPPED, "never_opened")
+    _settle(context, AutomationStatus.SKIPPED, "never_opened")
 
 
-def _end_what_is_left(case: Case, status: AutomationStatus, reason: str) -> None:
-    for kind, automation in case.session.automations.items():
+def _end_what_is_left(context: TransitionContext, status: AutomationStatus, reason: str) -> None:
+    for kind, automation in context.session.automations.items():
         if automation.status is AutomationStatus.SCHEDULED:
-            case.session.automations[kind] = replace(automation, status=status, reason=reason)
-    case.effects.append(DisarmTimers())
+            context.session.automations[kind] = replace(automation, status=status, reason=reason)
+    context.effects.append(CancelTimers())
 
 
 # ---- messages ---------------------------------------------------------------------------------------------
 
 
-def _say(case: Case, kind: AutomationKind) -> None:
-    case.session.last_seq += 1
-    case.effects.append(StoreAutomatedMessage(kind, case.session.last_seq, case.now))
+def _say(context: TransitionContext, kind: AutomationKind) -> None:
+    context.session.last_seq += 1
+    context.effects.append(StoreAutomatedMessage(kind, context.session.last_seq, context.now))
 
 
-def say(case: Case) -> None:
+def say(context: TransitionContext) -> None:
     """Say the automated text of the automation that runs."""
-    _say(case, cast("RunAutomation", case.command).kind)
+    _say(context, cast("RunAutomation", context.command).kind)
 
 
-def say_goodbye(case: Case) -> None:
+def say_goodbye(context: TransitionContext) -> None:
     """Say the closing text, also when somebody ended the chat by hand."""
-    _say(case, AutomationKind.AUTO_END)
+    _say(context, AutomationKind.AUTO_END)
 
 
-def store_message(case: Case) -> None:
+def store_message(context: TransitionContext) -> None:
     """Take what a participant said."""
-    command = cast("SendMessage", case.command)
-    case.session.last_seq += 1
-    case.effects.append(
+    command = cast("SendMessage", context.command)
+    context.session.last_seq += 1
+    context.effects.append(
         StoreMessage(
             message_id=command.message_id,
-            seq=case.session.last_seq,
+            seq=context.session.last_seq,
             sender_id=command.sender_id,
             text=command.text,
             client_message_id=command.client_message_id,
-            at=case.now,
+            at=context.now,
             attachment=command.attachment,
         )
     )
@@ -109,92 +109,94 @@ def store_message(case: Case) -> None:
 # ---- the session ------------------------------------------------------------------------------------------
 
 
-def open_chat(case: Case) -> None:
+def open_chat(context: TransitionContext) -> None:
     """Open the chat for both, and call the psychologist."""
-    case.session.started_at = case.now
-    case.effects.append(BroadcastStatus(StatusEvent.CHAT_ENABLED, case.now))
-    case.effects.append(Notify(case.session.psychologist_id, NotificationType.CHAT_ENABLED, case.now))
+    context.session.started_at = context.now
+    context.effects.append(BroadcastStatus(StatusEvent.CHAT_ENABLED, context.now))
+    context.effects.append(
+        Notify(context.session.psychologist_id, NotificationType.CHAT_ENABLED, context.now)
+    )
 
 
-def warn(case: Case) -> None:
+def warn(context: TransitionContext) -> None:
     """Show both the end button, with the time left."""
-    left = schedule.minutes_left(case.session, case.now)
-    case.effects.append(BroadcastStatus(StatusEvent.ENDING_SOON, case.now, minutes_left=left))
+    left = schedule.minutes_left(context.session, context.now)
+    context.effects.append(BroadcastStatus(StatusEvent.ENDING_SOON, context.now, minutes_left=left))
 
 
-def reschedule(case: Case) -> None:
+def reschedule(context: TransitionContext) -> None:
     """Move the session, and tell whoever did not do it. Its former plan of automations counts no longer."""
-    command = cast("Reschedule", case.command)
-    session = case.session
+    command = cast("Reschedule", context.command)
+    session = context.session
     session.starts_at, session.ends_at = command.starts_at, command.ends_at
     session.timezone = command.timezone
-    session.automations = schedule.plan(command.starts_at, command.ends_at, command.leads, case.now)
-    _replan(case, NotificationType.SESSION_RESCHEDULED, command.by)
+    session.automations = schedule.plan(command.starts_at, command.ends_at, command.leads, context.now)
+    _replan(context, NotificationType.SESSION_RESCHEDULED, command.by)
 
 
-def extend(case: Case) -> None:
+def extend(context: TransitionContext) -> None:
     """Move the end of the open chat, its warning with it, and tell the client."""
-    command = cast("Extend", case.command)
-    session = case.session
-    session.automations = schedule.extended(session, command.ends_at, command.leads, case.now)
+    command = cast("Extend", context.command)
+    session = context.session
+    session.automations = schedule.extended(session, command.ends_at, command.leads, context.now)
     session.ends_at = command.ends_at
-    _replan(case, NotificationType.SESSION_EXTENDED, command.by)
+    _replan(context, NotificationType.SESSION_EXTENDED, command.by)
 
 
-def _replan(case: Case, told: NotificationType, by: UUID | None) -> None:
-    case.session.schedule_version += 1
-    case.effects.append(BroadcastStatus(StatusEvent.RESCHEDULED, case.now))
-    for person in case.session.participants:
+def _replan(context: TransitionContext, told: NotificationType, by: UUID | None) -> None:
+    context.session.schedule_version += 1
+    context.effects.append(BroadcastStatus(StatusEvent.RESCHEDULED, context.now))
+    for person in context.session.participants:
         if person != by:
-            case.effects.append(Notify(person, told, case.now))
-    case.effects.append(RearmTimers())
+            context.effects.append(Notify(person, told, context.now))
+    context.effects.append(RescheduleTimers())
 
 
-def _close(case: Case, reason: EndReason, event: StatusEvent) -> None:
-    case.session.ended_at = case.now
-    case.session.end_reason = reason
-    case.effects.append(BroadcastStatus(event, case.now))
+def _close(context: TransitionContext, reason: EndReason, event: StatusEvent) -> None:
+    context.session.ended_at = context.now
+    context.session.end_reason = reason
+    context.effects.append(BroadcastStatus(event, context.now))
 
 
-def complete(case: Case) -> None:
+def complete(context: TransitionContext) -> None:
     """Close the chat at its end, or because somebody ended it."""
-    if isinstance(case.command, EndSession):
-        by_client = case.command.by == case.session.client_id
+    if isinstance(context.command, EndSession):
+        by_client = context.command.by == context.session.client_id
         reason = EndReason.ENDED_BY_CLIENT if by_client else EndReason.ENDED_BY_PSYCHOLOGIST
     else:
         reason = EndReason.AUTO_ENDED
-    _close(case, reason, StatusEvent.COMPLETED)
-    _end_what_is_left(case, AutomationStatus.CANCELLED, reason)
+    _close(context, reason, StatusEvent.COMPLETED)
+    _end_what_is_left(context, AutomationStatus.CANCELLED, reason)
 
 
-def cancel(case: Case) -> None:
+def cancel(context: TransitionContext) -> None:
     """Call the session off, and tell whoever did not do it."""
-    by = cast("Cancel", case.command).by
+    by = cast("Cancel", context.command).by
     if by is None:
         reason = EndReason.ADMIN_CANCELLED
     else:
-        by_client = by == case.session.client_id
+        by_client = by == context.session.client_id
         reason = EndReason.CLIENT_CANCELLED if by_client else EndReason.PSYCHOLOGIST_CANCELLED
-    _close(case, reason, StatusEvent.CANCELLED)
-    for person in case.session.participants:
+    _close(context, reason, StatusEvent.CANCELLED)
+    for person in context.session.participants:
         if person != by:
-            case.effects.append(Notify(person, NotificationType.SESSION_CANCELLED, case.now))
-    _end_what_is_left(case, AutomationStatus.CANCELLED, reason)
+            context.effects.append(Notify(person, NotificationType.SESSION_CANCELLED, context.now))
+    _end_what_is_left(context, AutomationStatus.CANCELLED, reason)
 
 
-def miss(case: Case) -> None:
+def miss(context: TransitionContext) -> None:
     """Give up a session that could not be opened in time, and tell both."""
-    _give_up(case, EndReason.MISSED)
+    _give_up(context, EndReason.MISSED)
 
 
-def turn_away(case: Case) -> None:
+def cancel_over_limit(context: TransitionContext) -> None:
     """Give up a session for which there is no place at its start, and tell both."""
-    _give_up(case, EndReason.OVER_LIMIT)
+    _give_up(context, EndReason.OVER_LIMIT)
 
 
-def _give_up(case: Case, reason: EndReason) -> None:
-    _settle(case, AutomationStatus.SKIPPED, reason)
-    _close(case, reason, StatusEvent.CANCELLED)
-    for person in case.session.participants:
-        case.effects.append(Notify(person, NotificationType.SESSION_MISSED, case.now))
-    _end_what_is_left(case, AutomationStatus.SKIPPED, reason)
+def _give_up(context: TransitionContext, reason: EndReason) -> None:
+    _settle(context, AutomationStatus.SKIPPED, reason)
+    _close(context, reason, StatusEvent.CANCELLED)
+    for person in context.session.participants:
+        context.effects.append(Notify(person, NotificationType.SESSION_MISSED, context.now))
+    _end_what_is_left(context, AutomationStatus.SKIPPED, reason)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Case:
+class TransitionContext:
     """The draft of a session, the command put to it and the instant; effects and a refusal are the result."""
 
     session: Session

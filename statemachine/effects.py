@@ -75,13 +75,13 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
-class DisarmTimers:
+class CancelTimers:
     """Take what is left of the session's automations out of the delay queue."""
 
 
 @dataclass(frozen=True, slots=True)
-class RearmTimers:
+class RescheduleTimers:
     """Put the session's new plan of automations in the place of the old one."""
 
 
-Effect = StoreMessage | StoreAutomatedMessage | BroadcastStatus | Notify | DisarmTimers | RearmTimers
+Effect = StoreMessage | StoreAutomatedMessage | BroadcastStatus | Notify | CancelTimers | RescheduleTimers

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from transitions import EventData, Machine, MachineError
 
 from statemachine.commands import Cancel, EndSession, Extend, Reschedule, RunAutomation, SendMessage
-from statemachine.context import Case
+from statemachine.context import TransitionContext
 from statemachine.decision import Decision, Refusal, RefusalCode
 from statemachine.session import AutomationStatus
 from statemachine.states import Status
@@ -50,7 +50,7 @@ def build_machine() -> Machine:
 T = TypeVar("T")
 
 
-def _asked(function: Callable[[Case], T]) -> Callable[[EventData], T]:
+def _asked(function: Callable[[TransitionContext], T]) -> Callable[[EventData], T]:
     def ask(event: EventData) -> T:
         return function(event.kwargs["case"])
 
@@ -74,15 +74,15 @@ def step(session: Session, command: Command, now: datetime) -> Decision | Refusa
         if code is not None:
             return Refusal(code, session.status)
     draft = session.draft()
-    case = Case(draft, command, now)
+    context = TransitionContext(draft, command, now)
     try:
-        taken = MACHINE.events[command.trigger].trigger(draft, case=case)
+        taken = MACHINE.events[command.trigger].trigger(draft, context=context)
     except MachineError:
         return _refusal(_no_row(session, command), session)
     if not taken:
-        return _refusal(case.refusal or RefusalCode.ILLEGAL_TRANSITION, session)
+        return _refusal(context.refusal or RefusalCode.ILLEGAL_TRANSITION, session)
     draft.updated_at = now
-    return Decision(draft, command.trigger, session.status, now, tuple(case.effects))
+    return Decision(draft, command.trigger, session.status, now, tuple(context.effects))
 
 
 def _refusal(code: RefusalCode, session: Session) -> Refusal:

@@ -16,7 +16,7 @@ from statemachine.states import Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from statemachine.context import Case
+    from statemachine.context import TransitionContext
 
 ACTIVE, ENDING_SOON, COMPLETED, CANCELLED = (
     Status.ACTIVE,
@@ -38,8 +38,8 @@ class Row:
     trigger: str
     sources: tuple[Status, ...]
     destination: Status | None
-    guards: tuple[Callable[[Case], bool], ...]
-    actions: tuple[Callable[[Case], None], ...]
+    guards: tuple[Callable[[TransitionContext], bool], ...]
+    actions: tuple[Callable[[TransitionContext], None], ...]
 
 
 # fmt: off
@@ -47,7 +47,7 @@ TABLE: Final = (
     # ---- timers: nobody else can open a chat ---------------------------------------------------------
     Row("initial_message", WAITING,  None,        (given.start_not_due,), (do.finish, do.say)),
     Row("initial_message", LIVE,     None,        (),                     (do.skip_start_was_due,)),
-    Row("enable_chat",     WAITING,  CANCELLED,   (given.over_limit,),    (do.turn_away,)),
+    Row("enable_chat",     WAITING,  CANCELLED,   (given.over_limit,),    (do.cancel_over_limit,)),
     Row("enable_chat",     WAITING,  ACTIVE,      (given.time_to_talk,),  (do.finish, do.say, do.open_chat)),
     Row("enable_chat",     WAITING,  CANCELLED,   (),                     (do.miss,)),
     Row("end_warning",     OPENED,   ENDING_SOON, (given.worth_warning,), (do.finish, do.warn)),

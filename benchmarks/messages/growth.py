@@ -14,7 +14,7 @@ from benchmarks.messages.generator import Generator
 from benchmarks.messages.rates import refuse_failures
 from benchmarks.messages.stage import open_crowd, speakers_of
 from benchmarks.service import ENCRYPTION_KEY
-from rdchat.security.encryption import Sealer
+from rdchat.security.encryption import Encryptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,12 +167,12 @@ UPDATE chat_sessions SET version = version + 1, state_version = version + 1, las
 
 
 async def _fill(stage: Stage, session_id: str, count: int) -> None:
-    """Let a session have had `count` messages, all alike: sealed once, they are as large as others."""
-    sealer = Sealer({"bench": ENCRYPTION_KEY})
+    """Let a session have had `count` messages, all alike: encrypted once, they are as large as others."""
+    encryptor = Encryptor({"bench": ENCRYPTION_KEY})
     session = await stage.connection.fetchval(
         "SELECT id FROM chat_sessions WHERE id = $1::text::uuid", session_id
     )
-    body = sealer.seal(("Apa kabar? " * 8).encode(), session.bytes)
+    body = encryptor.encrypt(("Apa kabar? " * 8).encode(), session.bytes)
     async with stage.connection.transaction():
         await stage.connection.execute("SET LOCAL session_replication_role = replica")
         await stage.connection.execute(_FILL, session, count, body, timeout=600)

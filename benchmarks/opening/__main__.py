@@ -96,14 +96,14 @@ async def measure(
     await plant(connection, sessions=sessions, first=start, spread=timedelta(0), at=clock.now(), **plans)
     stores = directory, database_url, redis_url, ably.address, _LEAD
     service = Service(*stores, roles="worker,relay" if split else "api,worker,relay")
-    edge = Service(*stores, roles="api") if split else service
+    to_instant = Service(*stores, roles="api") if split else service
     await service.start()
     if split:
-        await edge.start()
+        await to_instant.start()
     opened = "SELECT count(*) FROM chat_sessions WHERE status = 'active'"
     while await connection.fetchval(opened) < talkers:  # noqa: ASYNC110 - PostgreSQL does not call back
         await asyncio.sleep(0.1)
-    people = Talkers(edge.base, talking)
+    people = Talkers(to_instant.base, talking)
     await people.start()
     try:
         waves = [
@@ -115,7 +115,7 @@ async def measure(
     finally:
         await people.stop()
         await service.stop()
-        await edge.stop()
+        await to_instant.stop()
         await ably.close()
         await connection.close()
         await pool.close(database)

@@ -70,7 +70,9 @@ async def _talk_until_silenced() -> list[tuple[float, float]]:
     async with aiohttp.ClientSession(base_url=script["base"]) as http:
         tasks = [
             asyncio.create_task(
-                _talk(http, number / len(script["talking"]), UUID(session_id), UUID(client_id), posts)
+                _message_entry(
+                    http, number / len(script["talking"]), UUID(session_id), UUID(client_id), posts
+                )
             )
             for number, (session_id, client_id) in enumerate(script["talking"])
         ]
@@ -86,7 +88,7 @@ async def _talk_until_silenced() -> list[tuple[float, float]]:
     return posts
 
 
-async def _talk(
+async def _message_entry(
     http: aiohttp.ClientSession,
     delay: float,
     session_id: UUID,

@@ -34,7 +34,7 @@ from rdchat.timers.reconciler import HORIZON
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from rdchat.redis.connection import HotStore
+    from rdchat.redis.connection import RedisClient
 
 _LEADS = {
     "length": timedelta(hours=1),
@@ -185,7 +185,7 @@ async def _filled(queue: DelayQueue, connection: asyncpg.Connection[asyncpg.Reco
         await asyncio.sleep(0.05)
 
 
-async def _idle(size: Size, service: Service, store: HotStore) -> None:
+async def _idle(size: Size, service: Service, store: RedisClient) -> None:
     process = psutil.Process(service.pid)
     before = process.cpu_times()
     await asyncio.sleep(_IDLE_SECONDS)
@@ -198,7 +198,7 @@ async def _idle(size: Size, service: Service, store: HotStore) -> None:
 
 
 async def _lose_redis(
-    size: Size, queue: DelayQueue, store: HotStore, connection: asyncpg.Connection[asyncpg.Record]
+    size: Size, queue: DelayQueue, store: RedisClient, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     """Empty Redis while some sessions are about to start."""
     clock = SystemClock()

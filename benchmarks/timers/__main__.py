@@ -102,7 +102,7 @@ def main(only: str | None, quick: bool, recovery: bool) -> None:  # noqa: FBT001
 def _install(chosen: list[Contender]) -> tuple[dict[Contender, list[str]], dict[str, str]]:
     commands, missing = {}, {}
     for contender in chosen:
-        say = _saying(contender)
+        say = _message_line(contender)
         try:
             commands[contender] = contender.command()
         except PeerUnavailable as error:
@@ -120,7 +120,7 @@ async def _measure(
     server = await redis.info("server")
     results: dict[str, dict[str, Any]] = {}
     for contender, command in commands.items():
-        say = _saying(contender)
+        say = _message_line(contender)
         async with _watched() as elsewhere:
             results[contender.name] = await Measurements(
                 contender, command, redis=redis, port=port, plan=plan, say=say
@@ -168,7 +168,7 @@ async def _watched() -> AsyncIterator[machine.Elsewhere]:
         sampling.cancel()
 
 
-def _saying(contender: Contender) -> Callable[[str], None]:
+def _message_line(contender: Contender) -> Callable[[str], None]:
     begin = time.monotonic()
 
     def say(text: str) -> None:

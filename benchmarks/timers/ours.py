@@ -78,15 +78,15 @@ class _Engine:
             answer.set_result(None)
         return answer
 
-    def expect(self, session_ids: Iterable[UUID]) -> None:
+    def prefetch(self, session_ids: Iterable[UUID]) -> None:
         """Take no notice: there are no sessions to read."""
 
 
 async def _work(options: dict[str, Any]) -> None:
     process = protocol.start_worker(options)
     queue = DelayQueue(connect(_url(options)))
-    hinted = asyncio.Event()
-    alarms = Alarms(_url(options), on_hint=hinted.set, on_reconnect=hinted.set)
+    woken = asyncio.Event()
+    alarms = Alarms(_url(options), on_wake=woken.set, on_reconnect=woken.set)
     worker = TimerWorker(
         queue=queue,
         alarms=alarms,
@@ -94,7 +94,7 @@ async def _work(options: dict[str, Any]) -> None:
         engine=_Engine(process.recorder),
         clock=SystemClock(),
         metrics=Metrics(),
-        hinted=hinted,
+        woken=woken,
         on_doubt=lambda: None,  # the reconciler would look what is missing
     )
     await alarms.start()

@@ -17,7 +17,7 @@ from rdchat.postgres import availability, people
 
 async def get_availability(call: Call) -> Answer:
     """Look at a psychologist's working hours."""
-    found = await availability.availability(call.runtime.pool, call.path["id"])
+    found = await availability.get_availability(call.runtime.pool, call.path["id"])
     if found is None:
         raise _unknown()
     return Answer(availability_json(found), "Availability retrieved successfully")
@@ -61,13 +61,13 @@ async def list_slots(call: Call) -> Answer:
     )
     bounds = wish.bounds(limits=limits, now=now)
     pool, psychologist_id = call.runtime.pool, call.path["id"]
-    who = await people.psychologist(pool, psychologist_id)
-    hours = await availability.availability(pool, psychologist_id)
+    who = await people.get_psychologist(pool, psychologist_id)
+    hours = await availability.get_availability(pool, psychologist_id)
     if who is None or hours is None:
         raise _unknown()
     found: list[free_slots.FreeSlot] = []
     if who.is_active and bounds is not None:
-        booked = await availability.booked(pool, [psychologist_id], *bounds)
+        booked = await availability.list_booked(pool, [psychologist_id], *bounds)
         found = list(
             free_slots.free_slots(wish, hours, booked.get(psychologist_id, []), limits=limits, now=now)
         )

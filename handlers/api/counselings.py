@@ -12,10 +12,11 @@ from handlers.api.presenters import counseling_json, listed_counseling_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import booking
-from rdchat.domain.availability import edge
+from rdchat.domain.availability import to_instant
 from rdchat.domain.booking import Booking
 from rdchat.domain.person import CLIENT_ROLES, Role
-from rdchat.postgres.counseling_lists import Part, counselings_of
+from rdchat.postgres import counseling_lists
+from rdchat.postgres.counseling_lists import CounselingFilter
 
 if TYPE_CHECKING:
     from datetime import date
@@ -75,7 +76,11 @@ async def reschedule_counseling(call: Call) -> Answer:
         runtime = call.runtime
         booked = await runtime.counselings.read(call.caller, call.path["id"])
         session_id = booked.session_id
-        if again and session_id is not None and await runtime.rescheduling.landed(session_id, command_id):
+        if (
+            again
+            and session_id is not None
+            and await runtime.rescheduling.find_committed(session_id, command_id)
+        ):
             moved = await runtime.counselings.read(call.caller, booked.id)
         else:
             slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
@@ -88,15 +93,17 @@ async def reschedule_counseling(call: Call) -> Answer:
 async def list_counselings(call: Call) -> Answer:
     """List one's own counsellings, latest start first."""
     asked = call.query
-    there = booking.zone(asked["timezone"])
-    part = Part(
+    tz = booking.zone(asked["timezone"])
+    part = CounselingFilter(
         status=asked["status"],
-        since=_moment(asked["since"], there, "from"),
-        until=_moment(asked["until"], there, "to", days=1),
+        since=_moment(asked["since"], tz, "from"),
+        until=_moment(asked["until"], tz, "to", days=1),
         before=cursors.read(asked["cursor"]),
         limit=asked["limit"] + 1,
     )
-    found = await counselings_of(call.runtime.pool, call.caller.id, part, at=call.runtime.clock.now())
+    found = await counseling_lists.list_counselings(
+        call.runtime.pool, call.caller.id, part, at=call.runtime.clock.now()
+    )
     shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
     return Answer(
         {
@@ -107,12 +114,12 @@ async def list_counselings(call: Call) -> Answer:
     )
 
 
-def _moment(asked: date | None, there: ZoneInfo, field: str, *, days: int = 0) -> datetime | None:
+def _moment(asked: date | None, tz: ZoneInfo, field: str, *, days: int = 0) -> datetime | None:
     """Give the instant that was asked for, or the one at which the day of it, or a later one, begins."""
     if asked is None or isinstance(asked, datetime):
         return asked
     try:
-        return edge(asked + timedelta(days=days), time(0), there)
+        return to_instant(asked + timedelta(days=days), time(0), tz)
     except OverflowError as error:
         raise invalid(field, "Too far from now.") from error
 

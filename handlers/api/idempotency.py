@@ -49,7 +49,7 @@ async def once(call: Call, perform: Callable[[UUID, bool], Awaitable[Answer]]) -
     runtime = call.runtime
     request = Request(call.caller.id, key, _fingerprint(call))
     begun = await idempotency.begin(
-        runtime.pool, request, uuid4(), runtime.clock.now(), sealer=runtime.sealer
+        runtime.pool, request, uuid4(), runtime.clock.now(), encryptor=runtime.encryptor
     )
     match begun:
         case Answered(status=status, answer=answer):
@@ -74,7 +74,9 @@ async def _carry_out(call: Call, request: Request, perform: Callable[[], Awaitab
         raise
     kept = as_json({"data": answer.data, "message": answer.message})
     # It was done, whether or not that can be noted: the operation's id tells it the next time.
-    await _note(lambda: idempotency.finish(runtime.pool, request, answer.status, kept, sealer=runtime.sealer))
+    await _note(
+        lambda: idempotency.finish(runtime.pool, request, answer.status, kept, encryptor=runtime.encryptor)
+    )
     return answer
 
 

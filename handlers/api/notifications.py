@@ -13,7 +13,7 @@ from rdchat.postgres import notifications
 async def list_notifications(call: Call) -> Answer:
     """List one's own notifications, newest first."""
     limit = call.query["limit"]
-    found, unread = await notifications.notifications_of(
+    found, unread = await notifications.list_notifications(
         call.runtime.pool, call.caller.id, before=cursors.read(call.query["cursor"]), limit=limit + 1
     )
     shown, following = cursors.cut(found, limit, lambda one: (one.created_at, one.id))

@@ -15,7 +15,7 @@ async def list_psychologists(call: Call) -> Answer:
     """List the psychologists that can be booked; with a date and times, those who can be booked then."""
     wanted = call.query
     if wanted["date"] is None:
-        found = await people.psychologists(call.runtime.pool)
+        found = await people.list_psychologists(call.runtime.pool)
     else:
         limits = call.runtime.limits
         slot = booking.slot(
@@ -26,13 +26,13 @@ async def list_psychologists(call: Call) -> Answer:
             limits=limits,
             now=call.runtime.clock.now(),
         )
-        found = await availability.free_psychologists(call.runtime.pool, slot, limits)
+        found = await availability.list_free_psychologists(call.runtime.pool, slot, limits)
     return Answer([psychologist_json(one) for one in found], "Psychologists retrieved successfully")
 
 
 async def get_psychologist(call: Call) -> Answer:
     """Look at one psychologist."""
-    found = await people.psychologist(call.runtime.pool, call.path["id"])
+    found = await people.get_psychologist(call.runtime.pool, call.path["id"])
     if found is None:
         raise RdchatError(ErrorCode.NOT_FOUND, "Psychologist not found")
     return Answer(psychologist_json(found), "Psychologist retrieved successfully")

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-    from rdchat.redis.rates import Standing
+    from rdchat.redis.rates import RateLimitStatus
     from rdchat.runtime import Runtime
 
 PREFIX: Final = "/api/v1"
 #: Bodies are small. Whoever takes longer has gone, or wants to hold connections open.
 _BODY_SECONDS: Final = 10
-ANYBODY: Final = frozenset(Role)
-NOBODY: Final = Caller(UUID(int=0), Role.CLIENT, "")
+ALL_ROLES: Final = frozenset(Role)
+ANONYMOUS: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Route:
 
     With `admit`, the body is a form with a file in it: `admit` is called with what came before the file, and
     raises what need not wait for it. A `public` route has its own way of knowing who may, instead of a token:
-    its handler is called for `NOBODY`.
+    its handler is called for `ANONYMOUS`.
     """
 
     method: str
@@ -81,7 +81,7 @@ class Route:
     tag: str
     done: str
     message: str = ""
-    roles: frozenset[Role] = ANYBODY
+    roles: frozenset[Role] = ALL_ROLES
     body: type[Schema] | None = None
     query: type[Schema] | None = None
     data: type[Schema] | None = None
@@ -140,11 +140,13 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         form_reader = FormReader(body_schema, largest=runtime.settings.max_attachment)
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        caller = NOBODY if route.public else _caller(request, runtime)
-        standing = await runtime.rates.hit(route.rate, caller.id) if route.rate is not None else None
-        if standing is not None and not standing.allowed:
+        caller = ANONYMOUS if route.public else _caller(request, runtime)
+        limit_status = await runtime.rates.hit(route.rate, caller.id) if route.rate is not None else None
+        if limit_status is not None and not limit_status.allowed:
             raise RdchatError(
-                ErrorCode.RATE_LIMITED, retry_after=standing.resets_in, headers=_told(route, standing)
+                ErrorCode.RATE_LIMITED,
+                retry_after=limit_status.resets_in,
+                headers=_rate_limit_headers(route, limit_status),
             )
         if caller.role not in route.roles:
             raise RdchatError(ErrorCode.FORBIDDEN)
@@ -163,18 +165,18 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         response = success(answer.data, answer.message, answer.status)
         if answer.headers is not None:
             response.headers.update(answer.headers)
-        if standing is not None:
-            response.headers.update(_told(route, standing))
+        if limit_status is not None:
+            response.headers.update(_rate_limit_headers(route, limit_status))
         return response
 
     return endpoint
 
 
-def _told(route: Route, standing: Standing) -> dict[str, str]:
+def _rate_limit_headers(route: Route, limit_status: RateLimitStatus) -> dict[str, str]:
     """Say where somebody stands, by the header fields of draft-ietf-httpapi-ratelimit-headers."""
     return {
-        "RateLimit-Policy": f'"{route.rate}";q={standing.limit};w={standing.window}',
-        "RateLimit": f'"{route.rate}";r={standing.left};t={standing.resets_in}',
+        "RateLimit-Policy": f'"{route.rate}";q={limit_status.limit};w={limit_status.window}',
+        "RateLimit": f'"{route.rate}";r={limit_status.left};t={limit_status.resets_in}',
     }
 
 

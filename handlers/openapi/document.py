@@ -11,7 +11,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from handlers import schemas
 from handlers.http.forms import MEDIA_TYPE
-from handlers.http.routing import ANYBODY, PREFIX
+from handlers.http.routing import ALL_ROLES, PREFIX
 from handlers.openapi import examples
 from handlers.schemas import parts
 from rdchat.common.errors import ERRORS, ErrorCode
@@ -277,7 +277,7 @@ def errors_of(route: Route) -> set[ErrorCode]:
         codes |= {ErrorCode.IDEMPOTENCY_MISMATCH, ErrorCode.IDEMPOTENCY_IN_FLIGHT}
     if "{" in route.path:
         codes.add(ErrorCode.NOT_FOUND)
-    if route.roles < ANYBODY:
+    if route.roles < ALL_ROLES:
         codes.add(ErrorCode.FORBIDDEN)
     return codes
 

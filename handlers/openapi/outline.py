@@ -31,7 +31,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerOutline:
     """One success: its form, or nothing where it has none that could be told."""
 
     status: str
@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class OperationOutline:
     """One operation. `media` is the form of its body, and empty without one."""
 
     method: str
@@ -55,11 +55,11 @@ class Operation:
     parameters: tuple[Node, ...]
     media: str
     body: Node
-    answers: tuple[Answer, ...]
+    answers: tuple[AnswerOutline, ...]
     failures: tuple[Failure, ...]
 
 
-def outline(document: Node, reader: Reader) -> Iterator[Operation]:
+def outline(document: Node, reader: Reader) -> Iterator[OperationOutline]:
     """List the operations in the order of the document."""
     for path, value in node(document.get("paths")).items():
         item = reader.at(value)
@@ -75,13 +75,13 @@ def outline(document: Node, reader: Reader) -> Iterator[Operation]:
             )
 
 
-def _operation(method: str, path: str, spec: Node, reader: Reader) -> Operation:
+def _operation(method: str, path: str, spec: Node, reader: Reader) -> OperationOutline:
     text = str(spec.get("description") or "")
     roles = _ROLES.search(text)
     content = node(reader.at(spec.get("requestBody")).get("content"))
     media = next(iter(content), "")
     name = str(spec.get("operationId") or f"{method} {path}")
-    return Operation(
+    return OperationOutline(
         method=method,
         path=path,
         anchor="op-" + re.sub(r"\W+", "-", name).strip("-"),
@@ -102,13 +102,13 @@ def _schema(content: Node, media: str) -> Node:
     return node(node(content.get(media)).get("schema"))
 
 
-def _answers(spec: Node, reader: Reader) -> Iterator[Answer]:
+def _answers(spec: Node, reader: Reader) -> Iterator[AnswerOutline]:
     for status, value in node(spec.get("responses")).items():
         if _is_success(status):
             answer = reader.at(value)
             content = node(answer.get("content"))
             schema = _schema(content, next(iter(content), ""))
-            yield Answer(status, str(answer.get("description", "")), tuple(content), schema)
+            yield AnswerOutline(status, str(answer.get("description", "")), tuple(content), schema)
 
 
 def _failures(spec: Node, reader: Reader) -> Iterator[Failure]:
@@ -124,7 +124,7 @@ def _is_success(status: str) -> bool:
     return status.isdecimal() and int(status) < _FIRST_ERROR_STATUS
 
 
-def curl(operation: Operation, reader: Reader) -> str:
+def curl(operation: OperationOutline, reader: Reader) -> str:
     """Write the command that sends a request. `$RDCHAT` and `$TOKEN` are the reader's shell variables."""
     path, queries = operation.path, {}
     for parameter in operation.parameters:
@@ -148,7 +148,7 @@ def curl(operation: Operation, reader: Reader) -> str:
     return " \\\n  ".join(parts)
 
 
-def _form(operation: Operation, reader: Reader) -> Iterator[str]:
+def _form(operation: OperationOutline, reader: Reader) -> Iterator[str]:
     example = node(reader.example(operation.body, sparse=True))
     for name, schema in node(reader.flat(operation.body).get("properties")).items():
         if name in example:

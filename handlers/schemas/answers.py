@@ -33,7 +33,7 @@ from rdchat.common.errors import ErrorCode
 from statemachine import AutomationKind, AutomationStatus, EndReason, SessionOutcome, Status
 
 
-class Answer(Schema):
+class AnswerSchema(Schema):
     """Something that the service says. Fields may be added: programs leave alone what they do not know."""
 
     class Meta:
@@ -49,7 +49,7 @@ def _person(description: str, example: dict[str, str]) -> fields.Nested:
 # ---- people -----------------------------------------------------------------------------------------------
 
 
-class Person(Answer):
+class Person(AnswerSchema):
     """Somebody, by id and name."""
 
     id = identity("id", "Their id: the `sub` of their tokens.", PSYCHOLOGIST_ID)
@@ -66,7 +66,7 @@ class PsychologistAnswer(Person):
 # ---- sessions ---------------------------------------------------------------------------------------------
 
 
-class AutomationAnswer(Answer):
+class AutomationAnswer(AnswerSchema):
     """One step that a session takes by itself. `latenessMs` counts from `dueAt`."""
 
     kind = choice("kind", "Which step.", AutomationKind, AutomationKind.ENABLE_CHAT)
@@ -84,7 +84,7 @@ class AutomationAnswer(Answer):
     )
 
 
-class SessionAnswer(Answer):
+class SessionAnswer(AnswerSchema):
     """A chat session."""
 
     id = identity("id", "The session's id.", SESSION_ID)
@@ -134,7 +134,7 @@ class ListedSession(SessionAnswer):
     unread_count = number("unreadCount", "How many messages of the other the caller has not read.", 1)
 
 
-class SessionsAnswer(Answer):
+class SessionsAnswer(AnswerSchema):
     """Sessions, latest start first."""
 
     data = fields.List(fields.Nested(ListedSession), required=True, metadata=about("The sessions."))
@@ -146,7 +146,7 @@ class SessionsAnswer(Answer):
 # ---- counselling ------------------------------------------------------------------------------------------
 
 
-class BookedSession(Answer):
+class BookedSession(AnswerSchema):
     """The chat session of a counselling."""
 
     session_id = identity("sessionId", "The session's id.", SESSION_ID)
@@ -156,7 +156,7 @@ class BookedSession(Answer):
     ends_at = instant("endsAt", "When it is to close.", END)
 
 
-class CounselingAnswer(Answer):
+class CounselingAnswer(AnswerSchema):
     """A counselling: wall time, zone, and the instants they mean."""
 
     id = identity("id", "The counselling's id.", COUNSELING_ID)
@@ -199,7 +199,7 @@ class CounselingWithNotes(ListedCounseling):
     )
 
 
-class CounselingsAnswer(Answer):
+class CounselingsAnswer(AnswerSchema):
     """Counsellings, latest start first."""
 
     data = fields.List(fields.Nested(ListedCounseling), required=True, metadata=about("The counsellings."))
@@ -211,7 +211,7 @@ class CounselingsAnswer(Answer):
 # ---- errors and health ------------------------------------------------------------------------------------
 
 
-class ErrorAnswer(Answer):
+class ErrorAnswer(AnswerSchema):
     """The form of every error."""
 
     success = yes_no("success", "Always false.", example=False)
@@ -238,13 +238,13 @@ class ErrorAnswer(Answer):
     )
 
 
-class HealthAnswer(Answer):
+class HealthAnswer(AnswerSchema):
     """A sign of life."""
 
     status = choice("status", "That the process answers.", ("ok",))
 
 
-class ReadyAnswer(Answer):
+class ReadyAnswer(AnswerSchema):
     """Whether a replica can serve."""
 
     status = choice(

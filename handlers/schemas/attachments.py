@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from handlers.schemas.answers import Answer
+from handlers.schemas.answers import AnswerSchema
 from handlers.schemas.parts import (
     ATTACHMENT_ID,
     LONGEST_CAPTION,
@@ -56,7 +56,7 @@ class AttachmentQuery(Schema):
     )
 
 
-class AttachmentFacts(Answer):
+class AttachmentFacts(AnswerSchema):
     """A file that was sent with a message."""
 
     id = identity("id", "The attachment's id.", ATTACHMENT_ID)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from handlers.schemas.answers import Answer
+from handlers.schemas.answers import AnswerSchema
 from handlers.schemas.parts import (
     DATE,
     END,
@@ -102,7 +102,7 @@ class AvailabilityRequest(Schema):
 # ---- hours, out -------------------------------------------------------------------------------------------
 
 
-class WeeklyHoursAnswer(Answer):
+class WeeklyHoursAnswer(AnswerSchema):
     """Hours on the same day of every week."""
 
     weekday = number("weekday", _WEEKDAY, 2)
@@ -110,7 +110,7 @@ class WeeklyHoursAnswer(Answer):
     end_time = text("endTime", _END_OF_HOURS, "17:00")
 
 
-class DayExceptionAnswer(Answer):
+class DayExceptionAnswer(AnswerSchema):
     """Hours that are taken away from one day, or added to it. From `00:00` to `00:00`: the whole day."""
 
     date = fields.Date(required=True, metadata=about("The day.", DATE))
@@ -119,7 +119,7 @@ class DayExceptionAnswer(Answer):
     end_time = text("endTime", _END_OF_HOURS, "15:00")
 
 
-class AvailabilityAnswer(Answer):
+class AvailabilityAnswer(AnswerSchema):
     """When a psychologist works. Without weekly hours and added ones: always, but for what is taken away."""
 
     timezone = text("timezone", "The time zone that the times are in.", ZONE)
@@ -157,7 +157,7 @@ class SlotsQuery(Schema):
     )
 
 
-class SlotAnswer(Answer):
+class SlotAnswer(AnswerSchema):
     """Times at which a psychologist can be booked. Booked as it is shown, it means the same instants."""
 
     start_time = text("startTime", "When it starts, in the zone that was asked for.", "14:00")

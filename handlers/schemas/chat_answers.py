@@ -7,7 +7,7 @@ from uuid import UUID
 
 from marshmallow import fields
 
-from handlers.schemas.answers import Answer, Person
+from handlers.schemas.answers import AnswerSchema, Person
 from handlers.schemas.attachments import AttachmentAnswer
 from handlers.schemas.parts import (
     BUDI,
@@ -40,7 +40,7 @@ class Sender(Person):
     role = choice("role", "What they are in this session.", ("client", "psychologist"))
 
 
-class MessageAnswer(Answer):
+class MessageAnswer(AnswerSchema):
     """One message. `seq` is dense from 1 within its session."""
 
     id = identity("id", "The message's id.", MESSAGE_ID)
@@ -66,7 +66,7 @@ class MessageAnswer(Answer):
     created_at = instant("createdAt", "When it was sent.", SAID_AT)
 
 
-class HistoryMetadata(Answer):
+class HistoryMetadata(AnswerSchema):
     """Where a page stands. Its next page leads back in time, or onwards if `after` was given."""
 
     page = number("page", "The page that was asked for.", 1)
@@ -83,14 +83,14 @@ class HistoryMetadata(Answer):
     )
 
 
-class HistoryAnswer(Answer):
+class HistoryAnswer(AnswerSchema):
     """Messages, oldest first."""
 
     data = fields.List(fields.Nested(MessageAnswer), required=True, metadata=about("The messages."))
     metadata = fields.Nested(HistoryMetadata, required=True, metadata=about("Where this page stands."))
 
 
-class ClientOptions(Answer):
+class ClientOptions(AnswerSchema):
     """What the client's Ably SDK needs to find the service."""
 
     endpoint = text("endpoint", "The SDK's `endpoint`: a host, or `main` for Ably itself.", "127.0.0.1")
@@ -98,7 +98,7 @@ class ClientOptions(Answer):
     tls = yes_no("tls", "Whether to use TLS.", example=False)
 
 
-class TokenAnswer(Answer):
+class TokenAnswer(AnswerSchema):
     """Access to a session's channels."""
 
     token = fields.Raw(
@@ -139,7 +139,7 @@ class TokenAnswer(Answer):
     )
 
 
-class TypingAnswer(Answer):
+class TypingAnswer(AnswerSchema):
     """What the other participant was told."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
@@ -149,7 +149,7 @@ class TypingAnswer(Answer):
 # ---- having read ------------------------------------------------------------------------------------------
 
 
-class ReadAnswer(Answer):
+class ReadAnswer(AnswerSchema):
     """How far one has read."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
@@ -157,14 +157,14 @@ class ReadAnswer(Answer):
     read_at = instant("readAt", "When one had read so far; null before.", SAID_AT, allow_none=True)
 
 
-class UnreadSession(Answer):
+class UnreadSession(AnswerSchema):
     """How much of one session is unread."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
     unread = number("unread", "How many messages of the other one has not read.", 1)
 
 
-class UnreadAnswer(Answer):
+class UnreadAnswer(AnswerSchema):
     """How much is unread."""
 
     total = number("total", "How many messages, in all these sessions.", 1)
@@ -185,7 +185,7 @@ class NotificationAnswer(NotificationEvent):
     read_at = instant("readAt", "When one first read it; null before.", None, allow_none=True)
 
 
-class NotificationsAnswer(Answer):
+class NotificationsAnswer(AnswerSchema):
     """Notifications, newest first."""
 
     data = fields.List(fields.Nested(NotificationAnswer), required=True, metadata=about("The notifications."))
@@ -195,7 +195,7 @@ class NotificationsAnswer(Answer):
     )
 
 
-class ReadAllAnswer(Answer):
+class ReadAllAnswer(AnswerSchema):
     """What reading all has come to."""
 
     read = number("read", "How many were unread.", 2)

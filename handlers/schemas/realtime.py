@@ -6,7 +6,7 @@ from typing import Final
 
 from marshmallow import fields
 
-from handlers.schemas.answers import Answer
+from handlers.schemas.answers import AnswerSchema
 from handlers.schemas.attachments import AttachmentFacts
 from handlers.schemas.parts import (
     BUDI,
@@ -36,7 +36,7 @@ _STATUSES: Final = tuple(StatusEvent)
 _NOTIFICATIONS: Final = tuple(dict.fromkeys((*NotificationType, "counseling_booked")))
 
 
-class MessageEvent(Answer):
+class MessageEvent(AnswerSchema):
     """A message, automated ones included. Order by `seq`, which has no gaps."""
 
     id = identity("id", "The message's id. One that was shown already is to be dropped.", MESSAGE_ID)
@@ -63,7 +63,7 @@ class MessageEvent(Answer):
     created_at = instant("createdAt", "When it was sent.", SAID_AT)
 
 
-class SessionStatusEvent(Answer):
+class SessionStatusEvent(AnswerSchema):
     """What a session has become."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
@@ -83,7 +83,7 @@ class SessionStatusEvent(Answer):
     at = instant("at", "When it happened.", OPENED_AT)
 
 
-class MessageReadEvent(Answer):
+class MessageReadEvent(AnswerSchema):
     """Somebody has read the other's messages, up to one."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
@@ -92,7 +92,7 @@ class MessageReadEvent(Answer):
     read_at = instant("readAt", "When.", SAID_AT)
 
 
-class TypingEvent(Answer):
+class TypingEvent(AnswerSchema):
     """Somebody is typing, or no longer. Trust the `clientId` that Ably shows, not the `userId`."""
 
     user_id = identity("userId", "Who.", CLIENT_ID)
@@ -100,14 +100,14 @@ class TypingEvent(Answer):
     timestamp = instant("timestamp", "When.", SAID_AT)
 
 
-class NotificationSubject(Answer):
+class NotificationSubject(AnswerSchema):
     """What a notification is about."""
 
     session_id = identity("sessionId", "The session; null without chat.", SESSION_ID, allow_none=True)
     counseling_id = identity("counselingId", "The counselling.", COUNSELING_ID)
 
 
-class NotificationEvent(Answer):
+class NotificationEvent(AnswerSchema):
     """Something that one person should know, wherever they are in the product."""
 
     id = identity("id", "The notification's id.", NOTIFICATION_ID)

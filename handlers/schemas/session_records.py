@@ -6,7 +6,7 @@ from typing import Final
 
 from marshmallow import fields
 
-from handlers.schemas.answers import Answer, SessionAnswer
+from handlers.schemas.answers import AnswerSchema, SessionAnswer
 from handlers.schemas.chat_answers import MessageAnswer
 from handlers.schemas.parts import END, OPENED_AT, START, about, choice, instant, number, text
 from statemachine import AutomationKind, AutomationStatus, Cancel, EndSession, Extend, Reschedule, Status
@@ -24,7 +24,7 @@ _TRIGGERS: Final = (
 _OUTCOMES: Final = (AutomationStatus.DONE, AutomationStatus.SKIPPED, AutomationStatus.CANCELLED)
 
 
-class TimelineAnswer(Answer):
+class TimelineAnswer(AnswerSchema):
     """One thing that happened to a session; for timers, also that one was called off."""
 
     trigger = choice("trigger", "What happened.", _TRIGGERS, AutomationKind.ENABLE_CHAT)
@@ -59,7 +59,7 @@ class TimelineAnswer(Answer):
     )
 
 
-class TranscriptAnswer(Answer):
+class TranscriptAnswer(AnswerSchema):
     """A session with all that was said in it."""
 
     session = fields.Nested(SessionAnswer, required=True, metadata=about("The session."))

@@ -35,7 +35,7 @@ _SHARED: Final = frozenset(
 )
 
 
-class Siblings:
+class MetricsAggregator:
     """The processes of one service, as one of them sees them."""
 
     def __init__(self, metrics: Metrics, folder: Path, number: int) -> None:

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from handlers.server.application import build_runner
-from handlers.server.metrics_aggregation import Siblings
+from handlers.server.metrics_aggregation import MetricsAggregator
 from rdchat.postgres import people
 from rdchat.runtime import Runtime
 
@@ -75,18 +75,22 @@ async def serve(
             settings, database_url=addresses.database_url, redis_url=addresses.redis_url
         )
         closing.push_async_callback(runtime.close)
-        siblings = Siblings(runtime.metrics, sharing.folder, sharing.number) if sharing is not None else None
+        metrics_aggregator = (
+            MetricsAggregator(runtime.metrics, sharing.folder, sharing.number)
+            if sharing is not None
+            else None
+        )
         runner = build_runner(
             runtime,
             draining=lambda: stopping.draining,
-            metrics_page=siblings.page if siblings is not None else None,
+            metrics_page=metrics_aggregator.page if metrics_aggregator is not None else None,
             shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         if addresses.embedded and (sharing is None or sharing.number == 0):
             await _introduce_psychologists(runtime)
-        if siblings is not None:
-            closing.push_async_callback(siblings.close)
-            await siblings.start()
+        if metrics_aggregator is not None:
+            closing.push_async_callback(metrics_aggregator.close)
+            await metrics_aggregator.start()
         closing.push_async_callback(runner.cleanup)
         await runner.setup()
         site = web.TCPSite(
@@ -160,7 +164,7 @@ class _Stopping:
 
 async def _introduce_psychologists(runtime: Runtime) -> None:
     """Make the embedded default usable at once: three people who can be booked."""
-    if await people.psychologists(runtime.pool):
+    if await people.list_psychologists(runtime.pool):
         return
     for psychologist_id, name in DEMO_PSYCHOLOGISTS:
         await people.put_psychologist(

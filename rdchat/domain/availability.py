@@ -82,44 +82,44 @@ class Availability:
         """
         if not self.weekly and not self.exceptions:
             return [(since, until)]
-        there = zone(self.timezone)
+        tz = zone(self.timezone)
         # And the day after: where a change at midnight shows the end of a day twice, it has begun in between.
-        first = since.astimezone(there).date()
-        days = [first + n * _DAY for n in range((until.astimezone(there).date() - first).days + 2)]
+        first = since.astimezone(tz).date()
+        days = [first + n * _DAY for n in range((until.astimezone(tz).date() - first).days + 2)]
         added = [one for one in self.exceptions if one.is_available]
         if self.weekly or added:
             usual = merged(
-                _range(day, one.hours, there)
+                _range(day, one.hours, tz)
                 for day in days
                 for one in self.weekly
                 if one.weekday == day.isoweekday()
             )
         else:
-            usual = [(edge(days[0], _MIDNIGHT, there), edge(days[-1] + _DAY, _MIDNIGHT, there))]
+            usual = [(to_instant(days[0], _MIDNIGHT, tz), to_instant(days[-1] + _DAY, _MIDNIGHT, tz))]
         within = set(days)
         taken = [one for one in self.exceptions if not one.is_available and one.date in within]
-        left = without(usual, merged(_range(one.date, one.hours, there) for one in taken))
-        more = (_range(one.date, one.hours, there) for one in added if one.date in within)
+        left = without(usual, merged(_range(one.date, one.hours, tz) for one in taken))
+        more = (_range(one.date, one.hours, tz) for one in added if one.date in within)
         return merged([*left, *more])
 
 
-def _range(day: date, hours: Hours, there: ZoneInfo) -> Range:
+def _range(day: date, hours: Hours, tz: ZoneInfo) -> Range:
     last = day + _DAY if hours.end == _MIDNIGHT else day
-    return edge(day, hours.start, there), edge(last, hours.end, there)
+    return to_instant(day, hours.start, tz), to_instant(last, hours.end, tz)
 
 
-def edge(day: date, at: time, there: ZoneInfo) -> datetime:
+def to_instant(day: date, at: time, tz: ZoneInfo) -> datetime:
     """Give the instant that a wall time means as the edge of something, also where it does not exist."""
-    found = instant(day, at, there)
+    found = instant(day, at, tz)
     if found is not None:
         return found
     # The clocks are put forward between these two: what both sides of the change make of the time.
-    local = datetime.combine(day, at, there)
+    local = datetime.combine(day, at, tz)
     before, after = (local.replace(fold=side).astimezone(UTC) for side in (1, 0))
-    offset = before.astimezone(there).utcoffset()
+    offset = before.astimezone(tz).utcoffset()
     while after - before > _SECOND:
         middle = before + (after - before) // 2 // _SECOND * _SECOND
-        if middle.astimezone(there).utcoffset() == offset:
+        if middle.astimezone(tz).utcoffset() == offset:
             before = middle
         else:
             after = middle

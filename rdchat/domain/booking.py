@@ -75,9 +75,9 @@ def slot(day: date, start: time, end: time, timezone: str, *, limits: Limits, no
     A time that comes twice means the first, as a start and as an end. Where 03:00 becomes 02:00, a session
     from 01:30 to 02:30 is one hour long, one from 02:30 to 03:30 two; the second pass has no words.
     """
-    there = zone(timezone)
-    starts_at = _instant(day, start, there, "startTime")
-    ends_at = _instant(day, end, there, "endTime")
+    tz = zone(timezone)
+    starts_at = _instant(day, start, tz, "startTime")
+    ends_at = _instant(day, end, tz, "endTime")
     if ends_at <= starts_at:
         raise invalid("endTime", "Must be after startTime.")
     if starts_at <= now:
@@ -92,19 +92,19 @@ def slot(day: date, start: time, end: time, timezone: str, *, limits: Limits, no
     return Slot(day, start, end, timezone, starts_at, ends_at)
 
 
-def instant(day: date, at: time, there: ZoneInfo) -> datetime | None:
+def instant(day: date, at: time, tz: ZoneInfo) -> datetime | None:
     """Give the instant that a wall time means: the first, where it comes twice. None: it does not exist.
 
     Raises OverflowError at the ends of the calendar.
     """
-    local = datetime.combine(day, at.replace(fold=0), there)
+    local = datetime.combine(day, at.replace(fold=0), tz)
     found = local.astimezone(UTC)
-    return found if found.astimezone(there).replace(tzinfo=None) == local.replace(tzinfo=None) else None
+    return found if found.astimezone(tz).replace(tzinfo=None) == local.replace(tzinfo=None) else None
 
 
-def _instant(day: date, at: time, there: ZoneInfo, field: str) -> datetime:
+def _instant(day: date, at: time, tz: ZoneInfo, field: str) -> datetime:
     try:
-        found = instant(day, at, there)
+        found = instant(day, at, tz)
     except OverflowError as error:
         raise invalid("date", "Too far from now.") from error
     if found is None:
@@ -128,7 +128,7 @@ def clipped(
     ]
 
 
-def depth(ranges: Iterable[tuple[datetime, datetime]]) -> int:
+def max_overlap(ranges: Iterable[tuple[datetime, datetime]]) -> int:
     """Count how many of the ranges (start, end) overlap at the fullest instant. Ends are exclusive."""
     turns = sorted(turn for start, end in ranges for turn in ((start, 1), (end, -1)))
     deepest = present = 0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
-from rdchat.domain.availability import covers, edge
-from rdchat.domain.booking import Slot, clipped, depth, instant, zone
+from rdchat.domain.availability import covers, to_instant
+from rdchat.domain.booking import Slot, clipped, instant, max_overlap, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,28 +41,28 @@ class Wish:
 
         Raises RdchatError (VALIDATION_FAILED) for an unknown time zone.
         """
-        there = zone(self.timezone)
+        tz = zone(self.timezone)
         # No zone is two days away from UTC. Beyond, nothing can be booked, and somewhere the calendar ends.
         if not now.date() - 2 * _DAY < self.day < (now + limits.horizon).date() + 2 * _DAY:
             return None
-        return edge(self.day, time(0), there), edge(self.day + _DAY, time(0), there)
+        return to_instant(self.day, time(0), tz), to_instant(self.day + _DAY, time(0), tz)
 
     def slots(self) -> Iterator[Slot]:
         """Give every slot that a booking can say: it starts and ends on the day, at times that exist.
 
         Of times that come twice, the first, as in a booking; what ends in the second pass cannot be said.
         """
-        there = zone(self.timezone)
+        tz = zone(self.timezone)
         midnight = datetime.combine(self.day, time(0))
         for number in range(_DAY // self.step):
             start = (midnight + number * self.step).time()
-            starts_at = instant(self.day, start, there)
+            starts_at = instant(self.day, start, tz)
             if starts_at is None:
                 continue
             ends_at = starts_at + self.length
-            last = ends_at.astimezone(there)
+            last = ends_at.astimezone(tz)
             end = last.time().replace(fold=0)
-            if last.date() == self.day and instant(self.day, end, there) == ends_at:
+            if last.date() == self.day and instant(self.day, end, tz) == ends_at:
                 yield Slot(self.day, start, end, self.timezone, starts_at, ends_at)
 
 
@@ -79,6 +79,6 @@ def free_slots(
             continue
         if not covers(hours, slot.starts_at, slot.ends_at):
             continue
-        free = limits.per_psychologist - depth(clipped(booked, slot.starts_at, slot.ends_at))
+        free = limits.per_psychologist - max_overlap(clipped(booked, slot.starts_at, slot.ends_at))
         if free > 0:
             yield FreeSlot(slot, free)

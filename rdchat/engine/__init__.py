@@ -1,1 +1,1 @@
-"""The corridor that every cause goes through: mailbox, step, commit, then effects."""
+"""The pipeline that every cause goes through: mailbox, step, commit, then effects."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.domain.message import Message
-    from rdchat.engine.result import Outcome
+    from rdchat.engine.result import CommandResult
     from statemachine import Command, Refusal, Session
 
 #: How many of the latest clientMessageIds an actor remembers; older ones are found in PostgreSQL.
@@ -22,7 +22,7 @@ _REMEMBERED: Final = 128
 
 
 @dataclass(slots=True, eq=False)
-class Letter:
+class PendingCommand:
     """One command on its way through a mailbox, and the promise of an answer to its sender.
 
     `uncertain`: a commit with it was under way when the connection was lost, so it may have happened, or may
@@ -33,13 +33,13 @@ class Letter:
     command: Command
     command_id: UUID
     actor_id: UUID | None
-    answer: asyncio.Future[Outcome | Refusal]
+    answer: asyncio.Future[CommandResult | Refusal]
     posted_at: float
     attempts: int = 0
     uncertain: bool = False
     away: bool = False
 
-    def reply(self, result: Outcome | Refusal) -> None:
+    def reply(self, result: CommandResult | Refusal) -> None:
         """Answer the sender, unless it has stopped waiting."""
         if not self.answer.done():
             self.answer.set_result(result)
@@ -80,7 +80,7 @@ class Actor:
 
     session_id: UUID
     session: Session | None = None
-    mailbox: deque[Letter] = field(default_factory=deque)
+    mailbox: deque[PendingCommand] = field(default_factory=deque)
     stage: Stage = Stage.IDLE
     stale: bool = False
     used_at: float = 0.0

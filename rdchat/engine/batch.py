@@ -1,4 +1,4 @@
-"""One batch: the letters of many actors, stepped together and committed in one statement.
+"""One batch: the commands of many actors, stepped together and committed in one statement.
 
 Longer than other modules: it is one story in four chapters - knowing, deciding, committing, answering - and
 what can go wrong in one is mended in another.
@@ -14,7 +14,7 @@ import structlog
 
 from rdchat.common.errors import UnavailableError
 from rdchat.engine.change import ChangeBuilder
-from rdchat.engine.result import Outcome
+from rdchat.engine.result import CommandResult
 from rdchat.engine.storage import CommitRefusedError
 from statemachine import (
     Cancel,
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.domain.message import Message
-    from rdchat.engine.actor import Actor, Letter
+    from rdchat.engine.actor import Actor, PendingCommand
     from rdchat.engine.change import Change
-    from rdchat.engine.storage import Numbers, Storage
+    from rdchat.engine.storage import CommitResult, Storage
     from statemachine import Session
 
 log = structlog.get_logger(__name__)
@@ -51,11 +51,11 @@ class _Work:
     """
 
     actor: Actor
-    letters: list[Letter]
+    commands: list[PendingCommand]
     fresh: bool = False
     builder: ChangeBuilder | None = None
-    answers: list[tuple[Letter, Outcome | Refusal]] = field(default_factory=list)
-    repeats: list[tuple[Letter, Letter]] = field(default_factory=list)
+    answers: list[tuple[PendingCommand, CommandResult | Refusal]] = field(default_factory=list)
+    repeats: list[tuple[PendingCommand, PendingCommand]] = field(default_factory=list)
 
     @property
     def change(self) -> Change | None:
@@ -67,16 +67,16 @@ class _Work:
         if change is None:  # pragma: no cover - only deciding works are renumbered
             return
         stored = {message.id: message for message in change.messages}
-        for place, (letter, answer) in enumerate(self.answers):
-            if isinstance(answer, Outcome) and answer.message is not None and not answer.repeated:
-                self.answers[place] = letter, Outcome(change.after, stored[answer.message.id])
+        for place, (pending, answer) in enumerate(self.answers):
+            if isinstance(answer, CommandResult) and answer.message is not None and not answer.repeated:
+                self.answers[place] = pending, CommandResult(change.after, stored[answer.message.id])
 
     @property
     def refuses(self) -> bool:
         return any(isinstance(answer, Refusal) for _, answer in self.answers)
 
     @property
-    def turns_away(self) -> bool:
+    def cancels_over_limit(self) -> bool:
         """Whether the session is given up for those of others, which no fence of this session's knows of."""
         return self.change is not None and self.change.after.end_reason is EndReason.OVER_LIMIT
 
@@ -92,12 +92,12 @@ class Batch:
         self._storage = storage
         self._clock = clock
         self.committed: list[Change] = []
-        self.again: list[tuple[Actor, Letter]] = []
+        self.again: list[tuple[Actor, PendingCommand]] = []
         self.fenced = 0
 
-    async def run(self, letters: dict[Actor, list[Letter]]) -> list[tuple[Actor, Letter]]:
-        """Answer the letters that can be answered; returns the others, to be retried."""
-        works = [_Work(actor, own) for actor, own in letters.items()]
+    async def run(self, commands: dict[Actor, list[PendingCommand]]) -> list[tuple[Actor, PendingCommand]]:
+        """Answer the commands that can be answered; returns the others, to be retried."""
+        works = [_Work(actor, own) for actor, own in commands.items()]
         try:
             await self._hydrate(works)
             await self._settle_uncertain(works)
@@ -140,22 +140,22 @@ class Batch:
             work.fresh = True
 
     async def _settle_uncertain(self, works: list[_Work]) -> None:
-        """Answer the letters whose lost commit had happened, instead of doing them twice."""
-        doubtful = [work for work in works if any(letter.uncertain for letter in work.letters)]
+        """Answer the commands whose lost commit had happened, instead of doing them twice."""
+        doubtful = [work for work in works if any(pending.uncertain for pending in work.commands)]
         if not doubtful:
             return
         await self._reload(doubtful)
-        ids = [letter.command_id for work in doubtful for letter in work.letters if letter.uncertain]
-        landed = await self._storage.landed([work.actor.session_id for work in doubtful], ids)
+        ids = [pending.command_id for work in doubtful for pending in work.commands if pending.uncertain]
+        committed = await self._storage.find_committed([work.actor.session_id for work in doubtful], ids)
         for work in doubtful:
             session = work.actor.session
-            for letter in [one for one in work.letters if one.command_id in landed]:
+            for pending in [one for one in work.commands if one.command_id in committed]:
                 message = None
-                if isinstance(letter.command, SendMessage):
-                    message = await self._storage.message_by_id(work.actor.session_id, letter.command_id)
+                if isinstance(pending.command, SendMessage):
+                    message = await self._storage.message_by_id(work.actor.session_id, pending.command_id)
                 if session is not None:
-                    letter.reply(Outcome(session, message))
-                work.letters.remove(letter)
+                    pending.reply(CommandResult(session, message))
+                work.commands.remove(pending)
 
     # ---- deciding -----------------------------------------------------------------------------------------
 
@@ -171,8 +171,8 @@ class Batch:
                 log.exception("a session cannot be stepped", session=str(work.actor.session_id))
                 work.actor.session, work.builder = None, None
                 work.answers.clear()
-                for letter in work.letters:
-                    letter.fail(error)
+                for pending in work.commands:
+                    pending.fail(error)
 
     def _step(self, work: _Work) -> None:
         session = work.actor.session
@@ -180,47 +180,47 @@ class Batch:
         work.repeats.clear()
         if session is None:
             refusal = Refusal(RefusalCode.SESSION_NOT_FOUND, None)
-            work.answers = [(letter, refusal) for letter in work.letters]
+            work.answers = [(pending, refusal) for pending in work.commands]
             return
         work.builder = ChangeBuilder(session, self._storage.automated_text)
-        work.builder.change.again = any(letter.uncertain for letter in work.letters)
-        named: dict[tuple[UUID, str], Letter] = {}
-        for letter in work.letters:
-            key = letter.client_key
+        work.builder.change.again = any(pending.uncertain for pending in work.commands)
+        named: dict[tuple[UUID, str], PendingCommand] = {}
+        for pending in work.commands:
+            key = pending.client_key
             if key is not None and (known := work.actor.said.get(key)) is not None:
-                work.answers.append((letter, Outcome(session, known, repeated=True)))
+                work.answers.append((pending, CommandResult(session, known, repeated=True)))
             elif key is not None and key in named:
-                work.repeats.append((letter, named[key]))
+                work.repeats.append((pending, named[key]))
             else:
-                session, answer = self._decide(work.builder, session, letter)
-                work.answers.append((letter, answer))
-                if key is not None and isinstance(answer, Outcome):
-                    named[key] = letter
+                session, answer = self._decide(work.builder, session, pending)
+                work.answers.append((pending, answer))
+                if key is not None and isinstance(answer, CommandResult):
+                    named[key] = pending
 
     def _decide(
-        self, builder: ChangeBuilder, session: Session, letter: Letter
-    ) -> tuple[Session, Outcome | Refusal]:
+        self, builder: ChangeBuilder, session: Session, pending: PendingCommand
+    ) -> tuple[Session, CommandResult | Refusal]:
         now = self._clock.now()
-        if isinstance(letter.command, RunAutomation):
+        if isinstance(pending.command, RunAutomation):
             # Whatever fell due before this automation and was not run yet goes first, in its order.
             for automation in session.due(now):
-                if automation.kind is letter.command.kind:
+                if automation.kind is pending.command.kind:
                     break
                 earlier = RunAutomation(automation.kind, session.schedule_version)
                 decision = step(session, earlier, now)
                 if not isinstance(decision, Refusal):
-                    builder.add(decision, command_id=letter.command_id, actor_id=None)
+                    builder.add(decision, command_id=pending.command_id, actor_id=None)
                     session = decision.session
-        decision = step(session, letter.command, now)
+        decision = step(session, pending.command, now)
         if isinstance(decision, Refusal):
             return session, decision
-        message = builder.add(decision, command_id=letter.command_id, actor_id=letter.actor_id)
-        if isinstance(letter.command, Cancel):
-            builder.change.cancel_reason = letter.command.reason
-        return decision.session, Outcome(decision.session, message)
+        message = builder.add(decision, command_id=pending.command_id, actor_id=pending.actor_id)
+        if isinstance(pending.command, Cancel):
+            builder.change.cancel_reason = pending.command.reason
+        return decision.session, CommandResult(decision.session, message)
 
     async def _trust_no_stale_refusal(self, works: list[_Work]) -> None:
-        doubtful = [work for work in works if (work.refuses or work.turns_away) and not work.fresh]
+        doubtful = [work for work in works if (work.refuses or work.cancels_over_limit) and not work.fresh]
         if doubtful:
             await self._reload(doubtful)
             await self._step_all(doubtful)
@@ -238,9 +238,9 @@ class Batch:
             await self._commit_singly(works, error)
         else:
             for work in works:
-                numbers = won.get(work.actor.session_id)
-                if numbers is not None:
-                    await self._confirm(work, numbers)
+                result = won.get(work.actor.session_id)
+                if result is not None:
+                    await self._confirm(work, result)
                 else:
                     self.fenced += 1
                     self._retry([work])
@@ -252,7 +252,7 @@ class Batch:
                 await self._commit([work])
             return
         work = works[0]
-        keys = [key for letter in work.letters if (key := letter.client_key) is not None]
+        keys = [key for pending in work.commands if (key := pending.client_key) is not None]
         if error.repeats and keys:
             try:
                 found = await self._storage.messages_by_client_id(work.actor.session_id, keys)
@@ -264,23 +264,23 @@ class Batch:
             return
         log.error("a commit was refused", session=str(work.actor.session_id), error=str(error))
         work.actor.session = None
-        for letter in work.letters:
-            letter.fail(error)
+        for pending in work.commands:
+            pending.fail(error)
 
-    async def _confirm(self, work: _Work, numbers: Numbers) -> None:
+    async def _confirm(self, work: _Work, result: CommitResult) -> None:
         change = work.change
         if change is None:  # pragma: no cover - only deciding works are confirmed
             return
-        if (numbers.version, numbers.last_seq) == (change.before.version + 1, change.after.last_seq):
-            change.after.version = numbers.version
+        if (result.version, result.last_seq) == (change.before.version + 1, change.after.last_seq):
+            change.after.version = result.version
         else:
             # Others have talked meanwhile, through another replica.
-            change.renumber(numbers.version, numbers.last_seq)
+            change.renumber(result.version, result.last_seq)
             work.renumber()
-        if numbers.outcome is not None:
-            change.after.outcome = SessionOutcome(numbers.outcome)
+        if result.outcome is not None:
+            change.after.outcome = SessionOutcome(result.outcome)
         if not change.only_talks:
-            change.after.state_version = numbers.version
+            change.after.state_version = result.version
         work.actor.session = change.after
         for message in change.messages:
             work.actor.remember(message)
@@ -288,22 +288,22 @@ class Batch:
         await self._answer(work)
 
     async def _answer(self, work: _Work) -> None:
-        answered: dict[Letter, Outcome | Refusal] = {}
-        for letter, answer in work.answers:
+        answered: dict[PendingCommand, CommandResult | Refusal] = {}
+        for pending, answer in work.answers:
             result = answer
-            if isinstance(answer, Refusal) and (key := letter.client_key) is not None:
+            if isinstance(answer, Refusal) and (key := pending.client_key) is not None:
                 # Its sender repeats a message that was stored before the chat closed: that is no refusal.
                 known = await self._known(work, key)
                 if known is not None and work.actor.session is not None:
-                    result = Outcome(work.actor.session, known, repeated=True)
-            answered[letter] = result
-            letter.reply(result)
-        for letter, original in work.repeats:
+                    result = CommandResult(work.actor.session, known, repeated=True)
+            answered[pending] = result
+            pending.reply(result)
+        for pending, original in work.repeats:
             match answered[original]:
-                case Outcome(session=session, message=message):
-                    letter.reply(Outcome(session, message, repeated=True))
+                case CommandResult(session=session, message=message):
+                    pending.reply(CommandResult(session, message, repeated=True))
                 case Refusal() as refusal:
-                    letter.reply(refusal)
+                    pending.reply(refusal)
 
     async def _known(self, work: _Work, key: tuple[UUID, str]) -> Message | None:
         try:
@@ -319,7 +319,7 @@ class Batch:
             work.actor.session, work.actor.stale = None, True
             if not keep_said:
                 work.actor.said.clear()
-            for letter in work.letters:
-                letter.uncertain = letter.uncertain or uncertain
-                letter.away = uncertain or away
-                self.again.append((work.actor, letter))
+            for pending in work.commands:
+                pending.uncertain = pending.uncertain or uncertain
+                pending.away = uncertain or away
+                self.again.append((work.actor, pending))

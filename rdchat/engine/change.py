@@ -9,14 +9,20 @@ from uuid import UUID, uuid4, uuid5
 from rdchat.domain.message import Message
 from rdchat.domain.timeline import TimelineEntry, called_off
 from rdchat.events import channels, payloads
-from rdchat.events.outbox_entry import Parcel, ParcelBuilder, add_message, new_parcel_id, talk_parcel
+from rdchat.events.outbox_entry import (
+    OutboxEntry,
+    OutboxEntryBuilder,
+    add_message,
+    message_entry,
+    new_entry_id,
+)
 from rdchat.texts.notifications import notification
 from statemachine import SendMessage
 from statemachine.effects import (
     BroadcastStatus,
-    DisarmTimers,
+    CancelTimers,
     Notify,
-    RearmTimers,
+    RescheduleTimers,
     StoreAutomatedMessage,
     StoreMessage,
 )
@@ -41,10 +47,10 @@ class Change:
     messages: list[Message] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
-    parcel: Parcel | None = None
+    outbox_entry: OutboxEntry | None = None
     cancel_reason: str | None = None
-    disarms: bool = False
-    rearms: bool = False
+    cancels_timers: bool = False
+    reschedules_timers: bool = False
     again: bool = False
 
     @property
@@ -65,9 +71,9 @@ class Change:
         first = last_seq - len(self.messages) + 1
         self.messages = [replace(message, seq=first + n) for n, message in enumerate(self.messages)]
         self.after.version, self.after.last_seq = version, last_seq
-        if self.parcel is not None:
-            self.parcel = talk_parcel(
-                self.parcel.id, self.after.id, version, self.parcel.created_at, self.messages
+        if self.outbox_entry is not None:
+            self.outbox_entry = message_entry(
+                self.outbox_entry.id, self.after.id, version, self.outbox_entry.created_at, self.messages
             )
 
     @property
@@ -93,7 +99,7 @@ class ChangeBuilder:
         self.change = Change(session, session)
         self._text_of = text_of
         self._version = session.version + 1
-        self._parcel = ParcelBuilder(session.id, self._version)
+        self._entry = OutboxEntryBuilder(session.id, self._version)
 
     @property
     def is_empty(self) -> bool:
@@ -128,23 +134,23 @@ class ChangeBuilder:
                 case StoreAutomatedMessage():
                     self._store_automated(session, effect)
                 case BroadcastStatus():
-                    self._parcel.add(
+                    self._entry.add(
                         channels.chat_channel(session.id),
                         channels.SESSION_STATUS,
                         payloads.status_data(session, effect),
                     )
                 case Notify():
                     self._notify(session, effect)
-                case DisarmTimers():
+                case CancelTimers():
                     # It is over: nothing of it runs any more, and nobody listens for long.
-                    change.disarms = True
-                    self._parcel.revoke(decision.at)
-                case RearmTimers():
-                    change.disarms = change.rearms = True
+                    change.cancels_timers = True
+                    self._entry.revoke(decision.at)
+                case RescheduleTimers():
+                    change.cancels_timers = change.reschedules_timers = True
         change.after = session
-        if change.parcel is None:
+        if change.outbox_entry is None:
             # It shares the builder's list: what is added later is in it as well.
-            change.parcel = self._parcel.build(new_parcel_id(), decision.at)
+            change.outbox_entry = self._entry.build(new_entry_id(), decision.at)
         return said
 
     def _store(self, session: Session, effect: StoreMessage) -> Message:
@@ -180,7 +186,7 @@ class ChangeBuilder:
 
     def _say(self, message: Message) -> Message:
         self.change.messages.append(message)
-        add_message(self._parcel, message)
+        add_message(self._entry, message)
         return message
 
     def _notify(self, session: Session, effect: Notify) -> None:
@@ -193,7 +199,7 @@ class ChangeBuilder:
             effect.at,
         )
         self.change.notifications.append(new)
-        self._parcel.add(
+        self._entry.add(
             channels.notification_channel(new.person_id),
             channels.NOTIFICATION,
             payloads.notification_data(new),

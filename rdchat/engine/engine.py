@@ -1,13 +1,14 @@
-"""The engine: one corridor for every command, from mailbox to commit to effects.
+"""The engine: one pipeline for every command, from mailbox to commit to effects.
 
-Commands wait in the mailbox of their session's actor. A *lane* takes the actors that have mail, hydrates
-those that need it, steps all their letters, and commits everything in one statement; what arrives meanwhile
+Commands wait in the mailbox of their session's actor. A *worker* takes the actors that have mail, hydrates
+those that need it, steps all their commands, and commits everything in one statement; what arrives meanwhile
 goes with the next. Nothing waits for a timer: an idle engine commits a lone command at once. (Longer than
-other modules: queues, lanes and retries move the same actors from stage to stage, and are read together.)
+other modules: queues, workers and retries move the same actors from stage to stage, and are read together.)
 
 People go first. When thousands of sessions start at the same instant, their automations wait in a queue of
-their own, are worked on in small batches, and one lane is closed to them: whoever writes a message meanwhile
-waits for a few of them at most. The other lanes take turns, so that people do not keep chats from opening.
+their own, are worked on in small batches, and one worker is closed to them: someone who writes a message
+meanwhile waits for a few of them at most. The other workers take turns, so that people do not keep chats
+from opening.
 
 A refusal is never given from memory alone. What an actor remembers may be stale, because another replica has
 gone on; a commit on it would lose to the fence, but a refusal has no fence, so it is asked again of
@@ -25,9 +26,9 @@ import structlog
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import UnavailableError
-from rdchat.engine.actor import Actor, Letter, Stage
+from rdchat.engine.actor import Actor, PendingCommand, Stage
 from rdchat.engine.batch import Batch
-from rdchat.engine.prefetch import ReadAhead
+from rdchat.engine.prefetch import Prefetch
 from statemachine import SendMessage
 
 if TYPE_CHECKING:
@@ -35,24 +36,24 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.engine.change import Change
-    from rdchat.engine.result import Outcome
+    from rdchat.engine.result import CommandResult
     from rdchat.engine.storage import Storage
     from statemachine import Command, Refusal
 
 log = structlog.get_logger(__name__)
 
-#: Lanes that work on automations as well, and lanes that are for people alone. People's letters are in one
+#: Workers that take automations as well, and workers that are for people alone. People's commands are in one
 #: batch at a time, so that what comes meanwhile makes up the next: a commit costs nearly the same for one as
 #: for ten. When one takes longer than that costs, because the store is slow or a row is locked, others help.
-_LANES: Final = 3
-_LANES_FOR_PEOPLE: Final = 1
+_WORKERS: Final = 3
+_WORKERS_FOR_PEOPLE: Final = 1
 _HANGS_SECONDS: Final = 0.05
 _BATCH_SESSIONS: Final = 512
 #: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
 _BATCH_AUTOMATIONS: Final = 128
-#: Letters of one session that go into one commit; the others wait for the next.
-_BATCH_LETTERS: Final = 64
-#: How long a letter is tried again after lost races or while PostgreSQL is away.
+#: Commands of one session that go into one commit; the others wait for the next.
+_BATCH_COMMANDS: Final = 64
+#: How long a command is tried again after lost races or while PostgreSQL is away.
 _PATIENCE_SECONDS: Final = 5.0
 #: How long a sender waits at most, with PostgreSQL hanging, and how often that is looked at.
 _ANSWER_SECONDS: Final = 12.0
@@ -84,70 +85,70 @@ class Engine:
         self._people: deque[Actor] = deque()
         self._automations: deque[Actor] = deque()
         self._mail = asyncio.Event()
-        self._read_ahead = ReadAhead(storage, self._actors)
-        self._lanes: list[asyncio.Task[None]] = []
-        self._paused: dict[Letter, asyncio.TimerHandle] = {}
+        self._prefetch = Prefetch(storage, self._actors)
+        self._workers: list[asyncio.Task[None]] = []
+        self._paused: dict[PendingCommand, asyncio.TimerHandle] = {}
         self._people_under_way: set[Batch] = set()
-        self._posted: deque[Letter] = deque()
+        self._posted: deque[PendingCommand] = deque()
         self._closing = False
 
     # ---- for the rest of the program ----------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to work."""
-        for number in range(_LANES + _LANES_FOR_PEOPLE):
-            lane = self._lane(for_people=number >= _LANES)
-            self._lanes.append(asyncio.create_task(lane, name=f"engine lane {number}"))
-        self._hydration = keep_running(self._read_ahead.run, "hydration")
+        for number in range(_WORKERS + _WORKERS_FOR_PEOPLE):
+            worker = self._worker(for_people=number >= _WORKERS)
+            self._workers.append(asyncio.create_task(worker, name=f"engine worker {number}"))
+        self._hydration = keep_running(self._prefetch.run, "hydration")
         self._patience = keep_running(self._mind_the_waiting, "patience")
 
     async def close(self) -> None:
         """Finish what is under way and stop; whatever comes later is UnavailableError."""
         self._closing = True
         self._mail.set()
-        await asyncio.gather(*self._lanes)
+        await asyncio.gather(*self._workers)
         await cancel(self._hydration)
         await cancel(self._patience)
-        for letter, handle in self._paused.items():
+        for pending, handle in self._paused.items():
             handle.cancel()
-            letter.fail(UnavailableError("engine"))
+            pending.fail(UnavailableError("engine"))
 
     async def submit(
         self, session_id: UUID, command: Command, *, actor_id: UUID | None = None, again: bool = False
-    ) -> Outcome | Refusal:
+    ) -> CommandResult | Refusal:
         """Put a command to a session and wait for the commit.
 
         `again`: it may have been put before, with the same id; then what it did is looked for first.
         Raises UnavailableError when the outcome could not be established in a few seconds. The command may
         have happened then or not; repeating it is safe (messages: with a clientMessageId).
         """
-        letter = self._post(session_id, command, actor_id)
-        letter.uncertain = again
-        self._posted.append(letter)
-        return await letter.answer
+        pending = self._post(session_id, command, actor_id)
+        pending.uncertain = again
+        self._posted.append(pending)
+        return await pending.answer
 
-    def post(self, session_id: UUID, command: Command) -> asyncio.Future[Outcome | Refusal]:
+    def post(self, session_id: UUID, command: Command) -> asyncio.Future[CommandResult | Refusal]:
         """Put a timer's command to a session without waiting; the future is answered at last."""
         return self._post(session_id, command, None).answer
 
-    def _post(self, session_id: UUID, command: Command, actor_id: UUID | None) -> Letter:
+    def _post(self, session_id: UUID, command: Command, actor_id: UUID | None) -> PendingCommand:
         loop = asyncio.get_running_loop()
         command_id = command.message_id if isinstance(command, SendMessage) else uuid4()
-        letter = Letter(command, command_id, actor_id, loop.create_future(), loop.time())
+        pending = PendingCommand(command, command_id, actor_id, loop.create_future(), loop.time())
         if self._closing:
-            letter.fail(UnavailableError("engine"))
-            return letter
+            pending.fail(UnavailableError("engine"))
+            return pending
         actor = self._actors.get(session_id)
         if actor is None:
             actor = self._actors[session_id] = Actor(session_id)
-        actor.mailbox.append(letter)
-        actor.used_at = letter.posted_at
-        self._make_ready(actor, letter)
-        return letter
+        actor.mailbox.append(pending)
+        actor.used_at = pending.posted_at
+        self._make_ready(actor, pending)
+        return pending
 
-    def expect(self, session_ids: Iterable[UUID]) -> None:
+    def prefetch(self, session_ids: Iterable[UUID]) -> None:
         """Have sessions read in the background that will soon get a command. A hint, and no more."""
-        self._read_ahead.expect(session_ids)
+        self._prefetch.prefetch(session_ids)
 
     @property
     def live_actors(self) -> int:
@@ -157,7 +158,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many people's commands wait for their answer."""
-        return sum(not letter.answer.done() for letter in self._posted)
+        return sum(not pending.answer.done() for pending in self._posted)
 
     def passivate(self, *, idle_seconds: float) -> int:
         """Forget the actors that nobody has used for a while. Returns how many."""
@@ -171,13 +172,13 @@ class Engine:
             del self._actors[actor.session_id]
         return len(idle)
 
-    # ---- lanes --------------------------------------------------------------------------------------------
+    # ---- workers ------------------------------------------------------------------------------------------
 
-    def _make_ready(self, actor: Actor, letter: Letter) -> None:
-        """Queue an actor that has got a letter. A person's letter takes the timers' along to the front."""
+    def _make_ready(self, actor: Actor, pending: PendingCommand) -> None:
+        """Queue an actor that has got a command. A person's command takes the timers' along to the front."""
         if actor.stage is Stage.RUNNING:
             return
-        if letter.is_from_timer:
+        if pending.is_from_timer:
             if actor.stage is Stage.QUEUED:
                 return
             self._automations.append(actor)
@@ -185,10 +186,10 @@ class Engine:
             # It may stand in both queues then; the second finds it taken.
             self._people.append(actor)
         actor.stage = Stage.QUEUED
-        if letter.is_from_timer or self._may_take_people():
+        if pending.is_from_timer or self._may_take_people():
             self._mail.set()
 
-    async def _lane(self, *, for_people: bool) -> None:
+    async def _worker(self, *, for_people: bool) -> None:
         automations_next = False
         while True:
             actors: list[Actor] = []
@@ -219,7 +220,7 @@ class Engine:
         batch = Batch(self._storage, self._clock)
         self._people_under_way.add(batch)
         # The timer alone says that a batch hangs. Were the clock asked beside it, a timer that fires a little
-        # early would wake a lane that finds nothing to do, and those who wait would wait for the next letter.
+        # early would wake a worker that finds nothing to do, and the others would wait for the next command.
         hangs = asyncio.get_running_loop().call_later(_HANGS_SECONDS, self._let_others_help, batch)
         try:
             await self._run(actors, batch)
@@ -233,27 +234,27 @@ class Engine:
             self._mail.set()
 
     async def _run(self, actors: list[Actor], batch: Batch) -> None:
-        """Work on one batch. Whatever happens, every letter is answered or back in its mailbox."""
+        """Work on one batch. Whatever happens, every command is answered or back in its mailbox."""
         try:
-            letters = {actor: _take(actor) for actor in actors}
-            again = await batch.run(letters)
+            commands = {actor: _take(actor) for actor in actors}
+            again = await batch.run(commands)
             if batch.committed:
                 self._effects.committed(batch.committed)
             if batch.fenced:
                 self._effects.fenced(batch.fenced)
             self._retry(again)
         except Exception as error:
-            # A lane outlives any error, and no sender is left waiting.
+            # A worker outlives any error, and no sender is left waiting.
             log.exception("a batch failed", sessions=len(actors))
             for actor in actors:
                 actor.session = None
-                for letter in letters[actor]:
-                    letter.fail(error)
+                for pending in commands[actor]:
+                    pending.fail(error)
         finally:
             for actor in actors:
                 actor.stage = Stage.IDLE
-                for letter in actor.mailbox:
-                    self._make_ready(actor, letter)
+                for pending in actor.mailbox:
+                    self._make_ready(actor, pending)
                 if actor.session is None and actor.stage is Stage.IDLE:
                     # Nothing is known of it, perhaps because there is no such session.
                     self._actors.pop(actor.session_id, None)
@@ -267,28 +268,28 @@ class Engine:
             while self._posted and (self._posted[0].answer.done() or self._posted[0].posted_at < oldest):
                 self._posted.popleft().fail(UnavailableError("PostgreSQL"))
 
-    def _retry(self, again: Iterable[tuple[Actor, Letter]]) -> None:
-        """Put letters back: at once after a lost race, after a pause while PostgreSQL is away."""
+    def _retry(self, again: Iterable[tuple[Actor, PendingCommand]]) -> None:
+        """Put commands back: at once after a lost race, after a pause while PostgreSQL is away."""
         now = asyncio.get_running_loop().time()
-        for actor, letter in again:
-            letter.attempts += 1
-            if self._closing or now - letter.posted_at > _PATIENCE_SECONDS:
-                letter.fail(UnavailableError("PostgreSQL"))
-            elif letter.away:
-                pause = min(_BACKOFF_SECONDS * 2**letter.attempts, _LONGEST_BACKOFF_SECONDS)
-                self._later(pause, actor, letter)
+        for actor, pending in again:
+            pending.attempts += 1
+            if self._closing or now - pending.posted_at > _PATIENCE_SECONDS:
+                pending.fail(UnavailableError("PostgreSQL"))
+            elif pending.away:
+                pause = min(_BACKOFF_SECONDS * 2**pending.attempts, _LONGEST_BACKOFF_SECONDS)
+                self._later(pause, actor, pending)
             else:
-                actor.mailbox.append(letter)
+                actor.mailbox.append(pending)
 
-    def _later(self, seconds: float, actor: Actor, letter: Letter) -> None:
+    def _later(self, seconds: float, actor: Actor, pending: PendingCommand) -> None:
         def put_back() -> None:
-            del self._paused[letter]
-            # The actor may have been forgotten meanwhile; the letter goes to whoever stands for the session.
+            del self._paused[pending]
+            # The actor may have been forgotten meanwhile; the command goes to whoever stands for the session.
             present = self._actors.setdefault(actor.session_id, actor)
-            present.mailbox.append(letter)
-            self._make_ready(present, letter)
+            present.mailbox.append(pending)
+            self._make_ready(present, pending)
 
-        self._paused[letter] = asyncio.get_running_loop().call_later(seconds, put_back)
+        self._paused[pending] = asyncio.get_running_loop().call_later(seconds, put_back)
 
 
 def _take_queued(queue: deque[Actor], limit: int) -> list[Actor]:
@@ -302,5 +303,5 @@ def _take_queued(queue: deque[Actor], limit: int) -> list[Actor]:
     return taken
 
 
-def _take(actor: Actor) -> list[Letter]:
-    return [actor.mailbox.popleft() for _ in range(min(len(actor.mailbox), _BATCH_LETTERS))]
+def _take(actor: Actor) -> list[PendingCommand]:
+    return [actor.mailbox.popleft() for _ in range(min(len(actor.mailbox), _BATCH_COMMANDS))]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rdchat.common.telemetry import Metrics
     from rdchat.engine.change import Change
-    from rdchat.events.outbox_entry import Parcel
+    from rdchat.events.outbox_entry import OutboxEntry
     from rdchat.redis.delay_queue import DelayQueue
     from rdchat.redis.snapshots import Snapshots
     from statemachine import Session
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class TakesParcels(Protocol):
-    """The publisher, as far as the aftermath knows it."""
+class EntryPublisher(Protocol):
+    """The publisher, as far as the post-commit effects knows it."""
 
-    def hand_over(self, parcels: Iterable[Parcel]) -> None:
-        """Take committed parcels over for publishing."""
+    def hand_over(self, entries: Iterable[OutboxEntry]) -> None:
+        """Take committed outbox entries over for publishing."""
         ...
 
 
@@ -45,7 +45,7 @@ _LOOK_SECONDS: Final = 1.0
 _SNAPSHOTS_AT_ONCE: Final = 500
 
 
-class Aftermath:
+class PostCommitEffects:
     """Performs effects in the background.
 
     A snapshot of a session in which people write would be out of date at once. So it is withdrawn at the
@@ -54,7 +54,7 @@ class Aftermath:
 
     def __init__(
         self,
-        publisher: TakesParcels,
+        publisher: EntryPublisher,
         snapshots: Snapshots,
         queue: DelayQueue,
         metrics: Metrics,
@@ -68,7 +68,7 @@ class Aftermath:
         self._on_notified = on_notified
         self._talking: OrderedDict[UUID, tuple[Session, float]] = OrderedDict()
         self._outdated: list[UUID] = []
-        self._disarmed: list[Job] = []
+        self._cancelled_jobs: list[Job] = []
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -90,7 +90,9 @@ class Aftermath:
         """Take over the changes of one commit."""
         self._metrics.commits.inc()
         self._metrics.committed_sessions.inc(len(changes))
-        self._publisher.hand_over(change.parcel for change in changes if change.parcel is not None)
+        self._publisher.hand_over(
+            change.outbox_entry for change in changes if change.outbox_entry is not None
+        )
         if any(change.notifications for change in changes):
             self._on_notified()
         now = asyncio.get_running_loop().time()
@@ -100,12 +102,12 @@ class Aftermath:
                 self._note(change.after, now)
             for one in change.automations:
                 self._metrics.automation(one.kind.value, one.status.value, one.lateness_ms)
-            if change.disarms:
-                self._disarmed += [
+            if change.cancels_timers:
+                self._cancelled_jobs += [
                     Job(change.after.id, kind, change.before.schedule_version)
                     for kind in change.after.automations
                 ]
-        if self._disarmed or self._outdated:
+        if self._cancelled_jobs or self._outdated:
             self._work.set()
 
     def _note(self, session: Session, now: float) -> None:
@@ -127,7 +129,7 @@ class Aftermath:
 
     async def _flush(self) -> None:
         outdated, self._outdated = self._outdated, []
-        jobs, self._disarmed = self._disarmed, []
+        jobs, self._cancelled_jobs = self._cancelled_jobs, []
         if outdated:
             await self._snapshots.withdraw(outdated)
         if jobs:

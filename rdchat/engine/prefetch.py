@@ -20,7 +20,7 @@ _BATCH: Final = 64
 _FRESH_SECONDS: Final = 2.0
 
 
-class ReadAhead:
+class Prefetch:
     """Gives the engine's `actors` the sessions that are expected to be needed soon."""
 
     def __init__(self, storage: Storage, actors: dict[UUID, Actor]) -> None:
@@ -29,7 +29,7 @@ class ReadAhead:
         self._expected: deque[UUID] = deque()
         self._expecting = asyncio.Event()
 
-    def expect(self, session_ids: Iterable[UUID]) -> None:
+    def prefetch(self, session_ids: Iterable[UUID]) -> None:
         """Have sessions read. A hint, and no more."""
         self._expected.extend(session_ids)
         self._expecting.set()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandResult:
     """The command is committed. `session` is the session after it.
 
     `message` is the stored message of a `SendMessage`; `repeated` says that it had been stored before, under

@@ -24,7 +24,7 @@ class CommitRefusedError(Exception):
         self.repeats = repeats
 
 
-class Numbers(NamedTuple):
+class CommitResult(NamedTuple):
     """What a commit has made of a session's numbers, and who was there if that completed it."""
 
     version: int
@@ -43,7 +43,7 @@ class Storage(Protocol):
         """Read sessions from PostgreSQL."""
         ...
 
-    async def commit(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
+    async def commit(self, changes: Sequence[Change]) -> dict[UUID, CommitResult]:
         """Write changes; returns the sessions whose fence held, and their numbers.
 
         A change that only talks is written although others have talked meanwhile: its messages are then
@@ -53,7 +53,7 @@ class Storage(Protocol):
         """
         ...
 
-    async def landed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
+    async def find_committed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
         """Say which commands were committed after all."""
         ...
 

@@ -41,17 +41,17 @@ class Event:
         return self.ably_id.rpartition(":")[0]
 
 
-def new_parcel_id() -> int:
-    """Make the id of a parcel: 63 bits of chance."""
+def new_entry_id() -> int:
+    """Make the id of an outbox entry: 63 bits of chance."""
     return random.getrandbits(63)
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutboxEntry:
     """What one commit of a session has for Ably: a row of the outbox until Ably has accepted all of it.
 
-    `id` is a random number, `version` the session's after the commit: the order in which its parcels are
-    delivered.
+    `id` is a random number, `version` the session's after the commit: the order in which its entries
+    are delivered.
     """
 
     id: int
@@ -65,11 +65,11 @@ class Parcel:
 _GROUP_BYTES: Final = 48 * 1024
 
 
-class ParcelBuilder:
+class OutboxEntryBuilder:
     """Collects the events of one commit of a session.
 
     Ids follow from the session, the version and the order of the events alone, so that whoever builds the
-    parcel again builds the same one.
+    outbox entry again builds the same one.
     """
 
     def __init__(self, session_id: UUID, version: int) -> None:
@@ -99,11 +99,11 @@ class ParcelBuilder:
             {"revocationKey": self._session_id, "issuedBefore": issued_before},
         )
 
-    def build(self, parcel_id: int, created_at: datetime) -> Parcel | None:
-        """Give the parcel, unless there is nothing in it."""
+    def build(self, entry_id: int, created_at: datetime) -> OutboxEntry | None:
+        """Give the outbox entry, unless there is nothing in it."""
         if not self.events:
             return None
-        return Parcel(parcel_id, self._session_id, self._version, created_at, self.events)
+        return OutboxEntry(entry_id, self._session_id, self._version, created_at, self.events)
 
 
 @dataclass(slots=True)
@@ -123,31 +123,31 @@ class _Group:
         return f"{session_id.hex}-{version}-{self.channel}-{self.part}:{self.index}"
 
 
-def notification_parcel(notification: Notification) -> Parcel:
-    """Make the parcel of one notification that no commit of a session carries."""
+def notification_entry(notification: Notification) -> OutboxEntry:
+    """Make the outbox entry of one notification that no commit of a session carries."""
     event = Event(
         channel=channels.notification_channel(notification.person_id),
         ably_id=f"{notification.id.hex}:0",
         name=channels.NOTIFICATION,
         data=as_json(payloads.notification_data(notification)).decode(),
     )
-    # Where there is no session, the counselling stands for it: parcels of one are delivered in order.
+    # Where there is no session, the counselling stands for it: outbox entries of one are delivered in order.
     about = notification.session_id or notification.counseling_id
-    return Parcel(new_parcel_id(), about, 0, notification.created_at, [event])
+    return OutboxEntry(new_entry_id(), about, 0, notification.created_at, [event])
 
 
-def read_parcel(session_id: UUID, version: int, person_id: UUID, up_to_seq: int, at: datetime) -> Parcel:
-    """Make the parcel of one reader's step. Its id follows from who has read how far."""
+def read_entry(session_id: UUID, version: int, person_id: UUID, up_to_seq: int, at: datetime) -> OutboxEntry:
+    """Make the outbox entry of one reader's step. Its id follows from who has read how far."""
     event = Event(
         channel=channels.chat_channel(session_id),
         ably_id=f"{session_id.hex}-read-{person_id.hex[-12:]}-{up_to_seq}:0",
         name=channels.MESSAGE_READ,
         data=as_json(payloads.read_data(session_id, person_id, up_to_seq, at)).decode(),
     )
-    return Parcel(new_parcel_id(), session_id, version, at, [event])
+    return OutboxEntry(new_entry_id(), session_id, version, at, [event])
 
 
-def add_message(parcel: ParcelBuilder, message: Message) -> None:
+def add_message(entry: OutboxEntryBuilder, message: Message) -> None:
     """Add the event of a message."""
     data = payloads.message_data(
         message_id=message.id,
@@ -161,14 +161,14 @@ def add_message(parcel: ParcelBuilder, message: Message) -> None:
         created_at=message.created_at,
         attachment=message.attachment,
     )
-    parcel.add(channels.chat_channel(message.session_id), channels.MESSAGE, data)
+    entry.add(channels.chat_channel(message.session_id), channels.MESSAGE, data)
 
 
-def talk_parcel(
-    parcel_id: int, session_id: UUID, version: int, created_at: datetime, messages: Iterable[Message]
-) -> Parcel | None:
-    """Make the parcel of a commit of messages alone, from the messages, as often as it is needed."""
-    builder = ParcelBuilder(session_id, version)
+def message_entry(
+    entry_id: int, session_id: UUID, version: int, created_at: datetime, messages: Iterable[Message]
+) -> OutboxEntry | None:
+    """Make the outbox entry of a commit of messages alone, from the messages, as often as it is needed."""
+    builder = OutboxEntryBuilder(session_id, version)
     for message in messages:
         add_message(builder, message)
-    return builder.build(parcel_id, created_at)
+    return builder.build(entry_id, created_at)

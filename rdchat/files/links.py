@@ -2,7 +2,7 @@
 
 A link's token is, in base64url, the instant of its expiry in seconds (8 bytes), the person's id (16 bytes)
 and an HMAC-SHA-256 over the attachment's id and these. The key is derived (HKDF, RFC 5869) from the key that
-seals: every replica checks what any other has signed, and no further secret has to be kept.
+encrypts: every replica checks what any other has signed, and no further secret has to be kept.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Link:
 
 
 class Links:
-    """Signs with the first of the sealing keys, and believes all of them."""
+    """Signs with the first of the encryption keys, and believes all of them."""
 
     def __init__(self, sealing_keys: Iterable[bytes], clock: Clock) -> None:
         self._keys = [_derived(key) for key in sealing_keys]

@@ -1,4 +1,4 @@
-"""Where sealed files lie: in a folder of this machine, or in a bucket of any store that speaks S3's protocol.
+"""Where encrypted files lie: in a folder of this machine, or in a bucket of a store that speaks S3.
 
 The only module that uses obstore. Whoever cannot reach the store gets UnavailableError; an object that is not
 there is None, and taking away what is not there is no error.

@@ -73,33 +73,35 @@ async def psychologists(
     """
     async with _database(addresses) as pool:
         if psychologist_id is not None:
-            known = await people.psychologist(pool, psychologist_id)
+            known = await people.get_psychologist(pool, psychologist_id)
             full_name = name or (known.full_name if known else "")
             if not full_name.strip():
                 raise invalid("name", "Somebody new needs a name.")
-            there = timezone or (known.timezone if known else "Asia/Jakarta")
-            zone(there)
+            tz = timezone or (known.timezone if known else "Asia/Jakarta")
+            zone(tz)
             await people.put_psychologist(
                 pool,
                 psychologist_id,
                 full_name=full_name.strip(),
-                timezone=there,
+                timezone=tz,
                 is_active=is_active if is_active is not None else known is None or known.is_active,
                 at=SystemClock().now(),
             )
         return [
             f"{one.id}  {'active' if one.is_active else 'inactive':<8}  {one.timezone}  {one.full_name}"
-            for one in await people.psychologists(pool, all_of_them=True)
+            for one in await people.list_psychologists(pool, all_of_them=True)
         ]
 
 
 async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
     """Read the way that a session took. Raises RdchatError (SESSION_NOT_FOUND)."""
     async with _database(addresses) as pool:
-        session = await sessions.load_session(pool, session_id)
+        session = await sessions.get_session(pool, session_id)
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
-        return diagram.Path(current=session.status, taken=taken(await sessions.timeline_of(pool, session_id)))
+        return diagram.Path(
+            current=session.status, taken=taken(await sessions.list_timeline(pool, session_id))
+        )
 
 
 def taken(entries: list[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...]:
@@ -115,11 +117,11 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
     """Describe the delay queue, the outbox, the webhooks and the dead letters."""
     async with _queue(addresses) as queue, _database(addresses) as pool:
         depths = await queue.depth()
-        dead = await automations.dead_letters(pool)
-        unpublished = await outbox.count(pool)
-        untold, undelivered = await webhooks.count(pool)
-        dead_webhooks = await webhooks.dead_letters(pool)
-        overdue, oldest = await automations.overdue(pool, SystemClock().now() - _LATE)
+        dead = await automations.list_dead_letters(pool)
+        unpublished = await outbox.count_entries(pool)
+        untold, undelivered = await webhooks.count_deliveries(pool)
+        dead_webhooks = await webhooks.list_dead_deliveries(pool)
+        overdue, oldest = await automations.count_overdue(pool, SystemClock().now() - _LATE)
     lines = ["shard  waiting  leased  overdue  next due"]
     for depth in depths:
         head = iso(from_ms(depth.head_ms)) if depth.head_ms is not None else "-"
@@ -151,7 +153,7 @@ async def drop_automation(addresses: Addresses, session_id: UUID, kind: Automati
             ErrorCode.FORBIDDEN, "The end of a session cannot be dropped; cancel the counseling"
         )
     async with _queue(addresses) as queue, _database(addresses) as pool:
-        jobs = await automations.drop(pool, session_id, kind, at=SystemClock().now())
+        jobs = await automations.drop_automation(pool, session_id, kind, at=SystemClock().now())
         await queue.remove(jobs)
     return [f"dropped {job.kind.value}" for job in jobs] or ["Nothing of this kind waits."]
 
@@ -159,7 +161,7 @@ async def drop_automation(addresses: Addresses, session_id: UUID, kind: Automati
 async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str]:
     """Schedule a session's dead letters again. Returns a line for each."""
     async with _queue(addresses) as queue, _database(addresses) as pool:
-        jobs = await automations.revive(pool, session_id)
+        jobs = await automations.revive_dead_letters(pool, session_id)
         await queue.schedule(jobs)
     return [f"scheduled {job.kind.value}" for job, _ in jobs] or ["No dead letters."]
 
@@ -167,5 +169,5 @@ async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str
 async def retry_webhooks(addresses: Addresses, delivery_ids: Sequence[UUID]) -> list[str]:
     """Schedule dead webhooks again: those named, or all of them. Returns a line for each."""
     async with _database(addresses) as pool:
-        revived = await webhooks.revive(pool, delivery_ids or None, now=SystemClock().now())
+        revived = await webhooks.revive_deliveries(pool, delivery_ids or None, now=SystemClock().now())
     return [f"scheduled {one['id']}  {one['type']}" for one in revived] or ["No dead webhooks."]

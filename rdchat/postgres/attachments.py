@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 _ANNOUNCE = """
 INSERT INTO attachments (session_id, id, person_id, file_name, content_type, size, width, height, created_at)
@@ -50,12 +50,18 @@ class SentAttachment:
     attachment: Attachment
 
 
-async def announce(
-    pool: Pool, session_id: UUID, person_id: UUID, attachment: Attachment, *, at: datetime, sealer: Sealer
+async def insert_pending(
+    pool: Pool,
+    session_id: UUID,
+    person_id: UUID,
+    attachment: Attachment,
+    *,
+    at: datetime,
+    encryptor: Encryptor,
 ) -> None:
     """Note that an object is about to be stored, so that it is found if nothing comes of it."""
     one = attachment
-    name = sealer.seal(one.file_name.encode(), session_id.bytes)
+    name = encryptor.encrypt(one.file_name.encode(), session_id.bytes)
     async with acquire(pool) as connection:
         await connection.execute(
             _ANNOUNCE,
@@ -71,44 +77,44 @@ async def announce(
         )
 
 
-async def of_messages(
-    connection: Connection, session_id: UUID, messages: Sequence[asyncpg.Record], *, sealer: Sealer
+async def list_attachments(
+    connection: Connection, session_id: UUID, messages: Sequence[asyncpg.Record], *, encryptor: Encryptor
 ) -> dict[UUID, Attachment]:
     """Read the attachments of messages of one session, by message. Asks nothing when none can have any."""
     ids = [row["id"] for row in messages if row["message_type"] in _TYPES_WITH_ATTACHMENT]
     if not ids:
         return {}
     rows = await connection.fetch(_OF_MESSAGES, session_id, ids)
-    return {row["message_id"]: _attachment(row, sealer) for row in rows}
+    return {row["message_id"]: _attachment(row, encryptor) for row in rows}
 
 
-async def sent(pool: Pool, attachment_id: UUID, *, sealer: Sealer) -> SentAttachment | None:
+async def get_attachment(pool: Pool, attachment_id: UUID, *, encryptor: Encryptor) -> SentAttachment | None:
     """Find an attachment that was sent."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_BY_ID, attachment_id)
     if row is None:
         return None
     people = row["client_id"], row["psychologist_id"]
-    return SentAttachment(row["session_id"], people, _attachment(row, sealer))
+    return SentAttachment(row["session_id"], people, _attachment(row, encryptor))
 
 
-async def left_behind(pool: Pool, *, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+async def list_orphans(pool: Pool, *, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """List what was announced before an instant and never sent: session and attachment ids, oldest first."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_LEFT_BEHIND, before, limit)
     return [(row["session_id"], row["id"]) for row in rows]
 
 
-async def forget(pool: Pool, session_id: UUID, attachment_id: UUID) -> None:
+async def delete_orphan(pool: Pool, session_id: UUID, attachment_id: UUID) -> None:
     """Forget an attachment, unless it was sent."""
     async with acquire(pool) as connection:
         await connection.execute(_FORGET, session_id, attachment_id)
 
 
-def _attachment(row: asyncpg.Record, sealer: Sealer) -> Attachment:
+def _attachment(row: asyncpg.Record, encryptor: Encryptor) -> Attachment:
     return Attachment(
         id=row["id"],
-        file_name=sealer.open(row["file_name"], row["session_id"].bytes).decode(),
+        file_name=encryptor.decrypt(row["file_name"], row["session_id"].bytes).decode(),
         content_type=row["content_type"],
         size=row["size"],
         width=row["width"],

@@ -90,7 +90,9 @@ _NO_ID = "00000000-0000-0000-0000-000000000000"
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def waiting(pool: Pool, *, after: datetime, until: datetime) -> AsyncIterator[list[tuple[bytes, int]]]:
+async def list_scheduled(
+    pool: Pool, *, after: datetime, until: datetime
+) -> AsyncIterator[list[tuple[bytes, int]]]:
     """Page through the scheduled automations due after `after` and up to `until`, earliest first.
 
     Yields lists of (member of the delay queue, due instant in ms).
@@ -107,7 +109,7 @@ async def waiting(pool: Pool, *, after: datetime, until: datetime) -> AsyncItera
         position = (rows[-1]["due_at"], rows[-1]["session_id"], rows[-1]["kind"])
 
 
-async def overdue(pool: Pool, before: datetime) -> tuple[int, datetime | None]:
+async def count_overdue(pool: Pool, before: datetime) -> tuple[int, datetime | None]:
     """Count the automations that were due before an instant and were never tried, up to OVERDUE_COUNTED.
 
     Returns the count, and when the oldest of them was due.
@@ -132,13 +134,13 @@ async def give_up(pool: Pool, job: Job, at: datetime) -> None:
         await connection.execute(_GIVE_UP, job.session_id, job.kind.value, job.schedule_version, at)
 
 
-async def dead_letters(pool: Pool, *, limit: int = 100) -> list[dict[str, object]]:
+async def list_dead_letters(pool: Pool, *, limit: int = 100) -> list[dict[str, object]]:
     """List automations that were given up, earliest first."""
     async with acquire(pool) as connection:
         return [dict(row) for row in await connection.fetch(_DEAD, limit)]
 
 
-async def revive(pool: Pool, session_id: UUID) -> list[tuple[Job, int]]:
+async def revive_dead_letters(pool: Pool, session_id: UUID) -> list[tuple[Job, int]]:
     """Schedule the dead letters of a session again. Returns them with their due instants (ms)."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_REVIVE, session_id)
@@ -148,7 +150,7 @@ async def revive(pool: Pool, session_id: UUID) -> list[tuple[Job, int]]:
     ]
 
 
-async def drop(pool: Pool, session_id: UUID, kind: AutomationKind, *, at: datetime) -> list[Job]:
+async def drop_automation(pool: Pool, session_id: UUID, kind: AutomationKind, *, at: datetime) -> list[Job]:
     """Cancel an automation that waits or was given up. Returns what has to leave the delay queue."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_DROP, session_id, kind.value, at)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours
-from rdchat.domain.booking import LONGEST, clipped, depth
-from rdchat.postgres.people import psychologist_of
+from rdchat.domain.booking import LONGEST, clipped, max_overlap
+from rdchat.postgres.people import psychologist_from_row
 from rdchat.postgres.pool import acquire
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id)
 """
 
 
-async def availability(pool: Pool, psychologist_id: UUID) -> Availability | None:
+async def get_availability(pool: Pool, psychologist_id: UUID) -> Availability | None:
     """Read when a psychologist works. None: there is no such psychologist."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(
             "SELECT timezone, availability FROM psychologists WHERE id = $1", psychologist_id
         )
-    return None if row is None else read(row)
+    return None if row is None else hours_from_row(row)
 
 
 async def put_availability(
@@ -73,10 +73,10 @@ async def put_availability(
             orjson.dumps(document).decode(),
             at,
         )
-    return None if row is None else read(row)
+    return None if row is None else hours_from_row(row)
 
 
-async def booked(
+async def list_booked(
     pool: Pool, psychologist_ids: Sequence[UUID], since: datetime, until: datetime
 ) -> dict[UUID, list[Range]]:
     """Read what psychologists have between two instants. Whoever has nothing is left out."""
@@ -88,20 +88,21 @@ async def booked(
     return found
 
 
-async def free_psychologists(pool: Pool, slot: Slot, limits: Limits) -> list[Psychologist]:
+async def list_free_psychologists(pool: Pool, slot: Slot, limits: Limits) -> list[Psychologist]:
     """List who can be booked for a slot, by name."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_ACTIVE)
-    working = [row for row in rows if read(row).covers(slot.starts_at, slot.ends_at)]
-    taken = await booked(pool, [row["id"] for row in working], slot.starts_at, slot.ends_at)
+    working = [row for row in rows if hours_from_row(row).covers(slot.starts_at, slot.ends_at)]
+    taken = await list_booked(pool, [row["id"] for row in working], slot.starts_at, slot.ends_at)
     return [
-        psychologist_of(row)
+        psychologist_from_row(row)
         for row in working
-        if depth(clipped(taken.get(row["id"], ()), slot.starts_at, slot.ends_at)) < limits.per_psychologist
+        if max_overlap(clipped(taken.get(row["id"], ()), slot.starts_at, slot.ends_at))
+        < limits.per_psychologist
     ]
 
 
-def read(row: asyncpg.Record) -> Availability:
+def hours_from_row(row: asyncpg.Record) -> Availability:
     """Read when somebody works off a row of `psychologists`."""
     return _parsed(row["timezone"], row["availability"] or "{}")
 

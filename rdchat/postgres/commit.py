@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rdchat.engine.storage import Numbers
+from rdchat.engine.storage import CommitResult
 from rdchat.postgres import commit_parts as parts
 from rdchat.postgres import notifications, outbox, webhooks
 from rdchat.postgres.pool import acquire
@@ -25,66 +25,69 @@ if TYPE_CHECKING:
 
     from rdchat.engine.change import Change
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 
 async def commit(
     pool: Pool,
     changes: Sequence[Change],
     *,
-    sealer: Sealer,
+    encryptor: Encryptor,
     outbox_lease: timedelta,
     endpoints: Sequence[str] = (),
-) -> dict[UUID, Numbers]:
+) -> dict[UUID, CommitResult]:
     """Write the changes. Returns the sessions whose change is committed; the others lost a race.
 
-    `outbox_lease`: how long this process has for publishing the parcels before another may take them over.
+    `outbox_lease`: how long this process has for publishing the entries before another may take them over.
     `endpoints`: the webhooks that are told of notifications.
-    Raises what asyncpg raises; after a lost connection the outcome is unknown (see `landed`).
+    Raises what asyncpg raises; after a lost connection the outcome is unknown (see `find_committed`).
     """
     async with acquire(pool) as connection:
-        return await write(connection, changes, sealer=sealer, outbox_lease=outbox_lease, endpoints=endpoints)
+        return await write(
+            connection, changes, encryptor=encryptor, outbox_lease=outbox_lease, endpoints=endpoints
+        )
 
 
 async def write(
     connection: Connection,
     changes: Sequence[Change],
     *,
-    sealer: Sealer,
+    encryptor: Encryptor,
     outbox_lease: timedelta,
     endpoints: Sequence[str] = (),
-) -> dict[UUID, Numbers]:
+) -> dict[UUID, CommitResult]:
     """Write the changes on a connection, as `commit` does; within a transaction if there is one."""
-    parcels = [change.parcel for change in changes if change.parcel is not None]
+    entries = [change.outbox_entry for change in changes if change.outbox_entry is not None]
     attached = list(_attachment_rows(changes))
     attachments = _columns(parts.ATTACHMENT, attached) if attached else ()
     if all(change.only_talks for change in changes):
         statement = parts.COMMIT_TALK_ATTACHED if attached else parts.COMMIT_TALK
         arguments: Sequence[Any] = (
             *_columns(parts.TALK_SESSION, map(_talking_row, changes)),
-            *_columns(parts.TALK_MESSAGE, (row for one in changes for row in _said_rows(one, sealer))),
+            *_columns(parts.TALK_MESSAGE, (row for one in changes for row in _said_rows(one, encryptor))),
             *attachments,
-            *_columns(parts.TALK_PARCEL, map(outbox.talk_row, parcels)),
+            *_columns(parts.TALK_OUTBOX_ENTRY, map(outbox.message_entry_row, entries)),
         )
     else:
         statement = parts.COMMIT_ALL_ATTACHED if attached else parts.COMMIT_ALL
         arguments = (
-            *_columns(parts.SESSION, (_session_row(one, sealer) for one in changes)),
-            *_columns(parts.MESSAGE, (row for one in changes for row in _message_rows(one, sealer))),
+            *_columns(parts.SESSION, (_session_row(one, encryptor) for one in changes)),
+            *_columns(parts.MESSAGE, (row for one in changes for row in _message_rows(one, encryptor))),
             *_columns(parts.AUTOMATION, (row for one in changes for row in _automation_rows(one))),
             *_columns(parts.TIMELINE, (row for one in changes for row in _timeline_rows(one))),
             *_columns(
-                parts.NOTIFICATION, (notifications.row(new) for one in changes for new in one.notifications)
+                parts.NOTIFICATION,
+                (notifications.notification_row(new) for one in changes for new in one.notifications),
             ),
-            *_columns(webhooks.COMMIT_PART, _webhook_rows(changes, endpoints, sealer)),
+            *_columns(webhooks.COMMIT_PART, _webhook_rows(changes, endpoints, encryptor)),
             *attachments,
-            *_columns(parts.PARCEL, (outbox.row(parcel, sealer) for parcel in parcels)),
+            *_columns(parts.OUTBOX_ENTRY, (outbox.entry_row(entry, encryptor) for entry in entries)),
         )
     rows = await connection.fetch(statement, *arguments, outbox_lease)
-    return {row["id"]: Numbers(row["version"], row["last_seq"], row["outcome"]) for row in rows}
+    return {row["id"]: CommitResult(row["version"], row["last_seq"], row["outcome"]) for row in rows}
 
 
-def _columns(part: parts.Part, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
+def _columns(part: parts.StatementPart, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
     return tuple(zip(*rows, strict=True)) or ((),) * part[1]
 
 
@@ -96,7 +99,7 @@ def _talking_row(change: Change) -> tuple[Any, ...]:
     return change.after.id, change.before.state_version, len(change.messages), change.after.updated_at
 
 
-def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
+def _session_row(change: Change, encryptor: Encryptor) -> tuple[Any, ...]:
     after, reason = change.after, change.cancel_reason
     return (
         after.id,
@@ -108,21 +111,21 @@ def _session_row(change: Change, sealer: Sealer) -> tuple[Any, ...]:
         after.ended_at,
         after.end_reason,
         _COUNSELING.get(after.status),
-        sealer.seal(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
+        encryptor.encrypt(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
         change.has_spoken(after.client_id) or after.end_reason is EndReason.ENDED_BY_CLIENT,
         change.has_spoken(after.psychologist_id) or after.end_reason is EndReason.ENDED_BY_PSYCHOLOGIST,
     )
 
 
-def _said_rows(change: Change, sealer: Sealer) -> Iterable[tuple[Any, ...]]:
+def _said_rows(change: Change, encryptor: Encryptor) -> Iterable[tuple[Any, ...]]:
     # The same columns, with the place among the messages of this commit for `seq`.
-    for place, row in enumerate(_message_rows(change, sealer), 1):
+    for place, row in enumerate(_message_rows(change, encryptor), 1):
         yield row[0], place, *row[2:]
 
 
-def _message_rows(change: Change, sealer: Sealer) -> Iterable[tuple[Any, ...]]:
+def _message_rows(change: Change, encryptor: Encryptor) -> Iterable[tuple[Any, ...]]:
     for message in change.messages:
-        body = sealer.seal(message.text.encode(), message.session_id.bytes)
+        body = encryptor.encrypt(message.text.encode(), message.session_id.bytes)
         yield (
             message.session_id,
             message.seq,
@@ -156,11 +159,13 @@ def _automation_rows(change: Change) -> Iterable[tuple[Any, ...]]:
 
 
 def _webhook_rows(
-    changes: Sequence[Change], endpoints: Sequence[str], sealer: Sealer
+    changes: Sequence[Change], endpoints: Sequence[str], encryptor: Encryptor
 ) -> Iterable[tuple[Any, ...]]:
     # Most services have no webhooks: nothing is put into words for nobody.
     for new in (new for change in changes for new in change.notifications if endpoints):
-        for row in webhooks.rows(notifications.event(new), endpoints=endpoints, sealer=sealer):
+        for row in webhooks.delivery_rows(
+            notifications.webhook_event(new), endpoints=endpoints, encryptor=encryptor
+        ):
             yield new.session_id, *row
 
 
@@ -189,18 +194,18 @@ SELECT id FROM messages WHERE session_id = ANY($1) AND id = ANY($2)
 """
 
 
-async def landed(pool: Pool, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
+async def find_committed(pool: Pool, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
     """Find out which of the commands were committed after all, by the rows that each of them leaves.
 
     A command that stores a participant's message has the message's id.
     """
     async with acquire(pool) as connection:
-        return await landed_on(connection, session_ids, command_ids)
+        return await find_committed_on(connection, session_ids, command_ids)
 
 
-async def landed_on(
+async def find_committed_on(
     connection: Connection, session_ids: Sequence[UUID], command_ids: Sequence[UUID]
 ) -> set[UUID]:
-    """Find out like `landed`, on a connection; within a transaction if there is one."""
+    """Find out like `find_committed`, on a connection; within a transaction if there is one."""
     rows = await connection.fetch(_LANDED, list(session_ids), list(command_ids))
     return {row["id"] for row in rows}

@@ -10,10 +10,10 @@ from typing import Final
 from rdchat.postgres import webhooks
 
 #: A part of a statement, and how many parameters it has: `{n}` stands for the n-th of them, counted from 0.
-Part = tuple[str, int]
+StatementPart = tuple[str, int]
 
 # Rows are locked in one order everywhere, so that two commits never wait for each other in a circle.
-TALK_SESSION: Part = (
+TALK_SESSION: StatementPart = (
     """
 WITH input AS (
     SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::int[], {3}::timestamptz[])
@@ -33,7 +33,7 @@ won AS (
 )""",
     4,
 )
-TALK_MESSAGE: Part = (
+TALK_MESSAGE: StatementPart = (
     """
 message AS (
     INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
@@ -46,9 +46,9 @@ message AS (
 )""",
     8,
 )
-TALK_PARCEL: Part = (
+TALK_OUTBOX_ENTRY: StatementPart = (
     """
-parcel AS (
+entry AS (
     INSERT INTO outbox (session_id, version, id, first_seq, messages, created_at, lease_until)
     SELECT p.session_id, w.version, p.id, w.last_seq - w.said + 1, w.said, p.created_at,
            now() + {3}::interval
@@ -57,7 +57,7 @@ parcel AS (
 )""",
     3,
 )
-SESSION: Part = (
+SESSION: StatementPart = (
     """
 WITH input AS (
     SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::timestamptz[], {4}::text[],
@@ -95,7 +95,7 @@ counseling AS (
 )""",
     12,
 )
-MESSAGE: Part = (
+MESSAGE: StatementPart = (
     """
 message AS (
     INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
@@ -106,7 +106,7 @@ message AS (
 )""",
     8,
 )
-AUTOMATION: Part = (
+AUTOMATION: StatementPart = (
     """
 automation AS (
     UPDATE automations a
@@ -119,7 +119,7 @@ automation AS (
 )""",
     7,
 )
-TIMELINE: Part = (
+TIMELINE: StatementPart = (
     """
 line AS (
     INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_id, from_status,
@@ -133,7 +133,7 @@ line AS (
 )""",
     12,
 )
-NOTIFICATION: Part = (
+NOTIFICATION: StatementPart = (
     """
 notification AS (
     INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, created_at)
@@ -144,9 +144,9 @@ notification AS (
 )""",
     8,
 )
-PARCEL: Part = (
+OUTBOX_ENTRY: StatementPart = (
     """
-parcel AS (
+entry AS (
     INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
     SELECT p.*, now() + {5}::interval
     FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::bytea[], {4}::timestamptz[])
@@ -155,7 +155,7 @@ parcel AS (
 )""",
     5,
 )
-ATTACHMENT: Part = (
+ATTACHMENT: StatementPart = (
     """
 attached AS (
     INSERT INTO attachments (session_id, id, message_id, person_id, file_name, content_type, size, width,
@@ -173,7 +173,7 @@ attached AS (
 )
 
 
-def _statement(*parts: Part) -> str:
+def _statement(*parts: StatementPart) -> str:
     texts, parameters = [], 0
     for text, width in parts:
         texts.append(text.format(*(f"${parameters + n}" for n in range(1, width + 2))))
@@ -182,12 +182,12 @@ def _statement(*parts: Part) -> str:
 
 
 #: When everybody just talks, as nearly always: less to do, and what others say meanwhile is no conflict.
-COMMIT_TALK: Final = _statement(TALK_SESSION, TALK_MESSAGE, TALK_PARCEL)
+COMMIT_TALK: Final = _statement(TALK_SESSION, TALK_MESSAGE, TALK_OUTBOX_ENTRY)
 COMMIT_ALL: Final = _statement(
-    SESSION, MESSAGE, AUTOMATION, TIMELINE, NOTIFICATION, webhooks.COMMIT_PART, PARCEL
+    SESSION, MESSAGE, AUTOMATION, TIMELINE, NOTIFICATION, webhooks.COMMIT_PART, OUTBOX_ENTRY
 )
-#: The same with attachments among the messages. The parcels stay last: the lease follows them.
-COMMIT_TALK_ATTACHED: Final = _statement(TALK_SESSION, TALK_MESSAGE, ATTACHMENT, TALK_PARCEL)
+#: The same with attachments among the messages. The outbox entries stay last: the lease follows them.
+COMMIT_TALK_ATTACHED: Final = _statement(TALK_SESSION, TALK_MESSAGE, ATTACHMENT, TALK_OUTBOX_ENTRY)
 COMMIT_ALL_ATTACHED: Final = _statement(
-    SESSION, MESSAGE, AUTOMATION, TIMELINE, NOTIFICATION, webhooks.COMMIT_PART, ATTACHMENT, PARCEL
+    SESSION, MESSAGE, AUTOMATION, TIMELINE, NOTIFICATION, webhooks.COMMIT_PART, ATTACHMENT, OUTBOX_ENTRY
 )

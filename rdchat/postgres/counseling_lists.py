@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rdchat.postgres.counselings import COUNSELING, STATUS, counseling_of
+from rdchat.postgres.counselings import COUNSELING, STATUS, counseling_from_row
 from rdchat.postgres.pool import acquire
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _BY_PERSON: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class CounselingFilter:
     """A part of somebody's counsellings: those that start from `since` on and before `until`.
 
     `before` is the (start, id) of the last one that the caller has seen.
@@ -43,7 +43,9 @@ class Part:
     limit: int
 
 
-async def counselings_of(pool: Pool, person_id: UUID, part: Part, *, at: datetime) -> list[Counseling]:
+async def list_counselings(
+    pool: Pool, person_id: UUID, part: CounselingFilter, *, at: datetime
+) -> list[Counseling]:
     """List somebody's counsellings as they stand at an instant, latest start first."""
     start, counseling_id = part.before or (None, None)
     async with acquire(pool) as connection:
@@ -58,4 +60,4 @@ async def counselings_of(pool: Pool, person_id: UUID, part: Part, *, at: datetim
             counseling_id,
             part.limit,
         )
-    return [counseling_of(row) for row in rows]
+    return [counseling_from_row(row) for row in rows]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from asyncpg import ExclusionViolationError, UniqueViolationError
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
-from rdchat.domain.availability import edge
-from rdchat.domain.booking import LONGEST, Slot, clipped, depth, zone
+from rdchat.domain.availability import to_instant
+from rdchat.domain.booking import LONGEST, Slot, clipped, max_overlap, zone
 from rdchat.domain.counseling import Counseling
 from rdchat.postgres import availability, people
 from rdchat.postgres.pool import acquire, rows_changed
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rdchat.domain.booking import Booking, Limits
     from rdchat.domain.person import Psychologist
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
     from statemachine import Session
 
 #: Not cancelled, and not over either if it is by chat. Whether it is open or over otherwise: see `STATUS`.
@@ -107,14 +107,14 @@ async def choose_psychologist(connection: Connection, booking: Booking, limits: 
         if not known:
             raise invalid("psychologistId", "Unknown psychologist.")
         return await check_psychologist(connection, booking.psychologist_id, slot, limits)
-    there = zone(slot.timezone)
+    tz = zone(slot.timezone)
     midnight, next_midnight = (
-        edge(day, time(0), there) for day in (slot.date, slot.date + timedelta(days=1))
+        to_instant(day, time(0), tz) for day in (slot.date, slot.date + timedelta(days=1))
     )
     candidates = await connection.fetch(_CANDIDATES, midnight, next_midnight, booking.client_id)
     for candidate in candidates:
         # Asked again under the lock; but whoever does not work then need not be locked to know it.
-        if not availability.read(candidate).covers(slot.starts_at, slot.ends_at):
+        if not availability.hours_from_row(candidate).covers(slot.starts_at, slot.ends_at):
             continue
         # A savepoint: the lock on somebody who turns out to be full is let go before the next one is taken.
         savepoint = connection.transaction()
@@ -149,13 +149,15 @@ async def check_psychologist(
     if row is None:
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # The row is as whoever had the lock before us has left it, and so are its hours.
-    if hours and not (row["is_active"] and availability.read(row).covers(slot.starts_at, slot.ends_at)):
+    if hours and not (
+        row["is_active"] and availability.hours_from_row(row).covers(slot.starts_at, slot.ends_at)
+    ):
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # Counted after the lock, in a statement of its own: it sees what the one before us has committed.
-    deepest = await _depth_with(connection, "psychologist_id", psychologist_id, slot, except_counseling)
+    deepest = await _overlap_with(connection, "psychologist_id", psychologist_id, slot, except_counseling)
     if deepest > limits.per_psychologist:
         raise RdchatError(ErrorCode.PSYCHOLOGIST_LIMIT)
-    return people.psychologist_of(row)
+    return people.psychologist_from_row(row)
 
 
 async def check_client(
@@ -171,11 +173,11 @@ async def check_client(
     `except_counseling` is not counted: it is the one that is to be moved.
     """
     await connection.execute("SELECT 1 FROM people WHERE id = $1 FOR NO KEY UPDATE", client_id)
-    if await _depth_with(connection, "client_id", client_id, slot, except_counseling) > limits.per_client:
+    if await _overlap_with(connection, "client_id", client_id, slot, except_counseling) > limits.per_client:
         raise RdchatError(ErrorCode.CLIENT_LIMIT)
 
 
-async def _depth_with(
+async def _overlap_with(
     connection: Connection, column: str, person_id: UUID, slot: Slot, except_counseling: UUID | None
 ) -> int:
     """Count how many counsellings somebody would have at once, during the slot, with one more in it."""
@@ -188,7 +190,7 @@ async def _depth_with(
         slot.starts_at - LONGEST,
         except_counseling,
     )
-    return 1 + depth(
+    return 1 + max_overlap(
         clipped(((row["starts_at"], row["ends_at"]) for row in rows), slot.starts_at, slot.ends_at)
     )
 
@@ -200,12 +202,14 @@ async def insert_counseling(
     counseling_id: UUID,
     psychologist_id: UUID,
     exclusive: bool,
-    sealer: Sealer,
+    encryptor: Encryptor,
     at: datetime,
 ) -> None:
     """Write a counselling. Raises RdchatError (CLIENT_LIMIT) where it overlaps another, or is there."""
     slot = booking.slot
-    notes = sealer.seal(booking.notes.encode(), counseling_id.bytes) if booking.notes is not None else None
+    notes = (
+        encryptor.encrypt(booking.notes.encode(), counseling_id.bytes) if booking.notes is not None else None
+    )
     try:
         await connection.execute(
             _INSERT_COUNSELING,
@@ -255,35 +259,35 @@ async def insert_session(
     await connection.execute(_INSERT_TIMELINE, session.id, command_id, actor_id, session.created_at)
 
 
-async def counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counseling | None:
+async def get_counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counseling | None:
     """Read one counselling as it stands at an instant, or None."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(COUNSELING + "WHERE c.id = $2", at, counseling_id)
-    return None if row is None else counseling_of(row)
+    return None if row is None else counseling_from_row(row)
 
 
-async def notes_of(pool: Pool, counseling_id: UUID, *, sealer: Sealer) -> str | None:
+async def get_notes(pool: Pool, counseling_id: UUID, *, encryptor: Encryptor) -> str | None:
     """Read what the client wrote for the psychologist when they booked, if they did."""
     async with acquire(pool) as connection:
-        sealed = await connection.fetchval("SELECT notes FROM counselings WHERE id = $1", counseling_id)
-    return sealer.open(sealed, counseling_id.bytes).decode() if sealed is not None else None
+        encrypted = await connection.fetchval("SELECT notes FROM counselings WHERE id = $1", counseling_id)
+    return encryptor.decrypt(encrypted, counseling_id.bytes).decode() if encrypted is not None else None
 
 
 async def cancel_without_chat(
-    connection: Connection, counseling_id: UUID, reason: str | None, *, sealer: Sealer, at: datetime
+    connection: Connection, counseling_id: UUID, reason: str | None, *, encryptor: Encryptor, at: datetime
 ) -> bool:
     """Cancel a counselling that has no session. Returns whether it was not over yet."""
     tag: Any = await connection.execute(
         "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
         f"WHERE id = $1 AND {_PRESENT} AND ends_at > $3",
         counseling_id,
-        sealer.seal(reason.encode(), counseling_id.bytes) if reason is not None else None,
+        encryptor.encrypt(reason.encode(), counseling_id.bytes) if reason is not None else None,
         at,
     )
     return rows_changed(tag) == 1
 
 
-def counseling_of(row: asyncpg.Record) -> Counseling:
+def counseling_from_row(row: asyncpg.Record) -> Counseling:
     """Read a counselling off a row of `COUNSELING`."""
     session_status = Status(row["session_status"]) if row["session_status"] else None
     return Counseling(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 #: Nobody waits longer for an answer; what is older was left behind by a process that is gone.
 _UNDER_WAY: Final = timedelta(seconds=20)
@@ -79,7 +79,7 @@ IN_FLIGHT: Final = Refused()
 
 
 async def begin(
-    pool: Pool, request: Request, operation_id: UUID, at: datetime, *, sealer: Sealer
+    pool: Pool, request: Request, operation_id: UUID, at: datetime, *, encryptor: Encryptor
 ) -> Begun | Answered | Refused:
     """Note a request, or find what became of it."""
     whose = request.person_id, request.key
@@ -97,18 +97,18 @@ async def begin(
         if found["fingerprint"] != request.fingerprint:
             return MISMATCH
         if found["status"] is not None:
-            return Answered(found["status"], sealer.open(found["answer"], request.person_id.bytes))
+            return Answered(found["status"], encryptor.decrypt(found["answer"], request.person_id.bytes))
         if found["started_at"] > at - _UNDER_WAY:
             return IN_FLIGHT
         taken = await connection.execute(_TAKE_OVER, *whose, found["started_at"], at)
         return Begun(found["operation_id"], again=True) if rows_changed(taken) == 1 else IN_FLIGHT
 
 
-async def finish(pool: Pool, request: Request, status: int, answer: bytes, *, sealer: Sealer) -> None:
+async def finish(pool: Pool, request: Request, status: int, answer: bytes, *, encryptor: Encryptor) -> None:
     """Keep the answer for whoever asks again."""
-    sealed = sealer.seal(answer, request.person_id.bytes)
+    encrypted = encryptor.encrypt(answer, request.person_id.bytes)
     async with acquire(pool) as connection:
-        await connection.execute(_FINISH, request.person_id, request.key, status, sealed)
+        await connection.execute(_FINISH, request.person_id, request.key, status, encrypted)
 
 
 async def drop(pool: Pool, request: Request) -> None:

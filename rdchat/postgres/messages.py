@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
     from statemachine import Attachment
 
 #: When the other participant has read a message: the first of their steps that covers it.
@@ -50,45 +50,47 @@ _NAMED = """
 _BY_CLIENT_ID = _MESSAGE + _NAMED
 
 
-async def messages_between(
-    pool: Pool, session_id: UUID, *, first: int, stop: int, sealer: Sealer
+async def list_messages(
+    pool: Pool, session_id: UUID, *, first: int, stop: int, encryptor: Encryptor
 ) -> list[Message]:
     """Read the messages with `first` <= seq < `stop`, in order. `seq` is dense, so a page is a range."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_RANGE, session_id, first, stop)
-        attached = await attachments.of_messages(connection, session_id, rows, sealer=sealer)
-    return [_message(row, sealer, attached) for row in rows]
+        attached = await attachments.list_attachments(connection, session_id, rows, encryptor=encryptor)
+    return [_message(row, encryptor, attached) for row in rows]
 
 
-async def message_by_id(pool: Pool, session_id: UUID, message_id: UUID, *, sealer: Sealer) -> Message | None:
+async def get_message(
+    pool: Pool, session_id: UUID, message_id: UUID, *, encryptor: Encryptor
+) -> Message | None:
     """Read one message of a session."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_BY_ID, session_id, message_id)
         if row is None:
             return None
-        attached = await attachments.of_messages(connection, session_id, [row], sealer=sealer)
-    return _message(row, sealer, attached)
+        attached = await attachments.list_attachments(connection, session_id, [row], encryptor=encryptor)
+    return _message(row, encryptor, attached)
 
 
-async def messages_by_client_id(
-    pool: Pool, session_id: UUID, keys: Sequence[tuple[UUID, str]], *, sealer: Sealer
+async def list_messages_by_client_id(
+    pool: Pool, session_id: UUID, keys: Sequence[tuple[UUID, str]], *, encryptor: Encryptor
 ) -> dict[tuple[UUID, str], Message]:
     """Find messages by (sender, clientMessageId); unknown ones are left out."""
     senders, client_ids = [key[0] for key in keys], [key[1] for key in keys]
     async with acquire(pool) as connection:
         rows = await connection.fetch(_BY_CLIENT_ID, session_id, senders, client_ids)
-        attached = await attachments.of_messages(connection, session_id, rows, sealer=sealer)
-    return {(row["sender_id"], row["client_message_id"]): _message(row, sealer, attached) for row in rows}
+        attached = await attachments.list_attachments(connection, session_id, rows, encryptor=encryptor)
+    return {(row["sender_id"], row["client_message_id"]): _message(row, encryptor, attached) for row in rows}
 
 
-def _message(row: asyncpg.Record, sealer: Sealer, attached: Mapping[UUID, Attachment]) -> Message:
+def _message(row: asyncpg.Record, encryptor: Encryptor, attached: Mapping[UUID, Attachment]) -> Message:
     return Message(
         id=row["id"],
         session_id=row["session_id"],
         seq=row["seq"],
         sender_id=row["sender_id"],
         sender_name=row["sender_name"],
-        text=sealer.open(row["body"], row["session_id"].bytes).decode(),
+        text=encryptor.decrypt(row["body"], row["session_id"].bytes).decode(),
         message_type=row["message_type"],
         client_message_id=row["client_message_id"],
         created_at=row["created_at"],

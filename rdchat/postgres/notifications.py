@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 _INSERT = """
 INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, created_at)
@@ -40,7 +40,7 @@ _READ_ALL = "UPDATE notifications SET read_at = $2 WHERE person_id = $1 AND read
 _UNREAD = "SELECT count(*) FROM notifications WHERE person_id = $1 AND read_at IS NULL"
 
 
-def row(new: Notification) -> tuple[Any, ...]:
+def notification_row(new: Notification) -> tuple[Any, ...]:
     """Make the row of a notification, for the group commit and for `insert`."""
     return (
         new.session_id,
@@ -54,20 +54,20 @@ def row(new: Notification) -> tuple[Any, ...]:
     )
 
 
-def event(new: Notification) -> WebhookEvent:
+def webhook_event(new: Notification) -> WebhookEvent:
     """Make the event of a notification that leaves the house."""
     return notification_event(new.person_id, notification_data(new), at=new.created_at)
 
 
-async def insert(
-    connection: Connection, new: Notification, *, endpoints: Sequence[str], sealer: Sealer
+async def insert_notification(
+    connection: Connection, new: Notification, *, endpoints: Sequence[str], encryptor: Encryptor
 ) -> None:
     """Write a notification, and its webhooks, in a transaction. The group commit writes its own."""
-    await connection.execute(_INSERT, *row(new))
-    await webhooks.insert(connection, event(new), endpoints=endpoints, sealer=sealer)
+    await connection.execute(_INSERT, *notification_row(new))
+    await webhooks.insert_deliveries(connection, webhook_event(new), endpoints=endpoints, encryptor=encryptor)
 
 
-async def notifications_of(
+async def list_notifications(
     pool: Pool, person_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> tuple[list[Notification], int]:
     """List somebody's notifications, newest first, and count the unread ones.

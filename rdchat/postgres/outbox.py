@@ -1,4 +1,4 @@
-"""The outbox: parcels of realtime events that Ably has not accepted yet."""
+"""The outbox: outbox entries of realtime events that Ably has not accepted yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from rdchat.events.outbox_entry import Event, Parcel, talk_parcel
+from rdchat.events.outbox_entry import Event, OutboxEntry, message_entry
 from rdchat.postgres import messages
 from rdchat.postgres.pool import acquire
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 _INSERT = """
 INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
@@ -46,65 +46,73 @@ RETURNING *
 """
 
 
-def row(parcel: Parcel, sealer: Sealer) -> tuple[Any, ...]:
-    """Make the row of a parcel: session id, version, id, sealed events, instant."""
-    events = [(event.channel, event.ably_id, event.name, event.data) for event in parcel.events]
-    sealed = sealer.seal(orjson.dumps(events), parcel.session_id.bytes)
-    return parcel.session_id, parcel.version, parcel.id, sealed, parcel.created_at
+def entry_row(entry: OutboxEntry, encryptor: Encryptor) -> tuple[Any, ...]:
+    """Make the row of an outbox entry: session id, version, id, encrypted events, instant."""
+    events = [(event.channel, event.ably_id, event.name, event.data) for event in entry.events]
+    encrypted = encryptor.encrypt(orjson.dumps(events), entry.session_id.bytes)
+    return entry.session_id, entry.version, entry.id, encrypted, entry.created_at
 
 
-def talk_row(parcel: Parcel) -> tuple[Any, ...]:
-    """Make the row of a parcel of messages alone, which are stored anyway: session id, id, instant."""
-    return parcel.session_id, parcel.id, parcel.created_at
+def message_entry_row(entry: OutboxEntry) -> tuple[Any, ...]:
+    """Make the row of an outbox entry of messages alone, which are stored anyway: session id, id, instant."""
+    return entry.session_id, entry.id, entry.created_at
 
 
-async def insert(connection: Connection, parcel: Parcel, *, sealer: Sealer, lease: timedelta) -> None:
-    """Write a parcel in a transaction of its own making. The group commit writes its own."""
-    await connection.execute(_INSERT, *row(parcel, sealer), lease)
+async def insert_entry(
+    connection: Connection, entry: OutboxEntry, *, encryptor: Encryptor, lease: timedelta
+) -> None:
+    """Write an outbox entry in a transaction of its own making. The group commit writes its own."""
+    await connection.execute(_INSERT, *entry_row(entry, encryptor), lease)
 
 
-async def confirm(pool: Pool, ids: Sequence[int]) -> None:
-    """Forget parcels that Ably has accepted."""
+async def delete_entries(pool: Pool, ids: Sequence[int]) -> None:
+    """Forget outbox entries that Ably has accepted."""
     async with acquire(pool) as connection:
         await connection.execute(_CONFIRM, ids)
 
 
-async def extend(pool: Pool, ids: Sequence[int], lease: timedelta) -> None:
-    """Keep parcels that this process goes on trying to publish; a lease of nothing gives them away."""
+async def extend_leases(pool: Pool, ids: Sequence[int], lease: timedelta) -> None:
+    """Keep outbox entries that this process goes on trying to publish; a lease of nothing gives them away."""
     async with acquire(pool) as connection:
         await connection.execute(_EXTEND, ids, lease)
 
 
-async def take_over(pool: Pool, *, lease: timedelta, limit: int, sealer: Sealer) -> list[Parcel]:
-    """Lease parcels that their process did not get published, in the order in which they were written."""
+async def take_over_entries(
+    pool: Pool, *, lease: timedelta, limit: int, encryptor: Encryptor
+) -> list[OutboxEntry]:
+    """Lease entries that their process did not get published, in the order in which they were written."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TAKE_OVER, lease, limit)
-    parcels = []
+    entries = []
     for record in rows:
-        parcel = await _talk(pool, record, sealer) if record["events"] is None else _parcel(record, sealer)
-        if parcel is not None:
-            parcels.append(parcel)
-    return sorted(parcels, key=lambda parcel: (parcel.created_at, parcel.session_id, parcel.version))
+        entry = (
+            await _message_entry(pool, record, encryptor)
+            if record["events"] is None
+            else _entry(record, encryptor)
+        )
+        if entry is not None:
+            entries.append(entry)
+    return sorted(entries, key=lambda entry: (entry.created_at, entry.session_id, entry.version))
 
 
-async def count(pool: Pool) -> int:
-    """Count the parcels that wait."""
+async def count_entries(pool: Pool) -> int:
+    """Count the outbox entries that wait."""
     async with acquire(pool) as connection:
         waiting: int = await connection.fetchval("SELECT count(*) FROM outbox")
     return waiting
 
 
-async def _talk(pool: Pool, record: asyncpg.Record, sealer: Sealer) -> Parcel | None:
+async def _message_entry(pool: Pool, record: asyncpg.Record, encryptor: Encryptor) -> OutboxEntry | None:
     session_id, first = record["session_id"], record["first_seq"]
-    said = await messages.messages_between(
-        pool, session_id, first=first, stop=first + record["messages"], sealer=sealer
+    said = await messages.list_messages(
+        pool, session_id, first=first, stop=first + record["messages"], encryptor=encryptor
     )
-    return talk_parcel(record["id"], session_id, record["version"], record["created_at"], said)
+    return message_entry(record["id"], session_id, record["version"], record["created_at"], said)
 
 
-def _parcel(record: asyncpg.Record, sealer: Sealer) -> Parcel:
-    events = orjson.loads(sealer.open(record["events"], record["session_id"].bytes))
-    return Parcel(
+def _entry(record: asyncpg.Record, encryptor: Encryptor) -> OutboxEntry:
+    events = orjson.loads(encryptor.decrypt(record["events"], record["session_id"].bytes))
+    return OutboxEntry(
         id=record["id"],
         session_id=record["session_id"],
         version=record["version"],

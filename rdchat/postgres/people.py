@@ -44,7 +44,7 @@ SELECT s.id, p.full_name, s.timezone, s.is_active, s.created_at, s.updated_at
 """
 
 
-async def see(connection: Connection, caller: Caller, at: datetime) -> None:
+async def upsert_person(connection: Connection, caller: Caller, at: datetime) -> None:
     """Keep what a caller's token says of them."""
     await connection.execute(
         _SEE, caller.id, caller.role.value, caller.full_name, caller.email, caller.organization_id, at
@@ -61,26 +61,26 @@ async def put_psychologist(
         row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
     if row is None:  # pragma: no cover - written in this transaction
         raise LookupError(psychologist_id)
-    return psychologist_of(row), bool(created)
+    return psychologist_from_row(row), bool(created)
 
 
-async def psychologist(pool: Pool, psychologist_id: UUID) -> Psychologist | None:
+async def get_psychologist(pool: Pool, psychologist_id: UUID) -> Psychologist | None:
     """Read one psychologist, or None."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
-    return None if row is None else psychologist_of(row)
+    return None if row is None else psychologist_from_row(row)
 
 
-async def psychologists(pool: Pool, *, all_of_them: bool = False) -> list[Psychologist]:
+async def list_psychologists(pool: Pool, *, all_of_them: bool = False) -> list[Psychologist]:
     """List the psychologists that can be booked, or all of them, by name."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(
             _PSYCHOLOGIST + "WHERE s.is_active OR $1 ORDER BY p.full_name, s.id", all_of_them
         )
-    return [psychologist_of(row) for row in rows]
+    return [psychologist_from_row(row) for row in rows]
 
 
-def psychologist_of(row: asyncpg.Record) -> Psychologist:
+def psychologist_from_row(row: asyncpg.Record) -> Psychologist:
     """Read a psychologist off a row, which may have more columns."""
     return Psychologist(
         id=row["id"],

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from rdchat.events.outbox_entry import Parcel
+    from rdchat.events.outbox_entry import OutboxEntry
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 # One statement: the step and its event are both there, or neither is. A step back is none.
 _READ = """
@@ -24,7 +24,7 @@ WITH step AS (
      WHERE NOT EXISTS (SELECT FROM reads WHERE session_id = $1 AND person_id = $2 AND up_to_seq >= $3)
     ON CONFLICT DO NOTHING RETURNING up_to_seq
 ),
-parcel AS (
+entry AS (
     INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
     SELECT $1, $5, $6, $7, $4, now() + $8::interval FROM step
 )
@@ -60,47 +60,49 @@ _UNREAD_SINCE = (
 )
 
 
-async def read_up_to(
-    pool: Pool, person_id: UUID, up_to_seq: int, parcel: Parcel, *, sealer: Sealer, lease: timedelta
+async def insert_read(
+    pool: Pool, person_id: UUID, up_to_seq: int, entry: OutboxEntry, *, encryptor: Encryptor, lease: timedelta
 ) -> bool:
     """Note that somebody has read so far, with the event that tells it. Returns whether that is further.
 
-    `parcel` is the event's; two devices of one person may both get further at once, and both are told.
+    `entry` is the event's; two devices of one person may both get further at once, and both are told.
     """
-    session_id, version, parcel_id, sealed, at = outbox.row(parcel, sealer)
+    session_id, version, entry_id, encrypted, at = outbox.entry_row(entry, encryptor)
     async with acquire(pool) as connection:
         further: bool = await connection.fetchval(
-            _READ, session_id, person_id, up_to_seq, at, version, parcel_id, sealed, lease
+            _READ, session_id, person_id, up_to_seq, at, version, entry_id, encrypted, lease
         )
     return further
 
 
-async def horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tuple[int, datetime | None]:
+async def get_read_horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tuple[int, datetime | None]:
     """Say how far somebody has read, and when they got there: 0 and None before they have read anything."""
     async with acquire(pool) as connection:
         found = await connection.fetchrow(_HORIZON, session_id, person_id)
     return (found["up_to_seq"], found["read_at"]) if found is not None else (0, None)
 
 
-async def attend(pool: Pool, session_id: UUID, person_id: UUID, until: datetime) -> None:
+async def record_attendance(pool: Pool, session_id: UUID, person_id: UUID, until: datetime) -> None:
     """Note that somebody is there until an instant; whoever is after the start has come to the session."""
     async with acquire(pool) as connection:
-        await attend_on(connection, session_id, person_id, until)
+        await record_attendance_on(connection, session_id, person_id, until)
 
 
-async def attend_on(connection: Connection, session_id: UUID, person_id: UUID, until: datetime) -> None:
+async def record_attendance_on(
+    connection: Connection, session_id: UUID, person_id: UUID, until: datetime
+) -> None:
     """Do what `attend` does on a connection; within a transaction if there is one."""
     await connection.execute(_ATTEND, session_id, person_id, until)
 
 
-async def unread_in(pool: Pool, person_id: UUID, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+async def count_unread_in(pool: Pool, person_id: UUID, session_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Count what somebody has not read of others in some sessions; those without are left out."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_UNREAD_IN, person_id, list(session_ids))
     return {row["id"]: row["unread"] for row in rows}
 
 
-async def unread_since(pool: Pool, person_id: UUID, since: datetime) -> dict[UUID, int]:
+async def count_unread_since(pool: Pool, person_id: UUID, since: datetime) -> dict[UUID, int]:
     """Count what somebody has not read, by session that started since an instant, latest message first."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_UNREAD_SINCE, person_id, since)

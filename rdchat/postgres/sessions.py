@@ -80,32 +80,32 @@ SELECT command_id, trigger, actor_id, from_status, to_status, planned_at, at, ou
 """
 
 
-async def load_sessions(pool: Pool, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
+async def get_sessions(pool: Pool, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
     """Read sessions, each with the automations of its present plan; unknown ids are left out."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_BY_IDS, list(session_ids))
     return {row["id"]: _session(row) for row in rows}
 
 
-async def load_to_run(pool: Pool, session_ids: Sequence[UUID], limits: Limits) -> dict[UUID, Session]:
+async def get_sessions_to_run(pool: Pool, session_ids: Sequence[UUID], limits: Limits) -> dict[UUID, Session]:
     """Read sessions for the engine: also whether there is a place for those that are to start."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TO_RUN, list(session_ids), limits.per_client, limits.per_psychologist)
     return {row["id"]: _session(row, is_over_limit=row["is_over_limit"]) for row in rows}
 
 
-async def load_locked(connection: Connection, session_id: UUID) -> Session | None:
+async def get_locked_session(connection: Connection, session_id: UUID) -> Session | None:
     """Read one session within a transaction that has locked it."""
     row = await connection.fetchrow(_BY_IDS, [session_id])
     return None if row is None else _session(row)
 
 
-async def load_session(pool: Pool, session_id: UUID) -> Session | None:
+async def get_session(pool: Pool, session_id: UUID) -> Session | None:
     """Read one session, or None."""
-    return (await load_sessions(pool, [session_id])).get(session_id)
+    return (await get_sessions(pool, [session_id])).get(session_id)
 
 
-async def sessions_of(
+async def list_sessions(
     pool: Pool,
     person_id: UUID,
     *,
@@ -124,7 +124,7 @@ async def sessions_of(
     return [_session(row) for row in rows]
 
 
-async def timeline_of(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
+async def list_timeline(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
     """Read what happened to a session, in order."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TIMELINE, session_id)

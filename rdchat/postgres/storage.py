@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rdchat.domain.booking import Limits
     from rdchat.domain.message import Message
     from rdchat.engine.change import Change
-    from rdchat.engine.storage import Numbers
+    from rdchat.engine.storage import CommitResult
     from rdchat.postgres.pool import Pool
     from rdchat.redis.snapshots import Snapshots
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
     from statemachine import Session
 
 
@@ -33,7 +33,7 @@ class StoredSessions:
         pool: Pool,
         snapshots: Snapshots,
         *,
-        sealer: Sealer,
+        encryptor: Encryptor,
         limits: Limits,
         outbox_lease: timedelta,
         endpoints: Sequence[str],
@@ -41,7 +41,7 @@ class StoredSessions:
     ) -> None:
         self._pool = pool
         self._snapshots = snapshots
-        self._sealer = sealer
+        self._encryptor = encryptor
         self._limits = limits
         self._outbox_lease = outbox_lease
         self._endpoints = endpoints
@@ -58,15 +58,15 @@ class StoredSessions:
 
     async def read(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
         """Read from PostgreSQL."""
-        return await sessions.load_to_run(self._pool, session_ids, self._limits)
+        return await sessions.get_sessions_to_run(self._pool, session_ids, self._limits)
 
-    async def commit(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
+    async def commit(self, changes: Sequence[Change]) -> dict[UUID, CommitResult]:
         """Write the changes in one statement."""
         try:
             return await group.commit(
                 self._pool,
                 changes,
-                sealer=self._sealer,
+                encryptor=self._encryptor,
                 outbox_lease=self._outbox_lease,
                 endpoints=self._endpoints,
             )
@@ -75,16 +75,18 @@ class StoredSessions:
         except PostgresError as error:
             raise CommitRefusedError(f"{type(error).__name__}: {error}") from error
 
-    async def landed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
+    async def find_committed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
         """Look for the rows that the commands would have left."""
-        return await group.landed(self._pool, session_ids, command_ids)
+        return await group.find_committed(self._pool, session_ids, command_ids)
 
     async def messages_by_client_id(
         self, session_id: UUID, keys: Sequence[tuple[UUID, str]]
     ) -> dict[tuple[UUID, str], Message]:
         """Find messages by (sender, clientMessageId)."""
-        return await messages.messages_by_client_id(self._pool, session_id, keys, sealer=self._sealer)
+        return await messages.list_messages_by_client_id(
+            self._pool, session_id, keys, encryptor=self._encryptor
+        )
 
     async def message_by_id(self, session_id: UUID, message_id: UUID) -> Message | None:
         """Find one message by its id."""
-        return await messages.message_by_id(self._pool, session_id, message_id, sealer=self._sealer)
+        return await messages.get_message(self._pool, session_id, message_id, encryptor=self._encryptor)

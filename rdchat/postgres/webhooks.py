@@ -6,7 +6,7 @@ Rows are written in the transaction of whatever they tell of, in one of two ways
 - `COMMIT_PART` in the group commit. Its parameters are the columns of `(session_id, *row)` for each of
   `rows(...)`; like the other parts it writes only for sessions that `won`.
 
-After the commit, `Webhooks.hint()` wakes the delivery; without it the row waits for the next sweep.
+After the commit, `Webhooks.wake()` wakes the delivery; without it the row waits for the next sweep.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rdchat.events.webhook import WebhookEvent
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 #: A part of the group commit: its text and how many parameters it has. What is there already stays as it is.
 COMMIT_PART: Final = (
@@ -96,56 +96,58 @@ UPDATE webhook_deliveries SET status = 'scheduled', attempts = 0, due_at = $1
 RETURNING id, endpoint, type
 """
 
-#: id, endpoint, type, sealed body, instant.
+#: id, endpoint, type, encrypted body, instant.
 Row = tuple["UUID", str, str, bytes, "datetime"]
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedDelivery:
     """A delivery that is this process's to make, until its lease runs out. `attempts` counts this one."""
 
     id: UUID
     type: str
-    sealed: bytes
+    encrypted: bytes
     attempts: int
 
 
-def rows(event: WebhookEvent, *, endpoints: Sequence[str], sealer: Sealer) -> list[Row]:
+def delivery_rows(event: WebhookEvent, *, endpoints: Sequence[str], encryptor: Encryptor) -> list[Row]:
     """Make the rows of an event, one for each endpoint; none when no webhooks are set."""
     if not endpoints:
         return []
     body = event.body()
     ids = [event.delivery_id(endpoint) for endpoint in endpoints]
     return [
-        (delivery_id, endpoint, event.type, sealer.seal(body, delivery_id.bytes), event.at)
+        (delivery_id, endpoint, event.type, encryptor.encrypt(body, delivery_id.bytes), event.at)
         for delivery_id, endpoint in zip(ids, endpoints, strict=True)
     ]
 
 
-async def insert(
-    connection: Connection, event: WebhookEvent, *, endpoints: Sequence[str], sealer: Sealer
+async def insert_deliveries(
+    connection: Connection, event: WebhookEvent, *, endpoints: Sequence[str], encryptor: Encryptor
 ) -> None:
     """Write the rows of an event in the transaction that is open on `connection`."""
-    made = rows(event, endpoints=endpoints, sealer=sealer)
+    made = delivery_rows(event, endpoints=endpoints, encryptor=encryptor)
     if made:
         await connection.executemany(_INSERT, made)
 
 
-async def claim(pool: Pool, endpoint: str, *, now: datetime, until: datetime, limit: int) -> list[Claimed]:
+async def claim_deliveries(
+    pool: Pool, endpoint: str, *, now: datetime, until: datetime, limit: int
+) -> list[ClaimedDelivery]:
     """Claim what is due for an endpoint, the longest due first; nobody else gets it before `until`."""
     async with acquire(pool) as connection:
         records = await connection.fetch(_CLAIM, endpoint, now, until, limit)
-    return [Claimed(one["id"], one["type"], one["body"], one["attempts"]) for one in records]
+    return [ClaimedDelivery(one["id"], one["type"], one["body"], one["attempts"]) for one in records]
 
 
-async def mark_delivered(pool: Pool, delivery: Claimed, *, at: datetime, status: int) -> None:
+async def mark_delivered(pool: Pool, delivery: ClaimedDelivery, *, at: datetime, status: int) -> None:
     """Note that a receiver has a delivery, and forget its body."""
     async with acquire(pool) as connection:
         await connection.execute(_DELIVERED, delivery.id, at, status)
 
 
 async def mark_failed(
-    pool: Pool, delivery: Claimed, *, due_at: datetime, dead: bool, status: int | None, reason: str
+    pool: Pool, delivery: ClaimedDelivery, *, due_at: datetime, dead: bool, status: int | None, reason: str
 ) -> bool:
     """Schedule a delivery again, or give it up. False when somebody else has claimed or settled it since."""
     state = "dead" if dead else "scheduled"
@@ -154,13 +156,13 @@ async def mark_failed(
     return rows_changed(tag) == 1
 
 
-async def give_back(pool: Pool, delivery: Claimed, *, now: datetime) -> None:
+async def give_back_delivery(pool: Pool, delivery: ClaimedDelivery, *, now: datetime) -> None:
     """Undo a claim: the attempt was not finished, and whoever comes next may make it at once."""
     async with acquire(pool) as connection:
         await connection.execute(_GIVE_BACK, delivery.id, now, delivery.attempts)
 
 
-async def tidy(
+async def tidy_deliveries(
     pool: Pool,
     endpoints: Sequence[str],
     *,
@@ -176,20 +178,22 @@ async def tidy(
     return rows_changed(abandoned)
 
 
-async def count(pool: Pool) -> tuple[int, int]:
+async def count_deliveries(pool: Pool) -> tuple[int, int]:
     """Count the deliveries that wait, and those that were given up."""
     async with acquire(pool) as connection:
         record = await connection.fetchrow(_COUNT)
     return (record["waiting"], record["dead"]) if record is not None else (0, 0)
 
 
-async def dead_letters(pool: Pool, *, limit: int = 100) -> list[dict[str, Any]]:
+async def list_dead_deliveries(pool: Pool, *, limit: int = 100) -> list[dict[str, Any]]:
     """List deliveries that were given up, oldest first."""
     async with acquire(pool) as connection:
         return [dict(record) for record in await connection.fetch(_DEAD, limit)]
 
 
-async def revive(pool: Pool, delivery_ids: Sequence[UUID] | None, *, now: datetime) -> list[asyncpg.Record]:
+async def revive_deliveries(
+    pool: Pool, delivery_ids: Sequence[UUID] | None, *, now: datetime
+) -> list[asyncpg.Record]:
     """Schedule deliveries that were given up again: all, or those named. Returns id, endpoint, type."""
     async with acquire(pool) as connection:
         return await connection.fetch(_REVIVE, now, delivery_ids)

@@ -3,8 +3,8 @@
 What this process commits it publishes at once, or a few milliseconds later when it has only just published: a
 request costs the Ably SDK about the same whatever it carries, so a busy process fills its requests instead of
 making many. A channel has one request in flight; a request carries the oldest group of up to a hundred
-channels. Tokens of a session that is over are revoked by a lane of its own, behind everything else of their
-parcel: trouble there keeps nobody's messages back. Parcels that stay unpublished are kept by extending their
+channels. Tokens of a session that is over are revoked by a worker of its own, behind everything else of their
+outbox entry: trouble there keeps no messages back. Entries that stay unpublished are kept by extending their
 lease; those whose process died are taken over by whichever replica sees their lease run out.
 """
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rdchat.common.telemetry import Metrics
-    from rdchat.events.outbox_entry import Event, Parcel
+    from rdchat.events.outbox_entry import Event, OutboxEntry
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 log = structlog.get_logger(__name__)
 
@@ -62,12 +62,12 @@ Group = list["Event"]
 
 @dataclass(slots=True)
 class _Held:
-    """A parcel that this process has yet to publish: how many of its groups Ably has not accepted.
+    """An outbox entry that this process has yet to publish: how many of its groups Ably has not accepted.
 
     `revocation` is the group that comes last.
     """
 
-    parcel: Parcel
+    entry: OutboxEntry
     groups: int
     revocation: Group | None = None
 
@@ -75,10 +75,10 @@ class _Held:
 class Publisher:
     """Publishes for one process."""
 
-    def __init__(self, pool: Pool, ably: AblyClient, sealer: Sealer, metrics: Metrics) -> None:
+    def __init__(self, pool: Pool, ably: AblyClient, encryptor: Encryptor, metrics: Metrics) -> None:
         self._pool = pool
         self._ably = ably
-        self._sealer = sealer
+        self._encryptor = encryptor
         self._metrics = metrics
         self._channels: dict[str, deque[tuple[_Held, Group]]] = {}
         self._ready: deque[str] = deque()
@@ -96,7 +96,7 @@ class Publisher:
 
     def start(self, *, relay: bool) -> None:
         """Begin to work; with `relay`, also on what others have left behind."""
-        loops = [self._publish_lane] * _LANES + [self._revoke_lane, self._confirm_lane, self._keep_leases]
+        loops = [self._publish_loop] * _LANES + [self._revoke_loop, self._confirm_loop, self._keep_leases]
         if relay:
             loops.append(self._take_over)
         self._tasks = [keep_running(loop, f"publisher {loop.__name__}") for loop in loops]
@@ -108,25 +108,25 @@ class Publisher:
                 await self._idle.wait()
         for task in self._tasks:
             await cancel(task)
-        left = [parcel_id for parcel_id, held in self._held.items() if held.groups]
+        left = [entry_id for entry_id, held in self._held.items() if held.groups]
         with contextlib.suppress(UnavailableError):
             if self._unconfirmed:
-                await outbox.confirm(self._pool, self._unconfirmed)
+                await outbox.delete_entries(self._pool, self._unconfirmed)
             if left:
-                await outbox.extend(self._pool, left, timedelta(0))
+                await outbox.extend_leases(self._pool, left, timedelta(0))
 
-    def hand_over(self, parcels: Iterable[Parcel]) -> None:
-        """Take parcels over for publishing. They must be committed, and in the order of their sessions."""
-        for parcel in parcels:
-            if parcel.id in self._held:
+    def hand_over(self, entries: Iterable[OutboxEntry]) -> None:
+        """Take entries over for publishing. They must be committed, and in the order of their sessions."""
+        for entry in entries:
+            if entry.id in self._held:
                 continue
             if len(self._held) >= _HELD:
-                self._metrics.outbox_overflow(len(parcel.events))
+                self._metrics.outbox_overflow(len(entry.events))
                 continue
             groups: dict[str, Group] = {}
-            for event in parcel.events:
+            for event in entry.events:
                 groups.setdefault(event.base, []).append(event)
-            held = self._held[parcel.id] = _Held(parcel, len(groups))
+            held = self._held[entry.id] = _Held(entry, len(groups))
             for group in groups.values():
                 channel = group[0].channel
                 if group[0].name == REVOCATION:
@@ -145,12 +145,12 @@ class Publisher:
 
     @property
     def held(self) -> int:
-        """How many parcels this process has yet to publish or confirm."""
+        """How many outbox entries this process has yet to publish or confirm."""
         return len(self._held)
 
     # ---- publishing ---------------------------------------------------------------------------------------
 
-    async def _publish_lane(self) -> None:
+    async def _publish_loop(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             while not self._ready:
@@ -161,7 +161,7 @@ class Publisher:
                 continue
             started = loop.time()
             self._next_at = started + _PACE_SECONDS
-            # A channel taken out of `ready` is this lane's until it is released: one request in flight.
+            # A channel taken out of `ready` is this worker's until it is released: one request in flight.
             channels = [self._ready.popleft() for _ in range(min(len(self._ready), BATCH_CHANNELS))]
             groups = [self._channels[channel][0][1] for channel in channels]
             results = await self._publish(groups)
@@ -212,7 +212,7 @@ class Publisher:
         held.groups -= 1
         self._revoke_if_last(held)
         if held.groups == 0:
-            self._unconfirmed.append(held.parcel.id)
+            self._unconfirmed.append(held.entry.id)
             self._confirming.set()
 
     def _revoke_if_last(self, held: _Held) -> None:
@@ -222,7 +222,7 @@ class Publisher:
             held.revocation = None
             self._revoking.set()
 
-    async def _revoke_lane(self) -> None:
+    async def _revoke_loop(self) -> None:
         pause = _FIRST_BACKOFF
         while True:
             await self._revoking.wait()
@@ -248,23 +248,25 @@ class Publisher:
             if self._revocations:
                 self._revoking.set()
 
-    async def _confirm_lane(self) -> None:
+    async def _confirm_loop(self) -> None:
         """Delete what Ably has: in as few statements as the database allows, off the publishing path."""
         while True:
             await self._confirming.wait()
             self._confirming.clear()
             ids = self._unconfirmed[:_CONFIRM_LIMIT]
             try:
-                await outbox.confirm(self._pool, ids)
+                await outbox.delete_entries(self._pool, ids)
             except Exception as error:  # noqa: BLE001 - see below
                 # Whatever it was, they are still in the outbox, and only this process knows better.
-                log.warning("published parcels are not forgotten yet", parcels=len(ids), why=repr(error))
+                log.warning(
+                    "published outbox entries are not forgotten yet", entries=len(ids), why=repr(error)
+                )
                 self._confirming.set()
                 await asyncio.sleep(_CONFIRM_AGAIN_SECONDS)
                 continue
             del self._unconfirmed[: len(ids)]
-            for parcel_id in ids:
-                del self._held[parcel_id]
+            for entry_id in ids:
+                del self._held[entry_id]
             if self._unconfirmed:
                 self._confirming.set()
             if not self._held:
@@ -275,20 +277,20 @@ class Publisher:
     async def _keep_leases(self) -> None:
         while True:
             await asyncio.sleep(_EXTEND_SECONDS)
-            waiting = [parcel_id for parcel_id, held in self._held.items() if held.groups]
+            waiting = [entry_id for entry_id, held in self._held.items() if held.groups]
             for start in range(0, len(waiting), _CONFIRM_LIMIT):
                 with contextlib.suppress(UnavailableError):
-                    await outbox.extend(self._pool, waiting[start : start + _CONFIRM_LIMIT], LEASE)
+                    await outbox.extend_leases(self._pool, waiting[start : start + _CONFIRM_LIMIT], LEASE)
 
     async def _take_over(self) -> None:
         while True:
             with contextlib.suppress(UnavailableError):
                 room = _HELD - self.held
                 if room > _TAKE_OVER_LIMIT:
-                    parcels = await outbox.take_over(
-                        self._pool, lease=LEASE, limit=_TAKE_OVER_LIMIT, sealer=self._sealer
+                    entries = await outbox.take_over_entries(
+                        self._pool, lease=LEASE, limit=_TAKE_OVER_LIMIT, encryptor=self._encryptor
                     )
-                    if parcels:
-                        log.info("took over parcels that were not published", parcels=len(parcels))
-                        self.hand_over(parcels)
+                    if entries:
+                        log.info("took over outbox entries that were not published", entries=len(entries))
+                        self.hand_over(entries)
             await asyncio.sleep(_TAKE_OVER_SECONDS)

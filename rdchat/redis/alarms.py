@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.keyspace_notifications import AsyncKeyspaceNotificationsInterface
 
-    from rdchat.redis.connection import HotStore
+    from rdchat.redis.connection import RedisClient
 
 log = structlog.get_logger(__name__)
 
@@ -48,14 +48,14 @@ _RECONNECT_SECONDS: Final = 0.5
 
 
 class Alarms:
-    """Sets the alarms and listens for them. `on_hint` is called for every event, from the event loop."""
+    """Sets the alarms and listens for them. `on_wake` is called for every event, from the event loop."""
 
-    def __init__(self, url: str, on_hint: Callable[[], None], on_reconnect: Callable[[], None]) -> None:
+    def __init__(self, url: str, on_wake: Callable[[], None], on_reconnect: Callable[[], None]) -> None:
         self._url = url
-        self._on_hint = on_hint
+        self._on_wake = on_wake
         self._on_reconnect = on_reconnect
         self._queue = connect(url)
-        self._keys: HotStore | None = None
+        self._keys: RedisClient | None = None
         self._listener: asyncio.Task[None] | None = None
         self._armed: dict[int, int] = {}
         self.listening = asyncio.Event()
@@ -84,7 +84,7 @@ class Alarms:
             if not isinstance(answer, BaseException):
                 self._armed[shard] = at
 
-    async def nudge(self, shards: list[int]) -> None:
+    async def wake(self, shards: list[int]) -> None:
         """Touch alarms that are due, so that Redis notices their expiry now and not at its next round."""
         if self._keys is not None:
             await self._keys.many([("EXISTS", alarm_key(shard)) for shard in shards])
@@ -101,7 +101,7 @@ class Alarms:
         except LOST as error:
             log.warning("Redis is away; automations run from PostgreSQL meanwhile", error=str(error))
 
-    async def _choose_keys(self) -> HotStore:
+    async def _choose_keys(self) -> RedisClient:
         if await self._queue.is_cluster():
             # A cluster has a single database.
             return self._queue
@@ -154,7 +154,7 @@ class Alarms:
                 async with asyncio.timeout(_WATCHDOG_SECONDS):
                     await client.ping()
             elif event.event_type in _HINTS:
-                self._on_hint()
+                self._on_wake()
 
 
 def _notifications(client: Redis | RedisCluster) -> AsyncKeyspaceNotificationsInterface:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 LOST = (RedisError, OSError, TimeoutError)
 
 #: A command and its arguments; the keys of one command live in one slot of a cluster.
-Command = tuple[Any, ...]
+RedisCommand = tuple[Any, ...]
 
 _SECONDS: Final = 2.0
 
 
-class HotStore:
+class RedisClient:
     """Redis, wherever its keys are. Nothing is connected before the first call.
 
     `url` is where `single` connects to, if that may be a node of a cluster.
@@ -90,7 +90,7 @@ class HotStore:
             raise answer
         return answer
 
-    async def many(self, commands: Sequence[Command]) -> list[Any]:
+    async def many(self, commands: Sequence[RedisCommand]) -> list[Any]:
         """Run commands together, each for itself. Returns an answer each: what it says, or one of LOST."""
         if not commands:
             return []
@@ -129,7 +129,7 @@ class HotStore:
             )
         self._asked = True
 
-    async def _spread(self, commands: Sequence[Command]) -> list[Any]:
+    async def _spread(self, commands: Sequence[RedisCommand]) -> list[Any]:
         """Run commands on the nodes that have their keys, all nodes at once, each for itself."""
         cluster = self._cluster
         if cluster is None:  # pragma: no cover - only called when it is one
@@ -156,13 +156,13 @@ class HotStore:
         return answers
 
 
-def connect(url: str, *, db: int | None = None) -> HotStore:
+def connect(url: str, *, db: int | None = None) -> RedisClient:
     """Make a store on a single server, or on the cluster of which `url` names any node.
 
     `db` overrides the database of the address.
     """
     options: dict[str, Any] = {} if db is None else {"db": db}
-    return HotStore(Redis.from_url(url, **_settings(), **options), url=url)
+    return RedisClient(Redis.from_url(url, **_settings(), **options), url=url)
 
 
 def raise_first(answers: Iterable[Any]) -> None:
@@ -181,7 +181,7 @@ def _settings(*, patient: bool = False, retries: int = 1) -> dict[str, Any]:
     }
 
 
-async def _together(client: Redis | RedisCluster, commands: Sequence[Command]) -> list[Any]:
+async def _together(client: Redis | RedisCluster, commands: Sequence[RedisCommand]) -> list[Any]:
     pipeline: Any = (
         client.pipeline() if isinstance(client, RedisCluster) else client.pipeline(transaction=False)
     )
@@ -196,7 +196,7 @@ async def _together(client: Redis | RedisCluster, commands: Sequence[Command]) -
     return answers
 
 
-async def _on_one_node(cluster: RedisCluster, commands: list[Command]) -> list[Any]:
+async def _on_one_node(cluster: RedisCluster, commands: list[RedisCommand]) -> list[Any]:
     answers = await _together(cluster, commands)
     lost = [index for index, answer in enumerate(answers) if isinstance(answer, LOST)]
     if lost and not all(type(answers[index]) is ResponseError for index in lost):
@@ -213,5 +213,5 @@ async def _on_one_node(cluster: RedisCluster, commands: list[Command]) -> list[A
     return answers
 
 
-def _key(command: Command) -> Any:  # noqa: ANN401 - text or bytes
+def _key(command: RedisCommand) -> Any:  # noqa: ANN401 - text or bytes
     return command[3] if command[0] == "EVAL" else command[1]

@@ -23,7 +23,7 @@ from statemachine import AutomationKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from rdchat.redis.connection import Command, HotStore
+    from rdchat.redis.connection import RedisClient, RedisCommand
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ class Claim:
 
 
 @dataclass(slots=True)
-class Claimed:
+class ClaimResult:
     """What a claim found.
 
     `heads`: by shard the due instant (ms) of the first job that stays, where there is one. `complete`: no
@@ -131,7 +131,7 @@ class DelayQueue:
     tell it.
     """
 
-    def __init__(self, store: HotStore, on_scheduled: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: RedisClient, on_scheduled: Callable[[], None] = lambda: None) -> None:
         self._store = store
         self._on_scheduled = on_scheduled
 
@@ -151,7 +151,9 @@ class DelayQueue:
         """Take jobs out, whether they wait or are leased."""
         await self._run(scripts.REMOVE, _members_by_shard(jobs))
 
-    async def claim(self, shards: Sequence[int], *, look_ahead_ms: int, lease_ms: int, limit: int) -> Claimed:
+    async def claim(
+        self, shards: Sequence[int], *, look_ahead_ms: int, lease_ms: int, limit: int
+    ) -> ClaimResult:
         """Lease up to `limit` jobs a shard that are due within the look-ahead, earliest first.
 
         Shards that cannot be asked are named in the answer; raises when that is all of them.
@@ -160,7 +162,7 @@ class DelayQueue:
         answers = await self._store.many(
             [_eval(scripts.CLAIM, shard, [look_ahead_ms, lease_ms, limit]) for shard in shards]
         )
-        claimed = Claimed([], {}, complete=True, away=[])
+        claimed = ClaimResult([], {}, complete=True, away=[])
         for shard, answer in zip(shards, answers, strict=True):
             if isinstance(answer, BaseException):
                 claimed.away.append(shard)
@@ -209,7 +211,7 @@ class DelayQueue:
         return answers
 
 
-def _read_claim(claimed: Claimed, shard: int, head: int, filled: int, *found: bytes) -> None:
+def _read_claim(claimed: ClaimResult, shard: int, head: int, filled: int, *found: bytes) -> None:
     claimed.complete = claimed.complete and bool(filled)
     if head >= 0:
         claimed.heads[shard] = head
@@ -244,6 +246,6 @@ def _in_parts(shards: dict[int, list[Any]], size: int) -> Iterator[tuple[int, li
             yield shard, arguments[start : start + size]
 
 
-def _eval(script: str, shard: int, arguments: Sequence[Any]) -> Command:
+def _eval(script: str, shard: int, arguments: Sequence[Any]) -> RedisCommand:
     # The text goes along every time: after a restart or SCRIPT FLUSH there is nothing to load first.
     return ("EVAL", script, 3, due_key(shard), leases_key(shard), filled_key(shard), *arguments)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from limits import RateLimitItem
 
-    from rdchat.redis.connection import HotStore
+    from rdchat.redis.connection import RedisClient
 
 #: Counts are sent together, this long after the first of them.
 _TOGETHER_SECONDS: Final = 0.05
@@ -46,7 +46,7 @@ return {times, left}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateLimitStatus:
     """Where somebody stands after a call: how many calls are left, and in how many seconds all are again."""
 
     allowed: bool
@@ -58,17 +58,17 @@ class Standing:
 
 @dataclass(slots=True)
 class _Count:
-    """One person's calls of one kind. `told`: what Redis said last; `untold`: calls since, not yet sent."""
+    """One person's calls of one kind. `synced`: what Redis said last; `pending`: calls not yet sent."""
 
     key: str
     item: RateLimitItem
     ends_at: float
-    told: int = 0
-    untold: int = 0
+    synced: int = 0
+    pending: int = 0
 
     @property
     def times(self) -> int:
-        return self.told + self.untold
+        return self.synced + self.pending
 
     def hear(self, times: int, ends_at: float) -> None:
         """Take in how often Redis has counted in the window that ends then.
@@ -77,18 +77,18 @@ class _Count:
         the count never falls.
         """
         another = ends_at > self.ends_at + _ANOTHER_WINDOW_SECONDS
-        self.told = times if another else max(self.told, times)
+        self.synced = times if another else max(self.synced, times)
         self.ends_at = ends_at
 
 
 class Rates:
     """Counts calls by kind and person. `items` are the limits by kind; a kind without one has none."""
 
-    def __init__(self, store: HotStore, items: Mapping[str, RateLimitItem]) -> None:
+    def __init__(self, store: RedisClient, items: Mapping[str, RateLimitItem]) -> None:
         self._store = store
         self._items = items
         self._counts: dict[tuple[str, UUID], _Count] = {}
-        self._untold: dict[str, _Count] = {}
+        self._pending: dict[str, _Count] = {}
         self._look_at = _REMEMBERED
         self._asked_again_at = 0.0
         self._something = asyncio.Event()
@@ -96,13 +96,13 @@ class Rates:
 
     def start(self) -> None:
         """Begin to send counts."""
-        self._task = keep_running(self._tell_together, "rates")
+        self._task = keep_running(self._sync_together, "rates")
 
     async def close(self) -> None:
         """Send what was counted, and stop."""
         if self._task is not None:
             await cancel(self._task)
-        await self._tell(list(self._untold.values()))
+        await self._sync(list(self._pending.values()))
 
     @property
     def remembered(self) -> int:
@@ -110,18 +110,18 @@ class Rates:
         return len(self._counts)
 
     @property
-    def untold(self) -> int:
+    def pending(self) -> int:
         """How many counts Redis has yet to be told of."""
-        return len(self._untold)
+        return len(self._pending)
 
-    async def hit(self, kind: str, person_id: UUID) -> Standing | None:
+    async def hit(self, kind: str, person_id: UUID) -> RateLimitStatus | None:
         """Count a call. None: calls of this kind have no limit."""
         item = self._items.get(kind)
         if item is None:
             return None
         count = self._count(kind, person_id, item)
-        count.untold += 1
-        self._untold[count.key] = count
+        count.pending += 1
+        self._pending[count.key] = count
         loop = asyncio.get_running_loop()
         # The place of this very call: others of the same person are counted while Redis is asked.
         place = count.times
@@ -130,7 +130,7 @@ class Rates:
         else:
             self._something.set()
         resets_in = max(1, math.ceil(count.ends_at - loop.time()))
-        return Standing(
+        return RateLimitStatus(
             place <= item.amount,
             item.amount,
             item.get_expiry(),
@@ -154,7 +154,7 @@ class Rates:
         """Hear the latest call's place in the window of all replicas; None: Redis does not say so soon."""
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                [place] = await self._tell([count])
+                [place] = await self._sync([count])
         except TimeoutError:
             self._rest()
             return None
@@ -163,21 +163,21 @@ class Rates:
     def _rest(self) -> None:
         self._asked_again_at = asyncio.get_running_loop().time() + _REST_SECONDS
 
-    async def _tell_together(self) -> None:
+    async def _sync_together(self) -> None:
         while True:
             await self._something.wait()
             await asyncio.sleep(_TOGETHER_SECONDS)
             self._something.clear()
-            await self._tell(list(self._untold.values()))
+            await self._sync(list(self._pending.values()))
 
-    async def _tell(self, counts: list[_Count]) -> list[int | None]:
+    async def _sync(self, counts: list[_Count]) -> list[int | None]:
         """Send what is untold. Returns how often Redis has counted then, None where it does not say."""
-        sent = [(count, count.untold) for count in counts if count.untold]
+        sent = [(count, count.pending) for count in counts if count.pending]
         for count, times in sent:
             # They are under way: nobody else sends them, and they count meanwhile.
-            count.told += times
-            count.untold = 0
-            self._untold.pop(count.key, None)
+            count.synced += times
+            count.pending = 0
+            self._pending.pop(count.key, None)
         answers = await self._store.many(
             [("EVAL", _COUNT, 1, count.key, times, count.item.get_expiry() * 1000) for count, times in sent]
         )

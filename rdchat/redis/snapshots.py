@@ -29,7 +29,7 @@ from statemachine import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rdchat.redis.connection import HotStore
+    from rdchat.redis.connection import RedisClient
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ _AVOID_SECONDS: Final = 2.0
 class Snapshots:
     """Sessions in Redis, one key each: `rdchat:session:{id}`, JSON."""
 
-    def __init__(self, store: HotStore) -> None:
+    def __init__(self, store: RedisClient) -> None:
         self._store = store
         self._avoided_until = 0.0
 

@@ -1,7 +1,8 @@
 """Encryption at rest: AES-256-GCM over what people say, with keys that can be rotated.
 
-A sealed value is `length of kid (1 byte) | kid | nonce (12 bytes) | ciphertext and tag`. The context a value
-belongs to (for instance its session) is authenticated with it, so that a row copied elsewhere does not open.
+An encrypted value is `length of kid (1 byte) | kid | nonce (12 bytes) | ciphertext and tag`. The
+context a value belongs to (its session, for instance) is authenticated with it, so that a row copied
+elsewhere cannot be decrypted.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 _NONCE_BYTES = 12
 
 
-class SealError(Exception):
-    """A sealed value does not open: unknown key, other context, or changed bytes."""
+class DecryptionError(Exception):
+    """An encrypted value does not open: unknown key, other context, or changed bytes."""
 
 
-class Sealer:
+class Encryptor:
     """Seals with the first key, opens with all of them. `keys` maps a key id to 32 bytes."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
@@ -31,20 +32,20 @@ class Sealer:
         self._cipher = self._ciphers[kid]
         self._head = bytes([len(kid)]) + kid
 
-    def seal(self, plaintext: bytes, context: bytes) -> bytes:
+    def encrypt(self, plaintext: bytes, context: bytes) -> bytes:
         """Seal `plaintext` for `context`."""
         nonce = os.urandom(_NONCE_BYTES)
         return self._head + nonce + self._cipher.encrypt(nonce, plaintext, context)
 
-    def open(self, sealed: bytes, context: bytes) -> bytes:
+    def decrypt(self, encrypted: bytes, context: bytes) -> bytes:
         """Give the plaintext back. Raises SealError."""
-        start = 1 + sealed[0]
-        cipher = self._ciphers.get(sealed[1:start])
+        start = 1 + encrypted[0]
+        cipher = self._ciphers.get(encrypted[1:start])
         if cipher is None:
-            raise SealError("sealed with a key that RDCHAT_ENCRYPTION_KEYS does not name")
+            raise DecryptionError("sealed with a key that RDCHAT_ENCRYPTION_KEYS does not name")
         try:
             return cipher.decrypt(
-                sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :], context
+                encrypted[start : start + _NONCE_BYTES], encrypted[start + _NONCE_BYTES :], context
             )
         except InvalidTag as error:
-            raise SealError("changed, or of another context") from error
+            raise DecryptionError("changed, or of another context") from error

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rdchat.files.storage import FileStorage
     from rdchat.postgres.attachments import SentAttachment
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
     from rdchat.services.chat import Chat
     from statemachine import Session
 
@@ -50,7 +50,7 @@ class OpenedFile:
 
 
 @dataclass(slots=True, kw_only=True)
-class Attachments:
+class AttachmentService:
     """Files in the chat, for its participants."""
 
     pool: Pool
@@ -58,7 +58,7 @@ class Attachments:
     storage: FileStorage
     examiner: Examiner
     links: Links
-    sealer: Sealer
+    encryptor: Encryptor
     clock: Clock
     _downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DOWNLOADS_AT_ONCE))
     _sweeping: asyncio.Task[None] | None = None
@@ -97,7 +97,7 @@ class Attachments:
         if first is not None:
             return session, first, False
         sent = (
-            await messages.message_by_id(self.pool, session.id, message_id, sealer=self.sealer)
+            await messages.get_message(self.pool, session.id, message_id, encryptor=self.encryptor)
             if again
             else None
         )
@@ -113,13 +113,13 @@ class Attachments:
             examined.width,
             examined.height,
         )
-        await attachments.announce(
-            self.pool, session_id, caller.id, attachment, at=self.clock.now(), sealer=self.sealer
+        await attachments.insert_pending(
+            self.pool, session_id, caller.id, attachment, at=self.clock.now(), encryptor=self.encryptor
         )
-        sealed = await asyncio.to_thread(
-            self.sealer.seal, examined.content, _context(session_id, attachment.id)
+        encrypted = await asyncio.to_thread(
+            self.encryptor.encrypt, examined.content, _context(session_id, attachment.id)
         )
-        await self.storage.put(_key(session_id, attachment.id), sealed)
+        await self.storage.put(_key(session_id, attachment.id), encrypted)
         try:
             command = SendMessage(message_id, caller.id, caption, client_message_id, attachment)
             session, message, is_new = await self.chat.send(caller, command, session_id, again=again)
@@ -137,7 +137,9 @@ class Attachments:
         if client_message_id is None:
             return None
         key = caller.id, client_message_id
-        found = await messages.messages_by_client_id(self.pool, session.id, [key], sealer=self.sealer)
+        found = await messages.list_messages_by_client_id(
+            self.pool, session.id, [key], encryptor=self.encryptor
+        )
         return found.get(key)
 
     # ---- opening ------------------------------------------------------------------------------------------
@@ -169,16 +171,16 @@ class Attachments:
         if person_id not in found.participants:
             raise RdchatError(ErrorCode.FORBIDDEN)
         async with self._downloads:
-            sealed = await self.storage.get(_key(found.session_id, attachment_id))
-            if sealed is None:
+            encrypted = await self.storage.get(_key(found.session_id, attachment_id))
+            if encrypted is None:
                 log.error("a file that was sent is not in its storage", attachment=str(attachment_id))
                 raise RdchatError(ErrorCode.NOT_FOUND)
             context = _context(found.session_id, attachment_id)
-            content = await asyncio.to_thread(self.sealer.open, sealed, context)
+            content = await asyncio.to_thread(self.encryptor.decrypt, encrypted, context)
         return OpenedFile(found.attachment, content)
 
     async def _sent(self, attachment_id: UUID) -> SentAttachment:
-        found = await attachments.sent(self.pool, attachment_id, sealer=self.sealer)
+        found = await attachments.get_attachment(self.pool, attachment_id, encryptor=self.encryptor)
         if found is None:
             raise RdchatError(ErrorCode.NOT_FOUND)
         return found
@@ -206,7 +208,7 @@ class Attachments:
         """
         swept = 0
         while True:
-            left = await attachments.left_behind(
+            left = await attachments.list_orphans(
                 self.pool, before=self.clock.now() - _LEFT_BEHIND, limit=_SWEEP_PAGE
             )
             for session_id, attachment_id in left:
@@ -223,7 +225,7 @@ class Attachments:
 
     async def _take_away(self, session_id: UUID, attachment_id: UUID) -> None:
         await self.storage.delete(_key(session_id, attachment_id))
-        await attachments.forget(self.pool, session_id, attachment_id)
+        await attachments.delete_orphan(self.pool, session_id, attachment_id)
 
 
 def _key(session_id: UUID, attachment_id: UUID) -> str:

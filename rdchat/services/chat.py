@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from rdchat.domain.person import Caller
     from rdchat.domain.timeline import TimelineEntry
     from rdchat.engine.engine import Engine
-    from rdchat.engine.post_commit import TakesParcels
-    from rdchat.engine.result import Outcome
+    from rdchat.engine.post_commit import EntryPublisher
+    from rdchat.engine.result import CommandResult
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
     from statemachine import Session, Status
 
 _TOKEN_LIFETIME: Final = timedelta(minutes=30)
@@ -79,8 +79,8 @@ class Chat:
     engine: Engine
     ably: AblyClient
     ably_key: str
-    publisher: TakesParcels
-    sealer: Sealer
+    publisher: EntryPublisher
+    encryptor: Encryptor
     clock: Clock
 
     # ---- writing ------------------------------------------------------------------------------------------
@@ -139,16 +139,18 @@ class Chat:
         seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
         now = self.clock.now()
         if session.is_open:
-            await reads.attend(self.pool, session.id, caller.id, now)
+            await reads.record_attendance(self.pool, session.id, caller.id, now)
         if seq > 0:
-            parcel = outbox_entry.read_parcel(session.id, session.version, caller.id, seq, now)
-            if await reads.read_up_to(self.pool, caller.id, seq, parcel, sealer=self.sealer, lease=LEASE):
-                self.publisher.hand_over([parcel])
-        return await reads.horizon(self.pool, session.id, caller.id)
+            entry = outbox_entry.read_entry(session.id, session.version, caller.id, seq, now)
+            if await reads.insert_read(
+                self.pool, caller.id, seq, entry, encryptor=self.encryptor, lease=LEASE
+            ):
+                self.publisher.hand_over([entry])
+        return await reads.get_read_horizon(self.pool, session.id, caller.id)
 
     async def unread(self, caller: Caller) -> dict[UUID, int]:
         """Count what the caller has not read, by session of the last thirty days."""
-        return await reads.unread_since(self.pool, caller.id, self.clock.now() - _UNREAD_SINCE)
+        return await reads.count_unread_since(self.pool, caller.id, self.clock.now() - _UNREAD_SINCE)
 
     # ---- reading ------------------------------------------------------------------------------------------
 
@@ -157,7 +159,7 @@ class Chat:
 
         Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
         """
-        session = await sessions.load_session(self.pool, session_id)
+        session = await sessions.get_session(self.pool, session_id)
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
         if caller.id not in session.participants and (content or not caller.is_admin):
@@ -168,10 +170,10 @@ class Chat:
         self, caller: Caller, *, statuses: list[Status] | None, before: tuple[Any, UUID] | None, limit: int
     ) -> tuple[list[Session], dict[UUID, int]]:
         """List the caller's sessions, latest start first, and how much of each they have not read."""
-        found = await sessions.sessions_of(
+        found = await sessions.list_sessions(
             self.pool, caller.id, statuses=statuses, before=before, limit=limit
         )
-        return found, await reads.unread_in(self.pool, caller.id, [session.id for session in found])
+        return found, await reads.count_unread_in(self.pool, caller.id, [session.id for session in found])
 
     async def history(
         self, caller: Caller, session_id: UUID, window: Window
@@ -179,15 +181,15 @@ class Chat:
         """Read a window of the messages, oldest first."""
         session = await self.session(caller, session_id, content=True)
         first, stop = window.bounds(session.last_seq)
-        found = await messages.messages_between(
-            self.pool, session.id, first=first, stop=stop, sealer=self.sealer
+        found = await messages.list_messages(
+            self.pool, session.id, first=first, stop=stop, encryptor=self.encryptor
         )
         return session, found
 
     async def timeline(self, caller: Caller, session_id: UUID) -> tuple[Session, list[TimelineEntry]]:
         """Read what happened to a session."""
         session = await self.session(caller, session_id)
-        return session, await sessions.timeline_of(self.pool, session_id)
+        return session, await sessions.list_timeline(self.pool, session_id)
 
     async def transcript(
         self, caller: Caller, session_id: UUID
@@ -198,7 +200,7 @@ class Chat:
         is held between pages, however slowly they are taken. Raises RdchatError like `session`.
         """
         session = await self.session(caller, session_id, content=True)
-        timeline = await sessions.timeline_of(self.pool, session.id)
+        timeline = await sessions.list_timeline(self.pool, session.id)
         return session, timeline, self._pages(session, await self._page(session, 1))
 
     async def _pages(self, session: Session, page: list[Message]) -> AsyncIterator[list[Message]]:
@@ -209,8 +211,8 @@ class Chat:
 
     async def _page(self, session: Session, first: int) -> list[Message]:
         stop = min(first + _TRANSCRIPT_PAGE, session.last_seq + 1)
-        return await messages.messages_between(
-            self.pool, session.id, first=first, stop=stop, sealer=self.sealer
+        return await messages.list_messages(
+            self.pool, session.id, first=first, stop=stop, encryptor=self.encryptor
         )
 
     # ---- listening ----------------------------------------------------------------------------------------
@@ -230,7 +232,7 @@ class Chat:
             raise RdchatError(ErrorCode.SESSION_ENDED)
         until = now + min(_TOKEN_LIFETIME, left)
         if not session.is_over:
-            await reads.attend(self.pool, session.id, caller.id, until)
+            await reads.record_attendance(self.pool, session.id, caller.id, until)
         capability = {
             channels.chat_channel(session.id): ["history", "presence", "subscribe"],
             channels.typing_channel(session.id): ["publish", "subscribe"],
@@ -255,7 +257,7 @@ class Chat:
         return RealtimeAccess(token, until, caller.id, capability, session.id, self.ably.client_options)
 
 
-def _accepted(result: Outcome | Refusal) -> Outcome:
+def _accepted(result: CommandResult | Refusal) -> CommandResult:
     if isinstance(result, Refusal):
         refuse(result)
     return result

@@ -15,7 +15,7 @@ from rdchat.postgres import counselings, people
 from rdchat.postgres.pool import transaction
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
-from rdchat.services.notifier import Meeting, Teller
+from rdchat.services.notifier import Meeting, Notifier
 from rdchat.texts.notifications import notification
 from rdchat.timers.reconciler import HORIZON
 from statemachine import AutomationStatus, Cancel, Refusal, Session
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.engine.engine import Engine
-    from rdchat.events.outbox_entry import Parcel
+    from rdchat.events.outbox_entry import OutboxEntry
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.redis.delay_queue import DelayQueue
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 #: The type of the notification that somebody has booked.
 _BOOKED: Final = "counseling_booked"
@@ -44,14 +44,14 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counselings:
+class CounselingService:
     """Books and cancels. `language`: of new sessions, where neither booking nor organisation names one."""
 
     pool: Pool
     engine: Engine
     queue: DelayQueue
-    teller: Teller
-    sealer: Sealer
+    notifier: Notifier
+    encryptor: Encryptor
     clock: Clock
     limits: Limits
     leads: Leads
@@ -67,7 +67,7 @@ class Counselings:
         now = self.clock.now()
         session: Session | None = None
         async with transaction(self.pool) as connection:
-            await people.see(connection, caller, now)
+            await people.upsert_person(connection, caller, now)
             await counselings.check_client(connection, booking.client_id, booking.slot, self.limits)
             psychologist = await counselings.choose_psychologist(connection, booking, self.limits)
             await counselings.insert_counseling(
@@ -76,7 +76,7 @@ class Counselings:
                 counseling_id=counseling_id,
                 psychologist_id=psychologist.id,
                 exclusive=self.limits.per_client == 1,
-                sealer=self.sealer,
+                encryptor=self.encryptor,
                 at=now,
             )
             if booking.method == "chat":
@@ -98,20 +98,20 @@ class Counselings:
                 session_status=session.status if session else None,
             )
             if session is not None:
-                told = [await self.teller.write(connection, _booked(session))]
+                told = [await self.notifier.write(connection, _booked(session))]
             else:
                 told = await self.tell(connection, counseling, caller.id, _BOOKED, now)
-        self.teller.written(told)
+        self.notifier.written(told)
         if session is not None:
             await arm(self.queue, session, self.clock.now())
         return counseling
 
     async def tell(
         self, connection: Connection, counseling: Counseling, by: UUID | None, kind: str, at: datetime
-    ) -> list[Parcel]:
+    ) -> list[OutboxEntry]:
         """Tell of a counselling without chat, in the open transaction, whoever did not do it.
 
-        Give what comes back to the teller when it is committed.
+        Give what comes back to the notifier when it is committed.
         """
         meeting = Meeting(
             counseling.id,
@@ -125,7 +125,7 @@ class Counselings:
             self.language,
         )
         people = [one for one in (counseling.client_id, counseling.psychologist_id) if one != by]
-        return await self.teller.tell(connection, meeting, people, kind, at)
+        return await self.notifier.tell(connection, meeting, people, kind, at)
 
     def _new_session(
         self, caller: Caller, booking: Booking, counseling_id: UUID, psychologist: Psychologist
@@ -172,23 +172,23 @@ class Counselings:
         now = self.clock.now()
         async with transaction(self.pool) as connection:
             cancelled = await counselings.cancel_without_chat(
-                connection, counseling.id, reason, sealer=self.sealer, at=now
+                connection, counseling.id, reason, encryptor=self.encryptor, at=now
             )
             told = (
                 await self.tell(connection, counseling, by, NotificationType.SESSION_CANCELLED, now)
                 if cancelled
                 else []
             )
-        self.teller.written(told)
+        self.notifier.written(told)
         return cancelled
 
     async def booked(self, counseling_id: UUID) -> Counseling | None:
         """Find a counselling that was perhaps booked."""
-        return await counselings.counseling(self.pool, counseling_id, at=self.clock.now())
+        return await counselings.get_counseling(self.pool, counseling_id, at=self.clock.now())
 
     async def read(self, caller: Caller, counseling_id: UUID) -> Counseling:
         """Read a counselling of the caller's. Raises RdchatError: NOT_FOUND, FORBIDDEN."""
-        counseling = await counselings.counseling(self.pool, counseling_id, at=self.clock.now())
+        counseling = await counselings.get_counseling(self.pool, counseling_id, at=self.clock.now())
         if counseling is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Counseling not found")
         if not caller.is_admin and caller.id not in (counseling.client_id, counseling.psychologist_id):
@@ -199,7 +199,7 @@ class Counselings:
         """Read the client's notes, as one of the two whom they are for; None for an administrator."""
         if caller.id not in (counseling.client_id, counseling.psychologist_id):
             return None
-        return await counselings.notes_of(self.pool, counseling.id, sealer=self.sealer)
+        return await counselings.get_notes(self.pool, counseling.id, encryptor=self.encryptor)
 
 
 async def arm(queue: DelayQueue, session: Session, now: datetime) -> None:

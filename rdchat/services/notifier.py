@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from rdchat.engine.post_commit import TakesParcels
-    from rdchat.events.outbox_entry import Parcel
+    from rdchat.engine.post_commit import EntryPublisher
+    from rdchat.events.outbox_entry import OutboxEntry
     from rdchat.postgres.pool import Connection
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
     from rdchat.webhooks.dispatch import Webhooks
 
 
@@ -43,32 +43,34 @@ class Meeting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Teller:
+class Notifier:
     """Writes notifications with what leaves the house: an event for Ably, and webhooks."""
 
-    publisher: TakesParcels
+    publisher: EntryPublisher
     webhooks: Webhooks
-    sealer: Sealer
+    encryptor: Encryptor
 
-    async def write(self, connection: Connection, new: Notification) -> Parcel:
+    async def write(self, connection: Connection, new: Notification) -> OutboxEntry:
         """Write a notification in the open transaction. Hand what comes back to `written` after it."""
-        parcel = outbox_entry.notification_parcel(new)
-        await notifications.insert(connection, new, endpoints=self.webhooks.endpoints, sealer=self.sealer)
-        await outbox.insert(connection, parcel, sealer=self.sealer, lease=LEASE)
-        return parcel
+        entry = outbox_entry.notification_entry(new)
+        await notifications.insert_notification(
+            connection, new, endpoints=self.webhooks.endpoints, encryptor=self.encryptor
+        )
+        await outbox.insert_entry(connection, entry, encryptor=self.encryptor, lease=LEASE)
+        return entry
 
     async def tell(
         self, connection: Connection, meeting: Meeting, people: Iterable[UUID], kind: str, at: datetime
-    ) -> list[Parcel]:
+    ) -> list[OutboxEntry]:
         """Tell people of a counselling without chat, as `write` does."""
-        parcels = []
+        entries = []
         for person_id in people:
             title, message = notification_words(meeting, person_id, kind)
             new = Notification(uuid4(), person_id, kind, title, message, None, meeting.counseling_id, at)
-            parcels.append(await self.write(connection, new))
-        return parcels
+            entries.append(await self.write(connection, new))
+        return entries
 
-    def written(self, parcels: Iterable[Parcel]) -> None:
+    def written(self, entries: Iterable[OutboxEntry]) -> None:
         """Let what is committed leave."""
-        self.publisher.hand_over(parcels)
-        self.webhooks.hint()
+        self.publisher.hand_over(entries)
+        self.webhooks.wake()

@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from rdchat.engine.engine import Effects
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.redis.delay_queue import DelayQueue
-    from rdchat.security.encryption import Sealer
-    from rdchat.services.counselings import Counselings
+    from rdchat.security.encryption import Encryptor
+    from rdchat.services.counselings import CounselingService
     from statemachine.schedule import Leads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rescheduling:
+class ReschedulingService:
     """Moves and extends. `step`: the length that an extension is a multiple of."""
 
     pool: Pool
-    counselings: Counselings
+    counselings: CounselingService
     effects: Effects
     queue: DelayQueue
-    sealer: Sealer
+    encryptor: Encryptor
     clock: Clock
     limits: Limits
     leads: Leads
@@ -59,7 +59,7 @@ class Rescheduling:
         """Move a counselling that has not begun to another time, with whoever it was booked.
 
         A command that is carried out meanwhile, on a connection that was lost, is not carried out again; of
-        one that was before, whatever its caller was told, `landed` knows.
+        one that was before, whatever its caller was told, `find_committed` knows.
 
         Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         UNAVAILABLE.
@@ -86,7 +86,7 @@ class Rescheduling:
         session = await self._session(session_id)
         if caller.id not in session.participants:
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
-        if await self.landed(session_id, command_id):
+        if await self.find_committed(session_id, command_id):
             return await self._session(session_id)
         length = timedelta(minutes=minutes)
         ends_at = session.ends_at + length
@@ -98,23 +98,23 @@ class Rescheduling:
         if ends_at - session.starts_at > self.limits.longest:
             longest = self.limits.longest / timedelta(minutes=1)
             raise invalid("minutes", f"The session must last at most {longest:g} minutes.")
-        counseling = await counselings.counseling(self.pool, session.counseling_id, at=self.clock.now())
+        counseling = await counselings.get_counseling(self.pool, session.counseling_id, at=self.clock.now())
         if counseling is None:  # pragma: no cover - a session has its counselling
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
         booked = counseling.slot
-        there = zone(booked.timezone)
-        local_end = ends_at.astimezone(there).time()
+        tz = zone(booked.timezone)
+        local_end = ends_at.astimezone(tz).time()
         slot = Slot(booked.date, booked.start, local_end, booked.timezone, session.starts_at, ends_at)
         return await self._carry_out(
             command, session, counseling, slot, caller_id=caller.id, command_id=command_id
         )
 
-    async def landed(self, session_id: UUID, command_id: UUID) -> bool:
+    async def find_committed(self, session_id: UUID, command_id: UUID) -> bool:
         """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE."""
-        return bool(await commit.landed(self.pool, [session_id], [command_id]))
+        return bool(await commit.find_committed(self.pool, [session_id], [command_id]))
 
     async def _session(self, session_id: UUID) -> Session:
-        session = await sessions.load_session(self.pool, session_id)
+        session = await sessions.get_session(self.pool, session_id)
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
         return session
@@ -129,7 +129,7 @@ class Rescheduling:
             told = await self.counselings.tell(
                 connection, moved, by, NotificationType.SESSION_RESCHEDULED, now
             )
-        self.counselings.teller.written(told)
+        self.counselings.notifier.written(told)
 
     async def _check_limits(
         self, connection: Connection, counseling: Counseling, slot: Slot, *, hours: bool
@@ -162,9 +162,9 @@ class Rescheduling:
         async with transaction(self.pool) as connection:
             await self._check_limits(connection, counseling, slot, hours=moves)
             await schedule.lock_session(connection, session.id)
-            locked = await sessions.load_locked(connection, session.id) or session
+            locked = await sessions.get_locked_session(connection, session.id) or session
             # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
-            if await commit.landed_on(connection, [session.id], [command_id]):
+            if await commit.find_committed_on(connection, [session.id], [command_id]):
                 return locked
             change = self._decide(locked, command, command_id, caller_id)
             if isinstance(command, Extend) and locked.ends_at != session.ends_at:
@@ -179,13 +179,13 @@ class Rescheduling:
             won = await commit.write(
                 connection,
                 [change],
-                sealer=self.sealer,
+                encryptor=self.encryptor,
                 outbox_lease=LEASE,
-                endpoints=self.counselings.teller.webhooks.endpoints,
+                endpoints=self.counselings.notifier.webhooks.endpoints,
             )
             await schedule.move_session(connection, change.after, change.timeline[0].trigger)
             if not moves:
-                await reads.attend_on(connection, session.id, caller_id, change.after.updated_at)
+                await reads.record_attendance_on(connection, session.id, caller_id, change.after.updated_at)
         numbers = won[session.id]
         change.after.version = change.after.state_version = numbers.version
         self.effects.committed([change])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.common.telemetry import Metrics
-    from rdchat.engine.result import Outcome
+    from rdchat.engine.result import CommandResult
     from rdchat.postgres.pool import Pool
     from rdchat.redis.delay_queue import Job
 
@@ -38,7 +38,7 @@ class Failures:
         self._clock = clock
         self._metrics = metrics
 
-    async def judge(self, job: Job, result: Outcome | Refusal | BaseException) -> int | None:
+    async def judge(self, job: Job, result: CommandResult | Refusal | BaseException) -> int | None:
         """Say what becomes of a fired job: None when it is settled, else after how many ms to try again."""
         match result:
             case Refusal(code=RefusalCode.NOT_DUE):

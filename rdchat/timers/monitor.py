@@ -30,7 +30,7 @@ _TOO_LATE: Final = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class TimerStatus:
     """What was seen last.
 
     `overdue`: automations that nobody has tried to run although they are far too late (1,000 at most), and
@@ -44,7 +44,7 @@ class Sight:
     leased: int | None = None
 
     @property
-    def complaint(self) -> str | None:
+    def problem(self) -> str | None:
         """Say what is wrong, or None."""
         if not self.overdue:
             return None
@@ -52,15 +52,15 @@ class Sight:
         return f"overdue: {count} automations, the oldest for {self.oldest_seconds:.0f} s"
 
 
-class Watch:
-    """Looks every few seconds. `sight` is what it saw."""
+class TimerMonitor:
+    """Looks every few seconds. `status` is what it saw."""
 
     def __init__(self, pool: Pool, queue: DelayQueue, clock: Clock) -> None:
         self._pool = pool
         self._queue = queue
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
-        self.sight = Sight()
+        self.status = TimerStatus()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -73,7 +73,7 @@ class Watch:
     async def look(self) -> None:
         """Look once. Raises UnavailableError when PostgreSQL is away."""
         now = self._clock.now()
-        overdue, oldest = await automations.overdue(self._pool, now - _TOO_LATE)
+        overdue, oldest = await automations.count_overdue(self._pool, now - _TOO_LATE)
         waiting = leased = None
         try:
             depths = await self._queue.depth()
@@ -83,9 +83,9 @@ class Watch:
             waiting = sum(depth.waiting for depth in depths)
             leased = sum(depth.leased for depth in depths)
         seconds = (now - oldest).total_seconds() if oldest is not None else 0.0
-        before, self.sight = self.sight, Sight(overdue, seconds, waiting, leased)
-        if self.sight.complaint and not before.complaint:
-            log.error("timers are late", what=self.sight.complaint)
+        before, self.status = self.status, TimerStatus(overdue, seconds, waiting, leased)
+        if self.status.problem and not before.problem:
+            log.error("timers are late", what=self.status.problem)
 
     async def _run(self) -> None:
         while True:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rdchat.common.clock import Clock
-    from rdchat.engine.result import Outcome
+    from rdchat.engine.result import CommandResult
     from rdchat.postgres.pool import Pool
     from rdchat.redis.delay_queue import DelayQueue
     from rdchat.timers.worker import Submits
@@ -66,7 +66,7 @@ class Reconciler:
         """Stop."""
         await cancel(self._task)
 
-    def hint(self) -> None:
+    def wake(self) -> None:
         """Ask for a round now."""
         self._wake.set()
 
@@ -113,7 +113,7 @@ class Reconciler:
         """Add a stretch of time, page by page, and note how far it got: so far nobody need look again."""
         added = 0
         overdue_ms = to_ms(self._clock.now() - _OVERDUE)
-        async for page in automations.waiting(self._pool, after=after, until=until):
+        async for page in automations.list_scheduled(self._pool, after=after, until=until):
             added += await self._queue.add_missing(page)
             settled = await self._run_now([member for member, due_ms in page if due_ms < overdue_ms])
             if settled:
@@ -124,7 +124,7 @@ class Reconciler:
     async def _run_overdue(self) -> None:
         """Run what is due without the queue."""
         with contextlib.suppress(UnavailableError):
-            async for page in automations.waiting(
+            async for page in automations.list_scheduled(
                 self._pool, after=automations.BEGINNING, until=self._clock.now()
             ):
                 done = await self._run_now([member for member, _ in page])
@@ -144,5 +144,5 @@ class Reconciler:
         ]
 
 
-def _is_early(result: Outcome | Refusal) -> bool:
+def _is_early(result: CommandResult | Refusal) -> bool:
     return isinstance(result, Refusal) and result.code is RefusalCode.NOT_DUE

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.common.telemetry import Metrics
-    from rdchat.engine.result import Outcome
+    from rdchat.engine.result import CommandResult
     from rdchat.postgres.pool import Pool
     from rdchat.redis.alarms import Alarms
     from rdchat.redis.delay_queue import Claim, DelayQueue, Job
@@ -54,11 +54,11 @@ _REDIS_AWAY_SECONDS: Final = 0.2
 class Submits(Protocol):
     """The engine, as far as the worker knows it."""
 
-    def post(self, session_id: UUID, command: Command) -> asyncio.Future[Outcome | Refusal]:
+    def post(self, session_id: UUID, command: Command) -> asyncio.Future[CommandResult | Refusal]:
         """Put a command to a session."""
         ...
 
-    def expect(self, session_ids: Iterable[UUID]) -> None:
+    def prefetch(self, session_ids: Iterable[UUID]) -> None:
         """Take the hint that sessions will get a command soon."""
         ...
 
@@ -66,7 +66,7 @@ class Submits(Protocol):
 class TimerWorker:
     """Fires the automations of one replica's share: whatever it claims.
 
-    `hinted` is set by whoever knows that the queue may have changed; `on_doubt` is called when the queue, or
+    `woken` is set by whoever knows that the queue may have changed; `on_doubt` is called when the queue, or
     a shard of it, cannot be asked or has been emptied.
     """
 
@@ -79,7 +79,7 @@ class TimerWorker:
         engine: Submits,
         clock: Clock,
         metrics: Metrics,
-        hinted: asyncio.Event,
+        woken: asyncio.Event,
         on_doubt: Callable[[], None],
     ) -> None:
         self._queue = queue
@@ -87,7 +87,7 @@ class TimerWorker:
         self._engine = engine
         self._clock = clock
         self._failures = Failures(pool, clock, metrics)
-        self._hinted = hinted
+        self._woken = woken
         self._on_doubt = on_doubt
         self._heap_changed = asyncio.Event()
         # Due instant, order of arrival, job: tuples, because heaps compare a lot.
@@ -115,7 +115,7 @@ class TimerWorker:
     async def close(self) -> None:
         """Finish what is being fired, and give back what was claimed but is not due."""
         self._closing = True
-        self._hinted.set()
+        self._woken.set()
         self._heap_changed.set()
         await asyncio.gather(*self._loops, *self._firing)
         self._settling.set()
@@ -142,20 +142,20 @@ class TimerWorker:
         Apart from firing: while Redis hangs, what is claimed already fires on time.
         """
         while not self._closing:
-            self._hinted.clear()
+            self._woken.clear()
             await self._claim()
             seconds = _SWEEP_SECONDS
             if self._heads and not self._full:
                 claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - self._clock.ms()) / 1000
                 seconds = min(seconds, max(claimable, 0.001))
-            await _wait(self._hinted, seconds)
+            await _wait(self._woken, seconds)
             # A thousand bookings a second are a thousand hints, and one look at the queue answers many.
             await asyncio.sleep(0 if self._closing else _CLAIM_PAUSE_SECONDS)
 
     async def _claim(self) -> None:
         """Take what is due within the look-ahead, until nothing more is or the hands are full."""
         horizon = self._clock.ms() + _LOOK_AHEAD_MS
-        await self._alarms.nudge([shard for shard, head in self._heads.items() if head <= horizon])
+        await self._alarms.wake([shard for shard, head in self._heads.items() if head <= horizon])
         more = True
         while more and len(self._held) < _IN_FLIGHT and not self._closing:
             # Not always in the same order: of several workers none is always first at a shard.
@@ -185,7 +185,7 @@ class TimerWorker:
             heapq.heappush(self._heap, (claim.due_ms, self._order, claim.job))
             self._held.add(claim.job)
         if new:
-            self._engine.expect([claim.job.session_id for claim in new])
+            self._engine.prefetch([claim.job.session_id for claim in new])
             self._heap_changed.set()
 
     # ---- firing -------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ class TimerWorker:
             task.add_done_callback(self._firing.discard)
         return bool(jobs)
 
-    async def _fired(self, jobs: list[Job], answers: list[asyncio.Future[Outcome | Refusal]]) -> None:
+    async def _fired(self, jobs: list[Job], answers: list[asyncio.Future[CommandResult | Refusal]]) -> None:
         """Judge fired jobs by what comes back."""
         results = await asyncio.gather(*answers, return_exceptions=True)
         for job, result in zip(jobs, results, strict=True):
@@ -258,7 +258,7 @@ class TimerWorker:
             log.debug("leases are left to run out", jobs=len(done) + len(later))
         if self._full:
             self._full = False
-            self._hinted.set()
+            self._woken.set()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

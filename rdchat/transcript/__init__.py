@@ -1,6 +1,6 @@
 """A session written down for its two participants, as plain text or as a page to keep and to print.
 
-`course` puts what was said and what happened into one order, by the clock of the counselling's zone; `plain`
+`builder` puts what was said and what happened into one order, by the clock of the counselling's zone; `plain`
 and `page` write that in their form, with `words` in the session's language. All of it is pure, and works on
 one page of messages after the other, so that a long session is never in memory as a whole.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rdchat.transcript.builder import Course
+from rdchat.transcript.builder import TranscriptBuilder
 from rdchat.transcript.page import POLICY, Page
 from rdchat.transcript.plain import Plain
 
@@ -42,7 +42,7 @@ class Transcript:
     def __init__(
         self, form: str, session: Session, timeline: Iterable[TimelineEntry], *, generated_at: datetime
     ) -> None:
-        self._course = Course(session, timeline)
+        self._builder = TranscriptBuilder(session, timeline)
         self._form: _Form = _FORMS[form](session, generated_at)
 
     def begin(self) -> str:
@@ -51,8 +51,8 @@ class Transcript:
 
     def add(self, messages: Iterable[Message]) -> str:
         """Write the next messages, with what happened before and between them."""
-        return "".join(self._form.item(item) for item in self._course.of(messages))
+        return "".join(self._form.item(item) for item in self._builder.of(messages))
 
     def finish(self) -> str:
         """Write what happened after the last message, and what stands below."""
-        return "".join(self._form.item(item) for item in self._course.rest()) + self._form.foot()
+        return "".join(self._form.item(item) for item in self._builder.rest()) + self._form.foot()

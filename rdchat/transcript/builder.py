@@ -31,7 +31,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StatusLine:
     """The session became something else. `what` names the words for it, `name` who did it, if anybody."""
 
     at: datetime
@@ -40,7 +40,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class MessageLine:
     """Something was said. `at` is wall time; `attachment` the name of a file that came with it."""
 
     at: datetime
@@ -51,15 +51,15 @@ class Saying:
     attachment: str | None = None
 
 
-Item = Day | Turn | Saying
+Item = Day | StatusLine | MessageLine
 
 
-class Course:
+class TranscriptBuilder:
     """Merges messages, which come in order, with the timeline."""
 
     def __init__(self, session: Session, timeline: Iterable[TimelineEntry]) -> None:
         self._session = session
-        turns = [(entry, turn) for entry in timeline if (turn := _turn(session, entry)) is not None]
+        turns = [(entry, turn) for entry in timeline if (turn := _status_line(session, entry)) is not None]
         self._turns = deque(sorted(turns, key=lambda one: one[0].at))
         self._day: date | None = None
 
@@ -68,14 +68,14 @@ class Course:
         for message in messages:
             while self._turns and _comes_before(self._turns[0][0], message):
                 yield from self._dated(self._turns.popleft()[1])
-            yield from self._dated(_saying(self._session, message))
+            yield from self._dated(_message_line(self._session, message))
 
     def rest(self) -> Iterator[Item]:
         """Give what happened after the last message."""
         while self._turns:
             yield from self._dated(self._turns.popleft()[1])
 
-    def _dated(self, item: Turn | Saying) -> Iterator[Item]:
+    def _dated(self, item: StatusLine | MessageLine) -> Iterator[Item]:
         day = item.at.date()
         # The clocks of two replicas may differ a little: no day begins twice.
         if self._day is None or day > self._day:
@@ -91,24 +91,24 @@ def _comes_before(entry: TimelineEntry, message: Message) -> bool:
     return entry.at < message.created_at
 
 
-def _turn(session: Session, entry: TimelineEntry) -> Turn | None:
+def _status_line(session: Session, entry: TimelineEntry) -> StatusLine | None:
     at = wall_time(session, entry.at)
     if entry.trigger == Extend.trigger:
-        return Turn(at, "extended")
+        return StatusLine(at, "extended")
     if entry.destination in {entry.source, Status.ENDING_SOON}:
         return None
     name = one_line(session.name_of(entry.actor_id)) if entry.actor_id in session.participants else None
     if entry.destination == Status.ACTIVE:
-        return Turn(at, "opened")
+        return StatusLine(at, "opened")
     if entry.destination == Status.COMPLETED:
-        return Turn(at, "ended" if name is None else "ended_by", name)
+        return StatusLine(at, "ended" if name is None else "ended_by", name)
     if entry.trigger == Cancel.trigger:
-        return Turn(at, "cancelled_for_all" if name is None else "cancelled_by", name)
-    return Turn(at, "missed")
+        return StatusLine(at, "cancelled_for_all" if name is None else "cancelled_by", name)
+    return StatusLine(at, "missed")
 
 
-def _saying(session: Session, message: Message) -> Saying:
-    return Saying(
+def _message_line(session: Session, message: Message) -> MessageLine:
+    return MessageLine(
         at=wall_time(session, message.created_at),
         name=one_line(message.sender_name),
         by_psychologist=message.sender_id == session.psychologist_id,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rdchat.common.clock import iso
 from rdchat.texts.wording import day_in_words
-from rdchat.transcript.builder import Day, Saying, Turn, one_line
+from rdchat.transcript.builder import Day, MessageLine, StatusLine, one_line
 from rdchat.transcript.words import WORDS, colophon, facts
 
 if TYPE_CHECKING:
@@ -75,15 +75,15 @@ class Page:
                 before, self._in_day = "</ol>\n" if self._in_day else "", True
                 words = day_in_words(date, self._session.language)
                 return f'{before}<h2><time datetime="{date}">{words}</time></h2>\n<ol>\n'
-            case Turn(at, what, name):
+            case StatusLine(at, what, name):
                 before_name, place, after_name = self._words[what].partition("{name}")
                 who = f"<bdi>{escape(name or '')}</bdi>" if place else ""
                 return f'<li class="turn">{_time(at)} <span>{before_name}{who}{after_name}</span></li>\n'
-            case Saying():
+            case MessageLine():
                 self._is_empty = False
-                return self._saying(item)
+                return self._message_line(item)
 
-    def _saying(self, said: Saying) -> str:
+    def _message_line(self, said: MessageLine) -> str:
         role = "psychologist" if said.by_psychologist else "client"
         mark = f' <span class="mark">{self._words["automated"]}</span>' if said.is_automated else ""
         text = f'<p class="text" dir="auto">{escape(said.text)}</p>\n' if said.text else ""

@@ -9,7 +9,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from rdchat.texts.wording import day_in_words
-from rdchat.transcript.builder import Day, Saying, Turn, one_line
+from rdchat.transcript.builder import Day, MessageLine, StatusLine, one_line
 from rdchat.transcript.words import WORDS, colophon, facts
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ class Plain:
         match item:
             case Day(date):
                 return f"\n{day_in_words(date, self._session.language)}\n"
-            case Turn(at, what, name):
+            case StatusLine(at, what, name):
                 happened = self._words[what].replace("{name}", _isolated(name or ""))
                 return f"\n{at:%H:%M}  * {happened}\n"
-            case Saying():
+            case MessageLine():
                 self._is_empty = False
-                return self._saying(item)
+                return self._message_line(item)
 
-    def _saying(self, said: Saying) -> str:
+    def _message_line(self, said: MessageLine) -> str:
         mark = f" ({self._words['automated']})" if said.is_automated else ""
         lines = said.text.split("\n") if said.text else []
         if said.attachment is not None:

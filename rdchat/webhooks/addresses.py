@@ -42,19 +42,19 @@ class PrivateAddressError(OSError):
 def is_public(address: str) -> bool:
     """Tell whether an address (as resolvers and sockets write it) belongs to the open internet."""
     try:
-        there = ip_address(address)
+        tz = ip_address(address)
     except ValueError:
         return False
-    if isinstance(there, IPv6Address):
-        if there.ipv4_mapped is not None:
-            there = there.ipv4_mapped
-        elif there in _MAPPED_BY_NAT64:
-            there = IPv4Address(there.packed[-4:])
-        elif there not in _UNICAST or there.scope_id is not None:
+    if isinstance(tz, IPv6Address):
+        if tz.ipv4_mapped is not None:
+            tz = tz.ipv4_mapped
+        elif tz in _MAPPED_BY_NAT64:
+            tz = IPv4Address(tz.packed[-4:])
+        elif tz not in _UNICAST or tz.scope_id is not None:
             return False
-    if any(there in network for network in _REFUSED if network.version == there.version):
+    if any(tz in network for network in _REFUSED if network.version == tz.version):
         return False
-    return there.is_global and not there.is_multicast and not there.is_reserved
+    return tz.is_global and not tz.is_multicast and not tz.is_reserved
 
 
 def public_socket(info: AddrInfoType) -> socket.socket:

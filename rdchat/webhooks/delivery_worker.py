@@ -1,7 +1,7 @@
-"""A courier: takes the deliveries of one endpoint to it, several at a time, and notes what became of them.
+"""The delivery worker: takes the deliveries of one endpoint to it, several at a time, and notes the outcome.
 
-Each endpoint has a courier with connections and slots of its own, so a receiver that is slow or gone delays
-nobody else. A delivery is claimed in PostgreSQL before it is tried, for longer than an attempt can take: any
+Each endpoint has a worker with connections and slots of its own, so a receiver that is slow or gone delays no
+other. A delivery is claimed in PostgreSQL before it is tried, for longer than an attempt can take: any
 number of replicas may work on one endpoint, and what a killed one had claimed is claimed again. A receiver
 can see a delivery twice (who dies between answer and note cannot know), under the same id.
 """
@@ -20,8 +20,8 @@ from rdchat.common.background import cancel, keep_running
 from rdchat.common.clock import iso
 from rdchat.common.errors import UnavailableError
 from rdchat.postgres import webhooks
-from rdchat.security.encryption import SealError
-from rdchat.webhooks.retry_policy import Again, Dead, Delivered, judge, pause_after
+from rdchat.security.encryption import DecryptionError
+from rdchat.webhooks.retry_policy import Delivered, GiveUp, Retry, decide, pause_after
 from rdchat.webhooks.sender import SendError
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from rdchat.common.clock import Clock
     from rdchat.common.telemetry import Metrics
     from rdchat.postgres.pool import Pool
-    from rdchat.postgres.webhooks import Claimed
-    from rdchat.security.encryption import Sealer
-    from rdchat.webhooks.sender import Answer, Sender
+    from rdchat.postgres.webhooks import ClaimedDelivery
+    from rdchat.security.encryption import Encryptor
+    from rdchat.webhooks.sender import Sender, WebhookResponse
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ _LONGEST_REST: Final = timedelta(minutes=1)
 _FLUSH_SECONDS: Final = 5.0
 
 
-class Courier:
+class DeliveryWorker:
     """Delivers to one endpoint for one process. `pause` says how long to wait after so many attempts."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Courier:
         *,
         pool: Pool,
         sender: Sender,
-        sealer: Sealer,
+        encryptor: Encryptor,
         clock: Clock,
         metrics: Metrics,
         pause: Callable[[int], timedelta] = pause_after,
@@ -66,12 +66,12 @@ class Courier:
         self._place = place_of(endpoint)
         self._pool = pool
         self._sender = sender
-        self._sealer = sealer
+        self._encryptor = encryptor
         self._clock = clock
         self._metrics = metrics
         self._pause = pause
         self._wake = asyncio.Event()
-        self._running: dict[asyncio.Task[None], Claimed] = {}
+        self._running: dict[asyncio.Task[None], ClaimedDelivery] = {}
         #: People's requests need the database more: one connection at a time is enough for notes.
         self._noting = asyncio.Lock()
         self._may_be_more = False
@@ -82,7 +82,7 @@ class Courier:
         """Begin to deliver."""
         self._task = keep_running(self._run, f"webhooks to {self._place}")
 
-    def hint(self) -> None:
+    def wake(self) -> None:
         """Say that something may be due now."""
         self._wake.set()
 
@@ -96,7 +96,7 @@ class Courier:
             if not task.cancelled():
                 continue
             with contextlib.suppress(UnavailableError):
-                await webhooks.give_back(self._pool, delivery, now=self._clock.now())
+                await webhooks.give_back_delivery(self._pool, delivery, now=self._clock.now())
         await self._sender.close()
 
     async def run_once(self) -> int:
@@ -105,7 +105,9 @@ class Courier:
         free = SLOTS - len(self._running)
         if free <= 0 or now < self._rest_until:
             return 0
-        claimed = await webhooks.claim(self._pool, self._endpoint, now=now, until=now + LEASE, limit=free)
+        claimed = await webhooks.claim_deliveries(
+            self._pool, self._endpoint, now=now, until=now + LEASE, limit=free
+        )
         self._may_be_more = len(claimed) == free
         for delivery in claimed:
             task = asyncio.create_task(self._deliver(delivery), name=f"webhook {delivery.id}")
@@ -127,9 +129,9 @@ class Courier:
         if self._may_be_more:
             self._wake.set()
 
-    async def _deliver(self, delivery: Claimed) -> None:
+    async def _deliver(self, delivery: ClaimedDelivery) -> None:
         """Make one attempt and note its outcome. What cannot be noted is repeated when the lease runs out."""
-        verdict = judge(await self._attempt(delivery), delivery.attempts, self._pause)
+        verdict = decide(await self._attempt(delivery), delivery.attempts, self._pause)
         try:
             async with self._noting:
                 await self._note(delivery, verdict)
@@ -138,11 +140,11 @@ class Courier:
                 "the outcome of a webhook could not be noted", delivery=str(delivery.id), why=repr(error)
             )
 
-    async def _attempt(self, delivery: Claimed) -> Answer | SendError:
+    async def _attempt(self, delivery: ClaimedDelivery) -> WebhookResponse | SendError:
         try:
-            body = self._sealer.open(delivery.sealed, delivery.id.bytes)
+            body = self._encryptor.decrypt(delivery.encrypted, delivery.id.bytes)
             return await self._sender.post(delivery.id, body)
-        except SealError as error:
+        except DecryptionError as error:
             return SendError(str(error))
         except SendError as error:
             return error
@@ -151,16 +153,16 @@ class Courier:
             log.exception("a webhook failed in a way that was not foreseen", delivery=str(delivery.id))
             return SendError(f"not foreseen: {type(error).__name__}")
 
-    async def _note(self, delivery: Claimed, verdict: Delivered | Again | Dead) -> None:
+    async def _note(self, delivery: ClaimedDelivery, verdict: Delivered | Retry | GiveUp) -> None:
         now = self._clock.now()
         known = {"delivery": str(delivery.id), "type": delivery.type, "endpoint": self._place}
         if isinstance(verdict, Delivered):
             self._metrics.webhook("delivered")
             await webhooks.mark_delivered(self._pool, delivery, at=now, status=verdict.status)
             return
-        dead = isinstance(verdict, Dead)
+        dead = isinstance(verdict, GiveUp)
         due_at = now
-        if isinstance(verdict, Again):
+        if isinstance(verdict, Retry):
             due_at += verdict.pause
             self._rest_until = max(self._rest_until, now + min(verdict.rest, _LONGEST_REST))
         self._metrics.webhook("dead" if dead else "failed")

@@ -1,4 +1,4 @@
-"""The webhooks of one process: a courier for each endpoint, and somebody who tidies up."""
+"""The webhooks of one process: a delivery worker for each endpoint, and somebody who tidies up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import UnavailableError
 from rdchat.postgres import webhooks
-from rdchat.webhooks.delivery_worker import Courier
+from rdchat.webhooks.delivery_worker import DeliveryWorker
 from rdchat.webhooks.sender import Sender
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rdchat.common.clock import Clock
     from rdchat.common.telemetry import Metrics
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Sealer
+    from rdchat.security.encryption import Encryptor
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class Webhooks:
         *,
         allow_private: bool,
         pool: Pool,
-        sealer: Sealer,
+        encryptor: Encryptor,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -52,10 +52,10 @@ class Webhooks:
         self._secrets = secrets
         self._allow_private = allow_private
         self._pool = pool
-        self._sealer = sealer
+        self._encryptor = encryptor
         self._clock = clock
         self._metrics = metrics
-        self._couriers: list[Courier] = []
+        self._workers: list[DeliveryWorker] = []
         self._tidying: asyncio.Task[None] | None = None
         self._waiting = self._dead = 0
 
@@ -63,16 +63,16 @@ class Webhooks:
         """Begin to deliver. A process that does not still writes rows, for others to deliver."""
         for endpoint in self.endpoints:
             sender = Sender(endpoint, self._secrets, self._clock, allow_private=self._allow_private)
-            courier = Courier(
+            worker = DeliveryWorker(
                 endpoint,
                 pool=self._pool,
                 sender=sender,
-                sealer=self._sealer,
+                encryptor=self._encryptor,
                 clock=self._clock,
                 metrics=self._metrics,
             )
-            courier.start()
-            self._couriers.append(courier)
+            worker.start()
+            self._workers.append(worker)
         self._tidying = keep_running(self._tidy, "webhook tidying")
         self._metrics.gauge(
             "rdchat_webhooks_waiting", "Webhook deliveries that wait, or are tried.", lambda: self._waiting
@@ -81,20 +81,20 @@ class Webhooks:
             "rdchat_webhooks_dead", "Webhook deliveries that were given up.", lambda: self._dead
         )
 
-    def hint(self) -> None:
+    def wake(self) -> None:
         """Say that deliveries were committed, so that they need not wait for the next sweep."""
-        for courier in self._couriers:
-            courier.hint()
+        for worker in self._workers:
+            worker.wake()
 
     async def close(self) -> None:
         """Stop; what is under way has a few seconds to end."""
         await cancel(self._tidying)
-        await asyncio.gather(*(courier.close() for courier in self._couriers))
+        await asyncio.gather(*(worker.close() for worker in self._workers))
 
     async def tidy(self) -> None:
         """Count, give up what nobody delivers, delete what is over. Raises UnavailableError."""
         now = self._clock.now()
-        abandoned = await webhooks.tidy(
+        abandoned = await webhooks.tidy_deliveries(
             self._pool,
             self.endpoints,
             unclaimed_since=now - _ABANDON_AFTER,
@@ -103,7 +103,7 @@ class Webhooks:
         )
         if abandoned:
             log.error("webhooks for endpoints that are not set any more are given up", deliveries=abandoned)
-        self._waiting, self._dead = await webhooks.count(self._pool)
+        self._waiting, self._dead = await webhooks.count_deliveries(self._pool)
 
     async def _tidy(self) -> None:
         while True:

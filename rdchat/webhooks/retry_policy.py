@@ -8,7 +8,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from rdchat.webhooks.sender import Answer, SendError
+from rdchat.webhooks.sender import SendError, WebhookResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Retry:
     """To be tried again after `pause`; `rest` is how long the receiver wants nothing at all."""
 
     reason: str
@@ -43,7 +43,7 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class GiveUp:
     """Given up."""
 
     reason: str
@@ -56,9 +56,9 @@ def pause_after(attempts: int, jitter: Callable[[float, float], float] = random.
     return timedelta(seconds=full * jitter(1 - _JITTER, 1 + _JITTER))
 
 
-def judge(
-    result: Answer | SendError, attempts: int, pause: Callable[[int], timedelta] = pause_after
-) -> Delivered | Again | Dead:
+def decide(
+    result: WebhookResponse | SendError, attempts: int, pause: Callable[[int], timedelta] = pause_after
+) -> Delivered | Retry | GiveUp:
     """Decide after the attempt number `attempts`.
 
     410 (Gone) is how a receiver says that it wants no more; any other answer but success may be a fault that
@@ -70,7 +70,7 @@ def judge(
         return Delivered(result.status)
     reason = f"answered {result.status}"
     if result.status == HTTPStatus.GONE:
-        return Dead(reason, result.status)
+        return GiveUp(reason, result.status)
     wait = timedelta(0)
     if result.status in _BUSY and result.retry_after is not None:
         wait = min(result.retry_after, _LONGEST_WAIT)
@@ -79,8 +79,8 @@ def judge(
 
 def _failed(
     reason: str, status: int | None, attempts: int, pause: timedelta, wait: timedelta = timedelta(0)
-) -> Again | Dead:
+) -> Retry | GiveUp:
     if attempts >= ATTEMPTS:
-        return Dead(reason, status)
+        return GiveUp(reason, status)
     # Never sooner than without `Retry-After`: the attempts would be used up within seconds.
-    return Again(reason, status, max(pause, wait), rest=wait)
+    return Retry(reason, status, max(pause, wait), rest=wait)

@@ -37,7 +37,7 @@ class SendError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookResponse:
     """What a receiver said: status, and how long it wants to be left alone."""
 
     status: int
@@ -82,7 +82,7 @@ class Sender:
         """Close the connections."""
         await self._client.close()
 
-    async def post(self, delivery_id: UUID, body: bytes) -> Answer:
+    async def post(self, delivery_id: UUID, body: bytes) -> WebhookResponse:
         """Make an attempt. Raises SendError."""
         now = self._clock.now()
         headers = signed_headers(self._secrets, delivery_id, now, body)
@@ -91,7 +91,7 @@ class Sender:
                 self._endpoint, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 wait = answer.headers.get("Retry-After")
-                return Answer(answer.status, None if wait is None else retry_after(wait, now))
+                return WebhookResponse(answer.status, None if wait is None else retry_after(wait, now))
         except TimeoutError as error:
             raise SendError("no answer in time") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:

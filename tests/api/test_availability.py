@@ -219,13 +219,13 @@ async def test_hours_follow_the_psychologists_zone(service: Service) -> None:
     await works(psychologist, weekly=[OFFICE], timezone="America/New_York")
     named = {"psychologistId": str(psychologist.id)}
     assert_refused(await book(service.person(), "09:00", "10:00", **named), 409, "NO_PSYCHOLOGIST")
-    there = {"timezone": "America/New_York", **named}
-    assert (await book(service.person(), "09:00", "17:00", **there)).status == 400
-    assert (await book(service.person(), "09:00", "13:00", **there)).status == 201
+    tz = {"timezone": "America/New_York", **named}
+    assert (await book(service.person(), "09:00", "17:00", **tz)).status == 400
+    assert (await book(service.person(), "09:00", "13:00", **tz)).status == 201
     admin = service.person(Role.SUPER_ADMIN)
     await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari", "timezone": "Asia/Jakarta"})
     assert (await book(service.person(), "09:00", "10:00", **named)).status == 201
-    assert_refused(await book(service.person(), "13:00", "14:00", **there), 409, "NO_PSYCHOLOGIST")
+    assert_refused(await book(service.person(), "13:00", "14:00", **tz), 409, "NO_PSYCHOLOGIST")
 
 
 async def test_a_change_of_hours_leaves_what_is_booked(service: Service) -> None:

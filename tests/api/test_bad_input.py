@@ -9,7 +9,7 @@ from handlers.server.application import ROUTES
 from rdchat.domain.person import Role
 from tests.support.bases import BASES, base_of, form, request_of
 from tests.support.envelope import envelope_fault
-from tests.support.invalid_requests import wrong_in_json, wrong_in_text
+from tests.support.invalid_requests import invalid_in_json, invalid_in_text
 
 if TYPE_CHECKING:
     from marshmallow import Schema, fields
@@ -85,7 +85,7 @@ async def _body_fields(trial: Trial) -> None:
     good = trial.options["json"]
     known = declared(trial.route.body)
     for name, field in known.items():
-        for value in wrong_in_json(field, good.get(name)):
+        for value in invalid_in_json(field, good.get(name)):
             await trial.refused(f"{name}={value!r}", name, json={**good, name: value})
         if field.required:
             without = {key: good[key] for key in good if key != name}
@@ -102,7 +102,7 @@ async def _form_fields(trial: Trial) -> None:
     for name, field in declared(trial.route.body).items():
         if name in base.files:
             continue
-        for value in wrong_in_text(field, in_form=True):
+        for value in invalid_in_text(field, in_form=True):
             await trial.refused(f"{name}={value!r}", name, data=form({**good, name: value}, base.files))
         if field.required:
             without = {key: good[key] for key in good if key != name}
@@ -125,7 +125,7 @@ async def test_every_field_of_every_query(service: Service) -> None:
         trial = Trial(service, route)
         good = trial.options["params"]
         for name, field in declared(route.query).items():
-            for value in wrong_in_text(field):
+            for value in invalid_in_text(field):
                 await trial.refused(f"{name}={value!r}", name, params={**good, name: value})
             once = good.get(name, "1")
             twice = [*((key, good[key]) for key in good if key != name), (name, once), (name, once)]

@@ -265,8 +265,8 @@ async def test_a_token_taken_long_before_is_no_coming(service: Service) -> None:
     session_id = booking["chatSession"]["sessionId"]
     assert (await client.get("/chat/ably-token", sessionId=session_id)).status == 200
     assert (await psychologist.get("/chat/ably-token", sessionId=session_id)).status == 200
-    there = await service.runtime.pool.fetch(
+    tz = await service.runtime.pool.fetch(
         "SELECT was_there(id, client_id), was_there(id, psychologist_id) FROM chat_sessions WHERE id = $1",
         UUID(session_id),
     )
-    assert tuple(there[0]) == (False, False)
+    assert tuple(tz[0]) == (False, False)

@@ -27,8 +27,8 @@ HOUR = timedelta(hours=1)
 
 
 def range_of(starts_at: datetime, lasts: timedelta, zone: str = "UTC") -> dict[str, str]:
-    there = ZoneInfo(zone)
-    start, end = starts_at.astimezone(there), (starts_at + lasts).astimezone(there)
+    tz = ZoneInfo(zone)
+    start, end = starts_at.astimezone(tz), (starts_at + lasts).astimezone(tz)
     return {
         "date": f"{start:%Y-%m-%d}",
         "startTime": f"{start:%H:%M:%S}",
@@ -63,13 +63,13 @@ async def test_whoever_takes_part_and_administrators_move_it_and_the_others_are_
     before = await client.session(session_id)
     told: dict[str, int] = {"client": 0, "psychologist": 0}
     for days, mover in ((31, client), (32, psychologist), (33, admin)):
-        there = in_days(days, time(9, 30))
-        reply = await move(mover, booking, there, 2 * HOUR)
+        tz = in_days(days, time(9, 30))
+        reply = await move(mover, booking, tz, 2 * HOUR)
         assert (reply.status, reply.json["message"]) == (200, "Counseling rescheduled successfully")
         moved = reply.data
-        assert (instant(moved["scheduledAt"]), instant(moved["endsAt"])) == (there, there + 2 * HOUR)
+        assert (instant(moved["scheduledAt"]), instant(moved["endsAt"])) == (tz, tz + 2 * HOUR)
         assert (moved["date"], moved["startTime"], moved["endTime"]) == (
-            f"{there:%Y-%m-%d}",
+            f"{tz:%Y-%m-%d}",
             "09:30",
             "11:30",
         ), moved
@@ -82,7 +82,7 @@ async def test_whoever_takes_part_and_administrators_move_it_and_the_others_are_
         assert [one["kind"] for one in session["automations"]] == [
             one["kind"] for one in before["automations"]
         ]
-        assert [instant(one["dueAt"]) - there for one in session["automations"]] == [
+        assert [instant(one["dueAt"]) - tz for one in session["automations"]] == [
             timedelta(seconds=-1),
             timedelta(0),
             2 * HOUR - timedelta(seconds=1),
@@ -363,11 +363,11 @@ async def test_many_who_want_the_last_place_get_exactly_what_there_is(
 
         client = pair.one.person()
         first, second = [(await client.book(in_days(day), in_days(day) + HOUR)).data for day in (40, 41)]
-        there = in_days(42)
+        tz = in_days(42)
         replies = await asyncio.gather(
-            move(client, first, there),
-            move(pair.elsewhere(client), second, there + HOUR / 2),
-            client.book(there + HOUR / 4, there + HOUR),
+            move(client, first, tz),
+            move(pair.elsewhere(client), second, tz + HOUR / 2),
+            client.book(tz + HOUR / 4, tz + HOUR),
         )
         assert sorted(reply.status for reply in replies)[1:] == [409, 409]
         assert {reply.code for reply in replies if reply.status == 409} == {"CLIENT_LIMIT"}

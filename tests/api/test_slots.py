@@ -111,10 +111,10 @@ async def test_nothing_is_offered_that_is_past_or_too_far_ahead(service: Service
     assert found[-1]["endTime"] == "23:55"
     days = (in_days(-1), in_days(-2), in_days(-400), in_days(803))
     for day in (*(one.date() for one in days), "0001-01-01", "9999-12-31"):
-        for there in ("Pacific/Kiritimati", "Etc/GMT+12", "UTC"):
-            if day == in_days(-1).date() and there == "Etc/GMT+12":
+        for tz in ("Pacific/Kiritimati", "Etc/GMT+12", "UTC"):
+            if day == in_days(-1).date() and tz == "Etc/GMT+12":
                 continue
-            assert await slots(client, psychologist, date=day, timezone=there) == []
+            assert await slots(client, psychologist, date=day, timezone=tz) == []
     reply = await book(client, psychologist, "09:00", "10:00", date=in_days(802).date().isoformat())
     assert_refused(reply, 400, "VALIDATION_FAILED")
     assert reply.json["errors"] == {"date": ["Must be within 800 days from now."]}
@@ -155,8 +155,8 @@ async def test_every_slot_of_a_day_on_which_the_clocks_change_is_booked_as_shown
         ("Australia/Lord_Howe", sunday(YEAR, 10, 1), 22),
         ("America/Havana", sunday(YEAR, 3, 2), 22),
     )
-    for there, day, least in days:
-        found = await slots(service.person(), psychologist, date=day, timezone=there, step=60)
+    for tz, day, least in days:
+        found = await slots(service.person(), psychologist, date=day, timezone=tz, step=60)
         assert len(found) >= least
         for one in found:
             reply = await book(
@@ -165,9 +165,9 @@ async def test_every_slot_of_a_day_on_which_the_clocks_change_is_booked_as_shown
                 one["startTime"],
                 one["endTime"],
                 date=day.isoformat(),
-                timezone=there,
+                timezone=tz,
             )
-            assert reply.status == 201, (there, one, reply.json)
+            assert reply.status == 201, (tz, one, reply.json)
             assert (reply.data["scheduledAt"], reply.data["endsAt"]) == (one["startsAt"], one["endsAt"])
             length = datetime.fromisoformat(one["endsAt"]) - datetime.fromisoformat(one["startsAt"])
             assert length == timedelta(hours=1)

@@ -149,7 +149,7 @@ async def test_an_answer_that_cannot_be_finished_breaks_off(
     replies = await asyncio.gather(*(client.say(session_id, f"Kalimat {n}.") for n in range(10)))
     assert {reply.status for reply in replies} == {201}
     monkeypatch.setattr(chat, "_TRANSCRIPT_PAGE", 5)
-    read = messages.messages_between
+    read = messages.list_messages
 
     async def failing(*arguments: Any, first: int, **options: Any) -> Any:
         if first > failing_from:

@@ -119,7 +119,7 @@ async def _snapshot_now(world: World, talk: Talk) -> dict[str, bytes]:
     database = await pool.connect(world.database_url, size=2)
     store = connection.connect(world.redis_url)
     try:
-        session = await sessions.load_session(database, UUID(talk.id))
+        session = await sessions.get_session(database, UUID(talk.id))
         assert session is not None
         await Snapshots(store).save([session])
         key = f"rdchat:session:{{{session.id.hex}}}"

@@ -125,9 +125,9 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
             *(sys.executable, "run.py", "ably", "--port", port, "--key", KEY), cwd=ROOT, stderr=PIPE
         )
         async with asyncio.timeout(PATIENCE):
-            _, complaint = await process.communicate()
+            _, problem = await process.communicate()
         assert process.returncode == 1
-        assert "Another port can be given by --port" in complaint.decode()
+        assert "Another port can be given by --port" in problem.decode()
 
 
 @pytest.mark.parametrize(
@@ -145,10 +145,10 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
         (["--certificate", "pyproject.toml"], "pyproject.toml: no certificate in PEM"),
     ],
 )
-def test_what_it_refuses(arguments: list[str], complaint: str, tmp_path: Path) -> None:
+def test_what_it_refuses(arguments: list[str], problem: str, tmp_path: Path) -> None:
     outcome = CliRunner(env={"RDCHAT_DATA_DIR": str(tmp_path)}).invoke(cli, ["ably", *arguments])
     assert outcome.exit_code != 0
-    assert complaint in outcome.output
+    assert problem in outcome.output
 
 
 def _certificate(directory: Path) -> Path:

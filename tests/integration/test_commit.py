@@ -17,19 +17,19 @@ from config import automated_text as built_in
 from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
 from rdchat.postgres import commit, outbox, pool
-from rdchat.security.encryption import Sealer
+from rdchat.security.encryption import Encryptor
 from rdchat.texts.wording import automated_text
 from statemachine import EndSession, Refusal, SendMessage, step
 from tests.support.seed import open_sessions
 
 if TYPE_CHECKING:
     from rdchat.engine.change import Change
-    from rdchat.engine.storage import Numbers
+    from rdchat.engine.storage import CommitResult
     from rdchat.postgres.pool import Pool
     from statemachine import Session
 
 LEASE = timedelta(seconds=10)
-SEALER = Sealer({"test": b"k" * 32})
+ENCRYPTOR = Encryptor({"test": b"k" * 32})
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def end(session: Session) -> Change:
     return builder.change
 
 
-async def write(database: Pool, *changes: Change) -> dict[object, Numbers]:
-    return dict(await commit.commit(database, changes, sealer=SEALER, outbox_lease=LEASE))
+async def write(database: Pool, *changes: Change) -> dict[object, CommitResult]:
+    return dict(await commit.commit(database, changes, encryptor=ENCRYPTOR, outbox_lease=LEASE))
 
 
 async def texts_of(database: Pool, session: Session) -> list[tuple[int, str]]:
@@ -66,7 +66,7 @@ async def texts_of(database: Pool, session: Session) -> list[tuple[int, str]]:
         rows = await connection.fetch(
             "SELECT seq, body FROM messages WHERE session_id = $1 ORDER BY seq", session.id
         )
-    return [(row["seq"], SEALER.open(row["body"], session.id.bytes).decode()) for row in rows]
+    return [(row["seq"], ENCRYPTOR.decrypt(row["body"], session.id.bytes).decode()) for row in rows]
 
 
 async def test_talk_decided_on_the_same_version_is_numbered_one_behind_the_other(
@@ -134,12 +134,12 @@ async def test_whoever_takes_over_talk_publishes_the_same_events(
     # Decided on an old version, and so large that it makes several groups.
     change = talk(session, "eins", "😊" * 4000, "z" * 40_000, "drei")
     change.renumber(*(await write(database, change))[session.id][:2])
-    assert change.parcel is not None
+    assert change.outbox_entry is not None
     async with pool.acquire(database) as connection:
         await connection.execute("UPDATE outbox SET lease_until = now() - interval '1 second'")
-    taken = await outbox.take_over(database, lease=LEASE, limit=10, sealer=SEALER)
-    assert [parcel.version for parcel in taken] == [2, 3]
-    assert taken[1] == change.parcel
+    taken = await outbox.take_over_entries(database, lease=LEASE, limit=10, encryptor=ENCRYPTOR)
+    assert [entry.version for entry in taken] == [2, 3]
+    assert taken[1] == change.outbox_entry
     assert len({event.base for event in taken[1].events}) > 1
     assert [orjson.loads(event.data)["seq"] for event in taken[1].events] == [2, 3, 4, 5]
 

@@ -16,7 +16,7 @@ from config.texts_file import Texts
 from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
 from rdchat.postgres import attachments, commit, messages, outbox, pool, sessions
-from rdchat.security.encryption import Sealer
+from rdchat.security.encryption import Encryptor
 from rdchat.texts.wording import automated_text
 from statemachine import Attachment, EndSession, Refusal, SendMessage, step
 from tests.support.seed import open_sessions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from statemachine import Command, Session
 
 LEASE = timedelta(seconds=10)
-SEALER = Sealer({"test": b"k" * 32})
+ENCRYPTOR = Encryptor({"test": b"k" * 32})
 
 
 @pytest.fixture
@@ -56,18 +56,18 @@ def decided(session: Session, *commands: Command) -> Change:
 
 
 async def announced(database: Pool, session: Session, attachment: Attachment) -> Attachment:
-    await attachments.announce(
-        database, session.id, session.client_id, attachment, at=SystemClock().now(), sealer=SEALER
+    await attachments.insert_pending(
+        database, session.id, session.client_id, attachment, at=SystemClock().now(), encryptor=ENCRYPTOR
     )
     return attachment
 
 
 async def write(database: Pool, *changes: Change) -> set[object]:
-    return set(await commit.commit(database, changes, sealer=SEALER, outbox_lease=LEASE))
+    return set(await commit.commit(database, changes, encryptor=ENCRYPTOR, outbox_lease=LEASE))
 
 
 async def kept(database: Pool, session: Session) -> list[tuple[str, Attachment | None]]:
-    found = await messages.messages_between(database, session.id, first=1, stop=100, sealer=SEALER)
+    found = await messages.list_messages(database, session.id, first=1, stop=100, encryptor=ENCRYPTOR)
     return [(one.message_type, one.attachment) for one in found]
 
 
@@ -79,11 +79,11 @@ async def test_attachments_are_bound_in_talk_and_beside_it(database: Pool, talki
     assert await write(database, change, decided(second, said(second, None, "Hai"))) == {first.id, second.id}
     assert await kept(database, first) == [("image", one), ("text", None), ("image", two)]
     # With an end in it, the commit is of the other kind.
-    second = (await sessions.load_sessions(database, [second.id]))[second.id]
+    second = (await sessions.get_sessions(database, [second.id]))[second.id]
     change = decided(second, said(second, document), EndSession(second.client_id))
     assert await write(database, change) == {second.id}
     assert await kept(database, second) == [("text", None), ("file", document), ("automated", None)]
-    assert await attachments.left_behind(database, before=SystemClock().now(), limit=10) == []
+    assert await attachments.list_orphans(database, before=SystemClock().now(), limit=10) == []
 
 
 async def test_what_lost_the_race_binds_nothing(database: Pool, talking: list[Session]) -> None:
@@ -93,9 +93,9 @@ async def test_what_lost_the_race_binds_nothing(database: Pool, talking: list[Se
     await write(database, decided(ended, EndSession(ended.client_id)))
     assert await write(database, change, decided(neighbour, said(neighbour, fine))) == {neighbour.id}
     later = SystemClock().now() + timedelta(seconds=1)
-    assert await attachments.left_behind(database, before=later, limit=10) == [(ended.id, late.id)]
-    assert await attachments.sent(database, late.id, sealer=SEALER) is None
-    found = await attachments.sent(database, fine.id, sealer=SEALER)
+    assert await attachments.list_orphans(database, before=later, limit=10) == [(ended.id, late.id)]
+    assert await attachments.get_attachment(database, late.id, encryptor=ENCRYPTOR) is None
+    found = await attachments.get_attachment(database, fine.id, encryptor=ENCRYPTOR)
     assert found is not None
     assert (found.attachment, found.session_id) == (fine, neighbour.id)
     assert set(found.participants) == set(neighbour.participants)
@@ -112,13 +112,13 @@ async def test_an_attachment_that_is_not_there_or_is_taken_sinks_the_commit(
     with pytest.raises(asyncpg.NotNullViolationError):
         await write(database, decided(second, said(second, one)))
     await write(database, decided(first, said(first, one)))
-    first = (await sessions.load_sessions(database, [first.id]))[first.id]
+    first = (await sessions.get_sessions(database, [first.id]))[first.id]
     with pytest.raises(asyncpg.NotNullViolationError):
         await write(database, decided(first, said(first, one)))
     assert await kept(database, first) == [("image", one)]
     assert await kept(database, second) == []
     # What was sent is not forgotten.
-    await attachments.forget(database, first.id, one.id)
+    await attachments.delete_orphan(database, first.id, one.id)
     assert await kept(database, first) == [("image", one)]
 
 
@@ -131,8 +131,8 @@ async def test_whoever_takes_over_publishes_the_same_event_of_an_attachment(
     assert await write(database, change) == {session.id}
     async with pool.acquire(database) as connection:
         await connection.execute("UPDATE outbox SET lease_until = now() - interval '1 second'")
-    (taken,) = await outbox.take_over(database, lease=LEASE, limit=10, sealer=SEALER)
-    assert taken == change.parcel
+    (taken,) = await outbox.take_over_entries(database, lease=LEASE, limit=10, encryptor=ENCRYPTOR)
+    assert taken == change.outbox_entry
     payloads = [orjson.loads(event.data) for event in taken.events]
     assert [payload.get("attachment") for payload in payloads] == [
         {

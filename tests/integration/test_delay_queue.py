@@ -10,7 +10,7 @@ import fakeredis
 import pytest
 import redis.asyncio
 
-from rdchat.redis.connection import HotStore
+from rdchat.redis.connection import RedisClient
 from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
 from statemachine import AutomationKind
 
@@ -34,7 +34,7 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[redis.asyncio.
 
 @pytest.fixture
 def queue(client: redis.asyncio.Redis) -> DelayQueue:
-    return DelayQueue(HotStore(client))
+    return DelayQueue(RedisClient(client))
 
 
 def now_ms() -> int:

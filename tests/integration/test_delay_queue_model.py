@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rdchat.redis.connection import HotStore
+from rdchat.redis.connection import RedisClient
 from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
 from statemachine import AutomationKind
 
@@ -56,7 +56,7 @@ class QueueMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.client = self.run(self._connected(connect))
-        self.queue = DelayQueue(HotStore(self.client))
+        self.queue = DelayQueue(RedisClient(self.client))
         self.model: dict[Job, Held] = {}
         self.now = time.time_ns() // 1_000_000
         self.marked: int | None = None

@@ -15,7 +15,7 @@ import pytest
 from rdchat.local.stores import EmbeddedRedis
 from rdchat.redis import rates as rates_module
 from rdchat.redis.connection import connect
-from rdchat.redis.rates import Rates, Standing
+from rdchat.redis.rates import RateLimitStatus, Rates
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -48,24 +48,24 @@ async def counting(url: str, count: int = 2, **kinds: str) -> AsyncIterator[list
             await store.aclose()
 
 
-async def hit(rates: Rates, person_id: UUID, kind: str = "message") -> Standing:
-    standing = await rates.hit(kind, person_id)
-    assert standing is not None
-    return standing
+async def hit(rates: Rates, person_id: UUID, kind: str = "message") -> RateLimitStatus:
+    status = await rates.hit(kind, person_id)
+    assert status is not None
+    return status
 
 
 async def test_two_count_as_one_and_let_exactly_the_limit_pass(redis_url: str) -> None:
     async with counting(redis_url, message="40/minute") as both:
         person_id = uuid4()
-        standings = await asyncio.gather(*(hit(both[n % 2], person_id) for n in range(40)))
+        statuses = await asyncio.gather(*(hit(both[n % 2], person_id) for n in range(40)))
         await asyncio.sleep(0)
         # What was counted in memory has been told by now, or is told with the next.
-        await until(lambda: not any(one.untold for one in both))
+        await until(lambda: not any(one.pending for one in both))
         after = await asyncio.gather(*(hit(both[n % 2], person_id) for n in range(20)))
-        assert all(standing.allowed for standing in standings)
-        assert not any(standing.allowed for standing in after)
-        assert {standing.left for standing in after} == {0}
-        assert all(0 < standing.resets_in <= 60 for standing in (*standings, *after))
+        assert all(status.allowed for status in statuses)
+        assert not any(status.allowed for status in after)
+        assert {status.left for status in after} == {0}
+        assert all(0 < status.resets_in <= 60 for status in (*statuses, *after))
         other = await hit(both[0], uuid4())
         assert (other.allowed, other.limit, other.window, other.left) == (True, 40, 60, 39)
         assert await both[0].hit("typing", person_id) is None, "a kind without a limit has none"
@@ -76,9 +76,9 @@ async def test_who_is_near_the_limit_is_counted_exactly(redis_url: str) -> None:
         person_id = uuid4()
         for _ in range(6):
             assert (await hit(processes[0], person_id)).allowed
-        standings = await asyncio.gather(*(hit(processes[0], person_id) for _ in range(20)))
-        assert sorted(standing.left for standing in standings) == [0] * 17 + [1, 2, 3]
-        assert sum(standing.allowed for standing in standings) == 4
+        statuses = await asyncio.gather(*(hit(processes[0], person_id) for _ in range(20)))
+        assert sorted(status.left for status in statuses) == [0] * 17 + [1, 2, 3]
+        assert sum(status.allowed for status in statuses) == 4
         # One that has heard nothing yet lets a few pass from memory, and knows a moment later.
         for one in processes[1:]:
             await hit(one, person_id)
@@ -110,7 +110,7 @@ async def test_without_redis_each_counts_for_itself_and_nobody_waits(
         person_id = uuid4()
         for one in both:
             assert (await hit(one, person_id)).allowed
-        await until(lambda: not any(one.untold for one in both))
+        await until(lambda: not any(one.pending for one in both))
         pid = own_redis.pid
         assert pid is not None
         if fault == "killed":
@@ -120,8 +120,8 @@ async def test_without_redis_each_counts_for_itself_and_nobody_waits(
         try:
             began = asyncio.get_running_loop().time()
             for one in both:
-                standings = [await hit(one, person_id) for _ in range(40)]
-                allowed = [standing.allowed for standing in standings]
+                statuses = [await hit(one, person_id) for _ in range(40)]
+                allowed = [status.allowed for status in statuses]
                 assert 27 <= sum(allowed) <= 30
                 assert allowed == sorted(allowed, reverse=True), "once refused, refused until the window ends"
             took = asyncio.get_running_loop().time() - began

@@ -15,7 +15,7 @@ from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job
 from rdchat.timers.reconciler import HORIZON, Reconciler
 from statemachine import AutomationKind
 from tests.support.memory_storage import SetClock
-from tests.support.stub_engine import ToldEngine
+from tests.support.stub_engine import StubEngine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -29,7 +29,7 @@ KIND = AutomationKind.ENABLE_CHAT
 class WatchedQueue(DelayQueue):
     """Keeps what it is offered, and may be emptied when it is."""
 
-    def __init__(self, store: connection.HotStore) -> None:
+    def __init__(self, store: connection.RedisClient) -> None:
         super().__init__(store)
         self.store = store
         self.offered: list[int] = []
@@ -62,12 +62,12 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def engine() -> ToldEngine:
-    return ToldEngine()
+def engine() -> StubEngine:
+    return StubEngine()
 
 
 @pytest.fixture
-def reconciler(database: Pool, queue: WatchedQueue, engine: ToldEngine, clock: SetClock) -> Reconciler:
+def reconciler(database: Pool, queue: WatchedQueue, engine: StubEngine, clock: SetClock) -> Reconciler:
     return Reconciler(database, queue, engine, clock)
 
 
@@ -93,7 +93,7 @@ async def test_postgresql_writes_members_as_the_queue_reads_them(
 ) -> None:
     due = clock.now().replace(microsecond=999_000)
     [job] = await store(database, [due], kind, version)
-    pages = automations.waiting(database, after=automations.BEGINNING, until=due)
+    pages = automations.list_scheduled(database, after=automations.BEGINNING, until=due)
     assert [page async for page in pages] == [[(job.member(), to_ms(due))]]
 
 
@@ -121,7 +121,7 @@ async def test_what_lies_beyond_the_horizon_comes_when_it_is_near_enough(
 
 
 async def test_a_round_on_a_full_queue_looks_only_at_what_is_near(
-    reconciler: Reconciler, queue: WatchedQueue, database: Pool, engine: ToldEngine, clock: SetClock
+    reconciler: Reconciler, queue: WatchedQueue, database: Pool, engine: StubEngine, clock: SetClock
 ) -> None:
     now = clock.now()
     await store(database, [now + NEAR] * 3 + [now + timedelta(hours=hours) for hours in range(1, 23)])
@@ -173,7 +173,7 @@ async def test_the_near_ones_come_before_the_far_ones(
 
 
 async def test_what_is_overdue_runs_although_a_dead_worker_holds_its_lease(
-    reconciler: Reconciler, queue: WatchedQueue, database: Pool, engine: ToldEngine, clock: SetClock
+    reconciler: Reconciler, queue: WatchedQueue, database: Pool, engine: StubEngine, clock: SetClock
 ) -> None:
     due = clock.now() - timedelta(seconds=3)
     [job] = await store(database, [due])

@@ -11,7 +11,7 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.common.stores import Addresses
 from rdchat.operations import administration
 from rdchat.postgres import automations, pool
-from rdchat.timers.monitor import Sight
+from rdchat.timers.monitor import TimerStatus
 from statemachine import AutomationKind
 from tests.support.service import Service, service_settings
 from tests.support.soon import session_soon
@@ -59,7 +59,7 @@ async def test_what_nobody_ran_is_seen_and_said(idle: Service) -> None:
         session_id,
         "initial_message",
     )
-    await idle.runtime.watch.look()
+    await idle.runtime.monitor.look()
     status, body = await readyz(idle)
     assert body["timers"].startswith("overdue: 1 automations, the oldest for 2")
     assert status == 200, "a replica without a worker can serve"
@@ -74,7 +74,7 @@ async def test_what_waits_for_its_next_attempt_is_no_fault_of_the_timers(idle: S
         "UPDATE automations SET due_at = now() - interval '20 s', attempts = 1 WHERE session_id = $1",
         session_id,
     )
-    await idle.runtime.watch.look()
+    await idle.runtime.monitor.look()
     assert (await readyz(idle))[1]["timers"] == "ok"
 
 
@@ -83,7 +83,7 @@ async def test_a_replica_whose_timers_are_late_is_not_ready(service: Service) ->
         200,
         {"status": "ready", "postgresql": "ok", "redis": "ok", "timers": "ok"},
     )
-    service.runtime.watch.sight = Sight(overdue=1_000, oldest_seconds=75.2)
+    service.runtime.monitor.status = TimerStatus(overdue=1_000, oldest_seconds=75.2)
     status, body = await readyz(service)
     assert (status, body["status"]) == (503, "unavailable")
     assert body["timers"] == "overdue: 1000 or more automations, the oldest for 75 s"
@@ -118,9 +118,9 @@ async def test_one_automation_is_dropped(idle: Service, addresses: Addresses) ->
 async def test_a_dead_letter_is_dropped(idle: Service, addresses: Addresses) -> None:
     session_id = await booked(idle)
     await fetch(idle, "UPDATE automations SET status = 'failed' WHERE kind = 'enable_chat'")
-    assert len(await automations.dead_letters(idle.runtime.pool)) == 1
+    assert len(await automations.list_dead_letters(idle.runtime.pool)) == 1
     await administration.drop_automation(addresses, session_id, AutomationKind.ENABLE_CHAT)
-    assert await automations.dead_letters(idle.runtime.pool) == []
+    assert await automations.list_dead_letters(idle.runtime.pool) == []
 
 
 async def test_the_end_of_a_session_cannot_be_dropped(addresses: Addresses) -> None:

@@ -21,7 +21,7 @@ from rdchat.timers import failures
 from rdchat.timers.failures import backoff_ms
 from rdchat.timers.worker import TimerWorker
 from statemachine import AutomationKind, Refusal, RefusalCode
-from tests.support.stub_engine import SETTLED, ToldEngine
+from tests.support.stub_engine import SETTLED, StubEngine
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def engine() -> ToldEngine:
-    return ToldEngine()
+def engine() -> StubEngine:
+    return StubEngine()
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ async def queue(redis_url: str) -> AsyncIterator[DelayQueue]:
 
 @asynccontextmanager
 async def running_worker(
-    redis_url: str, queue: DelayQueue, database: Pool, engine: ToldEngine
+    redis_url: str, queue: DelayQueue, database: Pool, engine: StubEngine
 ) -> AsyncIterator[TimerWorker]:
-    hinted = asyncio.Event()
-    alarms = Alarms(redis_url, on_hint=hinted.set, on_reconnect=hinted.set)
+    woken = asyncio.Event()
+    alarms = Alarms(redis_url, on_wake=woken.set, on_reconnect=woken.set)
     await alarms.start()
     await alarms.listening.wait()
     worker = TimerWorker(
@@ -57,7 +57,7 @@ async def running_worker(
         engine=engine,
         clock=SystemClock(),
         metrics=Metrics(),
-        hinted=hinted,
+        woken=woken,
         on_doubt=lambda: None,
     )
     worker.start()
@@ -70,7 +70,7 @@ async def running_worker(
 
 @pytest.fixture
 async def worker(
-    redis_url: str, queue: DelayQueue, database: Pool, engine: ToldEngine
+    redis_url: str, queue: DelayQueue, database: Pool, engine: StubEngine
 ) -> AsyncIterator[TimerWorker]:
     async with running_worker(redis_url, queue, database, engine) as worker:
         yield worker
@@ -105,7 +105,7 @@ async def empty(queue: DelayQueue) -> bool:
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_job_is_fired_at_its_instant_and_never_before(queue: DelayQueue, engine: ToldEngine) -> None:
+async def test_a_job_is_fired_at_its_instant_and_never_before(queue: DelayQueue, engine: StubEngine) -> None:
     dues = {Job(uuid4(), AutomationKind.ENABLE_CHAT, 1): in_ms(100 + 37 * number) for number in range(20)}
     await queue.schedule(dues.items())
     await until(lambda: empty(queue))
@@ -118,7 +118,7 @@ async def test_a_job_is_fired_at_its_instant_and_never_before(queue: DelayQueue,
 
 @pytest.mark.usefixtures("worker")
 async def test_jobs_far_ahead_are_left_alone_and_a_new_head_is_noticed(
-    queue: DelayQueue, engine: ToldEngine
+    queue: DelayQueue, engine: StubEngine
 ) -> None:
     session = uuid4()
     await queue.schedule([(Job(session, AutomationKind.AUTO_END, 1), in_ms(3_600_000))])
@@ -131,7 +131,7 @@ async def test_jobs_far_ahead_are_left_alone_and_a_new_head_is_noticed(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_who_is_told_that_it_is_early_comes_again(queue: DelayQueue, engine: ToldEngine) -> None:
+async def test_who_is_told_that_it_is_early_comes_again(queue: DelayQueue, engine: StubEngine) -> None:
     answers = iter([Refusal(RefusalCode.NOT_DUE, None), Refusal(RefusalCode.NOT_DUE, None)])
     engine.answer = lambda _: next(answers, SETTLED)
     await queue.schedule([(Job(uuid4(), AutomationKind.ENABLE_CHAT, 1), in_ms(20))])
@@ -141,7 +141,7 @@ async def test_who_is_told_that_it_is_early_comes_again(queue: DelayQueue, engin
 
 @pytest.mark.usefixtures("worker")
 async def test_a_database_that_is_away_is_not_the_automations_fault(
-    queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
+    queue: DelayQueue, engine: StubEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failures, "_AWAY_MS", 10)
     job = await stored(AutomationKind.ENABLE_CHAT)
@@ -155,7 +155,7 @@ async def test_a_database_that_is_away_is_not_the_automations_fault(
 
 @pytest.mark.usefixtures("worker")
 async def test_what_fails_again_and_again_becomes_a_dead_letter_that_can_be_revived(
-    queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
+    queue: DelayQueue, engine: StubEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failures, "_FIRST_BACKOFF_MS", 1)
     job = await stored(AutomationKind.ENABLE_CHAT)
@@ -163,22 +163,22 @@ async def test_what_fails_again_and_again_becomes_a_dead_letter_that_can_be_revi
     await queue.schedule([(job, in_ms(0))])
     await until(lambda: empty(queue))
     assert len(engine.seen) == 8
-    [letter] = await automations.dead_letters(database)
+    [letter] = await automations.list_dead_letters(database)
     assert (letter["session_id"], letter["attempts"], letter["reason"]) == (
         job.session_id,
         8,
         "ValueError: poison",
     )
     engine.answer = lambda _: SETTLED
-    await queue.schedule(await automations.revive(database, job.session_id))
+    await queue.schedule(await automations.revive_dead_letters(database, job.session_id))
     await until(lambda: empty(queue))
     assert len(engine.seen) == 9
-    assert await automations.dead_letters(database) == []
+    assert await automations.list_dead_letters(database) == []
 
 
 @pytest.mark.usefixtures("worker")
 async def test_the_end_is_never_given_up(
-    queue: DelayQueue, engine: ToldEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
+    queue: DelayQueue, engine: StubEngine, database: Pool, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failures, "_FIRST_BACKOFF_MS", 1)
     monkeypatch.setattr(failures, "_LONGEST_BACKOFF_MS", 4)
@@ -188,11 +188,11 @@ async def test_the_end_is_never_given_up(
     await queue.schedule([(job, in_ms(0))])
     await until(lambda: empty(queue))
     assert len(engine.seen) == 21
-    assert await automations.dead_letters(database) == []
+    assert await automations.list_dead_letters(database) == []
 
 
 async def test_what_was_claimed_but_not_fired_is_given_back(
-    worker: TimerWorker, queue: DelayQueue, engine: ToldEngine
+    worker: TimerWorker, queue: DelayQueue, engine: StubEngine
 ) -> None:
     due = in_ms(1_200)
     job = Job(uuid4(), AutomationKind.ENABLE_CHAT, 1)
@@ -210,7 +210,7 @@ async def test_what_was_claimed_but_not_fired_is_given_back(
 async def test_several_workers_share_what_is_due_at_one_instant(redis_url: str, database: Pool) -> None:
     """None of them knows of the others; each job is fired by one of them."""
     async with AsyncExitStack() as stack:
-        engines = [ToldEngine() for _ in range(3)]
+        engines = [StubEngine() for _ in range(3)]
         for engine in engines:
             store = connection.connect(redis_url)
             stack.push_async_callback(store.aclose)

@@ -23,10 +23,10 @@ from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
 from tests.support.waiting import until
 from tests.support.webhooks import (
-    SEALER,
+    ENCRYPTOR,
     SECRET,
     Later,
-    courier_to,
+    delivery_worker_to,
     event,
     rounds,
     row,
@@ -47,15 +47,15 @@ async def test_two_workers_at_once_deliver_each_row_once(database: Pool, receive
     receiver.hold.clear()
     ids = await written(database, receiver.url, events=300)
     async with (
-        courier_to(database, receiver.url),
-        courier_to(database, receiver.url),
-        courier_to(database, receiver.url),
+        delivery_worker_to(database, receiver.url),
+        delivery_worker_to(database, receiver.url),
+        delivery_worker_to(database, receiver.url),
     ):
         await until(lambda: receiver.at_once == 3 * SLOTS)
         receiver.hold.set()
 
         async def all_done() -> bool:
-            return await webhooks.count(database) == (0, 0)
+            return await webhooks.count_deliveries(database) == (0, 0)
 
         await until(all_done)
     assert Counter(receiver.ids) == Counter(ids)
@@ -73,14 +73,14 @@ async def test_killed_between_answer_and_note_it_comes_again_under_the_same_id(
 
     with monkeypatch.context() as patch:
         patch.setattr(webhooks, "mark_delivered", killed_here)
-        async with courier_to(database, receiver.url):
+        async with delivery_worker_to(database, receiver.url):
             await killed.wait()
     clock = Later()
-    async with courier_to(database, receiver.url, started=False, clock=clock) as courier:
+    async with delivery_worker_to(database, receiver.url, started=False, clock=clock) as worker:
         clock.ahead = LEASE - timedelta(seconds=10)
-        assert await courier.run_once() == 0
+        assert await worker.run_once() == 0
         clock.ahead = LEASE + timedelta(seconds=1)
-        await rounds(courier, status_of(database, delivery_id, "delivered"))
+        await rounds(worker, status_of(database, delivery_id, "delivered"))
     assert receiver.ids == [delivery_id] * 2
 
 
@@ -90,18 +90,18 @@ async def test_who_stops_gives_back_what_it_could_not_finish(
     monkeypatch.setattr("rdchat.webhooks.delivery_worker._FLUSH_SECONDS", 0.05)
     receiver.hold.clear()
     (delivery_id,) = await written(database, receiver.url)
-    async with courier_to(database, receiver.url):
+    async with delivery_worker_to(database, receiver.url):
         await until(lambda: receiver.received)
     assert (await row(database, delivery_id))["attempts"] == 0
     receiver.hold.set()
-    async with courier_to(database, receiver.url):
+    async with delivery_worker_to(database, receiver.url):
         await until(status_of(database, delivery_id, "delivered"))
 
 
 async def test_who_stops_lets_what_is_under_way_end(database: Pool, receiver: Receiver) -> None:
     receiver.hold.clear()
     (delivery_id,) = await written(database, receiver.url)
-    async with courier_to(database, receiver.url):
+    async with delivery_worker_to(database, receiver.url):
         await until(lambda: receiver.received)
         asyncio.get_running_loop().call_later(0.05, receiver.hold.set)
     assert (await row(database, delivery_id))["status"] == "delivered"
@@ -112,11 +112,11 @@ async def test_whoever_lost_its_lease_changes_nothing(database: Pool, receiver: 
     """A worker that was paused for a minute comes back with a failure; another has the delivery by then."""
     (delivery_id,) = await written(database, receiver.url)
     now = SystemClock().now()
-    (slow,) = await webhooks.claim(database, receiver.url, now=now, until=now, limit=1)
-    (quick,) = await webhooks.claim(database, receiver.url, now=now, until=now + LEASE, limit=1)
+    (slow,) = await webhooks.claim_deliveries(database, receiver.url, now=now, until=now, limit=1)
+    (quick,) = await webhooks.claim_deliveries(database, receiver.url, now=now, until=now + LEASE, limit=1)
     failure: dict[str, Any] = {"due_at": now, "dead": True, "status": 500, "reason": "answered 500"}
     assert not await webhooks.mark_failed(database, slow, **failure)
-    await webhooks.give_back(database, slow, now=now)
+    await webhooks.give_back_delivery(database, slow, now=now)
     kept = await row(database, delivery_id)
     assert (kept["status"], kept["attempts"], kept["due_at"]) == ("scheduled", 2, now + LEASE)
     # But when the receiver has it, it has it, whoever brought it and whatever was noted meanwhile.
@@ -127,13 +127,13 @@ async def test_whoever_lost_its_lease_changes_nothing(database: Pool, receiver: 
 
 @pytest.mark.parametrize("sealed", [b"\0\0", b"", b"\4gone" + b"x" * 40], ids=["changed", "empty", "old key"])
 async def test_a_body_that_does_not_open_harms_nobody_else_and_is_given_up_in_the_end(
-    database: Pool, receiver: Receiver, sealed: bytes
+    database: Pool, receiver: Receiver, encrypted: bytes
 ) -> None:
     broken, fine = await written(database, receiver.url, events=2)
-    await database.execute("UPDATE webhook_deliveries SET body = $2 WHERE id = $1", UUID(broken), sealed)
-    async with courier_to(database, receiver.url, started=False) as courier:
-        await rounds(courier, status_of(database, fine, "delivered"))
-        await rounds(courier, status_of(database, broken, "dead"))
+    await database.execute("UPDATE webhook_deliveries SET body = $2 WHERE id = $1", UUID(broken), encrypted)
+    async with delivery_worker_to(database, receiver.url, started=False) as worker:
+        await rounds(worker, status_of(database, fine, "delivered"))
+        await rounds(worker, status_of(database, broken, "dead"))
     assert (await row(database, broken))["last_error"]
     assert receiver.ids == [fine]
 
@@ -156,7 +156,13 @@ async def test_what_is_over_is_deleted_and_what_nobody_delivers_given_up(databas
     )
     await database.execute("UPDATE webhook_deliveries SET status = 'dead' WHERE id = $1", UUID(ids["dead"]))
     told = Webhooks(
-        [here], [SECRET], allow_private=False, pool=database, sealer=SEALER, clock=clock, metrics=Metrics()
+        [here],
+        [SECRET],
+        allow_private=False,
+        pool=database,
+        encryptor=ENCRYPTOR,
+        clock=clock,
+        metrics=Metrics(),
     )
 
     async def left(days: float) -> dict[str, str]:
@@ -209,10 +215,10 @@ async def test_a_replica_delivers_what_is_committed_and_says_so(
             runtime = service.runtime
             assert runtime.webhooks.endpoints == (receiver.url, other.url)
             async with pools.transaction(runtime.pool) as connection:
-                await webhooks.insert(
-                    connection, event(), endpoints=runtime.webhooks.endpoints, sealer=SEALER
+                await webhooks.insert_deliveries(
+                    connection, event(), endpoints=runtime.webhooks.endpoints, encryptor=ENCRYPTOR
                 )
-            runtime.webhooks.hint()
+            runtime.webhooks.wake()
             await until(lambda: receiver.received and other.received)
             for got in (receiver.received[0], other.received[0]):
                 for secret in settings.webhook_secrets:
@@ -237,6 +243,6 @@ async def test_without_endpoints_or_the_role_nothing_is_delivered(
             told = service.runtime.webhooks
             assert told.endpoints == settings.webhook_urls
             await written(service.runtime.pool, *told.endpoints)
-            told.hint()
+            told.wake()
             assert [task.get_name() for task in asyncio.all_tasks() if "webhooks to" in task.get_name()] == []
     assert receiver.received == []

@@ -24,10 +24,10 @@ from rdchat.webhooks.retry_policy import ATTEMPTS, pause_after
 from tests.support.receiver import Receiver
 from tests.support.waiting import until
 from tests.support.webhooks import (
-    SEALER,
+    ENCRYPTOR,
     SECRET,
     Later,
-    courier_to,
+    delivery_worker_to,
     event,
     rounds,
     row,
@@ -49,11 +49,11 @@ async def test_what_is_committed_arrives_signed_and_its_body_is_forgotten(
 ) -> None:
     told = event("Psikolog Anda menunggu")
     async with pools.transaction(database) as connection:
-        await webhooks.insert(connection, told, endpoints=[receiver.url], sealer=SEALER)
+        await webhooks.insert_deliveries(connection, told, endpoints=[receiver.url], encryptor=ENCRYPTOR)
     delivery_id = str(told.delivery_id(receiver.url))
-    sealed = (await row(database, delivery_id))["body"]
-    assert b"Psikolog" not in sealed
-    async with courier_to(database, receiver.url):
+    encrypted = (await row(database, delivery_id))["body"]
+    assert b"Psikolog" not in encrypted
+    async with delivery_worker_to(database, receiver.url):
         await until(status_of(database, delivery_id, "delivered"))
     (got,) = receiver.received
     secret = f"whsec_{base64.b64encode(SECRET).decode()}"
@@ -71,20 +71,22 @@ async def test_what_is_rolled_back_is_told_to_nobody(database: Pool, receiver: R
     async with pools.acquire(database) as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await webhooks.insert(connection, event(), endpoints=[receiver.url], sealer=SEALER)
+        await webhooks.insert_deliveries(connection, event(), endpoints=[receiver.url], encryptor=ENCRYPTOR)
         await transaction.rollback()
-    async with courier_to(database, receiver.url, started=False) as courier:
-        assert await courier.run_once() == 0
-    assert await webhooks.count(database) == (0, 0)
+    async with delivery_worker_to(database, receiver.url, started=False) as worker:
+        assert await worker.run_once() == 0
+    assert await webhooks.count_deliveries(database) == (0, 0)
 
 
 async def test_the_same_event_written_again_is_told_once(database: Pool, receiver: Receiver) -> None:
     told = event()
-    async with courier_to(database, receiver.url, started=False) as courier:
+    async with delivery_worker_to(database, receiver.url, started=False) as worker:
         for _ in range(2):
             async with pools.transaction(database) as connection:
-                await webhooks.insert(connection, told, endpoints=[receiver.url], sealer=SEALER)
-            await rounds(courier, status_of(database, str(told.delivery_id(receiver.url)), "delivered"))
+                await webhooks.insert_deliveries(
+                    connection, told, endpoints=[receiver.url], encryptor=ENCRYPTOR
+                )
+            await rounds(worker, status_of(database, str(told.delivery_id(receiver.url)), "delivered"))
     assert len(receiver.received) == 1
 
 
@@ -99,7 +101,9 @@ async def test_the_part_of_the_group_commit_writes_for_sessions_that_won(
     rows = [
         (session_id, *one)
         for session_id, told in events.items()
-        for one in webhooks.rows(told, endpoints=[receiver.url, "https://b.example/"], sealer=SEALER)
+        for one in webhooks.delivery_rows(
+            told, endpoints=[receiver.url, "https://b.example/"], encryptor=ENCRYPTOR
+        )
     ]
     assert all(len(one) == width for one in rows)
     for _ in range(2):
@@ -108,7 +112,7 @@ async def test_the_part_of_the_group_commit_writes_for_sessions_that_won(
     assert [one["endpoint"] for one in found] == sorted([receiver.url, "https://b.example/"])
     assert found[0]["id"] == events[won].delivery_id(found[0]["endpoint"])
     await database.fetch(statement, [won], *[[]] * width)
-    async with courier_to(database, receiver.url):
+    async with delivery_worker_to(database, receiver.url):
         await until(lambda: receiver.received)
     assert json.loads(receiver.received[0].body)["data"]["id"] == str(events[won].id)
 
@@ -117,12 +121,12 @@ async def test_a_hint_is_enough_and_without_one_the_sweep_finds_it(
     database: Pool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rdchat.webhooks.delivery_worker._SWEEP_SECONDS", 600.0)
-    async with courier_to(database, receiver.url) as courier:
+    async with delivery_worker_to(database, receiver.url) as worker:
         (first,) = await written(database, receiver.url)
-        courier.hint()
+        worker.wake()
         await until(status_of(database, first, "delivered"))
     monkeypatch.setattr("rdchat.webhooks.delivery_worker._SWEEP_SECONDS", 0.02)
-    async with courier_to(database, receiver.url):
+    async with delivery_worker_to(database, receiver.url):
         (second,) = await written(database, receiver.url)
         await until(status_of(database, second, "delivered"))
 
@@ -136,8 +140,8 @@ async def test_it_is_tried_again_under_the_same_id_with_a_fresh_signature(
     receiver.answers = [web.Response(status=status) for status in (500, 404, 302, 400)]
     metrics = Metrics()
     (delivery_id,) = await written(database, receiver.url)
-    async with courier_to(database, receiver.url, started=False, metrics=metrics) as courier:
-        await rounds(courier, status_of(database, delivery_id, "delivered"))
+    async with delivery_worker_to(database, receiver.url, started=False, metrics=metrics) as worker:
+        await rounds(worker, status_of(database, delivery_id, "delivered"))
     assert receiver.ids == [delivery_id] * 5
     assert len({one.body for one in receiver.received}) == 1
     kept = await row(database, delivery_id)
@@ -151,18 +155,20 @@ async def test_between_attempts_it_waits(database: Pool, receiver: Receiver) -> 
     receiver.answers = [web.Response(status=500)]
     clock = Later()
     (delivery_id,) = await written(database, receiver.url)
-    async with courier_to(database, receiver.url, started=False, clock=clock, pause=pause_after) as courier:
+    async with delivery_worker_to(
+        database, receiver.url, started=False, clock=clock, pause=pause_after
+    ) as worker:
 
         async def failed() -> bool:
             return (await row(database, delivery_id))["last_error"] == "answered 500"
 
-        assert await courier.run_once() == 1
+        assert await worker.run_once() == 1
         await until(failed)
-        assert await courier.run_once() == 0
+        assert await worker.run_once() == 0
         clock.ahead = timedelta(seconds=3.9)
-        assert await courier.run_once() == 0
+        assert await worker.run_once() == 0
         clock.ahead = timedelta(seconds=7)
-        assert await courier.run_once() == 1
+        assert await worker.run_once() == 1
         await until(status_of(database, delivery_id, "delivered"))
 
 
@@ -173,8 +179,8 @@ async def test_a_redirect_is_not_followed(database: Pool, receiver: Receiver) ->
             for status in (301, 302, 307, 308)
         ]
         (delivery_id,) = await written(database, receiver.url)
-        async with courier_to(database, receiver.url, started=False) as courier:
-            await rounds(courier, status_of(database, delivery_id, "delivered"))
+        async with delivery_worker_to(database, receiver.url, started=False) as worker:
+            await rounds(worker, status_of(database, delivery_id, "delivered"))
         assert len(receiver.received) == 5
         assert elsewhere.received == []
 
@@ -182,7 +188,7 @@ async def test_a_redirect_is_not_followed(database: Pool, receiver: Receiver) ->
 async def test_gone_is_a_dead_letter_at_once(database: Pool, receiver: Receiver) -> None:
     receiver.answers = [web.Response(status=410)]
     (delivery_id,) = await written(database, receiver.url)
-    async with courier_to(database, receiver.url):
+    async with delivery_worker_to(database, receiver.url):
         await until(status_of(database, delivery_id, "dead"))
     kept = await row(database, delivery_id)
     assert (kept["attempts"], kept["last_status"], kept["last_error"]) == (1, 410, "answered 410")
@@ -194,16 +200,16 @@ async def test_after_the_last_attempt_it_is_a_dead_letter_and_can_be_revived(
     receiver.answers = [web.Response(status=500) for _ in range(ATTEMPTS)]
     dead, fine = await written(database, receiver.url, events=2)
     await database.execute("UPDATE webhook_deliveries SET due_at = now() + '1 h' WHERE id = $1", UUID(fine))
-    async with courier_to(database, receiver.url, started=False) as courier:
-        await rounds(courier, status_of(database, dead, "dead"))
+    async with delivery_worker_to(database, receiver.url, started=False) as worker:
+        await rounds(worker, status_of(database, dead, "dead"))
         assert receiver.ids == [dead] * ATTEMPTS
-        assert await webhooks.count(database) == (1, 1)
-        assert [str(one["id"]) for one in await webhooks.dead_letters(database)] == [dead]
-        assert await courier.run_once() == 0
+        assert await webhooks.count_deliveries(database) == (1, 1)
+        assert [str(one["id"]) for one in await webhooks.list_dead_deliveries(database)] == [dead]
+        assert await worker.run_once() == 0
         now = SystemClock().now()
-        assert await webhooks.revive(database, [uuid4()], now=now) == []
-        assert [str(one["id"]) for one in await webhooks.revive(database, None, now=now)] == [dead]
-        await rounds(courier, status_of(database, dead, "delivered"))
+        assert await webhooks.revive_deliveries(database, [uuid4()], now=now) == []
+        assert [str(one["id"]) for one in await webhooks.revive_deliveries(database, None, now=now)] == [dead]
+        await rounds(worker, status_of(database, dead, "delivered"))
     assert receiver.ids == [dead] * (ATTEMPTS + 1)
     assert (await row(database, fine))["attempts"] == 0
 
@@ -214,8 +220,8 @@ async def test_who_says_when_to_come_again_is_left_alone_until_then(
     receiver.answers = [web.Response(status=429, headers={"Retry-After": "40"})]
     clock = Later()
     (first,) = await written(database, receiver.url)
-    async with courier_to(database, receiver.url, started=False, clock=clock) as courier:
-        await courier.run_once()
+    async with delivery_worker_to(database, receiver.url, started=False, clock=clock) as worker:
+        await worker.run_once()
 
         async def failed() -> bool:
             return (await row(database, first))["last_status"] == 429
@@ -224,9 +230,9 @@ async def test_who_says_when_to_come_again_is_left_alone_until_then(
         assert (await row(database, first))["due_at"] > clock.now() + timedelta(seconds=35)
         # The others as well: it is the receiver that has too much to do.
         (second,) = await written(database, receiver.url)
-        assert await courier.run_once() == 0
+        assert await worker.run_once() == 0
         clock.ahead = timedelta(seconds=41)
-        assert await courier.run_once() == 2
+        assert await worker.run_once() == 2
         for delivery_id in (first, second):
             await until(status_of(database, delivery_id, "delivered"))
 
@@ -237,14 +243,14 @@ async def test_who_hangs_is_left_and_tried_again(
     monkeypatch.setattr(sender_module, "WHOLE_SECONDS", 0.1)
     receiver.hold.clear()
     (delivery_id,) = await written(database, receiver.url)
-    async with courier_to(database, receiver.url, started=False) as courier:
+    async with delivery_worker_to(database, receiver.url, started=False) as worker:
 
         async def given_up() -> bool:
             return (await row(database, delivery_id))["last_error"] == "no answer in time"
 
-        await rounds(courier, given_up)
+        await rounds(worker, given_up)
         receiver.hold.set()
-        await rounds(courier, status_of(database, delivery_id, "delivered"))
+        await rounds(worker, status_of(database, delivery_id, "delivered"))
 
 
 async def test_one_that_hangs_or_is_gone_delays_nobody_else(
@@ -255,10 +261,13 @@ async def test_one_that_hangs_or_is_gone_delays_nobody_else(
         hanging.hold.clear()
         gone = "http://127.0.0.1:9/"
         await written(database, hanging.url, gone, events=3 * SLOTS)
-        async with courier_to(database, hanging.url), courier_to(database, gone, pause=pause_after):
+        async with (
+            delivery_worker_to(database, hanging.url),
+            delivery_worker_to(database, gone, pause=pause_after),
+        ):
             await until(lambda: len(hanging.received) == SLOTS)
             ids = await written(database, receiver.url, events=50)
-            async with courier_to(database, receiver.url):
+            async with delivery_worker_to(database, receiver.url):
                 await until(lambda: sorted(receiver.ids) == sorted(ids), 5)
             assert (hanging.at_once, hanging.most_at_once) == (SLOTS, SLOTS)
             hanging.hold.set()
@@ -276,8 +285,8 @@ async def test_one_that_hangs_or_is_gone_delays_nobody_else(
 async def test_an_endless_answer_is_as_good_as_a_short_one(database: Pool, answer: bytes) -> None:
     async with raw_server(answer) as url:
         (delivery_id,) = await written(database, url)
-        async with courier_to(database, url, started=False) as courier:
-            await rounds(courier, status_of(database, delivery_id, "delivered"))
+        async with delivery_worker_to(database, url, started=False) as worker:
+            await rounds(worker, status_of(database, delivery_id, "delivered"))
 
 
 @pytest.mark.parametrize(
@@ -293,13 +302,13 @@ async def test_an_endless_answer_is_as_good_as_a_short_one(database: Pool, answe
 async def test_nonsense_for_an_answer_is_a_failed_attempt(database: Pool, answer: bytes) -> None:
     async with raw_server(answer) as url:
         (delivery_id,) = await written(database, url)
-        async with courier_to(database, url, started=False) as courier:
+        async with delivery_worker_to(database, url, started=False) as worker:
 
             async def failed() -> bool:
                 kept = await row(database, delivery_id)
                 return kept["status"] == "scheduled" and bool(kept["last_error"])
 
-            await courier.run_once()
+            await worker.run_once()
             await until(failed)
         told = (await row(database, delivery_id))["last_error"]
         assert not any(part in told for part in ("hidden", "OpenSSH", "xxx", "\n")), told
@@ -327,11 +336,11 @@ async def raw_server(answer: bytes) -> AsyncIterator[str]:
 
 async def test_at_delivery_a_private_address_is_refused(database: Pool, receiver: Receiver) -> None:
     (delivery_id,) = await written(database, receiver.url)
-    async with courier_to(database, receiver.url, started=False, allow_private=False) as courier:
+    async with delivery_worker_to(database, receiver.url, started=False, allow_private=False) as worker:
 
         async def refused() -> bool:
             return (await row(database, delivery_id))["last_error"] == "127.0.0.1 is not a public address"
 
-        await courier.run_once()
+        await worker.run_once()
         await until(refused)
     assert receiver.received == []

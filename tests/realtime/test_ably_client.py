@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from rdchat.events.channels import MESSAGE, chat_channel
-from rdchat.events.outbox_entry import ParcelBuilder
+from rdchat.events.outbox_entry import OutboxEntryBuilder
 from rdchat.realtime.ably_client import AblyClient
 from tests.support.memory_storage import SetClock
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def group(session_id: UUID, content: str = "x") -> list[Event]:
-    builder = ParcelBuilder(session_id, 1)
+    builder = OutboxEntryBuilder(session_id, 1)
     builder.add(chat_channel(session_id), MESSAGE, {"content": content})
-    parcel = builder.build(1, SetClock().now())
-    assert parcel is not None
-    return list(parcel.events)
+    entry = builder.build(1, SetClock().now())
+    assert entry is not None
+    return list(entry.events)
 
 
 async def test_what_a_refusal_means(

@@ -25,7 +25,7 @@ _TAKEN = {
 }
 
 
-def wrong_in_json(field: fields.Field[Any], good: Any) -> Iterator[Any]:
+def invalid_in_json(field: fields.Field[Any], good: Any) -> Iterator[Any]:
     """Make values that a field of a JSON body must refuse. `good` is one that it takes, or None."""
     if not field.allow_none:
         yield None
@@ -38,25 +38,25 @@ def wrong_in_json(field: fields.Field[Any], good: Any) -> Iterator[Any]:
         )
         yield from (value for value in _SHAPES if type(value) is not taken)
     if isinstance(field, fields.Nested) and isinstance(good, dict):
-        yield from wrong_objects(field.schema.fields, good)
+        yield from invalid_objects(field.schema.fields, good)
     if isinstance(field, fields.List):
-        for item in wrong_in_json(field.inner, good[0] if isinstance(good, list) and good else None):
+        for item in invalid_in_json(field.inner, good[0] if isinstance(good, list) and good else None):
             yield [item]
     yield from beyond(field)
 
 
-def wrong_objects(declared: dict[str, fields.Field[Any]], good: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def invalid_objects(declared: dict[str, fields.Field[Any]], good: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Make objects of which one thing is wrong."""
     for name, field in declared.items():
         key = field.data_key or name
-        for value in wrong_in_json(field, good.get(key)):
+        for value in invalid_in_json(field, good.get(key)):
             yield {**good, key: value}
         if field.required:
             yield {other: good[other] for other in good if other != key}
     yield {**good, "unknown": 1}
 
 
-def wrong_in_text(field: fields.Field[Any], *, in_form: bool = False) -> Iterator[str]:
+def invalid_in_text(field: fields.Field[Any], *, in_form: bool = False) -> Iterator[str]:
     """Make values that a field of a query or a form must refuse. Everything is a text there."""
     if isinstance(field, fields.Integer):
         yield from ("", "x", "1.5", "1e3", "9" * 5_000, "NaN", "true", "1\x00", "0x1", "1,0", "[1]")

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from config import Texts
 from rdchat.common.errors import UnavailableError
-from rdchat.engine.storage import CommitRefusedError, Numbers
+from rdchat.engine.storage import CommitRefusedError, CommitResult
 from rdchat.texts.wording import automated_text
 from statemachine import Session, Status
 from statemachine.schedule import Leads, plan
@@ -100,7 +100,7 @@ class MemoryStorage:
             raise UnavailableError("PostgreSQL")
         return {one: copy.copy(self.truth[one]) for one in session_ids if one in self.truth}
 
-    async def commit(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
+    async def commit(self, changes: Sequence[Change]) -> dict[UUID, CommitResult]:
         # A real one takes a while, in which others get their turn.
         await asyncio.sleep(0)
         if self.away:
@@ -130,7 +130,7 @@ class MemoryStorage:
             raise UnavailableError("PostgreSQL")
         return won
 
-    def _apply(self, changes: Sequence[Change]) -> dict[UUID, Numbers]:
+    def _apply(self, changes: Sequence[Change]) -> dict[UUID, CommitResult]:
         won = {}
         talk = all(change.only_talks for change in changes)
         for change in changes:
@@ -145,10 +145,10 @@ class MemoryStorage:
             first = after.last_seq - len(change.messages) + 1
             self.messages += [replace(one, seq=first + place) for place, one in enumerate(change.messages)]
             self.timeline += change.timeline
-            won[after.id] = Numbers(after.version, after.last_seq)
+            won[after.id] = CommitResult(after.version, after.last_seq)
         return won
 
-    async def landed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
+    async def find_committed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
         del session_ids
         if self.away:
             raise UnavailableError("PostgreSQL")

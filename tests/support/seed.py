@@ -30,5 +30,5 @@ async def open_sessions(database: Pool, count: int) -> list[Session]:
         )
         await open_all(connection, now)
         ids = [row["id"] for row in await connection.fetch("SELECT id FROM chat_sessions ORDER BY id")]
-    read = await sessions.load_sessions(database, ids)
+    read = await sessions.get_sessions(database, ids)
     return [read[one] for one in ids]

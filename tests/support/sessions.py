@@ -35,11 +35,11 @@ def instant(text: str) -> datetime:
 
 
 async def reaches(person: Person, session_id: str, status: str, seconds: float = 10.0) -> dict[str, Any]:
-    async def there() -> dict[str, Any] | None:
+    async def tz() -> dict[str, Any] | None:
         session = await person.session(session_id)
         return session if session["status"] == status else None
 
-    session = await until(there, seconds)
+    session = await until(tz, seconds)
     assert session is not None
     return session
 

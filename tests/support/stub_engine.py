@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SETTLED = Refusal(RefusalCode.SETTLED, None)
 
 
-class ToldEngine:
+class StubEngine:
     """Answers every command with what `answer` says, and keeps when it came."""
 
     def __init__(self) -> None:
@@ -34,5 +34,5 @@ class ToldEngine:
             future.set_result(answer)
         return future
 
-    def expect(self, session_ids: Iterable[UUID]) -> None:
+    def prefetch(self, session_ids: Iterable[UUID]) -> None:
         self.expected += session_ids

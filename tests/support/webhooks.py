@@ -1,4 +1,4 @@
-"""Webhooks for tests: events, their rows, and couriers that lose no time."""
+"""Webhooks for tests: events, their rows, and delivery workers that lose no time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rdchat.common.telemetry import Metrics
 from rdchat.events.webhook import WebhookEvent, notification_event
 from rdchat.postgres import pool as pools
 from rdchat.postgres import webhooks
-from rdchat.security.encryption import Sealer
-from rdchat.webhooks.delivery_worker import Courier
+from rdchat.security.encryption import Encryptor
+from rdchat.webhooks.delivery_worker import DeliveryWorker
 from rdchat.webhooks.sender import Sender
 from tests.support.service import ENCRYPTION_KEY
 from tests.support.waiting import until
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
 
 SECRET = b"s" * 32
-SEALER = Sealer({"test": ENCRYPTION_KEY})
+ENCRYPTOR = Encryptor({"test": ENCRYPTION_KEY})
 
 
 class Later(SystemClock):
@@ -64,7 +64,7 @@ async def written(pool: Pool, *endpoints: str, events: int = 1) -> list[str]:
     made = [event() for _ in range(events)]
     async with pools.transaction(pool) as connection:
         for one in made:
-            await webhooks.insert(connection, one, endpoints=endpoints, sealer=SEALER)
+            await webhooks.insert_deliveries(connection, one, endpoints=endpoints, encryptor=ENCRYPTOR)
     return [str(one.delivery_id(endpoint)) for one in made for endpoint in endpoints]
 
 
@@ -82,7 +82,7 @@ def status_of(pool: Pool, delivery_id: str, status: str) -> Callable[[], Any]:
 
 
 @asynccontextmanager
-async def courier_to(
+async def delivery_worker_to(
     pool: Pool,
     url: str,
     *,
@@ -91,31 +91,31 @@ async def courier_to(
     clock: SystemClock | None = None,
     allow_private: bool = True,
     metrics: Metrics | None = None,
-) -> AsyncIterator[Courier]:
-    """A courier that loses no time between attempts."""
+) -> AsyncIterator[DeliveryWorker]:
+    """A delivery worker that loses no time between attempts."""
     clock = clock or SystemClock()
-    courier = Courier(
+    worker = DeliveryWorker(
         url,
         pool=pool,
         sender=Sender(url, [SECRET], clock, allow_private=allow_private),
-        sealer=SEALER,
+        encryptor=ENCRYPTOR,
         clock=clock,
         metrics=metrics or Metrics(),
         pause=pause,
     )
     if started:
-        courier.start()
+        worker.start()
     try:
-        yield courier
+        yield worker
     finally:
-        await courier.close()
+        await worker.close()
 
 
-async def rounds(courier: Courier, condition: Callable[[], Any]) -> None:
-    """Let a courier that was not started go out again and again until something is so."""
+async def rounds(worker: DeliveryWorker, condition: Callable[[], Any]) -> None:
+    """Let a delivery worker that was not started go out again and again until something is so."""
 
     async def gone() -> Any:
-        await courier.run_once()
+        await worker.run_once()
         answer = condition()
         return await answer if asyncio.iscoroutine(answer) else answer
 

@@ -22,7 +22,7 @@ from rdchat.local.ably import AblyLocal
 from rdchat.redis.connection import connect
 from rdchat.redis.delay_queue import SHARDS, DelayQueue, leases_key
 from rdchat.security.caller_tokens import CallerTokens
-from rdchat.security.encryption import Sealer
+from rdchat.security.encryption import Encryptor
 from tests.support.replica import Replica
 from tests.support.service import (
     ENCRYPTION_KEY,
@@ -383,10 +383,11 @@ class World:
             assert statuses[status] == (kind in done), f"{status} was told {statuses[status]} times"
 
     async def _messages(self, talk: Talk) -> list[dict[str, Any]]:
-        sealer = Sealer({"test": ENCRYPTION_KEY})
+        encryptor = Encryptor({"test": ENCRYPTION_KEY})
         rows = await self.fetch("SELECT * FROM messages WHERE session_id = $1 ORDER BY seq", UUID(talk.id))
         return [
-            dict(row) | {"text": sealer.open(row["body"], row["session_id"].bytes).decode()} for row in rows
+            dict(row) | {"text": encryptor.decrypt(row["body"], row["session_id"].bytes).decode()}
+            for row in rows
         ]
 
     # ---- life ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from config import Texts
 from rdchat.common.telemetry import Metrics
 from rdchat.engine import post_commit
 from rdchat.engine.change import ChangeBuilder
-from rdchat.engine.post_commit import Aftermath
+from rdchat.engine.post_commit import PostCommitEffects
 from rdchat.texts.wording import automated_text
 from statemachine import EndSession, Refusal, SendMessage, Session, Status, step
 from tests.support.memory_storage import MemoryStorage, SetClock
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from rdchat.engine.change import Change
-    from rdchat.events.outbox_entry import Parcel
+    from rdchat.events.outbox_entry import OutboxEntry
     from rdchat.redis.delay_queue import Job
 
 
 class Redis:
-    """Snapshots and delay queue, as the aftermath sees them."""
+    """Snapshots and delay queue, as the post-commit effects sees them."""
 
     def __init__(self) -> None:
         self.snapshots: dict[UUID, Session] = {}
@@ -50,10 +50,10 @@ class Redis:
 
 class Publisher:
     def __init__(self) -> None:
-        self.parcels: list[Parcel] = []
+        self.entries: list[OutboxEntry] = []
 
-    def hand_over(self, parcels: Iterable[Parcel]) -> None:
-        self.parcels += parcels
+    def hand_over(self, entries: Iterable[OutboxEntry]) -> None:
+        self.entries += entries
 
 
 def changed(session: Session, command: SendMessage | EndSession) -> Change:
@@ -82,9 +82,9 @@ def publisher() -> Publisher:
 @pytest.fixture
 async def aftermath(
     redis: Redis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Aftermath]:
+) -> AsyncIterator[PostCommitEffects]:
     monkeypatch.setattr(post_commit, "_LOOK_SECONDS", 0.01)
-    made = Aftermath(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    made = PostCommitEffects(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
     made.start()
     yield made
     await made.close()
@@ -96,18 +96,18 @@ def session() -> Session:
 
 
 async def test_the_first_change_withdraws_the_snapshot(
-    aftermath: Aftermath, redis: Redis, publisher: Publisher, session: Session
+    aftermath: PostCommitEffects, redis: Redis, publisher: Publisher, session: Session
 ) -> None:
     redis.snapshots[session.id] = session
     change = said(session)
     aftermath.committed([change])
-    assert publisher.parcels == [change.parcel]
+    assert publisher.entries == [change.outbox_entry]
     await until(lambda: session.id not in redis.snapshots, 2)
     assert redis.saved == 0
 
 
 async def test_a_session_that_went_quiet_gets_its_latest_state_once(
-    aftermath: Aftermath, redis: Redis, session: Session, monkeypatch: pytest.MonkeyPatch
+    aftermath: PostCommitEffects, redis: Redis, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(post_commit, "_QUIET_SECONDS", 0.1)
     first = said(session)
@@ -124,7 +124,7 @@ async def test_what_is_over_or_not_yet_open_gets_none(redis: Redis, publisher: P
     ended = changed(ending, EndSession(ending.client_id))
     pending = said(storage.add(clock, status=Status.ACTIVE))
     pending.before = replace(pending.before, status=Status.PENDING)
-    made = Aftermath(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    made = PostCommitEffects(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
     made.start()
     made.committed([ended, pending])
     await made.close()
@@ -135,7 +135,7 @@ async def test_what_is_over_or_not_yet_open_gets_none(redis: Redis, publisher: P
 async def test_closing_keeps_what_was_still_being_talked_in(
     redis: Redis, publisher: Publisher, session: Session
 ) -> None:
-    made = Aftermath(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    made = PostCommitEffects(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
     made.start()
     change = said(session)
     made.committed([change])

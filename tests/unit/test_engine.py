@@ -1,4 +1,4 @@
-"""The corridor: mailboxes, group commit, the fence, refusals that can be trusted, unknown outcomes."""
+"""The pipeline: mailboxes, group commit, the fence, refusals that can be trusted, unknown outcomes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from rdchat.common.errors import UnavailableError
 from rdchat.engine import engine as engine_module
 from rdchat.engine.engine import Engine
-from rdchat.engine.result import Outcome
+from rdchat.engine.result import CommandResult
 from rdchat.engine.storage import CommitRefusedError
 from statemachine import (
     AutomationKind,
@@ -82,9 +82,9 @@ def message(session: Session, text: str = "Halo", client_message_id: str | None 
     return SendMessage(uuid4(), session.client_id, text, client_message_id)
 
 
-async def accepted(engine: Engine, session: Session, command: object) -> Outcome:
+async def accepted(engine: Engine, session: Session, command: object) -> CommandResult:
     result = await engine.submit(session.id, command)  # type: ignore[arg-type]
-    assert isinstance(result, Outcome), result
+    assert isinstance(result, CommandResult), result
     return result
 
 
@@ -95,7 +95,7 @@ async def test_a_message_is_answered_after_its_commit(
     assert outcome.message is not None
     assert storage.said(open_session.id) == [outcome.message]
     assert storage.truth[open_session.id].version == 1
-    assert [event.name for change in effects.changes for event in change.parcel.events] == ["message"]
+    assert [event.name for change in effects.changes for event in change.outbox_entry.events] == ["message"]
 
 
 async def test_fifty_senders_get_a_dense_seq_in_few_commits(
@@ -176,11 +176,11 @@ async def test_talk_goes_behind_what_others_have_said_meanwhile(
     )
     assert [one.message.seq for one in outcomes if one.message is not None] == [7, 8]
     assert (effects.lost, len(storage.commits), storage.truth[open_session.id].version) == (0, 2, 5)
-    parcel = effects.changes[-1].parcel
-    assert parcel is not None
-    assert parcel.version == 5
-    assert [orjson.loads(event.data)["seq"] for event in parcel.events] == [7, 8]
-    assert all(f"-{parcel.version}-" in event.ably_id for event in parcel.events)
+    entry = effects.changes[-1].outbox_entry
+    assert entry is not None
+    assert entry.version == 5
+    assert [orjson.loads(event.data)["seq"] for event in entry.events] == [7, 8]
+    assert all(f"-{entry.version}-" in event.ably_id for event in entry.events)
     repeated = await accepted(engine, open_session, message(open_session, client_message_id="b"))
     assert repeated.repeated
     assert repeated.message == outcomes[1].message
@@ -274,7 +274,7 @@ async def test_one_bad_decision_does_not_sink_its_neighbours(
         *(engine.submit(session.id, message(session)) for session in sessions), return_exceptions=True
     )
     assert isinstance(results[3], CommitRefusedError)
-    assert sum(isinstance(result, Outcome) for result in results) == 9
+    assert sum(isinstance(result, CommandResult) for result in results) == 9
 
 
 async def test_a_session_that_cannot_be_stepped_does_not_sink_its_neighbours(
@@ -288,7 +288,7 @@ async def test_a_session_that_cannot_be_stepped_does_not_sink_its_neighbours(
         return_exceptions=True,
     )
     assert isinstance(results[0], KeyError)
-    assert isinstance(results[1], Outcome)
+    assert isinstance(results[1], CommandResult)
 
 
 async def test_a_repeated_client_message_id_gives_the_first_message(
@@ -350,7 +350,7 @@ async def test_a_timer_that_fires_twice_acts_once(
     results = await asyncio.gather(
         *(engine.submit(session.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)) for _ in range(5))
     )
-    assert sum(isinstance(result, Outcome) for result in results) == 1
+    assert sum(isinstance(result, CommandResult) for result in results) == 1
     refusals = [result for result in results if isinstance(result, Refusal)]
     assert {refusal.code for refusal in refusals} == {RefusalCode.SETTLED}
     assert len(storage.said(session.id)) == 1
@@ -405,9 +405,9 @@ async def test_people_do_not_wait_for_a_thousand_automations(
     await accepted(engine, open_session, message(open_session))
     results = await asyncio.gather(*answers)
     order = [change.after.id for change in effects.changes]
-    # What the other lanes had in hand already.
+    # What the other workers had in hand already.
     assert order.index(open_session.id) <= 3 * 128
-    assert all(isinstance(result, Outcome) for result in results)
+    assert all(isinstance(result, CommandResult) for result in results)
 
 
 async def test_a_person_takes_the_automation_that_waits_for_their_session_along(
@@ -429,7 +429,7 @@ async def test_a_person_takes_the_automation_that_waits_for_their_session_along(
 async def test_expected_sessions_are_read_before_their_command_comes(
     engine: Engine, storage: MemoryStorage, open_session: Session
 ) -> None:
-    engine.expect([open_session.id, uuid4()])
+    engine.prefetch([open_session.id, uuid4()])
     await until(lambda: engine.live_actors == 1)
     reads = storage.reads
     await accepted(engine, open_session, message(open_session))
@@ -440,7 +440,7 @@ async def test_expecting_while_the_store_is_away_is_no_fault(
     engine: Engine, storage: MemoryStorage, open_session: Session
 ) -> None:
     storage.away = True
-    engine.expect([open_session.id])
+    engine.prefetch([open_session.id])
     await asyncio.sleep(0)
     storage.away = False
     await accepted(engine, open_session, message(open_session))
@@ -458,7 +458,7 @@ async def test_changes_that_lose_to_the_fence_are_counted(
 async def test_people_do_not_wait_behind_a_commit_that_hangs(
     engine: Engine, storage: MemoryStorage, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another lane takes them, also when the event loop fires its timers a little early, as uvloop does."""
+    """Another worker takes them, also when the event loop fires its timers a little early, as uvloop does."""
     loop = asyncio.get_running_loop()
     later = loop.call_later
     monkeypatch.setattr(loop, "call_later", lambda delay, *rest: later(max(0.0, delay - 0.001), *rest))
@@ -492,7 +492,7 @@ async def test_automations_run_while_people_never_stop(
     silenced = asyncio.Event()
 
     async def talk(session: Session) -> None:
-        # Two letters of each are always under way, so that there is mail whenever a lane looks.
+        # Two commands of each are always under way, so that there is mail whenever a worker looks.
         waiting = {engine.post(session.id, message(session))}
         while not silenced.is_set():
             waiting.add(engine.post(session.id, message(session)))
@@ -504,4 +504,4 @@ async def test_automations_run_while_people_never_stop(
         results = await asyncio.gather(*opened)
     silenced.set()
     await asyncio.gather(*talks)
-    assert all(isinstance(result, Outcome) for result in results)
+    assert all(isinstance(result, CommandResult) for result in results)

@@ -13,7 +13,7 @@ import pytest
 from marshmallow import ValidationError, fields
 
 from handlers import schemas
-from handlers.http.routing import ANYBODY, PREFIX, Route
+from handlers.http.routing import ALL_ROLES, PREFIX, Route
 from handlers.openapi.document import errors_of
 from handlers.server.application import ROUTES, api_document
 from rdchat.common.errors import ERRORS, ErrorCode
@@ -213,7 +213,7 @@ def test_a_route_lists_what_follows_from_its_form(route: Route) -> None:
     assert everywhere | set(route.errors) <= codes
     assert (ErrorCode.PAYLOAD_TOO_LARGE in codes) == (route.body is not None)
     assert (ErrorCode.NOT_FOUND in codes) == ("{" in route.path)
-    assert ErrorCode.FORBIDDEN in codes or route.roles == ANYBODY
+    assert ErrorCode.FORBIDDEN in codes or route.roles == ALL_ROLES
 
 
 @each_route

@@ -11,7 +11,7 @@ import pytest
 
 from rdchat.common.telemetry import Metrics
 from rdchat.events.channels import MESSAGE, SESSION_STATUS, chat_channel
-from rdchat.events.outbox_entry import Parcel, ParcelBuilder
+from rdchat.events.outbox_entry import OutboxEntry, OutboxEntryBuilder
 from rdchat.postgres import outbox
 from rdchat.realtime import publisher as publisher_module
 from rdchat.realtime.ably_client import PublishError
@@ -66,9 +66,9 @@ async def publisher(ably: Ably, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await made.close()
 
 
-def parcel(number: int, session_id: UUID | None = None) -> Parcel:
+def entry(number: int, session_id: UUID | None = None) -> OutboxEntry:
     session_id = session_id or uuid4()
-    builder = ParcelBuilder(session_id, 1)
+    builder = OutboxEntryBuilder(session_id, 1)
     builder.add(chat_channel(session_id), MESSAGE, {"seq": number})
     made = builder.build(number, SetClock().now())
     assert made is not None
@@ -80,10 +80,10 @@ async def test_what_comes_soon_after_a_request_goes_together(
 ) -> None:
     pace = 0.2
     monkeypatch.setattr(publisher_module, "_PACE_SECONDS", pace)
-    publisher.hand_over([parcel(0)])
+    publisher.hand_over([entry(0)])
     await until(lambda: len(ably.requests) == 1, 2)
     for number in range(1, 6):
-        publisher.hand_over([parcel(number)])
+        publisher.hand_over([entry(number)])
         await asyncio.sleep(0)
     await until(lambda: len(ably.requests) == 2, 2)
     (first, _), (second, channels) = ably.requests
@@ -95,7 +95,7 @@ async def test_a_full_request_waits_for_nothing(
     publisher: Publisher, ably: Ably, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publisher_module, "_PACE_SECONDS", 60.0)
-    publisher.hand_over([parcel(number) for number in range(300)])
+    publisher.hand_over([entry(number) for number in range(300)])
     await until(lambda: sum(len(channels) for _, channels in ably.requests) == 300, 2)
     assert [len(channels) for _, channels in ably.requests] == [100, 100, 100]
 
@@ -107,9 +107,9 @@ async def test_a_channel_is_not_published_to_more_often_than_ably_allows(
     pace = 0.1
     monkeypatch.setattr(publisher_module, "_CHANNEL_PACE_SECONDS", pace)
     session_id = uuid4()
-    publisher.hand_over([parcel(0, session_id), parcel(1, session_id)])
+    publisher.hand_over([entry(0, session_id), entry(1, session_id)])
     await until(lambda: len(ably.requests) == 2, 2)
-    publisher.hand_over([parcel(2, session_id), parcel(3)])
+    publisher.hand_over([entry(2, session_id), entry(3)])
     await until(lambda: sum(len(channels) for _, channels in ably.requests) == 4, 2)
     own = [at for at, channels in ably.requests if chat_channel(session_id) in channels]
     assert all(later - earlier >= pace * 0.95 for earlier, later in pairwise(own))
@@ -120,11 +120,11 @@ async def test_a_crowded_channel_waits_alone(publisher: Publisher, ably: Ably) -
     session_id = uuid4()
     crowded = chat_channel(session_id)
     ably.crowded.add(crowded)
-    publisher.hand_over([parcel(0, session_id)])
+    publisher.hand_over([entry(0, session_id)])
     await until(lambda: len(ably.requests) == 1, 2)
     started = asyncio.get_running_loop().time()
     for number in range(1, 6):
-        publisher.hand_over([parcel(number)])
+        publisher.hand_over([entry(number)])
         await until(lambda number=number: sum(len(names) for _, names in ably.requests) > number, 2)
     assert asyncio.get_running_loop().time() - started < 0.2, "the others do not wait"
     ably.crowded.clear()
@@ -133,9 +133,9 @@ async def test_a_crowded_channel_waits_alone(publisher: Publisher, ably: Ably) -
     assert tries[1] - tries[0] >= 0.2
 
 
-def ending(number: int, session_id: UUID) -> Parcel:
-    """The last parcel of a session: its end, and that its tokens are revoked."""
-    builder = ParcelBuilder(session_id, 2)
+def ending(number: int, session_id: UUID) -> OutboxEntry:
+    """The last outbox entry of a session: its end, and that its tokens are revoked."""
+    builder = OutboxEntryBuilder(session_id, 2)
     builder.add(chat_channel(session_id), SESSION_STATUS, {"status": "completed"})
     builder.revoke(SetClock().now())
     made = builder.build(number, SetClock().now())
@@ -163,7 +163,7 @@ async def test_trouble_with_revoking_keeps_no_message_back(publisher: Publisher,
     started = asyncio.get_running_loop().time()
     for number in range(20, 30):
         told = sum(len(channels) for _, channels in ably.requests)
-        publisher.hand_over([parcel(number)])
+        publisher.hand_over([entry(number)])
         await until(lambda told=told: sum(len(names) for _, names in ably.requests) > told, 2)
     assert asyncio.get_running_loop().time() - started < 1
     assert not ably.revoked

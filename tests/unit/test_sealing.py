@@ -1,40 +1,40 @@
 import pytest
 
-from rdchat.security.encryption import Sealer, SealError
+from rdchat.security.encryption import DecryptionError, Encryptor
 
 OLD, NEW = {"old": b"o" * 32}, {"new": b"n" * 32}
 
 
 def test_what_is_sealed_opens_in_its_context() -> None:
-    sealer = Sealer(NEW)
-    sealed = sealer.seal("rahasia 💙".encode(), b"session")
-    assert b"rahasia" not in sealed
-    assert sealer.open(sealed, b"session").decode() == "rahasia 💙"
+    encryptor = Encryptor(NEW)
+    encrypted = encryptor.encrypt("rahasia 💙".encode(), b"session")
+    assert b"rahasia" not in encrypted
+    assert encryptor.decrypt(encrypted, b"session").decode() == "rahasia 💙"
 
 
 def test_the_same_text_never_looks_the_same() -> None:
-    sealer = Sealer(NEW)
-    assert sealer.seal(b"ya", b"session") != sealer.seal(b"ya", b"session")
+    encryptor = Encryptor(NEW)
+    assert encryptor.encrypt(b"ya", b"session") != encryptor.encrypt(b"ya", b"session")
 
 
 def test_a_row_copied_into_another_context_does_not_open() -> None:
-    sealer = Sealer(NEW)
-    with pytest.raises(SealError):
-        sealer.open(sealer.seal(b"ya", b"session"), b"another")
+    encryptor = Encryptor(NEW)
+    with pytest.raises(DecryptionError):
+        encryptor.decrypt(encryptor.encrypt(b"ya", b"session"), b"another")
 
 
 @pytest.mark.parametrize("position", [5, 20, -1])
 def test_changed_bytes_do_not_open(position: int) -> None:
-    sealer = Sealer(NEW)
-    sealed = bytearray(sealer.seal(b"ya, sekarang", b"session"))
-    sealed[position] ^= 1
-    with pytest.raises(SealError):
-        sealer.open(bytes(sealed), b"session")
+    encryptor = Encryptor(NEW)
+    encrypted = bytearray(encryptor.encrypt(b"ya, sekarang", b"session"))
+    encrypted[position] ^= 1
+    with pytest.raises(DecryptionError):
+        encryptor.decrypt(bytes(encrypted), b"session")
 
 
 def test_after_a_rotation_old_rows_open_and_new_ones_take_the_new_key() -> None:
-    before = Sealer(OLD).seal(b"lama", b"session")
-    rotated = Sealer({**NEW, **OLD})
+    before = Encryptor(OLD).encrypt(b"lama", b"session")
+    rotated = Encryptor({**NEW, **OLD})
     assert rotated.open(before, b"session") == b"lama"
-    with pytest.raises(SealError, match="RDCHAT_ENCRYPTION_KEYS"):
-        Sealer(OLD).open(rotated.seal(b"baru", b"session"), b"session")
+    with pytest.raises(DecryptionError, match="RDCHAT_ENCRYPTION_KEYS"):
+        Encryptor(OLD).open(rotated.encrypt(b"baru", b"session"), b"session")

@@ -34,7 +34,7 @@ from statemachine import (
     Status,
     step,
 )
-from statemachine.effects import DisarmTimers, Effect, StoreAutomatedMessage, StoreMessage
+from statemachine.effects import CancelTimers, Effect, StoreAutomatedMessage, StoreMessage
 from statemachine.schedule import Leads, plan
 from statemachine.step import MACHINE
 from statemachine.table import TABLE
@@ -111,7 +111,7 @@ class ChatSession(RuleBasedStateMachine):
         assert answer.source is before.status
         self.history.append((answer.trigger, answer.source, after.status))
         self.effects.extend(answer.effects)
-        disarmed = sum(isinstance(effect, DisarmTimers) for effect in answer.effects)
+        disarmed = sum(isinstance(effect, CancelTimers) for effect in answer.effects)
         assert disarmed == (after.is_over and not before.is_over)
         for kind, automation in before.automations.items():
             if automation.status in SETTLED and answer.trigger not in ("reschedule", "extend"):
@@ -253,7 +253,7 @@ class ChatSession(RuleBasedStateMachine):
 
     @invariant()
     def timers_are_disarmed_exactly_when_it_is_over(self) -> None:
-        disarmed = sum(isinstance(effect, DisarmTimers) for effect in self.effects)
+        disarmed = sum(isinstance(effect, CancelTimers) for effect in self.effects)
         assert disarmed == int(self.session.is_over)
 
     @invariant()

@@ -30,11 +30,11 @@ from statemachine import (
 )
 from statemachine.effects import (
     BroadcastStatus,
-    DisarmTimers,
+    CancelTimers,
     Effect,
     NotificationType,
     Notify,
-    RearmTimers,
+    RescheduleTimers,
     StatusEvent,
     StoreAutomatedMessage,
     StoreMessage,
@@ -135,7 +135,7 @@ def missed_at(now: datetime) -> tuple[Effect, ...]:
         BroadcastStatus(StatusEvent.CANCELLED, now),
         Notify(CLIENT, NotificationType.SESSION_MISSED, now),
         Notify(PSYCHOLOGIST, NotificationType.SESSION_MISSED, now),
-        DisarmTimers(),
+        CancelTimers(),
     )
 
 
@@ -143,7 +143,7 @@ def said_and_closed(seq: int, now: datetime) -> tuple[Effect, ...]:
     return (
         StoreAutomatedMessage(AUTO_END, seq, now),
         BroadcastStatus(StatusEvent.COMPLETED, now),
-        DisarmTimers(),
+        CancelTimers(),
     )
 
 
@@ -151,7 +151,7 @@ def called_off_by_client(now: datetime) -> tuple[Effect, ...]:
     return (
         BroadcastStatus(StatusEvent.CANCELLED, now),
         Notify(PSYCHOLOGIST, NotificationType.SESSION_CANCELLED, now),
-        DisarmTimers(),
+        CancelTimers(),
     )
 
 
@@ -175,7 +175,7 @@ A_LITTLE_LONGER = Extend(PSYCHOLOGIST, END + timedelta(minutes=1), Leads())
 
 
 def moved(told: NotificationType, person: UUID, now: datetime) -> tuple[Effect, ...]:
-    return (BroadcastStatus(StatusEvent.RESCHEDULED, now), Notify(person, told, now), RearmTimers())
+    return (BroadcastStatus(StatusEvent.RESCHEDULED, now), Notify(person, told, now), RescheduleTimers())
 
 
 EXTENDED = moved(NotificationType.SESSION_EXTENDED, CLIENT, DURING)

@@ -14,7 +14,7 @@ from config import LANGUAGES
 from rdchat.domain.message import Message
 from rdchat.domain.timeline import TimelineEntry
 from rdchat.transcript import POLICY, Transcript
-from rdchat.transcript.builder import Course, Day, Saying, Turn, one_line, visible
+from rdchat.transcript.builder import Day, MessageLine, StatusLine, TranscriptBuilder, one_line, visible
 from rdchat.transcript.page import Page
 from rdchat.transcript.plain import Plain
 from rdchat.transcript.words import WORDS
@@ -106,15 +106,15 @@ class Outline(HTMLParser):
 
 
 def test_days_turns_and_sayings_are_in_order_also_over_midnight_and_page_borders() -> None:
-    course = Course(session(), [BOOKED, OPENED, WARNED, CLOSED])
+    builder = TranscriptBuilder(session(), [BOOKED, OPENED, WARNED, CLOSED])
     pages = [
         [message(-10, "Sebentar, ya", SARI, message_type="automated")],
         [message(0, "Dimulai", SARI, message_type="automated"), message(29, "Malam"), message(31, "Pagi")],
         [message(60, "Selesai", SARI, message_type="automated")],
     ]
-    items = [item for page in pages for item in course.of(page)] + list(course.rest())
+    items = [item for page in pages for item in builder.of(page)] + list(builder.rest())
     shown = [
-        str(item.date) if isinstance(item, Day) else item.what if isinstance(item, Turn) else item.text
+        str(item.date) if isinstance(item, Day) else item.what if isinstance(item, StatusLine) else item.text
         for item in items
     ]
     assert shown == [
@@ -126,9 +126,9 @@ def test_days_turns_and_sayings_are_in_order_also_over_midnight_and_page_borders
 
 
 def test_clocks_that_differ_begin_no_day_twice() -> None:
-    course = Course(session(), [])
-    items = list(course.of([message(29.9, "a"), message(30.1, "b"), message(29.95, "c")]))
-    assert [type(item) for item in items] == [Day, Saying, Day, Saying, Saying]
+    builder = TranscriptBuilder(session(), [])
+    items = list(builder.of([message(29.9, "a"), message(30.1, "b"), message(29.95, "c")]))
+    assert [type(item) for item in items] == [Day, MessageLine, Day, MessageLine, MessageLine]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_clocks_that_differ_begin_no_day_twice() -> None:
 def test_who_ended_or_cancelled_is_told(
     entry: TimelineEntry, expected: tuple[str, str | None] | None
 ) -> None:
-    turns = [item for item in Course(session(), [entry]).rest() if isinstance(item, Turn)]
+    turns = [item for item in TranscriptBuilder(session(), [entry]).rest() if isinstance(item, StatusLine)]
     assert [(turn.what, turn.name) for turn in turns] == ([expected] if expected else [])
 
 
@@ -221,7 +221,9 @@ def test_a_session_that_has_not_begun_says_so(form: str, language: str) -> None:
 
 
 def test_an_attachment_is_named() -> None:
-    said = Saying(STARTS, "Budi", by_psychologist=False, text="", is_automated=False, attachment="<b>.jpg")
+    said = MessageLine(
+        STARTS, "Budi", by_psychologist=False, text="", is_automated=False, attachment="<b>.jpg"
+    )
     assert "[Lampiran: <b>.jpg]" in Plain(session(), MADE_AT).item(said)
     shown = Page(session(), MADE_AT).item(said)
     assert "Lampiran: <bdi>&lt;b&gt;.jpg</bdi>" in shown

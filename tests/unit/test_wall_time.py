@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rdchat.common.errors import RdchatError
-from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours, edge
+from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours, to_instant
 from rdchat.domain.booking import Limits, instant, slot
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ LIMITS = Limits(
 DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
 
 
-def offset(moment: datetime, there: ZoneInfo) -> timedelta:
-    found = moment.astimezone(there).utcoffset()
+def offset(moment: datetime, tz: ZoneInfo) -> timedelta:
+    found = moment.astimezone(tz).utcoffset()
     assert found is not None
     return found
 
@@ -44,17 +44,17 @@ def offset(moment: datetime, there: ZoneInfo) -> timedelta:
 @cache
 def changes(name: str, first: datetime, last: datetime) -> tuple[datetime, ...]:
     """Find the instants at which the clocks are changed: nowhere twice within a day."""
-    there = ZoneInfo(name)
+    tz = ZoneInfo(name)
     found = []
     days = [first + n * DAY for n in range((last - first) // DAY + 1)]
-    offsets = [offset(day, there) for day in days]
+    offsets = [offset(day, tz) for day in days]
     for (before, old), (after, new) in pairwise(zip(days, offsets, strict=True)):
         if old == new:
             continue
         low, high = before, after
         while high - low > SECOND:
             middle = low + (high - low) // 2 // SECOND * SECOND
-            low, high = (middle, high) if offset(middle, there) == old else (low, middle)
+            low, high = (middle, high) if offset(middle, tz) == old else (low, middle)
         found.append(high)
     return tuple(found)
 
@@ -63,18 +63,18 @@ def recent(name: str) -> tuple[datetime, ...]:
     return changes(name, datetime(2024, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC))
 
 
-def meanings(wall: datetime, change: datetime, there: ZoneInfo) -> list[datetime]:
+def meanings(wall: datetime, change: datetime, tz: ZoneInfo) -> list[datetime]:
     """Give the instants at which a clock shows a wall time, near a change."""
-    offsets = {offset(change - SECOND, there), offset(change, there), offset(change + 2 * DAY, there)}
-    offsets |= {offset(change - 2 * DAY, there)}
+    offsets = {offset(change - SECOND, tz), offset(change, tz), offset(change + 2 * DAY, tz)}
+    offsets |= {offset(change - 2 * DAY, tz)}
     possible = {(wall - one).replace(tzinfo=UTC) for one in offsets}
-    return sorted(one for one in possible if one.astimezone(there).replace(tzinfo=None) == wall)
+    return sorted(one for one in possible if one.astimezone(tz).replace(tzinfo=None) == wall)
 
 
-def walls_near(change: datetime, there: ZoneInfo) -> list[datetime]:
+def walls_near(change: datetime, tz: ZoneInfo) -> list[datetime]:
     """Give wall times at a change, just beside it, and in what is left out or comes twice."""
-    old = (change - SECOND).astimezone(there).replace(tzinfo=None) + SECOND
-    new = change.astimezone(there).replace(tzinfo=None, fold=0)
+    old = (change - SECOND).astimezone(tz).replace(tzinfo=None) + SECOND
+    new = change.astimezone(tz).replace(tzinfo=None, fold=0)
     low, high = min(old, new), max(old, new)
     inside = low + (high - low) / 2
     beside = (-90 * MINUTE, -MINUTE, -SECOND, timedelta(0), SECOND, MINUTE, 90 * MINUTE)
@@ -93,15 +93,15 @@ def booked(start: datetime, end: datetime, name: str) -> tuple[datetime, datetim
 
 
 def check(name: str, change: datetime) -> Iterator[str]:
-    there = ZoneInfo(name)
-    walls = walls_near(change, there)
-    expected = {wall: next(iter(meanings(wall, change, there)), None) for wall in walls}
+    tz = ZoneInfo(name)
+    walls = walls_near(change, tz)
+    expected = {wall: next(iter(meanings(wall, change, tz)), None) for wall in walls}
     edges = []
     for wall in walls:
-        found = instant(wall.date(), wall.time(), there)
+        found = instant(wall.date(), wall.time(), tz)
         if found != expected[wall]:
             yield f"{name} {wall}: {found}, not {expected[wall]}"
-        edges.append(edge(wall.date(), wall.time(), there))
+        edges.append(to_instant(wall.date(), wall.time(), tz))
         if edges[-1] != (expected[wall] or change):
             yield f"{name} {wall}: its edge is {edges[-1]}, not {expected[wall] or change}"
     if edges != sorted(edges):
@@ -150,9 +150,9 @@ def test_every_zone_around_every_change_of_its_clocks() -> None:
     ],
 )
 def test_odd_changes(name: str, year: int, shift: timedelta) -> None:
-    there = ZoneInfo(name)
+    tz = ZoneInfo(name)
     found = changes(name, datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 3, tzinfo=UTC))
-    assert shift in [offset(change, there) - offset(change - SECOND, there) for change in found]
+    assert shift in [offset(change, tz) - offset(change - SECOND, tz) for change in found]
     assert [fault for change in found for fault in check(name, change)] == []
 
 
@@ -190,12 +190,12 @@ def test_what_a_machine_calls_its_own_zone_is_not_booked_in() -> None:
 @example(name="Europe/Berlin", moment=datetime(2026, 10, 25, 1, 30))  # noqa: DTZ001
 @settings(max_examples=500, deadline=None)
 def test_what_a_clock_shows_means_that_instant_or_the_earlier_of_two(name: str, moment: datetime) -> None:
-    there = ZoneInfo(name)
+    tz = ZoneInfo(name)
     at = moment.replace(microsecond=0, tzinfo=UTC)
-    shown = at.astimezone(there)
-    found = instant(shown.date(), shown.time(), there)
+    shown = at.astimezone(tz)
+    found = instant(shown.date(), shown.time(), tz)
     assert found is not None
-    assert found.astimezone(there).replace(tzinfo=None) == shown.replace(tzinfo=None)
+    assert found.astimezone(tz).replace(tzinfo=None) == shown.replace(tzinfo=None)
     assert found == at if shown.fold == 0 else found < at
 
 
@@ -213,9 +213,9 @@ minutes = st.integers(0, 24 * 60 - 1)
 def test_what_lies_within_hours_by_the_clock_lies_within_them_in_fact(
     name: str, which: int, window: tuple[int, int], wish: tuple[int, int], day_after: int
 ) -> None:
-    there = ZoneInfo(name)
+    tz = ZoneInfo(name)
     change = recent(name)[which % len(recent(name))]
-    day = (change.astimezone(there) + day_after * DAY).date()
+    day = (change.astimezone(tz) + day_after * DAY).date()
     first, last = (datetime.combine(day, time(one // 60, one % 60)) for one in sorted(window))
     start, end = (datetime.combine(day, time(one // 60, one % 60)) for one in wish)
     found = booked(start, end, name)

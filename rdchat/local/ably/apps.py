@@ -209,5 +209,5 @@ def _read_limits(spec: object, limits: Limits) -> Limits:
 
 
 def _word(length: int) -> str:
-    """Make an id of letters and digits: neither a dot nor a colon may be in it, and people read it."""
+    """Make an id of commands and digits: neither a dot nor a colon may be in it, and people read it."""
     return base64.b32encode(secrets.token_bytes(length)).decode()[:length].lower()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from rdchat.common.clock import SystemClock
-from rdchat.security.encryption import Sealer
+from rdchat.security.encryption import Encryptor
 from statemachine import AutomationKind, AutomationStatus, EndReason, Status
 from tests.support.service import ENCRYPTION_KEY
 
@@ -115,9 +115,9 @@ async def read_record(stage: Stage, *, booked: int, heard: Mapping[UUID, Sequenc
         messages = _grouped(await connection.fetch(_MESSAGES))
         timeline = _grouped(await connection.fetch(_TIMELINE))
         sessions = await connection.fetch(_SESSIONS)
-    sealer = Sealer({"test": ENCRYPTION_KEY})
+    encryptor = Encryptor({"test": ENCRYPTION_KEY})
     lives = [
-        _life(row, automations[row["id"]], messages[row["id"]], timeline[row["id"]], sealer)
+        _life(row, automations[row["id"]], messages[row["id"]], timeline[row["id"]], encryptor)
         for row in sessions
     ]
     deliveries = [
@@ -139,7 +139,7 @@ def _life(
     automations: Sequence[asyncpg.Record],
     messages: Sequence[asyncpg.Record],
     timeline: Sequence[asyncpg.Record],
-    sealer: Sealer,
+    encryptor: Encryptor,
 ) -> Life:
     return Life(
         id=UUID(bytes=row["id"].bytes),
@@ -154,7 +154,7 @@ def _life(
         ends_at=row["ends_at"],
         automations={AutomationKind(one["kind"]): _settled(one) for one in automations},
         messages=[
-            Said(str(one["id"]), one["seq"], sealer.open(one["body"], row["id"].bytes).decode())
+            Said(str(one["id"]), one["seq"], encryptor.decrypt(one["body"], row["id"].bytes).decode())
             for one in messages
         ],
         triggers=[(one["version"], one["trigger"]) for one in timeline],

@@ -10,7 +10,7 @@ import asyncpg
 
 from rdchat.redis.connection import connect
 from rdchat.redis.delay_queue import SHARDS, Job, due_key, leases_key
-from rdchat.security.encryption import Sealer
+from rdchat.security.encryption import Encryptor
 from tests.support.service import ENCRYPTION_KEY
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _stored(files: Path) -> set[str]:
 
 
 async def read_record(database_url: str, redis_url: str, files: Path) -> Record:
-    sealer = Sealer({"test": ENCRYPTION_KEY})
+    encryptor = Encryptor({"test": ENCRYPTION_KEY})
     connection = await asyncpg.connect(database_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -86,7 +86,7 @@ async def read_record(database_url: str, redis_url: str, files: Path) -> Record:
     finally:
         await connection.close()
     for row in tables["messages"]:
-        row["text"] = sealer.open(row["body"], row["session_id"].bytes).decode()
+        row["text"] = encryptor.decrypt(row["body"], row["session_id"].bytes).decode()
     store = connect(redis_url)
     try:
         jobs = [

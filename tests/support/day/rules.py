@@ -189,7 +189,7 @@ def every_file_has_its_message(record: Record) -> Iterable[str]:
 
 def nothing_is_left_to_do(record: Record) -> Iterable[str]:
     if record["outbox"]:
-        yield f"{len(record['outbox'])} parcels were not delivered"
+        yield f"{len(record['outbox'])} outbox entries were not delivered"
     if record.jobs_without_use:
         yield f"the delay queue holds {record.jobs_without_use}"
 
