@@ -24,7 +24,7 @@ KINDS = [
     ),
     pytest.param(module._LoopTimer, id="loop"),  # noqa: SLF001
 ]
-#: More than any machine that is busy with other tests needs, and less than any pause that anybody would make.
+#: More than a machine needs that is busy with other tests, and less than a pause that would be noticed.
 _AT_ONCE_SECONDS = 0.5
 pytestmark = pytest.mark.parametrize("make", KINDS)
 
