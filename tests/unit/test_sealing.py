@@ -19,7 +19,7 @@ def test_the_same_text_never_looks_the_same() -> None:
 
 def test_a_row_copied_into_another_context_does_not_open() -> None:
     sealer = Sealer(NEW)
-    with pytest.raises(SealError):
+    with pytest.raises(SealError, match="changed, or of another context"):
         sealer.open(sealer.seal(b"ya", b"session"), b"another")
 
 
@@ -28,7 +28,7 @@ def test_changed_bytes_do_not_open(position: int) -> None:
     sealer = Sealer(NEW)
     sealed = bytearray(sealer.seal(b"ya, sekarang", b"session"))
     sealed[position] ^= 1
-    with pytest.raises(SealError):
+    with pytest.raises(SealError, match="changed, or of another context"):
         sealer.open(bytes(sealed), b"session")
 
 
