@@ -41,7 +41,7 @@ class AnswerOutline:
 
 
 @dataclass(frozen=True, slots=True)
-class OperationOutline:
+class Operation:
     """One operation. `media` is the form of its body, and empty without one."""
 
     method: str
@@ -59,7 +59,7 @@ class OperationOutline:
     failures: tuple[Failure, ...]
 
 
-def outline(document: Node, reader: Reader) -> Iterator[OperationOutline]:
+def outline(document: Node, reader: Reader) -> Iterator[Operation]:
     """List the operations in the order of the document."""
     for path, value in node(document.get("paths")).items():
         item = reader.at(value)
@@ -75,13 +75,13 @@ def outline(document: Node, reader: Reader) -> Iterator[OperationOutline]:
             )
 
 
-def _operation(method: str, path: str, spec: Node, reader: Reader) -> OperationOutline:
+def _operation(method: str, path: str, spec: Node, reader: Reader) -> Operation:
     text = str(spec.get("description") or "")
     roles = _ROLES.search(text)
     content = node(reader.at(spec.get("requestBody")).get("content"))
     media = next(iter(content), "")
     name = str(spec.get("operationId") or f"{method} {path}")
-    return OperationOutline(
+    return Operation(
         method=method,
         path=path,
         anchor="op-" + re.sub(r"\W+", "-", name).strip("-"),
@@ -124,7 +124,7 @@ def _is_success(status: str) -> bool:
     return status.isdecimal() and int(status) < _FIRST_ERROR_STATUS
 
 
-def curl(operation: OperationOutline, reader: Reader) -> str:
+def curl(operation: Operation, reader: Reader) -> str:
     """Write the command that sends a request. `$RDCHAT` and `$TOKEN` are the reader's shell variables."""
     path, queries = operation.path, {}
     for parameter in operation.parameters:
@@ -148,7 +148,7 @@ def curl(operation: OperationOutline, reader: Reader) -> str:
     return " \\\n  ".join(parts)
 
 
-def _form(operation: OperationOutline, reader: Reader) -> Iterator[str]:
+def _form(operation: Operation, reader: Reader) -> Iterator[str]:
     example = node(reader.example(operation.body, sparse=True))
     for name, schema in node(reader.flat(operation.body).get("properties")).items():
         if name in example:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from handlers.openapi import events_section
 from handlers.openapi.html import Html, code, element, escape, joined, panel, prose, table
-from handlers.openapi.outline import FORM, AnswerOutline, Failure, OperationOutline, curl, outline
+from handlers.openapi.outline import FORM, AnswerOutline, Failure, Operation, curl, outline
 from handlers.openapi.pieces import badge, field_table, part, sample
 from handlers.openapi.schema_reader import Field, Node, Reader, node
 
@@ -63,7 +63,7 @@ def _policy() -> str:
     )
 
 
-def _menu(tag: str, operations: Iterable[OperationOutline]) -> Html:
+def _menu(tag: str, operations: Iterable[Operation]) -> Html:
     entries = [
         element(
             "li",
@@ -76,7 +76,7 @@ def _menu(tag: str, operations: Iterable[OperationOutline]) -> Html:
     return element("section", element("h2", tag), element("ul", *entries), class_="group")
 
 
-def _section(tag: str, about: str, operations: Iterable[OperationOutline], reader: Reader) -> Html:
+def _section(tag: str, about: str, operations: Iterable[Operation], reader: Reader) -> Html:
     anchor = "tag-" + re.sub(r"\W+", "-", tag)
     return element(
         "section",
@@ -88,7 +88,7 @@ def _section(tag: str, about: str, operations: Iterable[OperationOutline], reade
     )
 
 
-def _article(operation: OperationOutline, reader: Reader) -> Html:
+def _article(operation: Operation, reader: Reader) -> Html:
     words = [
         prose(operation.text),
         _who(operation),
@@ -125,7 +125,7 @@ def _article(operation: OperationOutline, reader: Reader) -> Html:
     )
 
 
-def _who(operation: OperationOutline) -> Html:
+def _who(operation: Operation) -> Html:
     roles = operation.roles or (
         ("whoever has a token",) if operation.secured else ("everybody, without a token",)
     )
@@ -134,7 +134,7 @@ def _who(operation: OperationOutline) -> Html:
     )
 
 
-def _parameters(operation: OperationOutline, reader: Reader) -> Iterable[Field]:
+def _parameters(operation: Operation, reader: Reader) -> Iterable[Field]:
     for parameter in operation.parameters:
         yield reader.field(
             str(parameter.get("name", "")),
@@ -176,12 +176,12 @@ def _failures(caption: str, failures: Iterable[Failure]) -> Html:
     return table(caption, ("Status", "Code", "Message"), rows, kind="errors") if rows else Html()
 
 
-def _all_failures(operations: Iterable[OperationOutline]) -> list[Failure]:
+def _all_failures(operations: Iterable[Operation]) -> list[Failure]:
     every = {failure for operation in operations for failure in operation.failures if failure.code}
     return sorted(every, key=lambda failure: (failure.status, failure.code))
 
 
-def _command(operation: OperationOutline, reader: Reader) -> Html:
+def _command(operation: Operation, reader: Reader) -> Html:
     text = escape(curl(operation, reader))
     for variable, kind in (("$RDCHAT", "origin"), ("$TOKEN", "token")):
         # The script puts the reader's own values in; as they stand, they are variables of the shell.

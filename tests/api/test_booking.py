@@ -11,9 +11,12 @@ from zoneinfo import ZoneInfo
 
 from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused, envelope_fault
+from tests.support.pair import a_pair
 from tests.support.soon import in_days, noon_zone, sunday
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.service import Person, Reply, Service
 
 DAY = in_days(30).date()
@@ -261,6 +264,30 @@ async def test_of_forty_overlapping_bookings_of_one_client_exactly_one_succeeds(
         if reply.status == 409:
             assert_refused(reply, 409, "CLIENT_LIMIT")
     assert await count(service) == 1
+
+
+async def test_of_twenty_overlapping_bookings_of_a_client_who_may_have_two_exactly_two_succeed(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    """No constraint of the database helps here: what two replicas share is the lock on the client's row."""
+    stores = {"database_url": database_url, "redis_url": redis_url}
+    async with a_pair(tmp_path, **stores, max_active_per_client=2) as pair:
+        for name in ("Sari", "Maya", "Rizky"):
+            await pair.one.psychologist(name)
+        client = pair.one.person()
+        # Known beforehand: otherwise all of them would wait for the first to write the row.
+        assert (await book(client, "09:00", "10:00")).status == 201
+        replies = await asyncio.gather(
+            *(
+                book((client, pair.elsewhere(client))[number % 2], f"14:{number:02}", f"15:{number:02}")
+                for number in range(20)
+            )
+        )
+        assert Counter(reply.status for reply in replies) == {201: 2, 409: 18}
+        for reply in replies:
+            if reply.status == 409:
+                assert_refused(reply, 409, "CLIENT_LIMIT")
+        assert await count(pair.one) == 3
 
 
 async def test_of_fifty_clients_at_once_three_psychologists_take_fifteen(service: Service) -> None:

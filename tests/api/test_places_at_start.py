@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tests.support.service import Service, service_settings
 from tests.support.sessions import reaches
 from tests.support.soon import book_at, whole_second
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,3 +37,21 @@ async def test_whoever_comes_last_is_turned_away_where_there_is_no_place(
                 assert [one["type"] for one in told] == ["session_missed"]
         host = service.person(psychologist.caller.role, person_id=psychologist.id)
         assert len((await host.get("/chat/sessions/active")).data["data"]) == 2
+
+
+async def test_one_that_follows_directly_on_another_opens(service: Service) -> None:
+    """The one before is over at that very instant: it takes no place, although nobody reports its end."""
+    await service.psychologist()
+    client = service.person()
+    starts_at = whole_second(1)
+    follows_at = starts_at + timedelta(seconds=2)
+    assert (await book_at(client, starts_at, 2, method="online")).status == 201
+    booking = (await book_at(client, follows_at, 30)).data
+    session_id = booking["chatSession"]["sessionId"]
+
+    async def decided() -> bool:
+        return bool((await client.session(session_id))["status"] != "pending")
+
+    await until(decided)
+    session = await client.session(session_id)
+    assert (session["status"], session["endReason"]) == ("active", None)

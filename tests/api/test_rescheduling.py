@@ -196,6 +196,19 @@ async def test_the_zone_is_the_one_it_was_booked_in_unless_another_is_named(serv
     assert (instant(moved["scheduledAt"]), moved["timezone"]) == (start + 2 * HOUR, "America/Lima")
 
 
+async def test_the_others_are_told_of_a_move_in_the_zone_that_it_was_moved_to(service: Service) -> None:
+    psychologist = await service.psychologist()
+    client = service.person()
+    start = in_days(10, time(9), "Asia/Makassar")
+    for method in ("chat", "online"):
+        booking = (await client.book(start, start + HOUR, timezone="Asia/Makassar", method=method)).data
+        assert (await move(client, booking, start + 2 * HOUR, zone="America/Lima")).status == 200
+        told = (await psychologist.get("/notifications")).data["data"][0]
+        assert told["type"] == "session_rescheduled"
+        assert "22:00 (America/Lima)" in told["message"], method
+        assert (await client.put(f"/counselings/{booking['id']}/cancel")).status == 200
+
+
 async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -371,6 +384,33 @@ async def test_many_who_want_the_last_place_get_exactly_what_there_is(
         )
         assert sorted(reply.status for reply in replies)[1:] == [409, 409]
         assert {reply.code for reply in replies if reply.status == 409} == {"CLIENT_LIMIT"}
+
+
+async def test_of_ten_moves_of_a_client_who_may_have_two_at_once_exactly_two_succeed(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    """No constraint of the database helps here, and the psychologists differ: the client's row is locked."""
+    stores = {"database_url": database_url, "redis_url": redis_url}
+    async with a_pair(tmp_path, **stores, max_active_per_client=2) as pair:
+        client = pair.one.person()
+        bookings = []
+        for number in range(10):
+            psychologist, at = await pair.one.psychologist(), in_days(10 + number)
+            only = {"psychologistId": str(psychologist.id)}
+            bookings.append((await client.book(at, at + HOUR, **only)).data)
+        tz = in_days(30)
+        replies = await asyncio.gather(
+            *(
+                move((client, pair.elsewhere(client))[n % 2], booking, tz + timedelta(minutes=n))
+                for n, booking in enumerate(bookings)
+            )
+        )
+        assert Counter(reply.status for reply in replies) == {200: 2, 409: 8}
+        assert {reply.code for reply in replies if reply.status == 409} == {"CLIENT_LIMIT"}
+        [row] = await pair.world.fetch(
+            "SELECT count(*) AS n FROM counselings WHERE starts_at >= $1 AND status = 'pending'", tz
+        )
+        assert row["n"] == 2
 
 
 async def test_a_token_follows_and_who_still_listens_has_come(service: Service) -> None:

@@ -34,6 +34,11 @@ async def raw(service: Service, person: Person, path: str) -> tuple[int, str, by
         return answer.status, answer.content_type, await answer.read()
 
 
+async def shown_in_counseling(person: Person, counseling_id: str) -> tuple[str, bool]:
+    chat = (await person.get(f"/counselings/{counseling_id}")).data["chatSession"]
+    return chat["status"], chat["isChatEnabled"]
+
+
 async def test_a_session_lives_from_booking_to_its_end_by_itself(service: Service) -> None:  # noqa: PLR0915 - one life, told in order
     psychologist = await service.psychologist("Sari")
     client = service.person(name="Budi")
@@ -72,12 +77,14 @@ async def test_a_session_lives_from_booking_to_its_end_by_itself(service: Servic
     async def welcomed() -> list[dict[str, Any]]:
         return await client.history(session_id)
 
+    assert await shown_in_counseling(client, booking["id"]) == ("pending", False)
     (welcome,) = await until(welcomed)
     if datetime.now(UTC) < starts_at - timedelta(seconds=0.2):
         assert_refused(await client.say(session_id, "Halo?"), 400, "CHAT_NOT_ENABLED")
 
     active = await reaches(client, session_id, "active")
     assert (active["isActive"], active["isChatEnabled"]) == (True, True)
+    assert await shown_in_counseling(client, booking["id"]) == ("active", True)
     assert instant(active["startedAt"]) >= starts_at
     hello = await client.say(session_id, "Saya cemas.", "pesan-1")
     reply = await psychologist.say(session_id, "Saya mendengarkan.")
@@ -86,11 +93,13 @@ async def test_a_session_lives_from_booking_to_its_end_by_itself(service: Servic
 
     warned = await reaches(psychologist, session_id, "ending_soon")
     assert (warned["isActive"], warned["isChatEnabled"]) == (True, True)
+    assert await shown_in_counseling(client, booking["id"]) == ("ending_soon", True)
     late = await client.say(session_id, "Sampai jumpa.")
     assert late.status == 201
 
     over = await reaches(client, session_id, "completed")
     assert (over["isActive"], over["isChatEnabled"]) == (False, False)
+    assert await shown_in_counseling(client, booking["id"]) == ("completed", False)
     assert over["endReason"] == "auto_ended"
     assert instant(over["endedAt"]) >= ends_at
     assert [one["status"] for one in over["automations"]] == ["done"] * 4

@@ -85,7 +85,8 @@ async def test_a_whole_session_without_a_terminal(tmp_path: Path) -> None:
         "┃ pending ┃━━━━━━━━━━━━▶┃ active ┃━━━━━━━━━━━━▶┃ ending_soon ┃━━━━━━━━━━━━▶┃ completed ┃",
     ):
         assert line in output
-    assert re.search(r"All \d+ checks hold\.", output)
+    held = re.search(r"All (\d+) checks hold\.", output)
+    assert held is not None
     assert "✗" not in output
 
     assert "(automated): Halo!" in (kept / "transcript.txt").read_text()
@@ -97,7 +98,8 @@ async def test_a_whole_session_without_a_terminal(tmp_path: Path) -> None:
         "auto_end",
     ]
     assert all(set(one["heard"]) == {CLIENT_NAME, PSYCHOLOGIST_NAME} for one in timeline["automations"])
-    assert all(check["holds"] for check in timeline["checks"])
+    assert [check["holds"] for check in timeline["checks"]] == [True] * int(held[1])
+    assert int(held[1]) > 10
     assert (kept / "diagram.svg").read_text().lstrip().startswith("<")
     assert names_in(tmp_path) == ["kept"]
     await nothing_is_left(tmp_path)

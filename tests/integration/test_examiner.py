@@ -80,9 +80,12 @@ async def test_the_secrets_of_the_service_stay_with_it(
     seen = tmp_path / "environment"
     program(tmp_path, monkeypatch, f"env > {seen}; cat > /dev/null; exit 1")
     monkeypatch.setenv("RDCHAT_ENCRYPTION_KEYS", "main:very-secret")
-    with pytest.raises(RdchatError):
+    with pytest.raises(RdchatError) as caught:
         await Examiner(largest=1000).examine(Upload("a", b"Halo"))
-    assert "secret" not in seen.read_text(encoding="utf-8")
+    assert caught.value.fields == {"file": ["This file cannot be read."]}
+    environment = seen.read_text(encoding="utf-8")
+    assert "PWD=" in environment
+    assert "secret" not in environment
 
 
 async def test_so_many_at_once_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

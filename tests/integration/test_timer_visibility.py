@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -11,10 +12,11 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.common.stores import Addresses
 from rdchat.operations import administration
 from rdchat.postgres import automations, pool
+from rdchat.redis.delay_queue import Job
 from rdchat.timers.monitor import TimerStatus
 from statemachine import AutomationKind
 from tests.support.service import Service, service_settings
-from tests.support.soon import session_soon
+from tests.support.soon import in_days, session_soon
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -121,6 +123,50 @@ async def test_a_dead_letter_is_dropped(idle: Service, addresses: Addresses) -> 
     assert len(await automations.list_dead_letters(idle.runtime.pool)) == 1
     await administration.drop_automation(addresses, session_id, AutomationKind.ENABLE_CHAT)
     assert await automations.list_dead_letters(idle.runtime.pool) == []
+
+
+async def test_a_dead_letter_of_a_former_plan_cannot_be_retried(idle: Service, addresses: Addresses) -> None:
+    """What was given up before a move has its place in the new plan: there is nothing left to retry."""
+    psychologist = await idle.psychologist()
+    session_id = UUID(await session_soon(idle.person(), 3600, 1800))
+    await fetch(
+        idle,
+        "UPDATE automations SET status = 'failed', attempts = 8, executed_at = now(), reason = 'poison'"
+        " WHERE kind IN ('initial_message', 'enable_chat')",
+    )
+    [row] = await fetch(idle, "SELECT counseling_id FROM chat_sessions WHERE id = $1", session_id)
+    wish = {"date": f"{in_days(9):%Y-%m-%d}", "startTime": "10:00", "endTime": "11:00", "timezone": "UTC"}
+    moved = await psychologist.put(f"/counselings/{row['counseling_id']}/reschedule", wish)
+    assert moved.status == 200, moved.json
+    assert await automations.list_dead_letters(idle.runtime.pool) == []
+    waiting = await idle.runtime.queue.depth()
+    assert await administration.retry_dead_letters(addresses, session_id) == ["No dead letters."]
+    assert await idle.runtime.queue.depth() == waiting, "nothing of the former plan is to run"
+    plans = await fetch(
+        idle, "SELECT schedule_version, status, reason FROM automations WHERE session_id = $1", session_id
+    )
+    assert Counter(tuple(plan) for plan in plans) == {
+        (1, "cancelled", "reschedule"): 4,
+        (2, "scheduled", None): 4,
+    }
+
+
+async def test_a_dead_letter_of_the_present_plan_is_retried(idle: Service, addresses: Addresses) -> None:
+    session_id = await booked(idle)
+    await idle.runtime.queue.remove([Job(session_id, kind, 1) for kind in AutomationKind])
+    await fetch(
+        idle,
+        "UPDATE automations SET status = 'failed', attempts = 8, executed_at = now(), reason = 'poison'"
+        " WHERE kind = 'enable_chat'",
+    )
+    assert await administration.retry_dead_letters(addresses, session_id) == ["scheduled enable_chat"]
+    [row] = await fetch(
+        idle,
+        "SELECT status, attempts, executed_at, reason FROM automations WHERE kind = 'enable_chat'",
+    )
+    assert tuple(row) == ("scheduled", 0, None, None)
+    assert sum(depth.waiting for depth in await idle.runtime.queue.depth()) == 1
+    assert await administration.retry_dead_letters(addresses, session_id) == ["No dead letters."]
 
 
 async def test_the_end_of_a_session_cannot_be_dropped(addresses: Addresses) -> None:

@@ -169,10 +169,16 @@ async def test_what_fails_again_and_again_becomes_a_dead_letter_that_can_be_revi
         8,
         "ValueError: poison",
     )
+    # A retried one has all its attempts again.
+    await queue.schedule(await automations.revive_dead_letters(database, job.session_id))
+    await until(lambda: empty(queue))
+    assert len(engine.seen) == 16
+    [letter] = await automations.list_dead_letters(database)
+    assert (letter["session_id"], letter["attempts"]) == (job.session_id, 8)
     engine.answer = lambda _: SETTLED
     await queue.schedule(await automations.revive_dead_letters(database, job.session_id))
     await until(lambda: empty(queue))
-    assert len(engine.seen) == 9
+    assert len(engine.seen) == 17
     assert await automations.list_dead_letters(database) == []
 
 

@@ -181,7 +181,7 @@ async def test_started_again_on_the_same_port_with_its_history(endpoint: AblyLoc
     serial = (await client.attach("c"))["channelSerial"]
     await publish(client, "c", "kept")
     port = endpoint.port
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="running already"):
         await endpoint.start()
     await endpoint.close()
     await endpoint.close()

@@ -93,7 +93,7 @@ def test_documents_are_known_by_their_content(content: bytes, kind: kinds.Kind) 
     ],
 )
 def test_everything_else_is_refused(content: bytes) -> None:
-    with pytest.raises(UnacceptableError):
+    with pytest.raises(UnacceptableError, match=r"^Must (be an image|not be empty)|^The PDF is damaged"):
         examine(content)
 
 
@@ -122,7 +122,7 @@ def test_everything_else_is_refused(content: bytes) -> None:
     ],
 )
 def test_macros_are_refused_by_name(content: bytes) -> None:
-    with pytest.raises(UnacceptableError, match="macros"):
+    with pytest.raises(UnacceptableError, match=r"^Documents with macros cannot be sent"):
         examine(content)
 
 
@@ -132,11 +132,13 @@ def test_archives_that_are_amiss_are_refused() -> None:
     assert examine(archive(base)).kind is kinds.DOCX
     many = {f"word/media/{n}.png": b"" for n in range(5000)}
     bomb = {"word/media/1.png": bytes(300 * 1024 * 1024)}
-    for more in (many, bomb, {"../../etc/passwd": b"x"}, {"/etc/passwd": b"x"}, {"run.exe": b"MZ"}):
-        with pytest.raises(UnacceptableError):
+    for more in (many, bomb, {"../../etc/passwd": b"x"}, {"/etc/passwd": b"x"}):
+        with pytest.raises(UnacceptableError, match=r"^Must be an image"):
             examine(archive(base | more))
+    with pytest.raises(UnacceptableError, match=r"^Documents with macros cannot be sent"):
+        examine(archive(base | {"run.exe": b"MZ"}))
     locked = bytearray(archive(base))
     central = locked.rindex(b"PK\x01\x02")
     locked[central + 8] |= 1
-    with pytest.raises(UnacceptableError):
+    with pytest.raises(UnacceptableError, match=r"^Must be an image"):
         examine(bytes(locked))

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from rdchat.common.errors import UnavailableError
 from rdchat.engine import engine as engine_module
@@ -440,10 +441,17 @@ async def test_expecting_while_the_store_is_away_is_no_fault(
     engine: Engine, storage: MemoryStorage, open_session: Session
 ) -> None:
     storage.away = True
-    engine.prefetch([open_session.id])
-    await asyncio.sleep(0)
-    storage.away = False
+    with capture_logs() as logged:
+        engine.prefetch([open_session.id])
+        await until(lambda: storage.reads == 1)
+        assert engine.live_actors == 0
+        storage.away = False
+        # Whoever reads ahead goes on, and finds what is expected next.
+        engine.prefetch([open_session.id])
+        await until(lambda: engine.live_actors == 1)
+    assert logged == []
     await accepted(engine, open_session, message(open_session))
+    assert storage.reads == 2
 
 
 async def test_changes_that_lose_to_the_fence_are_counted(

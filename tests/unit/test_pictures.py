@@ -181,12 +181,13 @@ def test_the_largest_pictures_are_taken() -> None:
 def test_broken_pictures_are_refused(form: str) -> None:
     whole = photo(400, 300, form)
     for broken in (whole[: len(whole) // 2], whole[:12], whole[:20] + b"\0" * 40, whole[:30] + whole[60:]):
-        with pytest.raises(UnacceptableError):
+        # What is left of a GIF may say that it is enormous.
+        with pytest.raises(UnacceptableError, match=r"^The image (is damaged|must have at most)"):
             examine(broken)
 
 
 def test_text_that_unpacks_without_end_is_refused() -> None:
     info = PngInfo()
     info.add_text("Comment", "x" * 200_000_000, zip=True)
-    with pytest.raises(UnacceptableError):
+    with pytest.raises(UnacceptableError, match="The image is damaged"):
         pictures.rewrite(photo(pnginfo=info), kinds.PNG)

@@ -112,6 +112,7 @@ async def test_a_channel_is_not_published_to_more_often_than_ably_allows(
     publisher.hand_over([entry(2, session_id), entry(3)])
     await until(lambda: sum(len(channels) for _, channels in ably.requests) == 4, 2)
     own = [at for at, channels in ably.requests if chat_channel(session_id) in channels]
+    assert len(own) == 3
     assert all(later - earlier >= pace * 0.95 for earlier, later in pairwise(own))
     assert len(ably.requests[2][1]) == 1, "another channel does not wait for this one"
 

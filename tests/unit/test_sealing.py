@@ -19,7 +19,7 @@ def test_the_same_text_never_looks_the_same() -> None:
 
 def test_a_row_copied_into_another_context_does_not_open() -> None:
     encryptor = Encryptor(NEW)
-    with pytest.raises(DecryptionError):
+    with pytest.raises(DecryptionError, match="changed, or of another context"):
         encryptor.decrypt(encryptor.encrypt(b"ya", b"session"), b"another")
 
 
@@ -28,7 +28,7 @@ def test_changed_bytes_do_not_open(position: int) -> None:
     encryptor = Encryptor(NEW)
     encrypted = bytearray(encryptor.encrypt(b"ya, sekarang", b"session"))
     encrypted[position] ^= 1
-    with pytest.raises(DecryptionError):
+    with pytest.raises(DecryptionError, match="changed, or of another context"):
         encryptor.decrypt(bytes(encrypted), b"session")
 
 

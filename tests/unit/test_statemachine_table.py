@@ -363,6 +363,21 @@ def test_a_warning_is_given_while_a_fifth_of_its_lead_is_left() -> None:
     assert skipped.session.automations[WARNING].reason == "too_late_to_warn"
 
 
+@pytest.mark.parametrize(
+    ("late", "minutes"),
+    [
+        (timedelta(milliseconds=3), 5),
+        (timedelta(seconds=59, milliseconds=999), 5),
+        (timedelta(minutes=1), 4),
+        (timedelta(minutes=3, milliseconds=1), 2),
+    ],
+)
+def test_a_late_warning_rounds_the_minutes_that_are_left_up(late: timedelta, minutes: int) -> None:
+    now = WARNING_DUE + late
+    warned = decide(a_session(ACTIVE), timer(WARNING), now)
+    assert warned.effects == (BroadcastStatus(StatusEvent.ENDING_SOON, now, minutes_left=minutes),)
+
+
 def test_the_borders_follow_the_leads() -> None:
     session = a_session(ACTIVE, Leads(end_warning=timedelta(minutes=20)))
     assert decide(session, timer(WARNING), END - timedelta(minutes=4)).session.status is ENDING_SOON
@@ -481,6 +496,7 @@ def test_a_moved_session_has_a_new_plan_and_the_old_one_never_fires() -> None:
     announced = decide(a_session(), timer(INITIAL), INITIAL_DUE).session
     session = decide(announced, MOVED, INITIAL_DUE + TICK).session
     assert (session.starts_at, session.ends_at) == (START + NEXT_DAY, END + NEXT_DAY)
+    assert (announced.timezone, session.timezone) == ("UTC", "Asia/Jakarta")
     assert set(statuses(session).values()) == {AutomationStatus.SCHEDULED}
     for kind in AutomationKind:
         assert refuse(session, timer(kind), END + NEXT_DAY).code is RefusalCode.SETTLED

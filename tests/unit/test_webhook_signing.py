@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from rdchat.webhooks.retry_policy import ATTEMPTS, Again, Dead, Delivered, judge, pause_after
-from rdchat.webhooks.sender import Answer, SendError, retry_after
+from rdchat.webhooks.retry_policy import ATTEMPTS, Delivered, GiveUp, Retry, decide, pause_after
+from rdchat.webhooks.sender import SendError, WebhookResponse, retry_after
 from rdchat.webhooks.signing import signed_headers
 from tests.support.webhooks import event
 
@@ -52,7 +52,7 @@ def test_while_a_secret_is_replaced_both_verify_and_no_other() -> None:
     headers = signed_headers([NEW, OLD], uuid4(), datetime.now(UTC), body)
     for secret in (OLD, NEW):
         assert verified(secret, body, headers)
-    with pytest.raises(WebhookVerificationError):
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
         verified(OTHER, body, headers)
 
 
@@ -70,13 +70,13 @@ def test_whatever_is_changed_on_the_way_is_noticed(what: str) -> None:
         body = body.replace(b"dimulai", b"selesai")
     else:
         headers[what] = changed[what]
-    with pytest.raises(WebhookVerificationError):
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
         verified(OLD, body, headers)
 
 
 def test_what_was_recorded_cannot_be_played_again_later() -> None:
     body = event_body()
-    with pytest.raises(WebhookVerificationError):
+    with pytest.raises(WebhookVerificationError, match="timestamp too old"):
         verified(OLD, body, signed_headers([OLD], uuid4(), datetime.now(UTC) - timedelta(minutes=6), body))
 
 
@@ -113,32 +113,32 @@ def test_chance_spreads_the_attempts() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_success_is_any_200(status: int) -> None:
-    assert judge(Answer(status), 1) == Delivered(status)
-    assert judge(Answer(status), ATTEMPTS) == Delivered(status)
+    assert decide(WebhookResponse(status), 1) == Delivered(status)
+    assert decide(WebhookResponse(status), ATTEMPTS) == Delivered(status)
 
 
 def test_gone_is_the_end_at_once() -> None:
-    assert judge(Answer(410), 1) == Dead("answered 410", 410)
+    assert decide(WebhookResponse(410), 1) == GiveUp("answered 410", 410)
 
 
 @pytest.mark.parametrize("status", [100, 199, 300, 302, 307, 400, 401, 404, 408, 429, 500, 502, 503])
 def test_everything_else_is_tried_again_until_the_attempts_are_used_up(status: int) -> None:
-    assert isinstance(judge(Answer(status), 1), Again)
-    assert isinstance(judge(Answer(status), ATTEMPTS - 1), Again)
-    assert judge(Answer(status), ATTEMPTS) == Dead(f"answered {status}", status)
+    assert isinstance(decide(WebhookResponse(status), 1), Retry)
+    assert isinstance(decide(WebhookResponse(status), ATTEMPTS - 1), Retry)
+    assert decide(WebhookResponse(status), ATTEMPTS) == GiveUp(f"answered {status}", status)
 
 
 def test_who_does_not_answer_is_tried_again() -> None:
-    first = judge(SendError("no answer in time"), 1, lambda _: timedelta(seconds=1))
-    assert first == Again("no answer in time", None, timedelta(seconds=1))
-    assert judge(SendError("no answer in time"), ATTEMPTS) == Dead("no answer in time", None)
+    first = decide(SendError("no answer in time"), 1, lambda _: timedelta(seconds=1))
+    assert first == Retry("no answer in time", None, timedelta(seconds=1))
+    assert decide(SendError("no answer in time"), ATTEMPTS) == GiveUp("no answer in time", None)
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_respected_within_bounds(status: int) -> None:
     def asked(wait: timedelta) -> timedelta:
-        verdict = judge(Answer(status, wait), 1, lambda _: timedelta(seconds=5))
-        assert isinstance(verdict, Again)
+        verdict = decide(WebhookResponse(status, wait), 1, lambda _: timedelta(seconds=5))
+        assert isinstance(verdict, Retry)
         return verdict.pause
 
     assert asked(timedelta(seconds=90)) == timedelta(seconds=90)
@@ -147,8 +147,8 @@ def test_retry_after_is_respected_within_bounds(status: int) -> None:
 
 
 def test_of_other_answers_retry_after_means_nothing() -> None:
-    verdict = judge(Answer(500, timedelta(hours=1)), 1, lambda _: timedelta(seconds=5))
-    assert verdict == Again("answered 500", 500, timedelta(seconds=5))
+    verdict = decide(WebhookResponse(500, timedelta(hours=1)), 1, lambda _: timedelta(seconds=5))
+    assert verdict == Retry("answered 500", 500, timedelta(seconds=5))
 
 
 @pytest.mark.parametrize(
