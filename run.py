@@ -34,7 +34,7 @@ import config
 from handlers.app import api_document, events_document
 from handlers.serving import serve as serve_replica
 from handlers.supervising import ProcessFailedError, serve_shared, supervise
-from rdchat import administration, drawing
+from rdchat import __version__, administration, drawing
 from rdchat.ably_local import alone as ably_alone
 from rdchat.clock import SystemClock
 from rdchat.doctor import examine
@@ -96,6 +96,7 @@ def _whisper(text: str) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="rdchat")
 def cli() -> None:
     """Scheduled counselling by chat: the backend of Ruang Diri.
 

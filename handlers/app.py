@@ -24,6 +24,7 @@ from handlers import (
     transcripts,
 )
 from handlers.http_server import Admission, Runner
+from rdchat import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from rdchat.runtime import Runtime
 
-VERSION: Final = "0.1.0"
 ROUTES: Final = (
     *counselings.ROUTES,
     *chat.ROUTES,
@@ -51,12 +51,12 @@ _LARGEST_BODY: Final = 64 * 1024
 
 def api_document() -> dict[str, Any]:
     """Make the OpenAPI document."""
-    return openapi.document(ROUTES, version=VERSION)
+    return openapi.document(ROUTES, version=__version__)
 
 
 def events_document() -> dict[str, Any]:
     """Make the AsyncAPI document."""
-    return asyncapi.document(version=VERSION)
+    return asyncapi.document(version=__version__)
 
 
 def build_runner(
