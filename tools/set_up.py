@@ -4,8 +4,8 @@
 Usage: set_up.py DIRECTORY LOCK_FILE
 
 pip checks every hash and installs nothing that the lock file does not name. What it says is shortened to a
-line for each package; while it unpacks, in silence, the packages that are there are counted. Only the standard
-library is needed, and no terminal.
+line for each package; while it unpacks, in silence, the packages that are there are counted. It needs the
+standard library only, and no terminal.
 """
 
 from __future__ import annotations
