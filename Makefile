@@ -6,11 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
+# What a save is looked for in; files that are no Python count as well.
+WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
+
 # With hashes, for every platform, and without addresses of indexes.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports docs lock clean
+.PHONY: help run test watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -20,6 +23,9 @@ run: $(READY) ## install what is missing and serve on the embedded default
 
 test: $(READY_DEV) ## install what is missing and run the complete test suite, or what ARGS says
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
+
+watch: $(READY_DEV) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
+	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)
 
 browser: ## install Chromium by apt if no browser is there: the tests want a real one
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
