@@ -13,7 +13,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports docs lock clean
+.PHONY: help run test watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ types: $(READY_DEV) ## mypy --strict
 
 imports: $(READY_DEV) ## who may import whom
 	@$(BIN)/lint-imports
+
+hooks: $(READY_DEV) ## let git run these checks before each commit, and look at its subject
+	@$(BIN)/prek install
 
 docs: $(READY) ## regenerate the pages that come from code
 	@$(BIN)/python run.py diagram --format markdown > docs/state-machine.md
