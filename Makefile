@@ -2,10 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What serving needs is installed without what developing needs, which is four times as large.
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+
+# What a save is looked for in; files that are no Python count as well.
+WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
+
+# With hashes, for every platform, and without addresses of indexes.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports docs lock clean
+.PHONY: help run test coverage watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -13,8 +21,14 @@ help: ## this list
 run: $(READY) ## install what is missing and serve on the embedded default
 	@exec $(BIN)/python run.py serve
 
-test: $(READY) ## install what is missing and run the complete test suite, or what ARGS says
+test: $(READY_DEV) ## install what is missing and run the complete test suite, or what ARGS says
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
+
+coverage: $(READY_DEV) ## the complete test suite, with what it covers; fails below the floor in pyproject.toml
+	@$(BIN)/python -m pytest --cov --cov-report=term $(or $(ARGS),-n 3)
+
+watch: $(READY_DEV) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
+	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)
 
 browser: ## install Chromium by apt if no browser is there: the tests want a real one
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
@@ -22,51 +36,57 @@ browser: ## install Chromium by apt if no browser is there: the tests want a rea
 demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
 	@exec $(BIN)/python run.py demo
 
-chaos-timers: $(READY) ## ten minutes of faults while thousands of timers fall due (ARGS="--minutes 2 --seed 7")
+chaos-timers: $(READY_DEV) ## ten minutes of faults while thousands of timers fall due (ARGS="--minutes 2 --seed 7")
 	@exec $(BIN)/python -m tests.chaos.storm $(ARGS)
 
-bench-messages: $(READY) ## messages beside bare aiohttp and NestJS: rates, delivery, pressure, growth (ten minutes)
+bench-messages: $(READY_DEV) ## messages beside bare aiohttp and NestJS: rates, delivery, pressure, growth (ten minutes)
 	@$(BIN)/python -m benchmarks.messages --write
 
-bench-timers: $(READY) ## the timers beside seven other libraries, then their whole effect (under ten minutes)
+bench-timers: $(READY_DEV) ## the timers beside seven other libraries, then their whole effect (under ten minutes)
 	@$(BIN)/python -m benchmarks.timers
 	@$(BIN)/python -m benchmarks.opening --write
 	@$(BIN)/python -m benchmarks.opening --split --write
 
-bench-size: $(READY) ## a million pending sessions (about ten minutes)
+bench-size: $(READY_DEV) ## a million pending sessions (about ten minutes)
 	@$(BIN)/python -m benchmarks.size --days 30 --write
 	@$(BIN)/python -m benchmarks.size --days 1 --write
 
-bench-ably: $(READY) ## the local Ably endpoint: 2,000 subscribers, 200,000 messages (two and a half minutes)
+bench-ably: $(READY_DEV) ## the local Ably endpoint: 2,000 subscribers, 200,000 messages (two and a half minutes)
 	@$(BIN)/python -m benchmarks.ably --write
 
 check: lint types imports ## what continuous integration runs beside the tests
 
-lint: $(READY) ## ruff, every rule on
+lint: $(READY_DEV) ## ruff, every rule on
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(READY) ## mypy --strict
+types: $(READY_DEV) ## mypy --strict
 	@$(BIN)/mypy
 
-imports: $(READY) ## who may import whom
+imports: $(READY_DEV) ## who may import whom
 	@$(BIN)/lint-imports
+
+hooks: $(READY_DEV) ## let git run these checks before each commit, and look at its subject
+	@$(BIN)/prek install
 
 docs: $(READY) ## regenerate the pages that come from code
 	@$(BIN)/python run.py diagram --format markdown > docs/state-machine.md
 	@$(BIN)/python run.py settings --example > config/rdchat.env.example
 	@$(BIN)/python run.py settings --markdown --page README.md > README.md.new && mv README.md.new README.md
 
-lock: $(READY) ## resolve the pins anew, with hashes and without index addresses
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev --upgrade pyproject.toml -o requirements.lock
+lock: $(READY_DEV) ## resolve both lock files, keeping the pins that still fit (ARGS=--upgrade: none)
+	@$(COMPILE) $(ARGS) pyproject.toml -o requirements.lock
+	@$(COMPILE) $(ARGS) --constraints requirements.lock --group dev -o requirements-dev.lock
 
 clean: ## remove the virtual environment and caches (never the data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 
-# pip checks every hash; nothing outside the lock file is installed.
+# pip checks every hash; nothing outside the lock files is installed.
 $(READY): requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Try: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "rdchat needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Setting up $(VENV) (once, about a minute) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PYTHON) tools/set_up.py $(VENV) requirements.lock
+	@touch $@
+
+$(READY_DEV): requirements-dev.lock $(READY)
+	@$(PYTHON) tools/set_up.py $(VENV) requirements-dev.lock
 	@touch $@

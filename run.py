@@ -36,6 +36,7 @@ from config import rendering
 from handlers.server.application import api_document, events_document
 from handlers.server.serving import serve as serve_replica
 from handlers.server.supervising import ProcessFailedError, serve_shared, supervise
+from rdchat import __version__
 from rdchat.common.clock import SystemClock
 from rdchat.common.errors import RdchatError
 from rdchat.common.telemetry import configure_logging
@@ -103,6 +104,7 @@ def _whisper(text: str) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="rdchat")
 def cli() -> None:
     """Scheduled counselling by chat: the backend of Ruang Diri.
 

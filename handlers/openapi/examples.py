@@ -14,6 +14,7 @@ import orjson
 from handlers.http.routing import PREFIX
 from handlers.openapi.schema_reader import Node, Reader
 from handlers.schemas.answers import ErrorAnswer
+from rdchat import __version__
 from rdchat.common.errors import ERRORS, ErrorCode
 from rdchat.files.kinds import KINDS
 from statemachine import AutomationKind, Status, diagram
@@ -58,8 +59,8 @@ OWN_FORMS: Final[dict[str, dict[str, Any]]] = {
         "text/plain": "# HELP rdchat_messages_total Messages that were stored\n"
         "# TYPE rdchat_messages_total counter\nrdchat_messages_total 3.0\n"
     },
-    "openapi_json": {_JSON: {"openapi": "3.1.0", "info": {"title": "rdchat", "version": "0.1.0"}}},
-    "asyncapi_json": {_JSON: {"asyncapi": "3.0.0", "info": {"title": "rdchat", "version": "0.1.0"}}},
+    "openapi_json": {_JSON: {"openapi": "3.1.0", "info": {"title": "rdchat", "version": __version__}}},
+    "asyncapi_json": {_JSON: {"asyncapi": "3.0.0", "info": {"title": "rdchat", "version": __version__}}},
     "docs": {"text/html": '<!DOCTYPE html><html lang="en">…</html>'},
 }
 

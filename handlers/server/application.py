@@ -21,6 +21,7 @@ from handlers.http import envelope, routing
 from handlers.http.protocol import Admission, Runner
 from handlers.openapi import asyncapi, document, page
 from handlers.server import health
+from rdchat import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from rdchat.runtime import Runtime
 
-VERSION: Final = "0.1.0"
 ROUTES: Final = (
     *counselings.ROUTES,
     *chat.ROUTES,
@@ -48,12 +48,12 @@ _LARGEST_BODY: Final = 64 * 1024
 
 def api_document() -> dict[str, Any]:
     """Make the OpenAPI document."""
-    return document.document(ROUTES, version=VERSION)
+    return document.document(ROUTES, version=__version__)
 
 
 def events_document() -> dict[str, Any]:
     """Make the AsyncAPI document."""
-    return asyncapi.document(version=VERSION)
+    return asyncapi.document(version=__version__)
 
 
 def build_runner(
