@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from rdchat.tokens import Role
 from tests.support.envelope import assert_refused, envelope_fault
-from tests.support.soon import in_days, noon_zone, sunday
+from tests.support.soon import in_days, sunday
+from tests.support.spans import zone_around
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Reply, Service
@@ -102,13 +103,15 @@ async def test_times_are_taken_with_and_without_seconds(service: Service) -> Non
 async def test_times_and_dates_that_are_refused(service: Service) -> None:
     await service.psychologist()
     client = service.person()
-    yesterday, now = in_days(-1).date(), datetime.now(ZoneInfo(noon_zone()))
+    yesterday, now = in_days(-1).date(), datetime.now(UTC)
+    zone = zone_around(now, now)
+    now = now.astimezone(ZoneInfo(zone))
     cases: dict[str, tuple[str, dict[str, Any]]] = {
         "yesterday": ("startTime", wish(date=yesterday.isoformat())),
         "long ago": ("startTime", wish(date="1970-01-01")),
         "just now": (
             "startTime",
-            wish(f"{now:%H:%M:%S}", "23:59:59", date=now.date().isoformat(), timezone=noon_zone()),
+            wish(f"{now:%H:%M:%S}", "23:59:59", date=now.date().isoformat(), timezone=zone),
         ),
         "end before start": ("endTime", wish("15:00", "14:00")),
         "end at start": ("endTime", wish("14:00", "14:00:00")),

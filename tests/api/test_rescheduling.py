@@ -7,14 +7,14 @@ from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from rdchat.tokens import Role
 from tests.support.envelope import assert_refused
 from tests.support.pair import a_pair
 from tests.support.service import whole_second
 from tests.support.sessions import instant, opened, reaches
-from tests.support.soon import book_at, in_days, noon_zone, sunday
+from tests.support.soon import book_at, in_days, sunday
+from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 from tests.support.world import at_instant
 
@@ -26,22 +26,11 @@ if TYPE_CHECKING:
 HOUR = timedelta(hours=1)
 
 
-def range_of(starts_at: datetime, lasts: timedelta, zone: str = "UTC") -> dict[str, str]:
-    there = ZoneInfo(zone)
-    start, end = starts_at.astimezone(there), (starts_at + lasts).astimezone(there)
-    return {
-        "date": f"{start:%Y-%m-%d}",
-        "startTime": f"{start:%H:%M:%S}",
-        "endTime": f"{end:%H:%M:%S}",
-        "timezone": zone,
-    }
-
-
 async def move(
     person: Person, booking: dict[str, Any], starts_at: datetime, lasts: timedelta = HOUR, **more: Any
 ) -> Reply:
     """Move to another range; `zone`, and what else the request has, or None to leave it out."""
-    body = range_of(starts_at, lasts, more.pop("zone", "UTC")) | more
+    body = on_the_clock(starts_at, starts_at + lasts, more.pop("zone", None)) | more
     body = {name: value for name, value in body.items() if value is not None}
     return await person.put(f"/counselings/{booking['id']}/reschedule", body)
 
@@ -155,7 +144,7 @@ async def test_a_counselling_without_chat_is_moved_until_it_begins(service: Serv
     assert instant(moved["scheduledAt"]) == in_days(5)
     assert moved["chatSession"] is None
     starts_at = whole_second(1)
-    back = await move(client, booking, starts_at, HOUR, zone=noon_zone())
+    back = await move(client, booking, starts_at, HOUR)
     assert back.status == 200, back.json
     await at_instant(starts_at)
     assert_refused(await move(client, booking, in_days(5)), 409, "ILLEGAL_TRANSITION")
@@ -212,11 +201,9 @@ async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
         await at_instant(first, offset=-0.4)
         assert (await move(pair.elsewhere(claimed), bookings[claimed.id], in_days(3))).status == 200
         soon = whole_second(2)
-        reply = await move(
-            pair.elsewhere(near), bookings[near.id], soon, timedelta(seconds=3), zone=noon_zone()
-        )
+        reply = await move(pair.elsewhere(near), bookings[near.id], soon, timedelta(seconds=3))
         assert reply.status == 200, reply.json
-        reply = await move(far, bookings[far.id], soon, timedelta(seconds=3), zone=noon_zone())
+        reply = await move(far, bookings[far.id], soon, timedelta(seconds=3))
         assert reply.status == 200, reply.json
         for person in (near, far):
             session_id = session_of(bookings[person.id])
@@ -263,7 +250,7 @@ async def test_at_the_start_it_is_either_moved_or_opened(
         async def try_to(number: int, client: Person, booking: dict[str, Any]) -> Reply:
             await at_instant(starts_at, offset=(number - 10) / 1000)
             who = client if number % 2 else pair.elsewhere(client)
-            return await move(who, booking, in_days(3), zone=noon_zone())
+            return await move(who, booking, in_days(3))
 
         replies = await asyncio.gather(*(try_to(n, *one) for n, one in enumerate(people)))
         assert {reply.status for reply in replies} <= {200, 409}
@@ -382,7 +369,7 @@ async def test_a_token_follows_and_who_still_listens_has_come(service: Service) 
     early = (await client.get("/chat/ably-token", sessionId=session_id)).data
     assert instant(early["expiresAt"]) == starts_at + timedelta(seconds=10, minutes=5)
     soon = whole_second(1.2)
-    moved = await move(psychologist, booking, soon, timedelta(seconds=2), zone=noon_zone())
+    moved = await move(psychologist, booking, soon, timedelta(seconds=2))
     assert moved.status == 200, moved.json
     session = await reaches(client, session_id, "completed")
     assert session["outcome"] == "psychologist_absent", "the client's token serves at the new time as well"

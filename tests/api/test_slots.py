@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from rdchat.tokens import Role
 from tests.support.envelope import assert_refused
-from tests.support.soon import in_days, noon_zone, sunday
+from tests.support.soon import in_days, sunday
+from tests.support.spans import zone_around
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Reply, Service
@@ -100,8 +101,8 @@ async def test_what_is_booked_takes_places(service: Service) -> None:
 async def test_nothing_is_offered_that_is_past_or_too_far_ahead(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()
-    zone = noon_zone()
     before = datetime.now(UTC)
+    zone = zone_around(before, before)
     found = await slots(
         client, psychologist, date=before.astimezone(ZoneInfo(zone)).date(), timezone=zone, duration=5, step=5
     )
