@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports docs lock clean
+.PHONY: help run test test-hours demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -15,6 +15,10 @@ run: $(READY) ## install what is missing and serve on the embedded default
 
 test: $(READY) ## install what is missing and run the complete test suite, or what ARGS says
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
+
+test-hours: $(READY) ## what books by wall time, at every hour of a day and around the calendar's ends (ARGS="01:00 23:00")
+	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends gcc libc6-dev; }
+	@$(BIN)/python -m tests.hours $(ARGS)
 
 browser: ## install Chromium by apt if no browser is there: the tests want a real one
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from rdchat.tokens import Role
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.soon import in_days, sunday
@@ -16,6 +18,7 @@ from tests.support.spans import zone_around
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Reply, Service
+
 
 DAY = in_days(30).date()
 #: A year in which every day is still to come.
@@ -100,6 +103,7 @@ async def test_times_are_taken_with_and_without_seconds(service: Service) -> Non
         assert (data["startTime"], data["endTime"]) == shown
 
 
+@pytest.mark.wall_time
 async def test_times_and_dates_that_are_refused(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -161,12 +165,14 @@ async def test_times_and_dates_that_are_refused(service: Service) -> None:
     assert await count(service) == 0
 
 
+@pytest.mark.wall_time
 async def test_the_longest_and_the_shortest_session_are_taken(service: Service) -> None:
     await service.psychologist()
     for start, end in (("14:00", "18:00"), ("14:00:00", "14:00:02")):
         assert (await book(service.person(), start, end)).status == 201
 
 
+@pytest.mark.wall_time
 async def test_an_hour_that_the_clocks_leave_out_is_refused(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -183,6 +189,7 @@ async def test_an_hour_that_the_clocks_leave_out_is_refused(service: Service) ->
         assert instant(around["endsAt"]) - instant(around["scheduledAt"]) == timedelta(minutes=1)
 
 
+@pytest.mark.wall_time
 async def test_an_hour_that_comes_twice_means_the_first(service: Service) -> None:
     await service.psychologist()
     day = sunday(YEAR, 10, -1)
@@ -297,6 +304,7 @@ async def test_whoever_has_least_to_do_that_day_is_chosen(service: Service) -> N
     assert chosen == str(busy.id)
 
 
+@pytest.mark.wall_time
 async def test_the_day_is_the_one_of_the_booked_zone(service: Service) -> None:
     one, other = [await service.psychologist(name) for name in ("Sari", "Maya")]
     # 23:00 UTC of the day before is the morning of the day in Jakarta.

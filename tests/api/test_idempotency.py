@@ -167,6 +167,7 @@ def _lasting(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "attachment": {name: v for name, v in attachment.items() if name != "expiresAt"}}
 
 
+@pytest.mark.wall_time
 async def test_a_crash_after_a_move_whose_time_has_come_is_still_answered(service: Service) -> None:
     await service.psychologist()
     client = service.person()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.service import Service, service_settings
 from tests.support.sessions import reaches
 from tests.support.soon import book_at, whole_second
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.wall_time
 
 
 async def test_whoever_comes_last_is_turned_away_where_there_is_no_place(

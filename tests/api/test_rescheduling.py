@@ -8,6 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import pytest
+
 from rdchat.tokens import Role
 from tests.support.envelope import assert_refused
 from tests.support.pair import a_pair
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.service import Person, Reply, Service
+
 
 HOUR = timedelta(hours=1)
 
@@ -40,6 +43,7 @@ def session_of(booking: dict[str, Any]) -> str:
     return session_id
 
 
+@pytest.mark.wall_time
 async def test_whoever_takes_part_and_administrators_move_it_and_the_others_are_told(
     service: Service,
 ) -> None:
@@ -121,6 +125,7 @@ async def test_nobody_else_moves_it_and_nothing_is_moved_by_being_refused(servic
     assert (await psychologist.get("/notifications")).data["unreadCount"] == 1, "the booking's"
 
 
+@pytest.mark.wall_time
 async def test_only_what_has_not_begun_is_moved(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     counseling = {"id": (await client.session(session_id))["counselingId"]}
@@ -135,6 +140,7 @@ async def test_only_what_has_not_begun_is_moved(service: Service) -> None:
         assert_refused(await move(client, booking, in_days(5)), 409, "ILLEGAL_TRANSITION")
 
 
+@pytest.mark.wall_time
 async def test_a_counselling_without_chat_is_moved_until_it_begins(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -173,6 +179,7 @@ async def test_it_is_not_counted_against_itself_and_all_others_are(service: Serv
     assert_refused(await move(client, booking, in_days(23)), 409, "NO_PSYCHOLOGIST")
 
 
+@pytest.mark.wall_time
 async def test_the_zone_is_the_one_it_was_booked_in_unless_another_is_named(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -185,6 +192,7 @@ async def test_the_zone_is_the_one_it_was_booked_in_unless_another_is_named(serv
     assert (instant(moved["scheduledAt"]), moved["timezone"]) == (start + 2 * HOUR, "America/Lima")
 
 
+@pytest.mark.wall_time
 async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -234,6 +242,7 @@ async def _queue_holds_none_of(pair: Any, bookings: list[dict[str, Any]]) -> boo
     return not rows and await pair.world.in_queue() == 0
 
 
+@pytest.mark.wall_time
 async def test_at_the_start_it_is_either_moved_or_opened(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -268,6 +277,7 @@ async def test_at_the_start_it_is_either_moved_or_opened(
             assert counseling["endsAt"] == session["endsAt"]
 
 
+@pytest.mark.wall_time
 async def test_one_whose_start_is_overdue_moves_as_a_whole(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -360,6 +370,7 @@ async def test_many_who_want_the_last_place_get_exactly_what_there_is(
         assert {reply.code for reply in replies if reply.status == 409} == {"CLIENT_LIMIT"}
 
 
+@pytest.mark.wall_time
 async def test_a_token_follows_and_who_still_listens_has_come(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()

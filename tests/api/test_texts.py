@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+
 CAMPUS = UUID("6f1c2f0e-8a3b-4c59-9d7e-0b2a4c6d8e10")
 TEXTS = f"""
 [default.id]
@@ -61,6 +62,7 @@ async def said(person: Person, session_id: str, count: int) -> list[str]:
     return [one["message"] for one in await until(all_said)]
 
 
+@pytest.mark.wall_time
 async def test_an_organisation_speaks_in_its_own_words_and_language(worded: Service) -> None:
     starts_at = whole_second(2)
     booked = on_the_clock(starts_at, starts_at + timedelta(seconds=90))
@@ -89,6 +91,7 @@ async def test_the_end_is_said_in_the_default_words(worded: Service) -> None:
     assert (await said(client, session_id, 3))[-1] == "Sampai jumpa, Budi."
 
 
+@pytest.mark.wall_time
 async def test_notifications_are_in_the_language_of_the_session(worded: Service) -> None:
     client = member(worded, CAMPUS)
     start = in_days(3)

@@ -29,6 +29,7 @@ async def transcript(person: Person, session_id: str, form: str) -> Reply:
     return await person.get(f"/chat/sessions/{session_id}/transcript", format=form)
 
 
+@pytest.mark.wall_time
 async def test_both_participants_read_the_same_in_every_form(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     for person, text in ((client, "Saya cemas."), (psychologist, "Ceritakan."), (client, EVIL)):
