@@ -206,7 +206,7 @@ async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
             bookings[person.id] = (await book_at(person, first, 4)).data
         bookings[far.id] = (await far.book(in_days(40), in_days(40) + HOUR)).data
         # Claimed by a worker already: its start is less than the look-ahead away.
-        await at_instant(first, offset=-0.4)
+        await at_instant(first, offset=-1)
         assert (await move(pair.elsewhere(claimed), bookings[claimed.id], in_days(3))).status == 200
         soon = whole_second(2)
         reply = await move(pair.elsewhere(near), bookings[near.id], soon, timedelta(seconds=3))
