@@ -30,10 +30,9 @@ def instants(now: datetime) -> dict[str, datetime]:
     """Name the instants, all of them ahead: a machine's clock is moved forward only."""
     tomorrow = now.date() + timedelta(days=1)
     leap = next(year for year in range(now.year + 1, now.year + 9) if calendar.isleap(year))
-    next_month = (now.date().replace(day=1) + timedelta(days=62)).replace(day=1)
     hours = {f"{hour:02}:00": datetime.combine(tomorrow, time(hour), UTC) for hour in range(24)}
     days = {
-        "month-end": next_month,
+        "month-end": date(now.year + 1, 5, 1),
         "year-end": date(now.year + 1, 1, 1),
         "29-february": date(leap, 2, 29),
         "1-march": date(leap, 3, 1),
