@@ -86,7 +86,7 @@ def message_json(
         },
         "message": message.text,
         "messageType": message.message_type,
-        "isAutomated": message.message_type == "automated",
+        "isAutomated": message.is_automated,
         "isRead": message.read_at is not None,
         "readAt": _maybe(message.read_at),
         "createdAt": iso(message.created_at),

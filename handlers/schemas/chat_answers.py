@@ -27,6 +27,7 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from handlers.schemas.realtime import NotificationEvent
+from rdchat.domain.message import MessageType
 from rdchat.events import channels
 
 _CHAT: Final = channels.chat_channel(UUID(SESSION_ID))
@@ -52,7 +53,7 @@ class MessageAnswer(AnswerSchema):
     message_type = choice(
         "messageType",
         "`text`, `image` and `file` are from people, `automated` is from a timer. `system` is not sent yet.",
-        ("text", "image", "file", "automated", "system"),
+        tuple(MessageType),
     )
     is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
     is_read = yes_no("isRead", "Whether the other participant has read it.", example=False)

@@ -28,6 +28,7 @@ from handlers.schemas.parts import (
     text,
     yes_no,
 )
+from rdchat.domain.message import MessageType
 from statemachine import EndReason
 from statemachine.effects import NotificationType, StatusEvent
 
@@ -48,7 +49,7 @@ class MessageEvent(AnswerSchema):
     message_type = choice(
         "messageType",
         "`text`, `image` or `file` from people, `automated` from a timer, `system` from the service.",
-        ("text", "image", "file", "automated", "system"),
+        tuple(MessageType),
     )
     is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
     attachment = fields.Nested(

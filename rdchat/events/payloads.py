@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rdchat.common.clock import iso
+from rdchat.domain.message import MessageType
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,7 +28,7 @@ def message_data(
     sender_id: UUID,
     sender_name: str,
     content: str,
-    message_type: str,
+    message_type: MessageType,
     client_message_id: str | None,
     created_at: datetime,
     attachment: Attachment | None = None,
@@ -41,7 +42,7 @@ def message_data(
         "senderName": sender_name,
         "content": content,
         "messageType": message_type,
-        "isAutomated": message_type == "automated",
+        "isAutomated": message_type is MessageType.AUTOMATED,
         "createdAt": iso(created_at),
     }
     if client_message_id is not None:
