@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 4_000
 
-# The member is what `Job.member` of the delay queue writes: of millions, Python would take longer to write it. A
-# kind without a code, of a newer release perhaps, has no member, and is left to those who know it.
+# The member is what `Job.member` of the delay queue writes: Python takes too long for millions.
+# A kind without a code, of a newer release perhaps, has no member, and is left to those who know it.
 _KIND_CODE: Final = " ".join(
     f"WHEN '{kind}' THEN '\\x{code:02x}'::bytea" for kind, code in KIND_CODES.items()
 )
