@@ -13,6 +13,7 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import attachment_json, message_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
 from rdchat.files.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ ROUTES = (
         tag="Chat",
         done="The message, stored, with a link to its file; both participants receive it.",
         message="Message sent successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.UploadRequest,
         admit=admit_upload,
         rate="upload",
@@ -112,6 +114,7 @@ ROUTES = (
         tag="Chat",
         done="The attachment, and a link to it.",
         message="Attachment retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.AttachmentAnswer,
         errors=(ErrorCode.NOT_PARTICIPANT,),
     ),
@@ -122,6 +125,7 @@ ROUTES = (
         summary="Open an attachment",
         tag="Chat",
         done="The file, without an envelope.",
+        roles=permissions.NO_ROLE,
         query=schemas.AttachmentQuery,
         bare=tuple(KINDS),
         public=True,

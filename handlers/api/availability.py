@@ -8,10 +8,9 @@ from handlers import schemas
 from handlers.api.presenters import availability_json, slot_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
-from rdchat.domain import free_slots
+from rdchat.domain import free_slots, permissions
 from rdchat.domain.availability import DayException, Hours, WeeklyHours, checked
 from rdchat.domain.booking import zone
-from rdchat.domain.person import Role
 from rdchat.postgres import availability, people
 
 
@@ -25,7 +24,7 @@ async def get_availability(call: Call) -> Answer:
 
 async def put_availability(call: Call) -> Answer:
     """Replace working hours: psychologists their own, administrators anybody's. What is booked stays."""
-    if not call.caller.is_admin and call.caller.id != call.path["id"]:
+    if not permissions.may_change_hours(call.caller, call.path["id"]):
         raise RdchatError(ErrorCode.FORBIDDEN)
     said = call.body
     if said["timezone"] is not None:
@@ -87,6 +86,7 @@ ROUTES = (
         tag="Psychologists",
         done="The working hours.",
         message="Availability retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.AvailabilityAnswer,
     ),
     Route(
@@ -97,7 +97,7 @@ ROUTES = (
         tag="Psychologists",
         done="The working hours, as they are now.",
         message="Availability saved successfully",
-        roles=frozenset({Role.PSYCHOLOGIST, Role.SUPER_ADMIN}),
+        roles=permissions.KEEPERS_OF_HOURS,
         body=schemas.AvailabilityRequest,
         data=schemas.AvailabilityAnswer,
     ),
@@ -109,6 +109,7 @@ ROUTES = (
         tag="Psychologists",
         done="The times that can be booked; none, if it is too late or too early for that day.",
         message="Slots retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.SlotsQuery,
         data=schemas.SlotAnswer,
         many=True,

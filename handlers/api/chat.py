@@ -10,6 +10,7 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import access_json, message_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
 from rdchat.services.chat import Window
 from statemachine import SendMessage
 
@@ -102,6 +103,7 @@ ROUTES = (
         tag="Chat",
         done="A token for the three channels, and what the SDK needs beside it.",
         message="Token created successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.TokenQuery,
         data=schemas.TokenAnswer,
         errors=(*_NO_SESSION, ErrorCode.SESSION_ENDED),
@@ -114,6 +116,7 @@ ROUTES = (
         tag="Chat",
         done="The message, stored; both participants receive it.",
         message="Message sent successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.MessageRequest,
         data=schemas.MessageAnswer,
         rate="message",
@@ -130,6 +133,7 @@ ROUTES = (
         tag="Chat",
         done="The messages of the page, and where it stands.",
         message="Chat history retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.HistoryQuery,
         data=schemas.HistoryAnswer,
         errors=_NO_SESSION,
@@ -142,6 +146,7 @@ ROUTES = (
         tag="Chat",
         done="How many messages of others are unread, in all and by session.",
         message="Unread messages counted successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.UnreadAnswer,
     ),
     Route(
@@ -152,6 +157,7 @@ ROUTES = (
         tag="Chat",
         done="The other participant was told, if they listen.",
         message="Typing status sent",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.TypingRequest,
         rate="typing",
         data=schemas.TypingAnswer,

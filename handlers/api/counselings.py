@@ -11,10 +11,9 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import counseling_json, listed_counseling_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
-from rdchat.domain import booking
+from rdchat.domain import booking, permissions
 from rdchat.domain.availability import to_instant
 from rdchat.domain.booking import Booking
-from rdchat.domain.person import CLIENT_ROLES, Role
 from rdchat.postgres import counseling_lists
 from rdchat.postgres.counseling_lists import CounselingFilter
 
@@ -146,7 +145,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling, booked; with method `chat`, it has a pending session.",
         message="Counseling booked successfully",
-        roles=CLIENT_ROLES | {Role.SUPER_ADMIN},
+        roles=permissions.BOOKERS,
         body=schemas.BookRequest,
         data=schemas.CounselingAnswer,
         rate="booking",
@@ -162,6 +161,7 @@ ROUTES = (
         tag="Counselling",
         done="The counsellings of the page.",
         message="Counselings retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.CounselingsQuery,
         data=schemas.CounselingsAnswer,
     ),
@@ -173,6 +173,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling.",
         message="Counseling retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.CounselingWithNotes,
         errors=(ErrorCode.FORBIDDEN,),
     ),
@@ -184,6 +185,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling, at its new time.",
         message="Counseling rescheduled successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.RescheduleRequest,
         data=schemas.CounselingAnswer,
         rate="booking",
@@ -204,6 +206,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling, now cancelled.",
         message="Counseling cancelled successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.CancelRequest,
         data=schemas.CounselingAnswer,
         errors=(ErrorCode.FORBIDDEN, ErrorCode.ILLEGAL_TRANSITION),

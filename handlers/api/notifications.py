@@ -7,6 +7,7 @@ from handlers.api import cursors
 from handlers.api.presenters import notification_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.domain import permissions
 from rdchat.postgres import notifications
 
 
@@ -52,6 +53,7 @@ ROUTES = (
         tag="Notifications",
         done="The notifications of the page.",
         message="Notifications retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.PageQuery,
         data=schemas.NotificationsAnswer,
     ),
@@ -63,6 +65,7 @@ ROUTES = (
         tag="Notifications",
         done="How many were unread.",
         message="Notifications marked as read",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.ReadAllAnswer,
     ),
     Route(
@@ -73,6 +76,7 @@ ROUTES = (
         tag="Notifications",
         done="The notification, read.",
         message="Notification marked as read",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.NotificationAnswer,
         errors=(ErrorCode.NOT_FOUND,),
     ),

@@ -6,8 +6,7 @@ from handlers import schemas
 from handlers.api.presenters import psychologist_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError
-from rdchat.domain import booking
-from rdchat.domain.person import Role
+from rdchat.domain import booking, permissions
 from rdchat.postgres import availability, people
 
 
@@ -61,6 +60,7 @@ ROUTES = (
         tag="Psychologists",
         done="The psychologists, by name.",
         message="Psychologists retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.PsychologistsQuery,
         data=schemas.PsychologistAnswer,
         many=True,
@@ -73,6 +73,7 @@ ROUTES = (
         tag="Psychologists",
         done="The psychologist.",
         message="Psychologist retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.PsychologistAnswer,
     ),
     Route(
@@ -83,7 +84,7 @@ ROUTES = (
         tag="Psychologists",
         done="The psychologist, changed.",
         message="Psychologist saved successfully",
-        roles=frozenset({Role.SUPER_ADMIN}),
+        roles=permissions.ADMINISTRATORS,
         body=schemas.PsychologistRequest,
         data=schemas.PsychologistAnswer,
         also=((201, "The psychologist, created."),),

@@ -18,6 +18,7 @@ from handlers.api.presenters import session_json, timeline_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
 from rdchat.operations import drawing
 from rdchat.operations.administration import taken
 from statemachine import OPEN, Status, diagram
@@ -137,6 +138,7 @@ ROUTES = (
         tag="Sessions",
         done="The sessions of the page.",
         message="Chat sessions retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.SessionsQuery,
         data=schemas.SessionsAnswer,
     ),
@@ -148,6 +150,7 @@ ROUTES = (
         tag="Sessions",
         done="The open sessions, up to 100.",
         message="Chat sessions retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.SessionsAnswer,
     ),
     Route(
@@ -158,6 +161,7 @@ ROUTES = (
         tag="Sessions",
         done="The session.",
         message="Chat session retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.SessionAnswer,
         errors=_NO_SESSION,
     ),
@@ -169,6 +173,7 @@ ROUTES = (
         tag="Sessions",
         done="How far one has read.",
         message="Messages marked as read",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.ReadRequest,
         data=schemas.ReadAnswer,
         rate="read",
@@ -182,6 +187,7 @@ ROUTES = (
         tag="Sessions",
         done="The session, with its new end.",
         message="Chat session extended successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.ExtendRequest,
         data=schemas.SessionAnswer,
         idempotent=True,
@@ -202,6 +208,7 @@ ROUTES = (
         tag="Sessions",
         done="The session, now completed.",
         message="Chat session ended successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.SessionAnswer,
         rate=None,
         errors=(*_NO_SESSION, ErrorCode.ILLEGAL_TRANSITION),
@@ -214,6 +221,7 @@ ROUTES = (
         tag="Sessions",
         done="What happened, oldest first.",
         message="Timeline retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.TimelineAnswer,
         many=True,
         errors=_NO_SESSION,
@@ -225,6 +233,7 @@ ROUTES = (
         summary="Draw a session's way through the state machine",
         tag="Sessions",
         done="The drawing, without an envelope.",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.DiagramQuery,
         bare=(*(content_type for content_type, _ in _DRAWN.values()), "image/png"),
         errors=_NO_SESSION,

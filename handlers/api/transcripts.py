@@ -13,6 +13,7 @@ from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode
 from rdchat.common.json import as_json
+from rdchat.domain import permissions
 from rdchat.texts.wording import wall_time
 from rdchat.transcript import POLICY, Transcript
 from rdchat.transcript.words import WORDS
@@ -90,6 +91,7 @@ ROUTES = (
         tag="Sessions",
         done="The transcript; as text or as a page, without an envelope.",
         message="Transcript retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.TranscriptQuery,
         data=schemas.TranscriptAnswer,
         bare=("text/plain", "text/html"),

@@ -26,3 +26,8 @@ class Counseling:
     slot: Slot
     session_id: UUID | None
     session_status: Status | None
+
+    @property
+    def participants(self) -> tuple[UUID, UUID]:
+        """The client and the psychologist."""
+        return self.client_id, self.psychologist_id

@@ -13,6 +13,7 @@ import structlog
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.domain import permissions
 from rdchat.postgres import attachments, messages
 from rdchat.services.chat import must_be_open
 from statemachine import Attachment, SendMessage
@@ -150,7 +151,7 @@ class AttachmentService:
         Raises RdchatError: NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
         """
         found = await self._sent(attachment_id)
-        if caller.id not in found.participants:
+        if not permissions.may_read_content(caller, found):
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
         return found.attachment
 
@@ -168,7 +169,7 @@ class AttachmentService:
         if person_id is None:
             raise RdchatError(ErrorCode.FORBIDDEN, "This link is not valid, or not any more")
         found = await self._sent(attachment_id)
-        if person_id not in found.participants:
+        if not permissions.takes_part(person_id, found):
             raise RdchatError(ErrorCode.FORBIDDEN)
         async with self._downloads:
             encrypted = await self.storage.get(_key(found.session_id, attachment_id))

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Never
 
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.domain import permissions
 from rdchat.events import channels, outbox_entry, payloads
 from rdchat.postgres import messages, reads, sessions
 from rdchat.realtime.ably_client import PublishError
@@ -162,7 +163,8 @@ class Chat:
         session = await sessions.get_session(self.pool, session_id)
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
-        if caller.id not in session.participants and (content or not caller.is_admin):
+        may = permissions.may_read_content if content else permissions.may_see_state
+        if not may(caller, session):
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
         return session
 

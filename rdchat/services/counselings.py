@@ -10,6 +10,7 @@ import structlog
 
 from rdchat.common.clock import to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.domain import permissions
 from rdchat.domain.counseling import Counseling
 from rdchat.postgres import counselings, people
 from rdchat.postgres.pool import transaction
@@ -124,7 +125,7 @@ class CounselingService:
             counseling.slot.timezone,
             self.language,
         )
-        people = [one for one in (counseling.client_id, counseling.psychologist_id) if one != by]
+        people = [one for one in counseling.participants if one != by]
         return await self.notifier.tell(connection, meeting, people, kind, at)
 
     def _new_session(
@@ -155,7 +156,7 @@ class CounselingService:
         Raises RdchatError: NOT_FOUND, FORBIDDEN, ILLEGAL_TRANSITION, UNAVAILABLE.
         """
         counseling = await self.read(caller, counseling_id)
-        by = None if caller.is_admin else caller.id
+        by = permissions.acting_participant(caller)
         if counseling.session_id is not None:
             result = await self.engine.submit(counseling.session_id, Cancel(by, reason), actor_id=caller.id)
             cancelled = not isinstance(result, Refusal)
@@ -191,13 +192,13 @@ class CounselingService:
         counseling = await counselings.get_counseling(self.pool, counseling_id, at=self.clock.now())
         if counseling is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Counseling not found")
-        if not caller.is_admin and caller.id not in (counseling.client_id, counseling.psychologist_id):
+        if not permissions.may_see_counseling(caller, counseling):
             raise RdchatError(ErrorCode.FORBIDDEN)
         return counseling
 
     async def notes(self, caller: Caller, counseling: Counseling) -> str | None:
         """Read the client's notes, as one of the two whom they are for; None for an administrator."""
-        if caller.id not in (counseling.client_id, counseling.psychologist_id):
+        if not permissions.may_read_content(caller, counseling):
             return None
         return await counselings.get_notes(self.pool, counseling.id, encryptor=self.encryptor)
 

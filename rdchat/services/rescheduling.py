@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain import permissions
 from rdchat.domain.booking import Slot, zone
 from rdchat.engine.change import Change, ChangeBuilder
 from rdchat.postgres import commit, counselings, reads, schedule, sessions
@@ -64,7 +65,7 @@ class ReschedulingService:
         Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         UNAVAILABLE.
         """
-        by = None if caller.is_admin else caller.id
+        by = permissions.acting_participant(caller)
         if counseling.session_id is None:
             await self._move_without_chat(counseling, slot, by)
         else:
@@ -84,7 +85,7 @@ class ReschedulingService:
         ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, UNAVAILABLE.
         """
         session = await self._session(session_id)
-        if caller.id not in session.participants:
+        if not permissions.may_extend(caller, session):
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
         if await self.find_committed(session_id, command_id):
             return await self._session(session_id)

@@ -13,10 +13,11 @@ import pytest
 from marshmallow import ValidationError, fields
 
 from handlers import schemas
-from handlers.http.routing import ALL_ROLES, PREFIX, Route
+from handlers.http.routing import PREFIX, Route
 from handlers.openapi.document import errors_of
 from handlers.server.application import ROUTES, api_document
 from rdchat.common.errors import ERRORS, ErrorCode
+from rdchat.domain.permissions import EVERYONE_SIGNED_IN
 from tests.support.shapes import mismatches, references, resolve
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def test_a_route_lists_what_follows_from_its_form(route: Route) -> None:
     assert everywhere | set(route.errors) <= codes
     assert (ErrorCode.PAYLOAD_TOO_LARGE in codes) == (route.body is not None)
     assert (ErrorCode.NOT_FOUND in codes) == ("{" in route.path)
-    assert ErrorCode.FORBIDDEN in codes or route.roles == ALL_ROLES
+    assert ErrorCode.FORBIDDEN in codes or route.roles == EVERYONE_SIGNED_IN
 
 
 @each_route
