@@ -8,7 +8,6 @@ last commits have left to deliver. Longer than most because that order is told i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,6 @@ import structlog
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.clock import SystemClock
-from rdchat.common.errors import UnavailableError
 from rdchat.common.telemetry import Metrics
 from rdchat.domain.booking import Limits
 from rdchat.engine.engine import Engine
@@ -26,7 +24,7 @@ from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
 from rdchat.local.ably import AblyLocal
-from rdchat.postgres import idempotency, pool
+from rdchat.postgres import pool
 from rdchat.postgres.migrate import migrate
 from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
@@ -43,7 +41,10 @@ from rdchat.security.key_set import KeySet
 from rdchat.services.attachments import AttachmentService
 from rdchat.services.chat import Chat
 from rdchat.services.counselings import CounselingService
+from rdchat.services.idempotency import IdempotencyService
+from rdchat.services.notifications import NotificationService
 from rdchat.services.notifier import Notifier
+from rdchat.services.psychologists import PsychologistService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.texts.wording import automated_text
 from rdchat.timers.monitor import TimerMonitor
@@ -62,7 +63,6 @@ log = structlog.get_logger(__name__)
 
 _PASSIVATE_AFTER_SECONDS: Final = 120.0
 _PASSIVATE_EVERY_SECONDS: Final = 15.0
-_FORGET_EVERY_SECONDS: Final = 600.0
 _PROBE_SECONDS: Final = 2.0
 #: A worker that has not fired what it holds for so long hangs.
 _STUCK_SECONDS: Final = 10.0
@@ -208,8 +208,7 @@ class Runtime:
             encryptor=encryptor,
             clock=self.clock,
         )
-        housekeeping = keep_running(self._forget_answers, "housekeeping")
-        self._closers.append(lambda: cancel(housekeeping))
+        self._start_small_services(encryptor)
         self.attachments = AttachmentService(
             pool=self.pool,
             chat=self.chat,
@@ -228,6 +227,13 @@ class Runtime:
         if "worker" in settings.roles:
             await self._start_timers(redis_url)
         self._show_metrics()
+
+    def _start_small_services(self, encryptor: Encryptor) -> None:
+        self.psychologists = PsychologistService(pool=self.pool, clock=self.clock, limits=self.limits)
+        self.notifications = NotificationService(pool=self.pool, clock=self.clock)
+        self.idempotency = IdempotencyService(pool=self.pool, encryptor=encryptor, clock=self.clock)
+        self.idempotency.start()
+        self._closers.append(self.idempotency.close)
 
     @property
     def limits(self) -> Limits:
@@ -309,12 +315,6 @@ class Runtime:
         while True:
             await asyncio.sleep(_PASSIVATE_EVERY_SECONDS)
             self.engine.passivate(idle_seconds=_PASSIVATE_AFTER_SECONDS)
-
-    async def _forget_answers(self) -> None:
-        while True:
-            with contextlib.suppress(UnavailableError):
-                await idempotency.forget(self.pool, self.clock.now() - idempotency.KEPT)
-            await asyncio.sleep(_FORGET_EVERY_SECONDS)
 
     def _show_metrics(self) -> None:
         self.metrics.gauge("rdchat_live_actors", "Sessions in memory.", lambda: self.engine.live_actors)

@@ -11,17 +11,17 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import counseling_json, listed_counseling_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
-from rdchat.domain import booking, permissions
+from rdchat.domain import permissions
 from rdchat.domain.availability import to_instant
-from rdchat.domain.booking import Booking
-from rdchat.postgres import counseling_lists
-from rdchat.postgres.counseling_lists import CounselingFilter
+from rdchat.domain.booking import Booking, zone
+from rdchat.domain.counseling import CounselingFilter
 
 if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
     from zoneinfo import ZoneInfo
 
+    from rdchat.domain.booking import Slot
     from rdchat.domain.counseling import Counseling
 
 
@@ -57,15 +57,9 @@ async def _book(call: Call, counseling_id: UUID) -> Counseling:
     return await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
 
 
-def _slot(call: Call, timezone: str) -> booking.Slot:
-    return booking.slot(
-        call.body["date"],
-        call.body["start_time"],
-        call.body["end_time"],
-        timezone,
-        limits=call.runtime.limits,
-        now=call.runtime.clock.now(),
-    )
+def _slot(call: Call, timezone: str) -> Slot:
+    said = call.body
+    return call.runtime.counselings.make_slot(said["date"], said["start_time"], said["end_time"], timezone)
 
 
 async def reschedule_counseling(call: Call) -> Answer:
@@ -92,7 +86,7 @@ async def reschedule_counseling(call: Call) -> Answer:
 async def list_counselings(call: Call) -> Answer:
     """List one's own counsellings, latest start first."""
     asked = call.query
-    tz = booking.zone(asked["timezone"])
+    tz = zone(asked["timezone"])
     part = CounselingFilter(
         status=asked["status"],
         since=_moment(asked["since"], tz, "from"),
@@ -100,9 +94,7 @@ async def list_counselings(call: Call) -> Answer:
         before=cursors.read(asked["cursor"]),
         limit=asked["limit"] + 1,
     )
-    found = await counseling_lists.list_counselings(
-        call.runtime.pool, call.caller.id, part, at=call.runtime.clock.now()
-    )
+    found = await call.runtime.counselings.list_counselings(call.caller, part)
     shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
     return Answer(
         {

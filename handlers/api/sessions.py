@@ -19,8 +19,8 @@ from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
+from rdchat.domain.timeline import path_taken
 from rdchat.operations import drawing
-from rdchat.operations.administration import taken
 from statemachine import OPEN, Status, diagram
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ async def get_timeline(call: Call) -> Answer:
 async def get_diagram(call: Call) -> web.Response:
     """Draw the state machine, with the session's state and the way it took."""
     session, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
-    path = diagram.Path(current=session.status, taken=taken(entries))
+    path = diagram.Path(current=session.status, taken=path_taken(entries))
     form = call.query["format"]
     if form == "png":
         body = await _rasterise(drawing.svg(path))

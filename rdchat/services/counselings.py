@@ -10,9 +10,10 @@ import structlog
 
 from rdchat.common.clock import to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.domain import booking as booking_rules
 from rdchat.domain import permissions
 from rdchat.domain.counseling import Counseling
-from rdchat.postgres import counselings, people
+from rdchat.postgres import counseling_lists, counselings, people
 from rdchat.postgres.pool import transaction
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
@@ -24,12 +25,13 @@ from statemachine.effects import NotificationType
 from statemachine.schedule import Leads, plan
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime, time
     from uuid import UUID
 
     from config import Texts
     from rdchat.common.clock import Clock
-    from rdchat.domain.booking import Booking, Limits
+    from rdchat.domain.booking import Booking, Limits, Slot
+    from rdchat.domain.counseling import CounselingFilter
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.engine.engine import Engine
@@ -58,6 +60,10 @@ class CounselingService:
     leads: Leads
     language: str
     texts: Texts
+
+    def make_slot(self, day: date, start: time, end: time, timezone: str) -> Slot:
+        """Turn a wall time into instants that can be booked. Raises RdchatError (VALIDATION_FAILED)."""
+        return booking_rules.slot(day, start, end, timezone, limits=self.limits, now=self.clock.now())
 
     async def book(self, caller: Caller, booking: Booking, *, counseling_id: UUID) -> Counseling:
         """Book a counselling; with method chat, its session and automations are in the same transaction.
@@ -195,6 +201,10 @@ class CounselingService:
         if not permissions.may_see_counseling(caller, counseling):
             raise RdchatError(ErrorCode.FORBIDDEN)
         return counseling
+
+    async def list_counselings(self, caller: Caller, part: CounselingFilter) -> list[Counseling]:
+        """List a part of the caller's counsellings, latest start first."""
+        return await counseling_lists.list_counselings(self.pool, caller.id, part, at=self.clock.now())
 
     async def notes(self, caller: Caller, counseling: Counseling) -> str | None:
         """Read the client's notes, as one of the two whom they are for; None for an administrator."""
