@@ -39,7 +39,7 @@ from rdchat.security.caller_tokens import CallerTokens
 from rdchat.security.encryption import Encryptor
 from rdchat.security.key_set import KeySet
 from rdchat.services.attachments import AttachmentService
-from rdchat.services.chat import Chat
+from rdchat.services.chat import ChatService
 from rdchat.services.counselings import CounselingService
 from rdchat.services.idempotency import IdempotencyService
 from rdchat.services.notifications import NotificationService
@@ -199,7 +199,7 @@ class Runtime:
             extension_step=settings.extension_step,
             text_of=text_of,
         )
-        self.chat = Chat(
+        self.chat = ChatService(
             pool=self.pool,
             engine=self.engine,
             ably=self.ably,

@@ -31,7 +31,9 @@ _CONFINED: Final = {
 async def admit_upload(call: Call) -> None:
     """Refuse an upload before its file is read, where that can be said already."""
     body = call.body
-    await call.runtime.attachments.admit(call.caller, body["session_id"], body.get("client_message_id"))
+    await call.runtime.attachments.check_upload(
+        call.caller, body["session_id"], body.get("client_message_id")
+    )
 
 
 async def upload_message(call: Call) -> Answer:
@@ -44,7 +46,7 @@ async def upload_message(call: Call) -> Answer:
     body = call.body
 
     async def send(message_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        session, message, is_new = await call.runtime.attachments.send(
+        session, message, is_new = await call.runtime.attachments.send_file(
             call.caller,
             body["session_id"],
             body["file"],
@@ -53,7 +55,7 @@ async def upload_message(call: Call) -> Answer:
             client_message_id=body["client_message_id"],
             again=again,
         )
-        link = partial(call.runtime.attachments.link, call.caller)
+        link = partial(call.runtime.attachments.make_link, call.caller)
         shown = message_json(message, session.psychologist_id, link)
         return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
@@ -62,14 +64,14 @@ async def upload_message(call: Call) -> Answer:
 
 async def get_attachment(call: Call) -> Answer:
     """Look at an attachment, and get a link to it that serves for five minutes."""
-    found = await call.runtime.attachments.find(call.caller, call.path["id"])
-    link = call.runtime.attachments.link(call.caller, found.id)
+    found = await call.runtime.attachments.get_attachment(call.caller, call.path["id"])
+    link = call.runtime.attachments.make_link(call.caller, found.id)
     return Answer(attachment_json(found, link), "Attachment retrieved successfully")
 
 
 async def download_attachment(call: Call) -> web.Response:
     """Open an attachment by a link. The link is all that it takes: an `<img>` can send no token."""
-    opened = await call.runtime.attachments.open(call.path["id"], call.query["token"])
+    opened = await call.runtime.attachments.open_file(call.path["id"], call.query["token"])
     one = opened.attachment
     charset = "; charset=utf-8" if one.content_type == "text/plain" else ""
     shown = "inline" if KINDS[one.content_type].is_image else "attachment"

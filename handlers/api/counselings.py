@@ -29,13 +29,13 @@ async def book_counseling(call: Call) -> Answer:
     """Book a counselling; with method chat, its session is created as pending and its timers are set."""
 
     async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+        counseling = await call.runtime.counselings.find_booked(counseling_id) if again else None
         if counseling is None:
             try:
                 counseling = await _book(call, counseling_id)
             except RdchatError:
                 # On a connection that was lost, it may have been booked at this very moment.
-                counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+                counseling = await call.runtime.counselings.find_booked(counseling_id) if again else None
                 if counseling is None:
                     raise
         return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
@@ -67,14 +67,14 @@ async def reschedule_counseling(call: Call) -> Answer:
 
     async def reschedule(command_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
         runtime = call.runtime
-        booked = await runtime.counselings.read(call.caller, call.path["id"])
+        booked = await runtime.counselings.get_counseling(call.caller, call.path["id"])
         session_id = booked.session_id
         if (
             again
             and session_id is not None
             and await runtime.rescheduling.find_committed(session_id, command_id)
         ):
-            moved = await runtime.counselings.read(call.caller, booked.id)
+            moved = await runtime.counselings.get_counseling(call.caller, booked.id)
         else:
             slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
             moved = await runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
@@ -117,8 +117,8 @@ def _moment(asked: date | None, tz: ZoneInfo, field: str, *, days: int = 0) -> d
 
 async def get_counseling(call: Call) -> Answer:
     """Look at one counselling."""
-    found = await call.runtime.counselings.read(call.caller, call.path["id"])
-    notes = await call.runtime.counselings.notes(call.caller, found)
+    found = await call.runtime.counselings.get_counseling(call.caller, call.path["id"])
+    notes = await call.runtime.counselings.get_notes(call.caller, found)
     return Answer(listed_counseling_json(found) | {"notes": notes}, "Counseling retrieved successfully")
 
 

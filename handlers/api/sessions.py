@@ -44,7 +44,7 @@ async def list_active_sessions(call: Call) -> Answer:
 
 
 async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
-    found, unread = await call.runtime.chat.sessions(
+    found, unread = await call.runtime.chat.list_sessions(
         call.caller, statuses=statuses, before=cursors.read(cursor), limit=limit + 1
     )
     shown, following = cursors.cut(found, limit, lambda session: (session.starts_at, session.id))
@@ -59,13 +59,13 @@ async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, l
 
 async def get_session(call: Call) -> Answer:
     """Look at a session."""
-    session = await call.runtime.chat.session(call.caller, call.path["id"])
+    session = await call.runtime.chat.get_session(call.caller, call.path["id"])
     return Answer(session_json(session), "Chat session retrieved successfully")
 
 
 async def end_session(call: Call) -> Answer:
     """End an open chat before its time."""
-    session = await call.runtime.chat.end(call.caller, call.path["id"])
+    session = await call.runtime.chat.end_session(call.caller, call.path["id"])
     return Answer(session_json(session), "Chat session ended successfully")
 
 
@@ -83,7 +83,7 @@ async def extend_session(call: Call) -> Answer:
 
 async def read_session(call: Call) -> Answer:
     """Say how far one has read; the other participant is told."""
-    up_to, at = await call.runtime.chat.read(call.caller, call.path["id"], call.body["up_to_seq"])
+    up_to, at = await call.runtime.chat.mark_read(call.caller, call.path["id"], call.body["up_to_seq"])
     shown = {
         "sessionId": str(call.path["id"]),
         "upToSeq": up_to,
@@ -94,13 +94,13 @@ async def read_session(call: Call) -> Answer:
 
 async def get_timeline(call: Call) -> Answer:
     """See what happened to a session, with planned and actual instants."""
-    _, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
+    _, entries = await call.runtime.chat.get_timeline(call.caller, call.path["id"])
     return Answer([timeline_json(entry) for entry in entries], "Timeline retrieved successfully")
 
 
 async def get_diagram(call: Call) -> web.Response:
     """Draw the state machine, with the session's state and the way it took."""
-    session, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
+    session, entries = await call.runtime.chat.get_timeline(call.caller, call.path["id"])
     path = diagram.Path(current=session.status, taken=path_taken(entries))
     form = call.query["format"]
     if form == "png":

@@ -37,10 +37,10 @@ _TYPES: Final = {
 async def get_transcript(call: Call) -> Answer | web.Response:
     """Read all of a session, written down: for programs, as text, or as a page to keep and to print."""
     chat, form = call.runtime.chat, call.query["format"]
-    session, timeline, pages = await chat.transcript(call.caller, call.path["id"])
+    session, timeline, pages = await chat.read_transcript(call.caller, call.path["id"])
     now = call.runtime.clock.now()
     if form == "json":
-        chunks = _json(session, pages, now, partial(call.runtime.attachments.link, call.caller))
+        chunks = _json(session, pages, now, partial(call.runtime.attachments.make_link, call.caller))
     else:
         chunks = _written(Transcript(form, session, timeline, generated_at=now), pages)
     return web.Response(

@@ -76,7 +76,7 @@ class ReschedulingService:
             await self._carry_out(
                 command, session, counseling, slot, caller_id=caller.id, command_id=command_id
             )
-        return await self.counselings.read(caller, counseling.id)
+        return await self.counselings.get_counseling(caller, counseling.id)
 
     async def extend(self, caller: Caller, session_id: UUID, minutes: int, *, command_id: UUID) -> Session:
         """Move the end of an open chat by some minutes, a multiple of the step.
@@ -127,10 +127,10 @@ class ReschedulingService:
             if not await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False):
                 raise _too_late()
             moved = replace(counseling, slot=slot)
-            told = await self.counselings.tell(
+            entries = await self.counselings.notify_others(
                 connection, moved, by, NotificationType.SESSION_RESCHEDULED, now
             )
-        self.counselings.notifier.written(told)
+        self.counselings.notifier.publish(entries)
 
     async def _check_limits(
         self, connection: Connection, counseling: Counseling, slot: Slot, *, hours: bool
