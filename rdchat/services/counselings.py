@@ -13,7 +13,6 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import booking as booking_rules
 from rdchat.domain import permissions
 from rdchat.domain.appointment import Appointment
-from rdchat.domain.counseling import Counseling
 from rdchat.postgres import counseling_lists, counselings, people
 from rdchat.postgres.pool import transaction
 from rdchat.redis.connection import LOST
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from config import Texts
     from rdchat.common.clock import Clock
     from rdchat.domain.booking import Booking, Limits, Slot
-    from rdchat.domain.counseling import CounselingFilter
+    from rdchat.domain.counseling import Counseling, CounselingFilter
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.engine.engine import Engine
@@ -93,18 +92,9 @@ class CounselingService:
                 await counselings.insert_session(
                     connection, session, command_id=command_id, actor_id=caller.id
                 )
-            counseling = Counseling(
-                id=counseling_id,
-                client_id=booking.client_id,
-                client_name=caller.full_name,
-                psychologist_id=psychologist.id,
-                psychologist_name=psychologist.full_name,
-                method=booking.method,
-                status="pending",
-                slot=booking.slot,
-                session_id=session.id if session else None,
-                session_status=session.status if session else None,
-            )
+            counseling = await counselings.get_counseling_on(connection, counseling_id, at=now)
+            if counseling is None:  # pragma: no cover - written in this transaction
+                raise LookupError(counseling_id)
             if session is not None:
                 entries = [await self.notifier.insert(connection, _booked(session))]
             else:
