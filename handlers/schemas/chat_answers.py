@@ -33,7 +33,7 @@ _TYPING: Final = channels.typing_channel(UUID(SESSION_ID))
 _NOTIFICATIONS: Final = channels.notification_channel(UUID(CLIENT_ID))
 
 
-class Sender(Person):
+class SenderSchema(Person):
     """Who sent a message."""
 
     role = choice("role", "What they are in this session.", ("client", "psychologist"))
@@ -42,7 +42,9 @@ class Sender(Person):
 class MessageAnswer(MessageFacts):
     """One message. `seq` is dense from 1 within its session."""
 
-    sender = fields.Nested(Sender, required=True, metadata=about("Who sent it.", {**BUDI, "role": "client"}))
+    sender = fields.Nested(
+        SenderSchema, required=True, metadata=about("Who sent it.", {**BUDI, "role": "client"})
+    )
     message = text("message", "The text. With an attachment, what was said with it, perhaps nothing.", SAID)
     is_read = yes_no("isRead", "Whether the other participant has read it.", example=False)
     read_at = instant("readAt", "When they had read it; null before.", None, allow_none=True)
