@@ -32,7 +32,7 @@ class Words(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SettingRow:
     """One setting.
 
     `meaning` is one line for every listing; variables and values in it stand in backticks. `details` go into
@@ -77,24 +77,24 @@ class Row:
 
 def setting(name: str, parse: Callable[[str], T], default: str, meaning: str, **words: Unpack[Words]) -> T:
     """Declare a setting with a default, written as in the environment. An empty one stands for "none"."""
-    row = Row(name=name, parse=parse, default=default, meaning=meaning, **words)
+    row = SettingRow(name=name, parse=parse, default=default, meaning=meaning, **words)
     return field(default_factory=partial(parse, default), repr=not row.secret, metadata={_ROW: row})
 
 
 def optional(name: str, parse: Callable[[str], T], meaning: str, **words: Unpack[Words]) -> T | None:
     """Declare a setting that is None unless it is set."""
-    row = Row(name=name, parse=parse, default=None, meaning=meaning, **words)
+    row = SettingRow(name=name, parse=parse, default=None, meaning=meaning, **words)
     return field(default=None, repr=not row.secret, metadata={_ROW: row})
 
 
 def generated(name: str, parse: Callable[[str], T], meaning: str, **words: Unpack[Words]) -> T:
     """Declare a secret that is made for development where it is unset. Its field has no default."""
     words["secret"] = True
-    row = Row(name=name, parse=parse, default=None, meaning=meaning, is_generated=True, **words)
+    row = SettingRow(name=name, parse=parse, default=None, meaning=meaning, is_generated=True, **words)
     made: T = field(repr=False, metadata={_ROW: row})
     return made
 
 
-def rows_of(table: type) -> dict[str, Row]:
+def rows_of(table: type) -> dict[str, SettingRow]:
     """List the rows of a dataclass, by the names of their fields."""
     return {one.name: one.metadata[_ROW] for one in fields(table) if _ROW in one.metadata}

@@ -15,7 +15,7 @@ from config.values import InvalidValueError, encryption_keys
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from config.declaring import Row
+    from config.declaring import SettingRow
 
 
 class SettingsError(ValueError):
@@ -52,7 +52,7 @@ def faults_in(environment: Mapping[str, str]) -> list[str]:
     return _read(environment).faults
 
 
-def set_variables(row: Row, environment: Mapping[str, str]) -> list[str]:
+def set_variables(row: SettingRow, environment: Mapping[str, str]) -> list[str]:
     """List the variables of a setting that are set, the one that counts first. Empty ones are not set."""
     return [name for name in reversed(row.variables) if environment.get(name, "").strip()]
 

@@ -12,7 +12,7 @@ from config.settings import ROWS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from config.declaring import Row
+    from config.declaring import SettingRow
 
 _WIDTH: Final = 110
 _GAP: Final = 2
@@ -81,7 +81,7 @@ def listing(environment: Mapping[str, str], width: int | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _present(row: Row, environment: Mapping[str, str]) -> str:
+def _present(row: SettingRow, environment: Mapping[str, str]) -> str:
     variables = set_variables(row, environment)
     if row.secret:
         return "set" if variables else "unset"
@@ -104,7 +104,7 @@ def _wrapped(cell: str, width: int) -> list[str]:
     return textwrap.wrap(cell, width, break_on_hyphens=False) or [""]
 
 
-def _with_unit(row: Row) -> str:
+def _with_unit(row: SettingRow) -> str:
     return f"{row.meaning} ({row.unit})" if row.unit else row.meaning
 
 

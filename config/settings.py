@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from limits import RateLimitItem
 
-    from config.declaring import Row
+    from config.declaring import SettingRow
     from config.texts_file import Texts
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
@@ -277,4 +277,4 @@ class Settings:
     )
 
 
-ROWS: Final[dict[str, Row]] = rows_of(Settings)
+ROWS: Final[dict[str, SettingRow]] = rows_of(Settings)

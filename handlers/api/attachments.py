@@ -13,6 +13,7 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import attachment_json, message_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
 from rdchat.files.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ _CONFINED: Final = {
 async def admit_upload(call: Call) -> None:
     """Refuse an upload before its file is read, where that can be said already."""
     body = call.body
-    await call.runtime.attachments.admit(call.caller, body["session_id"], body.get("client_message_id"))
+    await call.runtime.attachments.check_upload(
+        call.caller, body["session_id"], body.get("client_message_id")
+    )
 
 
 async def upload_message(call: Call) -> Answer:
@@ -43,7 +46,7 @@ async def upload_message(call: Call) -> Answer:
     body = call.body
 
     async def send(message_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        session, message, is_new = await call.runtime.attachments.send(
+        session, message, is_new = await call.runtime.attachments.send_file(
             call.caller,
             body["session_id"],
             body["file"],
@@ -52,7 +55,7 @@ async def upload_message(call: Call) -> Answer:
             client_message_id=body["client_message_id"],
             again=again,
         )
-        link = partial(call.runtime.attachments.link, call.caller)
+        link = partial(call.runtime.attachments.make_link, call.caller)
         shown = message_json(message, session.psychologist_id, link)
         return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
@@ -61,14 +64,14 @@ async def upload_message(call: Call) -> Answer:
 
 async def get_attachment(call: Call) -> Answer:
     """Look at an attachment, and get a link to it that serves for five minutes."""
-    found = await call.runtime.attachments.find(call.caller, call.path["id"])
-    link = call.runtime.attachments.link(call.caller, found.id)
+    found = await call.runtime.attachments.get_attachment(call.caller, call.path["id"])
+    link = call.runtime.attachments.make_link(call.caller, found.id)
     return Answer(attachment_json(found, link), "Attachment retrieved successfully")
 
 
 async def download_attachment(call: Call) -> web.Response:
     """Open an attachment by a link. The link is all that it takes: an `<img>` can send no token."""
-    opened = await call.runtime.attachments.open(call.path["id"], call.query["token"])
+    opened = await call.runtime.attachments.open_file(call.path["id"], call.query["token"])
     one = opened.attachment
     charset = "; charset=utf-8" if one.content_type == "text/plain" else ""
     shown = "inline" if KINDS[one.content_type].is_image else "attachment"
@@ -90,6 +93,7 @@ ROUTES = (
         tag="Chat",
         done="The message, stored, with a link to its file; both participants receive it.",
         message="Message sent successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.UploadRequest,
         admit=admit_upload,
         rate="upload",
@@ -112,6 +116,7 @@ ROUTES = (
         tag="Chat",
         done="The attachment, and a link to it.",
         message="Attachment retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.AttachmentAnswer,
         errors=(ErrorCode.NOT_PARTICIPANT,),
     ),
@@ -122,6 +127,7 @@ ROUTES = (
         summary="Open an attachment",
         tag="Chat",
         done="The file, without an envelope.",
+        roles=permissions.NO_ROLE,
         query=schemas.AttachmentQuery,
         bare=tuple(KINDS),
         public=True,

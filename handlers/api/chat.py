@@ -10,6 +10,7 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import access_json, message_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
 from rdchat.services.chat import Window
 from statemachine import SendMessage
 
@@ -25,7 +26,7 @@ _CLOSED = (ErrorCode.CHAT_NOT_ENABLED, ErrorCode.SESSION_ENDED)
 
 async def get_ably_token(call: Call) -> Answer:
     """Get access to a session's channels, also while it is pending."""
-    access = await call.runtime.chat.realtime_access(
+    access = await call.runtime.chat.grant_access(
         call.caller, call.query["session_id"], as_token_request=call.query["format"] == "tokenRequest"
     )
     return Answer(access_json(access), "Token created successfully")
@@ -37,7 +38,7 @@ async def send_message(call: Call) -> Answer:
 
     async def send(message_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
         command = SendMessage(message_id, call.caller.id, body["message"], body["client_message_id"])
-        session, message, is_new = await call.runtime.chat.send(
+        session, message, is_new = await call.runtime.chat.send_message(
             call.caller, command, body["session_id"], again=again
         )
         shown = message_json(message, session.psychologist_id, _links(call))
@@ -50,7 +51,7 @@ async def get_history(call: Call) -> Answer:
     """Read messages, oldest first within the page; page 1 is the newest."""
     query = call.query
     window = Window(limit=query["limit"], page=query["page"], before=query["before"], after=query["after"])
-    session, messages = await call.runtime.chat.history(call.caller, query["session_id"], window)
+    session, messages = await call.runtime.chat.list_messages(call.caller, query["session_id"], window)
     first, stop = window.bounds(session.last_seq)
     total = session.last_seq
     pages = -(-total // window.limit)
@@ -74,7 +75,7 @@ async def get_history(call: Call) -> Answer:
 
 async def get_unread(call: Call) -> Answer:
     """Count what one has not read, by session of the last thirty days, latest message first."""
-    unread = await call.runtime.chat.unread(call.caller)
+    unread = await call.runtime.chat.count_unread(call.caller)
     shown = {
         "total": sum(unread.values()),
         "sessions": [{"sessionId": str(one), "unread": count} for one, count in unread.items()],
@@ -83,13 +84,13 @@ async def get_unread(call: Call) -> Answer:
 
 
 def _links(call: Call) -> Callable[[UUID], Link]:
-    return partial(call.runtime.attachments.link, call.caller)
+    return partial(call.runtime.attachments.make_link, call.caller)
 
 
 async def set_typing(call: Call) -> Answer:
     """Tell the other participant that one is typing, or no longer."""
     session_id, is_typing = call.body["session_id"], call.body["is_typing"]
-    await call.runtime.chat.typing(call.caller, session_id, is_typing=is_typing)
+    await call.runtime.chat.send_typing(call.caller, session_id, is_typing=is_typing)
     return Answer({"sessionId": str(session_id), "isTyping": is_typing}, "Typing status sent")
 
 
@@ -102,6 +103,7 @@ ROUTES = (
         tag="Chat",
         done="A token for the three channels, and what the SDK needs beside it.",
         message="Token created successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.TokenQuery,
         data=schemas.TokenAnswer,
         errors=(*_NO_SESSION, ErrorCode.SESSION_ENDED),
@@ -114,6 +116,7 @@ ROUTES = (
         tag="Chat",
         done="The message, stored; both participants receive it.",
         message="Message sent successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.MessageRequest,
         data=schemas.MessageAnswer,
         rate="message",
@@ -130,6 +133,7 @@ ROUTES = (
         tag="Chat",
         done="The messages of the page, and where it stands.",
         message="Chat history retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.HistoryQuery,
         data=schemas.HistoryAnswer,
         errors=_NO_SESSION,
@@ -142,6 +146,7 @@ ROUTES = (
         tag="Chat",
         done="How many messages of others are unread, in all and by session.",
         message="Unread messages counted successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.UnreadAnswer,
     ),
     Route(
@@ -152,6 +157,7 @@ ROUTES = (
         tag="Chat",
         done="The other participant was told, if they listen.",
         message="Typing status sent",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.TypingRequest,
         rate="typing",
         data=schemas.TypingAnswer,

@@ -11,18 +11,17 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import counseling_json, listed_counseling_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
-from rdchat.domain import booking
+from rdchat.domain import permissions
 from rdchat.domain.availability import to_instant
-from rdchat.domain.booking import Booking
-from rdchat.domain.person import CLIENT_ROLES, Role
-from rdchat.postgres import counseling_lists
-from rdchat.postgres.counseling_lists import CounselingFilter
+from rdchat.domain.booking import Booking, zone
+from rdchat.domain.counseling import CounselingFilter
 
 if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
     from zoneinfo import ZoneInfo
 
+    from rdchat.domain.booking import Slot
     from rdchat.domain.counseling import Counseling
 
 
@@ -30,13 +29,13 @@ async def book_counseling(call: Call) -> Answer:
     """Book a counselling; with method chat, its session is created as pending and its timers are set."""
 
     async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+        counseling = await call.runtime.counselings.find_booked(counseling_id) if again else None
         if counseling is None:
             try:
                 counseling = await _book(call, counseling_id)
             except RdchatError:
                 # On a connection that was lost, it may have been booked at this very moment.
-                counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+                counseling = await call.runtime.counselings.find_booked(counseling_id) if again else None
                 if counseling is None:
                     raise
         return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
@@ -58,15 +57,9 @@ async def _book(call: Call, counseling_id: UUID) -> Counseling:
     return await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
 
 
-def _slot(call: Call, timezone: str) -> booking.Slot:
-    return booking.slot(
-        call.body["date"],
-        call.body["start_time"],
-        call.body["end_time"],
-        timezone,
-        limits=call.runtime.limits,
-        now=call.runtime.clock.now(),
-    )
+def _slot(call: Call, timezone: str) -> Slot:
+    said = call.body
+    return call.runtime.counselings.make_slot(said["date"], said["start_time"], said["end_time"], timezone)
 
 
 async def reschedule_counseling(call: Call) -> Answer:
@@ -74,14 +67,14 @@ async def reschedule_counseling(call: Call) -> Answer:
 
     async def reschedule(command_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
         runtime = call.runtime
-        booked = await runtime.counselings.read(call.caller, call.path["id"])
+        booked = await runtime.counselings.get_counseling(call.caller, call.path["id"])
         session_id = booked.session_id
         if (
             again
             and session_id is not None
             and await runtime.rescheduling.find_committed(session_id, command_id)
         ):
-            moved = await runtime.counselings.read(call.caller, booked.id)
+            moved = await runtime.counselings.get_counseling(call.caller, booked.id)
         else:
             slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
             moved = await runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
@@ -93,7 +86,7 @@ async def reschedule_counseling(call: Call) -> Answer:
 async def list_counselings(call: Call) -> Answer:
     """List one's own counsellings, latest start first."""
     asked = call.query
-    tz = booking.zone(asked["timezone"])
+    tz = zone(asked["timezone"])
     part = CounselingFilter(
         status=asked["status"],
         since=_moment(asked["since"], tz, "from"),
@@ -101,9 +94,7 @@ async def list_counselings(call: Call) -> Answer:
         before=cursors.read(asked["cursor"]),
         limit=asked["limit"] + 1,
     )
-    found = await counseling_lists.list_counselings(
-        call.runtime.pool, call.caller.id, part, at=call.runtime.clock.now()
-    )
+    found = await call.runtime.counselings.list_counselings(call.caller, part)
     shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
     return Answer(
         {
@@ -126,8 +117,8 @@ def _moment(asked: date | None, tz: ZoneInfo, field: str, *, days: int = 0) -> d
 
 async def get_counseling(call: Call) -> Answer:
     """Look at one counselling."""
-    found = await call.runtime.counselings.read(call.caller, call.path["id"])
-    notes = await call.runtime.counselings.notes(call.caller, found)
+    found = await call.runtime.counselings.get_counseling(call.caller, call.path["id"])
+    notes = await call.runtime.counselings.get_notes(call.caller, found)
     return Answer(listed_counseling_json(found) | {"notes": notes}, "Counseling retrieved successfully")
 
 
@@ -146,7 +137,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling, booked; with method `chat`, it has a pending session.",
         message="Counseling booked successfully",
-        roles=CLIENT_ROLES | {Role.SUPER_ADMIN},
+        roles=permissions.BOOKERS,
         body=schemas.BookRequest,
         data=schemas.CounselingAnswer,
         rate="booking",
@@ -162,6 +153,7 @@ ROUTES = (
         tag="Counselling",
         done="The counsellings of the page.",
         message="Counselings retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.CounselingsQuery,
         data=schemas.CounselingsAnswer,
     ),
@@ -173,6 +165,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling.",
         message="Counseling retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.CounselingWithNotes,
         errors=(ErrorCode.FORBIDDEN,),
     ),
@@ -184,6 +177,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling, at its new time.",
         message="Counseling rescheduled successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.RescheduleRequest,
         data=schemas.CounselingAnswer,
         rate="booking",
@@ -204,6 +198,7 @@ ROUTES = (
         tag="Counselling",
         done="The counselling, now cancelled.",
         message="Counseling cancelled successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.CancelRequest,
         data=schemas.CounselingAnswer,
         errors=(ErrorCode.FORBIDDEN, ErrorCode.ILLEGAL_TRANSITION),

@@ -5,8 +5,6 @@ The header is the one of the IETF draft draft-ietf-httpapi-idempotency-key-heade
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -15,10 +13,9 @@ from uuid import uuid4
 import orjson
 
 from handlers.http.routing import Answer
-from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError, invalid
+from rdchat.common.errors import invalid
 from rdchat.common.json import as_json
-from rdchat.postgres import idempotency
-from rdchat.postgres.idempotency import Answered, Begun, Request
+from rdchat.domain.idempotency import Answered, KeyedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
 
 HEADER: Final = "Idempotency-Key"
 _REPLAYED: Final = {"Idempotency-Replayed": "true"}
-_NOTE_SECONDS: Final = 1.0
-_NOTE_PAUSE_SECONDS: Final = 0.05
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -46,51 +41,21 @@ async def once(call: Call, perform: Callable[[UUID, bool], Awaitable[Answer]]) -
         return await perform(uuid4(), False)
     if not _KEY.fullmatch(key):
         raise invalid(HEADER, "Must be 1 to 255 visible ASCII characters.")
-    runtime = call.runtime
-    request = Request(call.caller.id, key, _fingerprint(call))
-    begun = await idempotency.begin(
-        runtime.pool, request, uuid4(), runtime.clock.now(), encryptor=runtime.encryptor
-    )
-    match begun:
-        case Answered(status=status, answer=answer):
-            kept = orjson.loads(answer)
-            return Answer(kept["data"], kept["message"], status, _REPLAYED)
-        case Begun(operation_id=operation_id, again=again):
-            return await _carry_out(call, request, lambda: perform(operation_id, again))
-    if begun is idempotency.MISMATCH:
-        raise RdchatError(ErrorCode.IDEMPOTENCY_MISMATCH)
-    raise RdchatError(ErrorCode.IDEMPOTENCY_IN_FLIGHT, retry_after=1)
-
-
-async def _carry_out(call: Call, request: Request, perform: Callable[[], Awaitable[Answer]]) -> Answer:
-    runtime = call.runtime
+    service = call.runtime.idempotency
+    request = KeyedRequest(call.caller.id, key, _fingerprint(call))
+    begun = await service.begin(request)
+    if isinstance(begun, Answered):
+        kept = orjson.loads(begun.answer)
+        return Answer(kept["data"], kept["message"], begun.status, _REPLAYED)
     try:
-        answer = await perform()
+        answer = await perform(begun.operation_id, begun.again)
     except BaseException as error:
-        if isinstance(error, RdchatError) and error.code is not ErrorCode.UNAVAILABLE:
-            await _note(lambda: idempotency.drop(runtime.pool, request))
-        else:
-            await _note(lambda: idempotency.give_away(runtime.pool, request, runtime.clock.now()))
+        await service.note_failure(request, error)
         raise
-    kept = as_json({"data": answer.data, "message": answer.message})
-    # It was done, whether or not that can be noted: the operation's id tells it the next time.
-    await _note(
-        lambda: idempotency.finish(runtime.pool, request, answer.status, kept, encryptor=runtime.encryptor)
+    await service.keep_answer(
+        request, answer.status, as_json({"data": answer.data, "message": answer.message})
     )
     return answer
-
-
-async def _note(write: Callable[[], Awaitable[None]]) -> None:
-    """Write what became of a request, on another connection if the first was just lost; else let it be.
-
-    Without it, whoever sends the request again is told for a while that it is still being worked on.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_NOTE_SECONDS):
-            while True:
-                with contextlib.suppress(UnavailableError):
-                    return await write()
-                await asyncio.sleep(_NOTE_PAUSE_SECONDS)
 
 
 def _fingerprint(call: Call) -> bytes:

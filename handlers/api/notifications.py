@@ -6,15 +6,15 @@ from handlers import schemas
 from handlers.api import cursors
 from handlers.api.presenters import notification_json
 from handlers.http.routing import Answer, Call, Route
-from rdchat.common.errors import ErrorCode, RdchatError
-from rdchat.postgres import notifications
+from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
 
 
 async def list_notifications(call: Call) -> Answer:
     """List one's own notifications, newest first."""
     limit = call.query["limit"]
-    found, unread = await notifications.list_notifications(
-        call.runtime.pool, call.caller.id, before=cursors.read(call.query["cursor"]), limit=limit + 1
+    found, unread = await call.runtime.notifications.list_notifications(
+        call.caller, before=cursors.read(call.query["cursor"]), limit=limit + 1
     )
     shown, following = cursors.cut(found, limit, lambda one: (one.created_at, one.id))
     return Answer(
@@ -29,17 +29,13 @@ async def list_notifications(call: Call) -> Answer:
 
 async def read_notification(call: Call) -> Answer:
     """Mark a notification as read."""
-    runtime = call.runtime
-    read = await notifications.mark_read(runtime.pool, call.caller.id, call.path["id"], runtime.clock.now())
-    if read is None:
-        raise RdchatError(ErrorCode.NOT_FOUND, "Notification not found")
+    read = await call.runtime.notifications.mark_read(call.caller, call.path["id"])
     return Answer(notification_json(read), "Notification marked as read")
 
 
 async def read_all_notifications(call: Call) -> Answer:
     """Mark all of one's notifications as read."""
-    runtime = call.runtime
-    count = await notifications.mark_all_read(runtime.pool, call.caller.id, runtime.clock.now())
+    count = await call.runtime.notifications.mark_all_read(call.caller)
     return Answer({"read": count}, "Notifications marked as read")
 
 
@@ -52,6 +48,7 @@ ROUTES = (
         tag="Notifications",
         done="The notifications of the page.",
         message="Notifications retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.PageQuery,
         data=schemas.NotificationsAnswer,
     ),
@@ -63,6 +60,7 @@ ROUTES = (
         tag="Notifications",
         done="How many were unread.",
         message="Notifications marked as read",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.ReadAllAnswer,
     ),
     Route(
@@ -73,6 +71,7 @@ ROUTES = (
         tag="Notifications",
         done="The notification, read.",
         message="Notification marked as read",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.NotificationAnswer,
         errors=(ErrorCode.NOT_FOUND,),
     ),

@@ -74,25 +74,15 @@ def message_json(
 
     `link` makes the links to attachments; without it they are described only.
     """
-    shown: dict[str, Any] = {
-        "id": message.id,
-        "sessionId": message.session_id,
-        "seq": message.seq,
-        "senderId": message.sender_id,
-        "sender": {
-            "id": message.sender_id,
-            "fullName": message.sender_name,
-            "role": "psychologist" if message.sender_id == psychologist_id else "client",
-        },
-        "message": message.text,
-        "messageType": message.message_type,
-        "isAutomated": message.is_automated,
-        "isRead": message.read_at is not None,
-        "readAt": _maybe(message.read_at),
-        "createdAt": iso(message.created_at),
+    shown = payloads.message_fields(message)
+    shown["sender"] = {
+        "id": message.sender_id,
+        "fullName": message.sender_name,
+        "role": "psychologist" if message.sender_id == psychologist_id else "client",
     }
-    if message.client_message_id is not None:
-        shown["clientMessageId"] = message.client_message_id
+    shown["message"] = message.text
+    shown["isRead"] = message.read_at is not None
+    shown["readAt"] = _maybe(message.read_at)
     if message.attachment is not None:
         made = link(message.attachment.id) if link is not None else None
         shown["attachment"] = attachment_json(message.attachment, made)

@@ -5,49 +5,36 @@ from __future__ import annotations
 from handlers import schemas
 from handlers.api.presenters import psychologist_json
 from handlers.http.routing import Answer, Call, Route
-from rdchat.common.errors import ErrorCode, RdchatError
-from rdchat.domain import booking
-from rdchat.domain.person import Role
-from rdchat.postgres import availability, people
+from rdchat.domain import permissions
 
 
 async def list_psychologists(call: Call) -> Answer:
     """List the psychologists that can be booked; with a date and times, those who can be booked then."""
-    wanted = call.query
+    wanted, service = call.query, call.runtime.psychologists
     if wanted["date"] is None:
-        found = await people.list_psychologists(call.runtime.pool)
+        found = await service.list_psychologists()
     else:
-        limits = call.runtime.limits
-        slot = booking.slot(
-            wanted["date"],
-            wanted["start_time"],
-            wanted["end_time"],
-            wanted["timezone"],
-            limits=limits,
-            now=call.runtime.clock.now(),
+        slot = call.runtime.counselings.make_slot(
+            wanted["date"], wanted["start_time"], wanted["end_time"], wanted["timezone"]
         )
-        found = await availability.list_free_psychologists(call.runtime.pool, slot, limits)
+        found = await service.list_free(slot)
     return Answer([psychologist_json(one) for one in found], "Psychologists retrieved successfully")
 
 
 async def get_psychologist(call: Call) -> Answer:
     """Look at one psychologist."""
-    found = await people.get_psychologist(call.runtime.pool, call.path["id"])
-    if found is None:
-        raise RdchatError(ErrorCode.NOT_FOUND, "Psychologist not found")
+    found = await call.runtime.psychologists.get_psychologist(call.path["id"])
     return Answer(psychologist_json(found), "Psychologist retrieved successfully")
 
 
 async def put_psychologist(call: Call) -> Answer:
     """Create or change a psychologist."""
-    booking.zone(call.body["timezone"])
-    saved, created = await people.put_psychologist(
-        call.runtime.pool,
+    saved, created = await call.runtime.psychologists.save_psychologist(
+        call.caller,
         call.path["id"],
-        full_name=call.body["full_name"].strip(),
+        full_name=call.body["full_name"],
         timezone=call.body["timezone"],
         is_active=call.body["is_active"],
-        at=call.runtime.clock.now(),
     )
     return Answer(psychologist_json(saved), "Psychologist saved successfully", 201 if created else 200)
 
@@ -61,6 +48,7 @@ ROUTES = (
         tag="Psychologists",
         done="The psychologists, by name.",
         message="Psychologists retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.PsychologistsQuery,
         data=schemas.PsychologistAnswer,
         many=True,
@@ -73,6 +61,7 @@ ROUTES = (
         tag="Psychologists",
         done="The psychologist.",
         message="Psychologist retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.PsychologistAnswer,
     ),
     Route(
@@ -83,7 +72,7 @@ ROUTES = (
         tag="Psychologists",
         done="The psychologist, changed.",
         message="Psychologist saved successfully",
-        roles=frozenset({Role.SUPER_ADMIN}),
+        roles=permissions.ADMINISTRATORS,
         body=schemas.PsychologistRequest,
         data=schemas.PsychologistAnswer,
         also=((201, "The psychologist, created."),),

@@ -18,8 +18,9 @@ from handlers.api.presenters import session_json, timeline_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
+from rdchat.domain.timeline import path_taken
 from rdchat.operations import drawing
-from rdchat.operations.administration import taken
 from statemachine import OPEN, Status, diagram
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def list_active_sessions(call: Call) -> Answer:
 
 
 async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
-    found, unread = await call.runtime.chat.sessions(
+    found, unread = await call.runtime.chat.list_sessions(
         call.caller, statuses=statuses, before=cursors.read(cursor), limit=limit + 1
     )
     shown, following = cursors.cut(found, limit, lambda session: (session.starts_at, session.id))
@@ -58,13 +59,13 @@ async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, l
 
 async def get_session(call: Call) -> Answer:
     """Look at a session."""
-    session = await call.runtime.chat.session(call.caller, call.path["id"])
+    session = await call.runtime.chat.get_session(call.caller, call.path["id"])
     return Answer(session_json(session), "Chat session retrieved successfully")
 
 
 async def end_session(call: Call) -> Answer:
     """End an open chat before its time."""
-    session = await call.runtime.chat.end(call.caller, call.path["id"])
+    session = await call.runtime.chat.end_session(call.caller, call.path["id"])
     return Answer(session_json(session), "Chat session ended successfully")
 
 
@@ -82,7 +83,7 @@ async def extend_session(call: Call) -> Answer:
 
 async def read_session(call: Call) -> Answer:
     """Say how far one has read; the other participant is told."""
-    up_to, at = await call.runtime.chat.read(call.caller, call.path["id"], call.body["up_to_seq"])
+    up_to, at = await call.runtime.chat.mark_read(call.caller, call.path["id"], call.body["up_to_seq"])
     shown = {
         "sessionId": str(call.path["id"]),
         "upToSeq": up_to,
@@ -93,14 +94,14 @@ async def read_session(call: Call) -> Answer:
 
 async def get_timeline(call: Call) -> Answer:
     """See what happened to a session, with planned and actual instants."""
-    _, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
+    _, entries = await call.runtime.chat.get_timeline(call.caller, call.path["id"])
     return Answer([timeline_json(entry) for entry in entries], "Timeline retrieved successfully")
 
 
 async def get_diagram(call: Call) -> web.Response:
     """Draw the state machine, with the session's state and the way it took."""
-    session, entries = await call.runtime.chat.timeline(call.caller, call.path["id"])
-    path = diagram.Path(current=session.status, taken=taken(entries))
+    session, entries = await call.runtime.chat.get_timeline(call.caller, call.path["id"])
+    path = diagram.Path(current=session.status, taken=path_taken(entries))
     form = call.query["format"]
     if form == "png":
         body = await _rasterise(drawing.svg(path))
@@ -137,6 +138,7 @@ ROUTES = (
         tag="Sessions",
         done="The sessions of the page.",
         message="Chat sessions retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.SessionsQuery,
         data=schemas.SessionsAnswer,
     ),
@@ -148,6 +150,7 @@ ROUTES = (
         tag="Sessions",
         done="The open sessions, up to 100.",
         message="Chat sessions retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.SessionsAnswer,
     ),
     Route(
@@ -158,6 +161,7 @@ ROUTES = (
         tag="Sessions",
         done="The session.",
         message="Chat session retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.SessionAnswer,
         errors=_NO_SESSION,
     ),
@@ -169,6 +173,7 @@ ROUTES = (
         tag="Sessions",
         done="How far one has read.",
         message="Messages marked as read",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.ReadRequest,
         data=schemas.ReadAnswer,
         rate="read",
@@ -182,6 +187,7 @@ ROUTES = (
         tag="Sessions",
         done="The session, with its new end.",
         message="Chat session extended successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.ExtendRequest,
         data=schemas.SessionAnswer,
         idempotent=True,
@@ -202,6 +208,7 @@ ROUTES = (
         tag="Sessions",
         done="The session, now completed.",
         message="Chat session ended successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.SessionAnswer,
         rate=None,
         errors=(*_NO_SESSION, ErrorCode.ILLEGAL_TRANSITION),
@@ -214,6 +221,7 @@ ROUTES = (
         tag="Sessions",
         done="What happened, oldest first.",
         message="Timeline retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.TimelineAnswer,
         many=True,
         errors=_NO_SESSION,
@@ -225,6 +233,7 @@ ROUTES = (
         summary="Draw a session's way through the state machine",
         tag="Sessions",
         done="The drawing, without an envelope.",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.DiagramQuery,
         bare=(*(content_type for content_type, _ in _DRAWN.values()), "image/png"),
         errors=_NO_SESSION,

@@ -13,6 +13,7 @@ from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode
 from rdchat.common.json import as_json
+from rdchat.domain import permissions
 from rdchat.texts.wording import wall_time
 from rdchat.transcript import POLICY, Transcript
 from rdchat.transcript.words import WORDS
@@ -36,10 +37,10 @@ _TYPES: Final = {
 async def get_transcript(call: Call) -> Answer | web.Response:
     """Read all of a session, written down: for programs, as text, or as a page to keep and to print."""
     chat, form = call.runtime.chat, call.query["format"]
-    session, timeline, pages = await chat.transcript(call.caller, call.path["id"])
+    session, timeline, pages = await chat.read_transcript(call.caller, call.path["id"])
     now = call.runtime.clock.now()
     if form == "json":
-        chunks = _json(session, pages, now, partial(call.runtime.attachments.link, call.caller))
+        chunks = _json(session, pages, now, partial(call.runtime.attachments.make_link, call.caller))
     else:
         chunks = _written(Transcript(form, session, timeline, generated_at=now), pages)
     return web.Response(
@@ -90,6 +91,7 @@ ROUTES = (
         tag="Sessions",
         done="The transcript; as text or as a page, without an envelope.",
         message="Transcript retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.TranscriptQuery,
         data=schemas.TranscriptAnswer,
         bare=("text/plain", "text/html"),

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 PREFIX: Final = "/api/v1"
 #: Bodies are small. Whoever takes longer has gone, or wants to hold connections open.
 _BODY_SECONDS: Final = 10
-ALL_ROLES: Final = frozenset(Role)
 ANONYMOUS: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
 
@@ -70,8 +69,11 @@ class Route:
     diagram does; `bare` lists the media types of such answers.
 
     With `admit`, the body is a form with a file in it: `admit` is called with what came before the file, and
-    raises what need not wait for it. A `public` route has its own way of knowing who may, instead of a token:
-    its handler is called for `ANONYMOUS`.
+    raises what need not wait for it.
+
+    `roles` are those that are admitted, one of the sets in `rdchat.domain.permissions`. A `public` route has
+    its own way of knowing who may, instead of a token, and admits `NO_ROLE`: its handler is called for
+    `ANONYMOUS`.
     """
 
     method: str
@@ -80,8 +82,8 @@ class Route:
     summary: str
     tag: str
     done: str
+    roles: frozenset[Role]
     message: str = ""
-    roles: frozenset[Role] = ALL_ROLES
     body: type[Schema] | None = None
     query: type[Schema] | None = None
     data: type[Schema] | None = None
@@ -94,6 +96,11 @@ class Route:
     errors: tuple[ErrorCode, ...] = field(default=())
     admit: Callable[[Call], Awaitable[None]] | None = None
     public: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless either a role or the route itself says who may call."""
+        if self.public == bool(self.roles):
+            raise ValueError(f"{self.method} {self.path} must either name roles or be public")
 
     @property
     def operation(self) -> str:
@@ -148,7 +155,7 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
                 retry_after=limit_status.resets_in,
                 headers=_rate_limit_headers(route, limit_status),
             )
-        if caller.role not in route.roles:
+        if not route.public and caller.role not in route.roles:
             raise RdchatError(ErrorCode.FORBIDDEN)
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)

@@ -11,10 +11,11 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from handlers import schemas
 from handlers.http.forms import MEDIA_TYPE
-from handlers.http.routing import ALL_ROLES, PREFIX
+from handlers.http.routing import PREFIX
 from handlers.openapi import examples
 from handlers.schemas import parts
 from rdchat.common.errors import ERRORS, ErrorCode
+from rdchat.domain.permissions import EVERYONE_SIGNED_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -277,7 +278,7 @@ def errors_of(route: Route) -> set[ErrorCode]:
         codes |= {ErrorCode.IDEMPOTENCY_MISMATCH, ErrorCode.IDEMPOTENCY_IN_FLIGHT}
     if "{" in route.path:
         codes.add(ErrorCode.NOT_FOUND)
-    if route.roles < ALL_ROLES:
+    if route.roles < EVERYONE_SIGNED_IN:
         codes.add(ErrorCode.FORBIDDEN)
     return codes
 

@@ -44,7 +44,7 @@ def _time(key: str, description: str, example: object = NOTHING, **kwargs: Any) 
 # ---- hours, in --------------------------------------------------------------------------------------------
 
 
-class WeeklyHours(Schema):
+class WeeklyHoursSchema(Schema):
     """Hours on the same day of every week. Such that go over midnight are two: until `00:00`, and from it."""
 
     weekday = fields.Integer(
@@ -54,7 +54,7 @@ class WeeklyHours(Schema):
     end_time = _time("endTime", _END_OF_HOURS, "17:00", required=True)
 
 
-class DayException(Schema):
+class DayExceptionSchema(Schema):
     """Hours that are taken away from one day, or added to it. Without times, the whole day."""
 
     date = CalendarDate(required=True, metadata=about("The day.", DATE))
@@ -86,13 +86,13 @@ class AvailabilityRequest(Schema):
         ),
     )
     weekly = fields.List(
-        fields.Nested(WeeklyHours),
+        fields.Nested(WeeklyHoursSchema),
         load_default=list,
         validate=validate.Length(max=_MOST_WINDOWS),
         metadata=about("The hours of every week; those of one day must not overlap."),
     )
     exceptions = fields.List(
-        fields.Nested(DayException),
+        fields.Nested(DayExceptionSchema),
         load_default=list,
         validate=validate.Length(max=_MOST_EXCEPTIONS),
         metadata=about("What differs on certain days."),

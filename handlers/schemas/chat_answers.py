@@ -9,12 +9,11 @@ from marshmallow import fields
 
 from handlers.schemas.answers import AnswerSchema, Person
 from handlers.schemas.attachments import AttachmentAnswer
+from handlers.schemas.messages import MessageFacts
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
     CURSOR,
-    MESSAGE_ID,
-    OWN_ID,
     SAID,
     SAID_AT,
     SESSION_ID,
@@ -27,7 +26,6 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from handlers.schemas.realtime import NotificationEvent
-from rdchat.domain.message import MessageType
 from rdchat.events import channels
 
 _CHAT: Final = channels.chat_channel(UUID(SESSION_ID))
@@ -35,36 +33,24 @@ _TYPING: Final = channels.typing_channel(UUID(SESSION_ID))
 _NOTIFICATIONS: Final = channels.notification_channel(UUID(CLIENT_ID))
 
 
-class Sender(Person):
+class SenderSchema(Person):
     """Who sent a message."""
 
     role = choice("role", "What they are in this session.", ("client", "psychologist"))
 
 
-class MessageAnswer(AnswerSchema):
+class MessageAnswer(MessageFacts):
     """One message. `seq` is dense from 1 within its session."""
 
-    id = identity("id", "The message's id.", MESSAGE_ID)
-    session_id = identity("sessionId", "The session that it was said in.", SESSION_ID)
-    seq = number("seq", "Its number in the session: 1, 2, 3, ... Order by it.", 3)
-    sender_id = identity("senderId", "Who sent it. Automated messages come from the psychologist.", CLIENT_ID)
-    sender = fields.Nested(Sender, required=True, metadata=about("Who sent it.", {**BUDI, "role": "client"}))
-    message = text("message", "The text. With an attachment, what was said with it, perhaps nothing.", SAID)
-    message_type = choice(
-        "messageType",
-        "`text`, `image` and `file` are from people, `automated` is from a timer. `system` is not sent yet.",
-        tuple(MessageType),
+    sender = fields.Nested(
+        SenderSchema, required=True, metadata=about("Who sent it.", {**BUDI, "role": "client"})
     )
-    is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
+    message = text("message", "The text. With an attachment, what was said with it, perhaps nothing.", SAID)
     is_read = yes_no("isRead", "Whether the other participant has read it.", example=False)
     read_at = instant("readAt", "When they had read it; null before.", None, allow_none=True)
-    client_message_id = fields.String(
-        data_key="clientMessageId", metadata=about("The sender's own id of it, if they gave one.", OWN_ID)
-    )
     attachment = fields.Nested(
         AttachmentAnswer, metadata=about("The file that was sent; only of an `image` or a `file`.")
     )
-    created_at = instant("createdAt", "When it was sent.", SAID_AT)
 
 
 class HistoryMetadata(AnswerSchema):

@@ -8,15 +8,14 @@ from marshmallow import fields
 
 from handlers.schemas.answers import AnswerSchema
 from handlers.schemas.attachments import AttachmentFacts
+from handlers.schemas.messages import MessageFacts
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
     COUNSELING_ID,
     END,
-    MESSAGE_ID,
     NOTIFICATION_ID,
     OPENED_AT,
-    OWN_ID,
     SAID,
     SAID_AT,
     SESSION_ID,
@@ -28,7 +27,6 @@ from handlers.schemas.parts import (
     text,
     yes_no,
 )
-from rdchat.domain.message import MessageType
 from statemachine import EndReason
 from statemachine.effects import NotificationType, StatusEvent
 
@@ -37,31 +35,17 @@ _STATUSES: Final = tuple(StatusEvent)
 _NOTIFICATIONS: Final = tuple(dict.fromkeys((*NotificationType, "counseling_booked")))
 
 
-class MessageEvent(AnswerSchema):
+class MessageEvent(MessageFacts):
     """A message, automated ones included. Order by `seq`, which has no gaps."""
 
-    id = identity("id", "The message's id. One that was shown already is to be dropped.", MESSAGE_ID)
-    session_id = identity("sessionId", "The session that it was said in.", SESSION_ID)
-    seq = number("seq", "Its number in the session: 1, 2, 3, ...", 3)
-    sender_id = identity("senderId", "Who sent it. Automated messages come from the psychologist.", CLIENT_ID)
     sender_name = text("senderName", "The sender's name, for display.", BUDI["fullName"])
     content = text("content", "The text.", SAID)
-    message_type = choice(
-        "messageType",
-        "`text`, `image` or `file` from people, `automated` from a timer, `system` from the service.",
-        tuple(MessageType),
-    )
-    is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
     attachment = fields.Nested(
         AttachmentFacts,
         metadata=about(
             "The file; only with `image` and `file`. Without a link: the history has one, for five minutes."
         ),
     )
-    client_message_id = fields.String(
-        data_key="clientMessageId", metadata=about("The sender's own id of it, if they gave one.", OWN_ID)
-    )
-    created_at = instant("createdAt", "When it was sent.", SAID_AT)
 
 
 class SessionStatusEvent(AnswerSchema):

@@ -16,7 +16,6 @@ from aiohttp import web
 
 from handlers.server.application import build_runner
 from handlers.server.metrics_aggregation import MetricsAggregator
-from rdchat.postgres import people
 from rdchat.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -87,7 +86,8 @@ async def serve(
             shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         if addresses.embedded and (sharing is None or sharing.number == 0):
-            await _introduce_psychologists(runtime)
+            # The embedded default is usable at once: there are people who can be booked.
+            await runtime.psychologists.introduce(DEMO_PSYCHOLOGISTS, timezone="Asia/Jakarta")
         if metrics_aggregator is not None:
             closing.push_async_callback(metrics_aggregator.close)
             await metrics_aggregator.start()
@@ -160,21 +160,6 @@ class _Stopping:
             self._lifeline = None
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.remove_signal_handler(number)
-
-
-async def _introduce_psychologists(runtime: Runtime) -> None:
-    """Make the embedded default usable at once: three people who can be booked."""
-    if await people.list_psychologists(runtime.pool):
-        return
-    for psychologist_id, name in DEMO_PSYCHOLOGISTS:
-        await people.put_psychologist(
-            runtime.pool,
-            psychologist_id,
-            full_name=name,
-            timezone="Asia/Jakarta",
-            is_active=True,
-            at=runtime.clock.now(),
-        )
 
 
 def welcome(settings: Settings, port: int, *, ably: str | None, embedded: bool, processes: int = 1) -> str:

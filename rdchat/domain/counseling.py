@@ -1,4 +1,4 @@
-"""A counselling, as it was booked."""
+"""A counselling, as it was booked, and which of somebody's counsellings are looked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from rdchat.domain.booking import Slot
@@ -26,3 +27,22 @@ class Counseling:
     slot: Slot
     session_id: UUID | None
     session_status: Status | None
+
+    @property
+    def participants(self) -> tuple[UUID, UUID]:
+        """The client and the psychologist."""
+        return self.client_id, self.psychologist_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounselingFilter:
+    """A part of somebody's counsellings: those that start from `since` on and before `until`.
+
+    `before` is the (start, id) of the last one that the caller has seen.
+    """
+
+    status: str | None
+    since: datetime | None
+    until: datetime | None
+    before: tuple[datetime, UUID] | None
+    limit: int

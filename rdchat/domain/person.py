@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,16 +12,13 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """Who somebody is. The first three are clients."""
+    """Who somebody is. The first three are clients; what each may do is in `permissions`."""
 
     CLIENT = "client"
     STUDENT = "student"
     EMPLOYEE = "employee"
     PSYCHOLOGIST = "psychologist"
     SUPER_ADMIN = "super_admin"
-
-
-CLIENT_ROLES: Final = frozenset({Role.CLIENT, Role.STUDENT, Role.EMPLOYEE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +30,6 @@ class Caller:
     full_name: str
     email: str | None = None
     organization_id: UUID | None = None
-
-    @property
-    def is_client(self) -> bool:
-        """Whether they are a client, of whichever kind."""
-        return self.role in CLIENT_ROLES
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether they run the service."""
-        return self.role is Role.SUPER_ADMIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from statemachine import TERMINAL, AutomationStatus
+from statemachine import TERMINAL, AutomationStatus, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from uuid import UUID
 
@@ -36,6 +36,15 @@ class TimelineEntry:
     def called_off(self) -> bool:
         """Whether it says of an automation that it will not be run: no step on the session's way."""
         return self.source in TERMINAL or self.outcome == AutomationStatus.CANCELLED
+
+
+def path_taken(entries: Iterable[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...]:
+    """Read the way through the state machine off a timeline."""
+    return tuple(
+        (Status(entry.source), entry.trigger, Status(entry.destination))
+        for entry in entries
+        if entry.trigger != "book" and not entry.called_off
+    )
 
 
 def called_off(before: Session, decision: Decision, command_id: UUID) -> Iterator[TimelineEntry]:

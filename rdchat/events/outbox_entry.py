@@ -149,18 +149,7 @@ def read_entry(session_id: UUID, version: int, person_id: UUID, up_to_seq: int, 
 
 def add_message(entry: OutboxEntryBuilder, message: Message) -> None:
     """Add the event of a message."""
-    data = payloads.message_data(
-        message_id=message.id,
-        session_id=message.session_id,
-        seq=message.seq,
-        sender_id=message.sender_id,
-        sender_name=message.sender_name,
-        content=message.text,
-        message_type=message.message_type,
-        client_message_id=message.client_message_id,
-        created_at=message.created_at,
-        attachment=message.attachment,
-    )
+    data = payloads.message_data(message)
     entry.add(channels.chat_channel(message.session_id), channels.MESSAGE, data)
 
 

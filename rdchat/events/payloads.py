@@ -9,46 +9,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rdchat.common.clock import iso
-from rdchat.domain.message import MessageType
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from rdchat.domain.message import Message
     from rdchat.domain.notification import Notification
     from statemachine import Attachment, Session
     from statemachine.effects import BroadcastStatus
 
 
-def message_data(
-    *,
-    message_id: UUID,
-    session_id: UUID,
-    seq: int,
-    sender_id: UUID,
-    sender_name: str,
-    content: str,
-    message_type: MessageType,
-    client_message_id: str | None,
-    created_at: datetime,
-    attachment: Attachment | None = None,
-) -> dict[str, Any]:
-    """Make the payload of a `message` event."""
-    data: dict[str, Any] = {
-        "id": message_id,
-        "sessionId": session_id,
-        "seq": seq,
-        "senderId": sender_id,
-        "senderName": sender_name,
-        "content": content,
-        "messageType": message_type,
-        "isAutomated": message_type is MessageType.AUTOMATED,
-        "createdAt": iso(created_at),
+def message_fields(message: Message) -> dict[str, Any]:
+    """Make what a message's event and its answer over HTTP have in common."""
+    shared: dict[str, Any] = {
+        "id": message.id,
+        "sessionId": message.session_id,
+        "seq": message.seq,
+        "senderId": message.sender_id,
+        "messageType": message.message_type,
+        "isAutomated": message.is_automated,
+        "createdAt": iso(message.created_at),
     }
-    if client_message_id is not None:
-        data["clientMessageId"] = client_message_id
-    if attachment is not None:
-        data["attachment"] = attachment_data(attachment)
+    if message.client_message_id is not None:
+        shared["clientMessageId"] = message.client_message_id
+    return shared
+
+
+def message_data(message: Message) -> dict[str, Any]:
+    """Make the payload of a `message` event."""
+    data = message_fields(message)
+    data["senderName"] = message.sender_name
+    data["content"] = message.text
+    if message.attachment is not None:
+        data["attachment"] = attachment_data(message.attachment)
     return data
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from rdchat.common.clock import SystemClock, from_ms, iso
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.booking import zone
+from rdchat.domain.timeline import path_taken
 from rdchat.postgres import automations, outbox, people, sessions, webhooks
 from rdchat.postgres.migrate import migrate
 from rdchat.postgres.pool import close, connect
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.delay_queue import DelayQueue
 from rdchat.webhooks.delivery_worker import place_of
-from statemachine import AutomationKind, Status, diagram
+from statemachine import AutomationKind, diagram
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from config import Settings
     from rdchat.common.stores import Addresses
-    from rdchat.domain.timeline import TimelineEntry
     from rdchat.postgres.pool import Pool
 
 
@@ -100,17 +100,8 @@ async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
         return diagram.Path(
-            current=session.status, taken=taken(await sessions.list_timeline(pool, session_id))
+            current=session.status, taken=path_taken(await sessions.list_timeline(pool, session_id))
         )
-
-
-def taken(entries: list[TimelineEntry]) -> tuple[tuple[Status, str, Status], ...]:
-    """Read the way through the state machine off a timeline."""
-    return tuple(
-        (Status(entry.source), entry.trigger, Status(entry.destination))
-        for entry in entries
-        if entry.trigger != "book" and not entry.called_off
-    )
 
 
 async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rdchat.postgres.counselings import COUNSELING, STATUS, counseling_from_row
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from rdchat.domain.counseling import Counseling
+    from rdchat.domain.counseling import Counseling, CounselingFilter
     from rdchat.postgres.pool import Pool
 
 _BY_PERSON: Final = (
@@ -27,20 +26,6 @@ _BY_PERSON: Final = (
  LIMIT $8
 """
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounselingFilter:
-    """A part of somebody's counsellings: those that start from `since` on and before `until`.
-
-    `before` is the (start, id) of the last one that the caller has seen.
-    """
-
-    status: str | None
-    since: datetime | None
-    until: datetime | None
-    before: tuple[datetime, UUID] | None
-    limit: int
 
 
 async def list_counselings(

@@ -262,7 +262,14 @@ async def insert_session(
 async def get_counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counseling | None:
     """Read one counselling as it stands at an instant, or None."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(COUNSELING + "WHERE c.id = $2", at, counseling_id)
+        return await get_counseling_on(connection, counseling_id, at=at)
+
+
+async def get_counseling_on(
+    connection: Connection, counseling_id: UUID, *, at: datetime
+) -> Counseling | None:
+    """Do what `get_counseling` does on a connection; within a transaction if there is one."""
+    row = await connection.fetchrow(COUNSELING + "WHERE c.id = $2", at, counseling_id)
     return None if row is None else counseling_from_row(row)
 
 

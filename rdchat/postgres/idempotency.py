@@ -6,16 +6,17 @@ sends the request again then takes it over under the same operation id, by which
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from rdchat.domain.idempotency import Answered, Begun
 from rdchat.postgres.pool import acquire, rows_changed
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from rdchat.domain.idempotency import KeyedRequest
     from rdchat.postgres.pool import Pool
     from rdchat.security.encryption import Encryptor
 
@@ -45,31 +46,6 @@ _GIVE_AWAY = "UPDATE idempotency SET started_at = $3 WHERE person_id = $1 AND ke
 _FORGET = "DELETE FROM idempotency WHERE started_at < $1"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request with a key: whose, which, and a hash of all that it asks for."""
-
-    person_id: UUID
-    key: str
-    fingerprint: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """It is to be carried out. `again`: somebody may have done so before, under the same operation id."""
-
-    operation_id: UUID
-    again: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """It was carried out: what was answered, as JSON."""
-
-    status: int
-    answer: bytes
-
-
 class Refused:
     """It cannot be carried out: `MISMATCH`, or `IN_FLIGHT`."""
 
@@ -79,7 +55,7 @@ IN_FLIGHT: Final = Refused()
 
 
 async def begin(
-    pool: Pool, request: Request, operation_id: UUID, at: datetime, *, encryptor: Encryptor
+    pool: Pool, request: KeyedRequest, operation_id: UUID, at: datetime, *, encryptor: Encryptor
 ) -> Begun | Answered | Refused:
     """Note a request, or find what became of it."""
     whose = request.person_id, request.key
@@ -104,20 +80,22 @@ async def begin(
         return Begun(found["operation_id"], again=True) if rows_changed(taken) == 1 else IN_FLIGHT
 
 
-async def finish(pool: Pool, request: Request, status: int, answer: bytes, *, encryptor: Encryptor) -> None:
+async def finish(
+    pool: Pool, request: KeyedRequest, status: int, answer: bytes, *, encryptor: Encryptor
+) -> None:
     """Keep the answer for whoever asks again."""
     encrypted = encryptor.encrypt(answer, request.person_id.bytes)
     async with acquire(pool) as connection:
         await connection.execute(_FINISH, request.person_id, request.key, status, encrypted)
 
 
-async def drop(pool: Pool, request: Request) -> None:
+async def drop(pool: Pool, request: KeyedRequest) -> None:
     """Forget a request that was refused: it may be sent again when things have changed."""
     async with acquire(pool) as connection:
         await connection.execute(_DROP, request.person_id, request.key)
 
 
-async def give_away(pool: Pool, request: Request, at: datetime) -> None:
+async def give_away(pool: Pool, request: KeyedRequest, at: datetime) -> None:
     """Let whoever sends the request next take it over at once: its outcome here is unknown."""
     async with acquire(pool) as connection:
         await connection.execute(_GIVE_AWAY, request.person_id, request.key, at - _UNDER_WAY)

@@ -13,6 +13,7 @@ import structlog
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.domain import permissions
 from rdchat.postgres import attachments, messages
 from rdchat.services.chat import must_be_open
 from statemachine import Attachment, SendMessage
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.attachments import SentAttachment
     from rdchat.postgres.pool import Pool
     from rdchat.security.encryption import Encryptor
-    from rdchat.services.chat import Chat
+    from rdchat.services.chat import ChatService
     from statemachine import Session
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ class AttachmentService:
     """Files in the chat, for its participants."""
 
     pool: Pool
-    chat: Chat
+    chat: ChatService
     storage: FileStorage
     examiner: Examiner
     links: Links
@@ -65,16 +66,16 @@ class AttachmentService:
 
     # ---- sending ------------------------------------------------------------------------------------------
 
-    async def admit(self, caller: Caller, session_id: UUID, client_message_id: str | None) -> None:
+    async def check_upload(self, caller: Caller, session_id: UUID, client_message_id: str | None) -> None:
         """Ask whether it is worth reading a file that somebody begins to send; the engine decides for good.
 
         Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
         """
-        session = await self.chat.session(caller, session_id, content=True)
+        session = await self.chat.get_session(caller, session_id, content=True)
         if not session.is_open and await self._first(caller, session, client_message_id) is None:
             must_be_open(session)
 
-    async def send(
+    async def send_file(
         self,
         caller: Caller,
         session_id: UUID,
@@ -90,9 +91,9 @@ class AttachmentService:
         Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
         one, and its file is not kept. `again`: one with this id may have been sent before.
 
-        Raises RdchatError: as `admit`; VALIDATION_FAILED for a file that cannot be sent.
+        Raises RdchatError: as `check_upload`; VALIDATION_FAILED for a file that cannot be sent.
         """
-        session = await self.chat.session(caller, session_id, content=True)
+        session = await self.chat.get_session(caller, session_id, content=True)
         first = await self._first(caller, session, client_message_id)
         if first is not None:
             return session, first, False
@@ -122,7 +123,7 @@ class AttachmentService:
         await self.storage.put(_key(session_id, attachment.id), encrypted)
         try:
             command = SendMessage(message_id, caller.id, caption, client_message_id, attachment)
-            session, message, is_new = await self.chat.send(caller, command, session_id, again=again)
+            session, message, is_new = await self.chat.send_message(caller, command, session_id, again=again)
         except UnavailableError:
             # It may have been sent or not: the cleaner will see.
             raise
@@ -144,21 +145,21 @@ class AttachmentService:
 
     # ---- opening ------------------------------------------------------------------------------------------
 
-    async def find(self, caller: Caller, attachment_id: UUID) -> Attachment:
+    async def get_attachment(self, caller: Caller, attachment_id: UUID) -> Attachment:
         """Look at an attachment, as a participant of its session.
 
         Raises RdchatError: NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
         """
         found = await self._sent(attachment_id)
-        if caller.id not in found.participants:
+        if not permissions.may_read_content(caller, found):
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
         return found.attachment
 
-    def link(self, caller: Caller, attachment_id: UUID) -> Link:
+    def make_link(self, caller: Caller, attachment_id: UUID) -> Link:
         """Make a link for somebody who may see the attachment."""
         return self.links.sign(attachment_id, caller.id)
 
-    async def open(self, attachment_id: UUID, token: str) -> OpenedFile:
+    async def open_file(self, attachment_id: UUID, token: str) -> OpenedFile:
         """Open an attachment by a link.
 
         Raises RdchatError: FORBIDDEN for a link that is forged, expired or of another attachment; NOT_FOUND,
@@ -168,7 +169,7 @@ class AttachmentService:
         if person_id is None:
             raise RdchatError(ErrorCode.FORBIDDEN, "This link is not valid, or not any more")
         found = await self._sent(attachment_id)
-        if person_id not in found.participants:
+        if not permissions.takes_part(person_id, found):
             raise RdchatError(ErrorCode.FORBIDDEN)
         async with self._downloads:
             encrypted = await self.storage.get(_key(found.session_id, attachment_id))

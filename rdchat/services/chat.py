@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Never
 
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.domain import permissions
 from rdchat.events import channels, outbox_entry, payloads
 from rdchat.postgres import messages, reads, sessions
 from rdchat.realtime.ably_client import PublishError
@@ -72,7 +73,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chat:
+class ChatService:
     """The chat, for its participants."""
 
     pool: Pool
@@ -85,7 +86,7 @@ class Chat:
 
     # ---- writing ------------------------------------------------------------------------------------------
 
-    async def send(
+    async def send_message(
         self, caller: Caller, command: SendMessage, session_id: UUID, *, again: bool = False
     ) -> tuple[Session, Message, bool]:
         """Send a message. `again`: one with this id may have been sent before.
@@ -103,7 +104,7 @@ class Chat:
             raise UnavailableError("engine")
         return outcome.session, message, not outcome.repeated
 
-    async def end(self, caller: Caller, session_id: UUID) -> Session:
+    async def end_session(self, caller: Caller, session_id: UUID) -> Session:
         """End an open chat before its time.
 
         Raises RdchatError: ILLEGAL_TRANSITION, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
@@ -111,9 +112,9 @@ class Chat:
         command = EndSession(caller.id)
         return _accepted(await self.engine.submit(session_id, command, actor_id=caller.id)).session
 
-    async def typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
+    async def send_typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
         """Tell the other participant that somebody is typing; not kept, and lost while Ably is away."""
-        session = await self.session(caller, session_id, content=True)
+        session = await self.get_session(caller, session_id, content=True)
         must_be_open(session)
         try:
             await self.ably.publish_now(
@@ -127,7 +128,7 @@ class Chat:
 
     # ---- having read --------------------------------------------------------------------------------------
 
-    async def read(
+    async def mark_read(
         self, caller: Caller, session_id: UUID, up_to_seq: int | None
     ) -> tuple[int, datetime | None]:
         """Note that somebody has read up to a message (None: all there is), and tell the other.
@@ -135,7 +136,7 @@ class Chat:
         Returns how far they have read now, and since when. Going back changes nothing and is told nobody.
         Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
         """
-        session = await self.session(caller, session_id, content=True)
+        session = await self.get_session(caller, session_id, content=True)
         seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
         now = self.clock.now()
         if session.is_open:
@@ -148,13 +149,13 @@ class Chat:
                 self.publisher.hand_over([entry])
         return await reads.get_read_horizon(self.pool, session.id, caller.id)
 
-    async def unread(self, caller: Caller) -> dict[UUID, int]:
+    async def count_unread(self, caller: Caller) -> dict[UUID, int]:
         """Count what the caller has not read, by session of the last thirty days."""
         return await reads.count_unread_since(self.pool, caller.id, self.clock.now() - _UNREAD_SINCE)
 
     # ---- reading ------------------------------------------------------------------------------------------
 
-    async def session(self, caller: Caller, session_id: UUID, *, content: bool = False) -> Session:
+    async def get_session(self, caller: Caller, session_id: UUID, *, content: bool = False) -> Session:
         """Read a session as one of its participants, or as an administrator unless `content` is wanted.
 
         Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
@@ -162,11 +163,12 @@ class Chat:
         session = await sessions.get_session(self.pool, session_id)
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
-        if caller.id not in session.participants and (content or not caller.is_admin):
+        may = permissions.may_read_content if content else permissions.may_see_state
+        if not may(caller, session):
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
         return session
 
-    async def sessions(
+    async def list_sessions(
         self, caller: Caller, *, statuses: list[Status] | None, before: tuple[Any, UUID] | None, limit: int
     ) -> tuple[list[Session], dict[UUID, int]]:
         """List the caller's sessions, latest start first, and how much of each they have not read."""
@@ -175,31 +177,31 @@ class Chat:
         )
         return found, await reads.count_unread_in(self.pool, caller.id, [session.id for session in found])
 
-    async def history(
+    async def list_messages(
         self, caller: Caller, session_id: UUID, window: Window
     ) -> tuple[Session, list[Message]]:
         """Read a window of the messages, oldest first."""
-        session = await self.session(caller, session_id, content=True)
+        session = await self.get_session(caller, session_id, content=True)
         first, stop = window.bounds(session.last_seq)
         found = await messages.list_messages(
             self.pool, session.id, first=first, stop=stop, encryptor=self.encryptor
         )
         return session, found
 
-    async def timeline(self, caller: Caller, session_id: UUID) -> tuple[Session, list[TimelineEntry]]:
+    async def get_timeline(self, caller: Caller, session_id: UUID) -> tuple[Session, list[TimelineEntry]]:
         """Read what happened to a session."""
-        session = await self.session(caller, session_id)
+        session = await self.get_session(caller, session_id)
         return session, await sessions.list_timeline(self.pool, session_id)
 
-    async def transcript(
+    async def read_transcript(
         self, caller: Caller, session_id: UUID
     ) -> tuple[Session, list[TimelineEntry], AsyncIterator[list[Message]]]:
         """Read all of a session as one of its participants: its messages in pages, oldest first.
 
         The first page is read at once, so that what is wrong is known before anything is said; no connection
-        is held between pages, however slowly they are taken. Raises RdchatError like `session`.
+        is held between pages, however slowly they are taken. Raises RdchatError like `get_session`.
         """
-        session = await self.session(caller, session_id, content=True)
+        session = await self.get_session(caller, session_id, content=True)
         timeline = await sessions.list_timeline(self.pool, session.id)
         return session, timeline, self._pages(session, await self._page(session, 1))
 
@@ -217,7 +219,7 @@ class Chat:
 
     # ---- listening ----------------------------------------------------------------------------------------
 
-    async def realtime_access(
+    async def grant_access(
         self, caller: Caller, session_id: UUID, *, as_token_request: bool
     ) -> RealtimeAccess:
         """Let a participant listen, also while the session is pending.
@@ -225,7 +227,7 @@ class Chat:
         Only what this session needs: no wildcard, and nobody but the server publishes on the chat channel.
         Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, SESSION_ENDED, UNAVAILABLE.
         """
-        session = await self.session(caller, session_id, content=True)
+        session = await self.get_session(caller, session_id, content=True)
         now = self.clock.now()
         left = (session.ended_at or session.ends_at) - now + _TOKEN_GRACE
         if left <= timedelta(0):

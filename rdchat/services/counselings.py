@@ -10,12 +10,13 @@ import structlog
 
 from rdchat.common.clock import to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
-from rdchat.domain.counseling import Counseling
-from rdchat.postgres import counselings, people
+from rdchat.domain import booking as booking_rules
+from rdchat.domain import permissions
+from rdchat.domain.appointment import Appointment
+from rdchat.postgres import counseling_lists, counselings, people
 from rdchat.postgres.pool import transaction
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
-from rdchat.services.notifier import Meeting, Notifier
 from rdchat.texts.notifications import notification
 from rdchat.timers.reconciler import HORIZON
 from statemachine import AutomationStatus, Cancel, Refusal, Session
@@ -23,12 +24,13 @@ from statemachine.effects import NotificationType
 from statemachine.schedule import Leads, plan
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime, time
     from uuid import UUID
 
     from config import Texts
     from rdchat.common.clock import Clock
-    from rdchat.domain.booking import Booking, Limits
+    from rdchat.domain.booking import Booking, Limits, Slot
+    from rdchat.domain.counseling import Counseling, CounselingFilter
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.engine.engine import Engine
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.redis.delay_queue import DelayQueue
     from rdchat.security.encryption import Encryptor
+    from rdchat.services.notifier import Notifier
 
 #: The type of the notification that somebody has booked.
 _BOOKED: Final = "counseling_booked"
@@ -58,10 +61,14 @@ class CounselingService:
     language: str
     texts: Texts
 
+    def make_slot(self, day: date, start: time, end: time, timezone: str) -> Slot:
+        """Turn a wall time into instants that can be booked. Raises RdchatError (VALIDATION_FAILED)."""
+        return booking_rules.slot(day, start, end, timezone, limits=self.limits, now=self.clock.now())
+
     async def book(self, caller: Caller, booking: Booking, *, counseling_id: UUID) -> Counseling:
         """Book a counselling; with method chat, its session and automations are in the same transaction.
 
-        `counseling_id` is the id that it gets: new, and known to whoever asks again (see `booked`).
+        `counseling_id` is the id that it gets: new, and known to whoever asks again (see `find_booked`).
         Raises RdchatError: CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, VALIDATION_FAILED, UNAVAILABLE.
         """
         now = self.clock.now()
@@ -85,47 +92,28 @@ class CounselingService:
                 await counselings.insert_session(
                     connection, session, command_id=command_id, actor_id=caller.id
                 )
-            counseling = Counseling(
-                id=counseling_id,
-                client_id=booking.client_id,
-                client_name=caller.full_name,
-                psychologist_id=psychologist.id,
-                psychologist_name=psychologist.full_name,
-                method=booking.method,
-                status="pending",
-                slot=booking.slot,
-                session_id=session.id if session else None,
-                session_status=session.status if session else None,
-            )
+            counseling = await counselings.get_counseling_on(connection, counseling_id, at=now)
+            if counseling is None:  # pragma: no cover - written in this transaction
+                raise LookupError(counseling_id)
             if session is not None:
-                told = [await self.notifier.write(connection, _booked(session))]
+                entries = [await self.notifier.insert(connection, _booked(session))]
             else:
-                told = await self.tell(connection, counseling, caller.id, _BOOKED, now)
-        self.notifier.written(told)
+                entries = await self.notify_others(connection, counseling, caller.id, _BOOKED, now)
+        self.notifier.publish(entries)
         if session is not None:
             await arm(self.queue, session, self.clock.now())
         return counseling
 
-    async def tell(
+    async def notify_others(
         self, connection: Connection, counseling: Counseling, by: UUID | None, kind: str, at: datetime
     ) -> list[OutboxEntry]:
-        """Tell of a counselling without chat, in the open transaction, whoever did not do it.
+        """Tell those who did not do it of a counselling without chat, in the open transaction.
 
-        Give what comes back to the notifier when it is committed.
+        Give what comes back to the notifier's `publish` when it is committed.
         """
-        meeting = Meeting(
-            counseling.id,
-            counseling.client_id,
-            counseling.client_name,
-            counseling.psychologist_id,
-            counseling.psychologist_name,
-            counseling.slot.starts_at,
-            counseling.slot.ends_at,
-            counseling.slot.timezone,
-            self.language,
-        )
-        people = [one for one in (counseling.client_id, counseling.psychologist_id) if one != by]
-        return await self.notifier.tell(connection, meeting, people, kind, at)
+        appointment = Appointment.of_counseling(counseling, self.language)
+        people = [one for one in counseling.participants if one != by]
+        return await self.notifier.notify(connection, appointment, people, kind, at)
 
     def _new_session(
         self, caller: Caller, booking: Booking, counseling_id: UUID, psychologist: Psychologist
@@ -154,14 +142,14 @@ class CounselingService:
 
         Raises RdchatError: NOT_FOUND, FORBIDDEN, ILLEGAL_TRANSITION, UNAVAILABLE.
         """
-        counseling = await self.read(caller, counseling_id)
-        by = None if caller.is_admin else caller.id
+        counseling = await self.get_counseling(caller, counseling_id)
+        by = permissions.acting_participant(caller)
         if counseling.session_id is not None:
             result = await self.engine.submit(counseling.session_id, Cancel(by, reason), actor_id=caller.id)
             cancelled = not isinstance(result, Refusal)
         else:
             cancelled = await self._cancel_without_chat(counseling, by, reason)
-        after = await self.read(caller, counseling_id)
+        after = await self.get_counseling(caller, counseling_id)
         if not cancelled:
             raise RdchatError(
                 ErrorCode.ILLEGAL_TRANSITION, f"The counseling cannot be cancelled: it is {after.status}"
@@ -174,30 +162,34 @@ class CounselingService:
             cancelled = await counselings.cancel_without_chat(
                 connection, counseling.id, reason, encryptor=self.encryptor, at=now
             )
-            told = (
-                await self.tell(connection, counseling, by, NotificationType.SESSION_CANCELLED, now)
+            entries = (
+                await self.notify_others(connection, counseling, by, NotificationType.SESSION_CANCELLED, now)
                 if cancelled
                 else []
             )
-        self.notifier.written(told)
+        self.notifier.publish(entries)
         return cancelled
 
-    async def booked(self, counseling_id: UUID) -> Counseling | None:
+    async def find_booked(self, counseling_id: UUID) -> Counseling | None:
         """Find a counselling that was perhaps booked."""
         return await counselings.get_counseling(self.pool, counseling_id, at=self.clock.now())
 
-    async def read(self, caller: Caller, counseling_id: UUID) -> Counseling:
+    async def get_counseling(self, caller: Caller, counseling_id: UUID) -> Counseling:
         """Read a counselling of the caller's. Raises RdchatError: NOT_FOUND, FORBIDDEN."""
         counseling = await counselings.get_counseling(self.pool, counseling_id, at=self.clock.now())
         if counseling is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Counseling not found")
-        if not caller.is_admin and caller.id not in (counseling.client_id, counseling.psychologist_id):
+        if not permissions.may_see_counseling(caller, counseling):
             raise RdchatError(ErrorCode.FORBIDDEN)
         return counseling
 
-    async def notes(self, caller: Caller, counseling: Counseling) -> str | None:
+    async def list_counselings(self, caller: Caller, part: CounselingFilter) -> list[Counseling]:
+        """List a part of the caller's counsellings, latest start first."""
+        return await counseling_lists.list_counselings(self.pool, caller.id, part, at=self.clock.now())
+
+    async def get_notes(self, caller: Caller, counseling: Counseling) -> str | None:
         """Read the client's notes, as one of the two whom they are for; None for an administrator."""
-        if caller.id not in (counseling.client_id, counseling.psychologist_id):
+        if not permissions.may_read_content(caller, counseling):
             return None
         return await counselings.get_notes(self.pool, counseling.id, encryptor=self.encryptor)
 

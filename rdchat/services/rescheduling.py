@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain import permissions
 from rdchat.domain.booking import Slot, zone
 from rdchat.engine.change import Change, ChangeBuilder
 from rdchat.postgres import commit, counselings, reads, schedule, sessions
@@ -64,7 +65,7 @@ class ReschedulingService:
         Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         UNAVAILABLE.
         """
-        by = None if caller.is_admin else caller.id
+        by = permissions.acting_participant(caller)
         if counseling.session_id is None:
             await self._move_without_chat(counseling, slot, by)
         else:
@@ -75,7 +76,7 @@ class ReschedulingService:
             await self._carry_out(
                 command, session, counseling, slot, caller_id=caller.id, command_id=command_id
             )
-        return await self.counselings.read(caller, counseling.id)
+        return await self.counselings.get_counseling(caller, counseling.id)
 
     async def extend(self, caller: Caller, session_id: UUID, minutes: int, *, command_id: UUID) -> Session:
         """Move the end of an open chat by some minutes, a multiple of the step.
@@ -84,7 +85,7 @@ class ReschedulingService:
         ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, UNAVAILABLE.
         """
         session = await self._session(session_id)
-        if caller.id not in session.participants:
+        if not permissions.may_extend(caller, session):
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
         if await self.find_committed(session_id, command_id):
             return await self._session(session_id)
@@ -126,10 +127,10 @@ class ReschedulingService:
             if not await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False):
                 raise _too_late()
             moved = replace(counseling, slot=slot)
-            told = await self.counselings.tell(
+            entries = await self.counselings.notify_others(
                 connection, moved, by, NotificationType.SESSION_RESCHEDULED, now
             )
-        self.counselings.notifier.written(told)
+        self.counselings.notifier.publish(entries)
 
     async def _check_limits(
         self, connection: Connection, counseling: Counseling, slot: Slot, *, hours: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rdchat.domain.appointment import Appointment
 from rdchat.domain.notification import Notification
 from rdchat.texts.wording import day_in_words, time_in_words, wall_time
 
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from rdchat.texts.wording import Appointment
     from statemachine import Session
     from statemachine.effects import NotificationType
 
@@ -48,17 +48,36 @@ _NOTIFICATIONS_IN_ENGLISH: Final = {
 _WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
 
 
-def notification_words(session: Appointment, person_id: UUID, kind: str) -> tuple[str, str]:
-    """Give the title and the text of what one participant is told, in the session's language."""
-    title, text = _WORDS[session.language][kind]
-    other = session.client_name if person_id == session.psychologist_id else session.psychologist_name
-    starts_at, ends_at = wall_time(session, session.starts_at), wall_time(session, session.ends_at)
-    zone, day = session.timezone, day_in_words(starts_at.date(), session.language)
+def notification_words(appointment: Appointment, person_id: UUID, kind: str) -> tuple[str, str]:
+    """Give the title and the text of what one participant is told, in the appointment's language."""
+    title, text = _WORDS[appointment.language][kind]
+    is_psychologist = person_id == appointment.psychologist_id
+    other = appointment.client_name if is_psychologist else appointment.psychologist_name
+    starts_at = wall_time(appointment, appointment.starts_at)
+    ends_at = wall_time(appointment, appointment.ends_at)
+    zone, day = appointment.timezone, day_in_words(starts_at.date(), appointment.language)
     return title, text.format(
-        client=session.client_name,
+        client=appointment.client_name,
         other=other,
         when=f"{day}, {time_in_words(starts_at.time())} ({zone})",
         end=f"{time_in_words(ends_at.time())} ({zone})",
+    )
+
+
+def appointment_notification(
+    appointment: Appointment, notification_id: UUID, person_id: UUID, kind: str, at: datetime
+) -> Notification:
+    """Put what one participant is told of an appointment into words."""
+    title, message = notification_words(appointment, person_id, kind)
+    return Notification(
+        id=notification_id,
+        person_id=person_id,
+        type=kind,
+        title=title,
+        message=message,
+        session_id=appointment.session_id,
+        counseling_id=appointment.counseling_id,
+        created_at=at,
     )
 
 
@@ -66,7 +85,6 @@ def notification(
     session: Session, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
 ) -> Notification:
     """Put what one participant is told of a session into words."""
-    title, message = notification_words(session, person_id, str(kind))
-    return Notification(
-        notification_id, person_id, str(kind), title, message, session.id, session.counseling_id, at
+    return appointment_notification(
+        Appointment.of_session(session), notification_id, person_id, str(kind), at
     )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import structlog
 
 if TYPE_CHECKING:
     from datetime import date, datetime, time
-    from uuid import UUID
 
     from config import Texts
+    from rdchat.domain.appointment import Appointment
     from statemachine import Session
 
 log = structlog.get_logger(__name__)
@@ -30,45 +30,6 @@ _MONTHS: Final = {
            "November", "December"),
 }
 # fmt: on
-
-
-class Appointment(Protocol):
-    """What is known of any counselling: a chat session is one, too."""
-
-    @property
-    def client_name(self) -> str:
-        """Who comes."""
-        ...
-
-    @property
-    def psychologist_id(self) -> UUID:
-        """Whom they come to."""
-        ...
-
-    @property
-    def psychologist_name(self) -> str:
-        """The name of whom they come to."""
-        ...
-
-    @property
-    def starts_at(self) -> datetime:
-        """When it starts."""
-        ...
-
-    @property
-    def ends_at(self) -> datetime:
-        """When it ends."""
-        ...
-
-    @property
-    def timezone(self) -> str:
-        """The IANA name of the zone that it was booked in."""
-        ...
-
-    @property
-    def language(self) -> str:
-        """The language in which its two people are told of it."""
-        ...
 
 
 def automated_text(texts: Texts, kind: str, session: Session) -> str:
@@ -89,9 +50,9 @@ def _values(session: Session) -> dict[str, str]:
     }
 
 
-def wall_time(session: Appointment, instant: datetime) -> datetime:
+def wall_time(booked: Appointment | Session, instant: datetime) -> datetime:
     """Say what the clock showed in the counselling's zone."""
-    return instant.astimezone(_zone(session.timezone))
+    return instant.astimezone(_zone(booked.timezone))
 
 
 @lru_cache(maxsize=64)

@@ -180,5 +180,5 @@ async def test_somebody_who_goes_away_while_it_is_sent_does_no_harm(
         await answer.content.readany()
         answer.close()
     assert (await transcript(client, session_id, "txt")).status == 200
-    session = await service.runtime.chat.session(client.caller, UUID(session_id))
+    session = await service.runtime.chat.get_session(client.caller, UUID(session_id))
     assert session.starts_at <= datetime.now(session.starts_at.tzinfo)

@@ -13,10 +13,11 @@ import pytest
 from marshmallow import ValidationError, fields
 
 from handlers import schemas
-from handlers.http.routing import ALL_ROLES, PREFIX, Route
+from handlers.http.routing import PREFIX, Route
 from handlers.openapi.document import errors_of
 from handlers.server.application import ROUTES, api_document
 from rdchat.common.errors import ERRORS, ErrorCode
+from rdchat.domain.permissions import EVERYONE_SIGNED_IN
 from tests.support.shapes import mismatches, references, resolve
 
 if TYPE_CHECKING:
@@ -58,9 +59,14 @@ def objects(part: Any) -> Iterator[dict[str, Any]]:
             yield from objects(value)
 
 
+def component_name(schema: type[Schema]) -> str:
+    """Name what apispec makes of a schema: its class's name, without `Schema`."""
+    return schema.__name__.removesuffix("Schema")
+
+
 def named(schema: type[Schema]) -> Iterator[str]:
-    """Name a schema, and those that it is made of."""
-    yield schema.__name__
+    """Name a schema's component, and those of what it is made of."""
+    yield component_name(schema)
     for field in schema().fields.values():
         inner = field.inner if isinstance(field, fields.List) else field
         if isinstance(inner, fields.Nested):
@@ -148,7 +154,7 @@ def test_examples_have_the_shapes_that_stand_beside_them() -> None:
 @each_request
 def test_every_example_of_a_request_is_loaded(schema: type[Schema]) -> None:
     fields = {field.data_key or name: field for name, field in schema().fields.items()}
-    described = COMPONENTS.get(schema.__name__, {"properties": {}})["properties"]
+    described = COMPONENTS.get(component_name(schema), {"properties": {}})["properties"]
     required = {
         name: field.metadata.get("example", next(iter(described.get(name, {}).get("enum", ())), None))
         for name, field in fields.items()
@@ -213,7 +219,7 @@ def test_a_route_lists_what_follows_from_its_form(route: Route) -> None:
     assert everywhere | set(route.errors) <= codes
     assert (ErrorCode.PAYLOAD_TOO_LARGE in codes) == (route.body is not None)
     assert (ErrorCode.NOT_FOUND in codes) == ("{" in route.path)
-    assert ErrorCode.FORBIDDEN in codes or route.roles == ALL_ROLES
+    assert ErrorCode.FORBIDDEN in codes or route.roles == EVERYONE_SIGNED_IN
 
 
 @each_route

@@ -12,6 +12,7 @@ import config
 from config import LANGUAGES, Texts, automated_text, texts_file
 from config.templates import LONGEST_TEXT, PLACEHOLDERS, parse
 from config.texts import KINDS
+from rdchat.domain.appointment import Appointment
 from rdchat.texts import wording
 from rdchat.texts.notifications import notification_words
 from statemachine import Session
@@ -231,7 +232,9 @@ def test_the_example_loads_and_says_something_for_everything_it_names() -> None:
 def test_notifications_speak_every_language() -> None:
     kinds = [*NotificationType, "counseling_booked"]
     told = {
-        (language, kind): notification_words(session(language=language), uuid4(), kind)[1]
+        (language, kind): notification_words(
+            Appointment.of_session(session(language=language)), uuid4(), kind
+        )[1]
         for language in LANGUAGES
         for kind in kinds
     }

@@ -1,0 +1,65 @@
+"""An appointment: what is known of any counselling, by chat or not, that is put into words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.domain.counseling import Counseling
+    from statemachine import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment:
+    """Who meets whom, and when. `session_id` is None without chat.
+
+    `timezone` is the IANA name of the zone that it was booked in, `language` the one in which its two people
+    are told of it.
+    """
+
+    counseling_id: UUID
+    session_id: UUID | None
+    client_id: UUID
+    client_name: str
+    psychologist_id: UUID
+    psychologist_name: str
+    starts_at: datetime
+    ends_at: datetime
+    timezone: str
+    language: str
+
+    @classmethod
+    def of_session(cls, session: Session) -> Appointment:
+        """Make the appointment that a chat session is."""
+        return cls(
+            counseling_id=session.counseling_id,
+            session_id=session.id,
+            client_id=session.client_id,
+            client_name=session.client_name,
+            psychologist_id=session.psychologist_id,
+            psychologist_name=session.psychologist_name,
+            starts_at=session.starts_at,
+            ends_at=session.ends_at,
+            timezone=session.timezone,
+            language=session.language,
+        )
+
+    @classmethod
+    def of_counseling(cls, counseling: Counseling, language: str) -> Appointment:
+        """Make the appointment that a counselling is; it has no language of its own."""
+        return cls(
+            counseling_id=counseling.id,
+            session_id=counseling.session_id,
+            client_id=counseling.client_id,
+            client_name=counseling.client_name,
+            psychologist_id=counseling.psychologist_id,
+            psychologist_name=counseling.psychologist_name,
+            starts_at=counseling.slot.starts_at,
+            ends_at=counseling.slot.ends_at,
+            timezone=counseling.slot.timezone,
+            language=language,
+        )

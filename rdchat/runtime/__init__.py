@@ -1,0 +1,130 @@
+"""Everything wired together: one replica of the service, without its HTTP edge.
+
+`Runtime.start` builds the parts in the order in which they need each other: stores, delivery, engine,
+services, timers. `close` takes them down in the opposite order, so that whatever is under way finishes: first
+no new timers, then the engine, then what the last commits have left to deliver.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rdchat.common.clock import SystemClock
+from rdchat.operations.gauges import show_gauges
+from rdchat.operations.health import Health
+from rdchat.runtime.parts import (
+    make_base,
+    open_stores,
+    start_delivery,
+    start_engine,
+    start_local_endpoint,
+)
+from rdchat.runtime.services import start_services, start_timers, start_tokens
+
+if TYPE_CHECKING:
+    from config import Settings
+    from rdchat.common.clock import Clock
+    from rdchat.common.telemetry import Metrics
+    from rdchat.domain.booking import Limits
+    from rdchat.engine.engine import Engine
+    from rdchat.local.ably import AblyLocal
+    from rdchat.postgres.pool import Pool
+    from rdchat.realtime.ably_client import AblyClient
+    from rdchat.realtime.publisher import Publisher
+    from rdchat.redis.delay_queue import DelayQueue
+    from rdchat.redis.rates import Rates
+    from rdchat.security.caller_tokens import CallerTokens
+    from rdchat.services.attachments import AttachmentService
+    from rdchat.services.chat import ChatService
+    from rdchat.services.counselings import CounselingService
+    from rdchat.services.idempotency import IdempotencyService
+    from rdchat.services.notifications import NotificationService
+    from rdchat.services.psychologists import PsychologistService
+    from rdchat.services.rescheduling import ReschedulingService
+    from rdchat.timers.monitor import TimerMonitor
+    from rdchat.webhooks.dispatch import Webhooks
+
+__all__ = ["Runtime", "start_local_endpoint"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """One replica. Build with `await Runtime.start(...)`."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    limits: Limits
+    tokens: CallerTokens
+    pool: Pool
+    queue: DelayQueue
+    rates: Rates
+    ably_local: AblyLocal | None
+    ably: AblyClient
+    publisher: Publisher
+    webhooks: Webhooks
+    engine: Engine
+    monitor: TimerMonitor
+    health: Health
+    chat: ChatService
+    counselings: CounselingService
+    rescheduling: ReschedulingService
+    attachments: AttachmentService
+    psychologists: PsychologistService
+    notifications: NotificationService
+    idempotency: IdempotencyService
+    _closing: AsyncExitStack = field(repr=False)
+
+    @classmethod
+    async def start(
+        cls, settings: Settings, *, database_url: str, redis_url: str, clock: Clock | None = None
+    ) -> Runtime:
+        """Start a replica on running stores. Raises UnavailableError when PostgreSQL does not answer."""
+        async with AsyncExitStack() as closing:
+            base = make_base(settings, clock or SystemClock(), closing)
+            stores = await open_stores(base, database_url, redis_url)
+            delivery = await start_delivery(base, stores)
+            core = start_engine(base, stores, delivery)
+            tokens = await start_tokens(base)
+            services = start_services(base, stores, delivery, core)
+            timers = await start_timers(base, stores, core, redis_url)
+            health = Health(stores.pool, stores.redis, timers.monitor, timers.worker)
+            base.close_in_turn(health.close)
+            show_gauges(
+                base.metrics,
+                engine=core.engine,
+                publisher=delivery.publisher,
+                monitor=timers.monitor,
+                worker=timers.worker,
+            )
+            return cls(
+                settings=settings,
+                clock=base.clock,
+                metrics=base.metrics,
+                limits=base.limits,
+                tokens=tokens,
+                pool=stores.pool,
+                queue=stores.queue,
+                rates=stores.rates,
+                ably_local=delivery.ably_local,
+                ably=delivery.ably,
+                publisher=delivery.publisher,
+                webhooks=delivery.webhooks,
+                engine=core.engine,
+                monitor=timers.monitor,
+                health=health,
+                chat=services.chat,
+                counselings=services.counselings,
+                rescheduling=services.rescheduling,
+                attachments=services.attachments,
+                psychologists=services.psychologists,
+                notifications=services.notifications,
+                idempotency=services.idempotency,
+                _closing=closing.pop_all(),
+            )
+
+    async def close(self) -> None:
+        """Stop, letting what is under way finish."""
+        await self._closing.aclose()

@@ -1,0 +1,218 @@
+"""The parts of a replica below its services, by area: stores, delivery, engine. One function builds each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from rdchat.common.telemetry import Metrics
+from rdchat.domain.booking import Limits
+from rdchat.engine.engine import Engine
+from rdchat.engine.passivation import Passivation
+from rdchat.engine.post_commit import PostCommitEffects
+from rdchat.local.ably import AblyLocal
+from rdchat.postgres import pool as postgres
+from rdchat.postgres.migrate import migrate
+from rdchat.postgres.storage import StoredSessions
+from rdchat.realtime.ably_client import AblyClient
+from rdchat.realtime.publisher import LEASE, Publisher
+from rdchat.redis import connection as redis_connection
+from rdchat.redis.delay_queue import DelayQueue
+from rdchat.redis.rates import Rates
+from rdchat.redis.snapshots import Snapshots
+from rdchat.security.ably_tokens import ably_token
+from rdchat.security.encryption import Encryptor
+from rdchat.texts.wording import automated_text
+from rdchat.webhooks.dispatch import Webhooks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AsyncExitStack
+
+    from config import Settings
+    from rdchat.common.clock import Clock
+    from rdchat.postgres.pool import Pool
+    from rdchat.redis.connection import RedisClient
+    from statemachine import Session
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What every area is built from. `closing` holds what is to be closed, the last that came first."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    limits: Limits
+    encryptor: Encryptor
+    text_of: Callable[[str, Session], str]
+    closing: AsyncExitStack
+
+    def close_in_turn(self, close: Callable[[], Awaitable[Any]]) -> None:
+        """Have a part closed once all that was built after it is closed."""
+
+        async def close_or_complain() -> None:
+            try:
+                await close()
+            except Exception:
+                # The others still want to be closed, the stores above all.
+                log.exception("a part did not close")
+
+        self.closing.push_async_callback(close_or_complain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """PostgreSQL, Redis, and what keeps things there. `woken` is set when a timer was added to the queue."""
+
+    pool: Pool
+    redis: RedisClient
+    snapshots: Snapshots
+    rates: Rates
+    queue: DelayQueue
+    woken: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What carries events out of the house: Ably, and webhooks."""
+
+    ably_local: AblyLocal | None
+    ably: AblyClient
+    publisher: Publisher
+    webhooks: Webhooks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """The engine, and what follows its commits."""
+
+    engine: Engine
+    effects: PostCommitEffects
+
+
+def make_base(settings: Settings, clock: Clock, closing: AsyncExitStack) -> Base:
+    """Make what needs neither a store nor a connection."""
+    return Base(
+        settings=settings,
+        clock=clock,
+        metrics=Metrics(),
+        limits=Limits(
+            shortest=settings.min_session,
+            longest=settings.max_session,
+            horizon=settings.booking_horizon,
+            per_client=settings.max_active_per_client,
+            per_psychologist=settings.max_active_per_psychologist,
+        ),
+        encryptor=Encryptor(settings.encryption_keys),
+        text_of=partial(automated_text, settings.texts),
+        closing=closing,
+    )
+
+
+async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
+    """Connect to the stores, and bring the schema up to date. Raises UnavailableError without PostgreSQL."""
+    pool = await postgres.connect(database_url)
+    base.close_in_turn(lambda: postgres.close(pool))
+    applied = await migrate(pool)
+    if applied:
+        log.info("migrations applied", names=applied)
+    redis = redis_connection.connect(redis_url)
+    base.close_in_turn(redis.aclose)
+    rates = Rates(redis, base.settings.rate_limits)
+    rates.start()
+    base.close_in_turn(rates.close)
+    woken = asyncio.Event()
+    return Stores(
+        pool=pool,
+        redis=redis,
+        snapshots=Snapshots(redis),
+        rates=rates,
+        queue=DelayQueue(redis, on_scheduled=woken.set),
+        woken=woken,
+    )
+
+
+async def start_local_endpoint(settings: Settings) -> AblyLocal | None:
+    """Start the local Ably endpoint, unless the settings name another one, or Ably itself."""
+    if not settings.ably_is_local or settings.ably_endpoint is not None:
+        return None
+    key_name, _, secret = settings.ably_key.partition(":")
+    local = AblyLocal(keys={key_name: secret})
+    await local.start(settings.host, settings.ably_local_port)
+    return local
+
+
+async def start_delivery(base: Base, stores: Stores) -> Delivery:
+    """Start what delivers; a replica that is no relay delivers only what it has committed itself."""
+    settings = base.settings
+    is_relay = "relay" in settings.roles
+    endpoint = settings.ably_endpoint
+    ably_local = await start_local_endpoint(settings)
+    if ably_local is not None:
+        base.close_in_turn(ably_local.close)
+        endpoint = ably_local.address
+    ably = AblyClient(settings.ably_key, endpoint=endpoint, server_token=partial(_server_token, base))
+    base.close_in_turn(ably.close)
+    publisher = Publisher(stores.pool, ably, base.encryptor, base.metrics)
+    publisher.start(relay=is_relay)
+    base.close_in_turn(publisher.close)
+    webhooks = Webhooks(
+        settings.webhook_urls,
+        settings.webhook_secrets,
+        allow_private=settings.webhook_allow_private,
+        pool=stores.pool,
+        encryptor=base.encryptor,
+        clock=base.clock,
+        metrics=base.metrics,
+    )
+    if is_relay:
+        webhooks.start()
+        base.close_in_turn(webhooks.close)
+    return Delivery(ably_local=ably_local, ably=ably, publisher=publisher, webhooks=webhooks)
+
+
+def _server_token(base: Base) -> str:
+    return ably_token(
+        base.settings.ably_key,
+        capability={"*": ["*"]},
+        client_id="*",
+        lifetime=timedelta(hours=1),
+        now=base.clock.now(),
+    )
+
+
+def start_engine(base: Base, stores: Stores, delivery: Delivery) -> Core:
+    """Start the engine, on its storage and with what follows its commits."""
+    storage = StoredSessions(
+        stores.pool,
+        stores.snapshots,
+        encryptor=base.encryptor,
+        limits=base.limits,
+        outbox_lease=LEASE,
+        endpoints=delivery.webhooks.endpoints,
+        text_of=base.text_of,
+    )
+    effects = PostCommitEffects(
+        delivery.publisher,
+        stores.snapshots,
+        stores.queue,
+        base.metrics,
+        on_notified=delivery.webhooks.wake,
+    )
+    effects.start()
+    base.close_in_turn(effects.close)
+    engine = Engine(storage, effects, base.clock)
+    engine.start()
+    base.close_in_turn(engine.close)
+    passivation = Passivation(engine)
+    passivation.start()
+    base.close_in_turn(passivation.close)
+    return Core(engine=engine, effects=effects)

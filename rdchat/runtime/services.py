@@ -1,0 +1,173 @@
+"""The services of a replica, and who may call them; its timers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rdchat.files.examiner import Examiner
+from rdchat.files.links import Links
+from rdchat.files.storage import storage_for
+from rdchat.redis.alarms import Alarms
+from rdchat.security.caller_tokens import CallerTokens
+from rdchat.security.key_set import KeySet
+from rdchat.services.attachments import AttachmentService
+from rdchat.services.chat import ChatService
+from rdchat.services.counselings import CounselingService
+from rdchat.services.idempotency import IdempotencyService
+from rdchat.services.notifications import NotificationService
+from rdchat.services.notifier import Notifier
+from rdchat.services.psychologists import PsychologistService
+from rdchat.services.rescheduling import ReschedulingService
+from rdchat.timers.monitor import TimerMonitor
+from rdchat.timers.reconciler import Reconciler
+from rdchat.timers.worker import TimerWorker
+from statemachine.schedule import Leads
+
+if TYPE_CHECKING:
+    from rdchat.runtime.parts import Base, Core, Delivery, Stores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What handlers call."""
+
+    chat: ChatService
+    counselings: CounselingService
+    rescheduling: ReschedulingService
+    attachments: AttachmentService
+    psychologists: PsychologistService
+    notifications: NotificationService
+    idempotency: IdempotencyService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timers:
+    """What runs automations when they are due, and what looks whether that happens."""
+
+    monitor: TimerMonitor
+    worker: TimerWorker | None
+
+
+async def start_tokens(base: Base) -> CallerTokens:
+    """Make what verifies callers' tokens, with the identity provider's keys where it has some."""
+    settings = base.settings
+    keys = None
+    if settings.jwt_jwks_url is not None:
+        key_set = KeySet(settings.jwt_jwks_url)
+        await key_set.start()
+        base.close_in_turn(key_set.close)
+        keys = key_set.keys
+    return CallerTokens(
+        algorithms=settings.jwt_algorithms,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        clock=base.clock,
+        secret=settings.jwt_secret,
+        keys=keys,
+    )
+
+
+def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -> Services:
+    """Make the services, and start those that tidy up after themselves."""
+    counselings = _counselings(base, stores, delivery, core)
+    chat = ChatService(
+        pool=stores.pool,
+        engine=core.engine,
+        ably=delivery.ably,
+        ably_key=base.settings.ably_key,
+        publisher=delivery.publisher,
+        encryptor=base.encryptor,
+        clock=base.clock,
+    )
+    idempotency = IdempotencyService(pool=stores.pool, encryptor=base.encryptor, clock=base.clock)
+    idempotency.start()
+    base.close_in_turn(idempotency.close)
+    return Services(
+        chat=chat,
+        counselings=counselings,
+        rescheduling=_rescheduling(base, stores, core, counselings),
+        attachments=_start_attachments(base, stores, chat),
+        psychologists=PsychologistService(pool=stores.pool, clock=base.clock, limits=base.limits),
+        notifications=NotificationService(pool=stores.pool, clock=base.clock),
+        idempotency=idempotency,
+    )
+
+
+def _counselings(base: Base, stores: Stores, delivery: Delivery, core: Core) -> CounselingService:
+    settings = base.settings
+    notifier = Notifier(publisher=delivery.publisher, webhooks=delivery.webhooks, encryptor=base.encryptor)
+    return CounselingService(
+        pool=stores.pool,
+        engine=core.engine,
+        queue=stores.queue,
+        notifier=notifier,
+        encryptor=base.encryptor,
+        clock=base.clock,
+        limits=base.limits,
+        leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
+        language=settings.language,
+        texts=settings.texts,
+    )
+
+
+def _rescheduling(
+    base: Base, stores: Stores, core: Core, counselings: CounselingService
+) -> ReschedulingService:
+    return ReschedulingService(
+        pool=stores.pool,
+        counselings=counselings,
+        effects=core.effects,
+        queue=stores.queue,
+        encryptor=base.encryptor,
+        clock=base.clock,
+        limits=base.limits,
+        leads=counselings.leads,
+        extension_step=base.settings.extension_step,
+        text_of=base.text_of,
+    )
+
+
+def _start_attachments(base: Base, stores: Stores, chat: ChatService) -> AttachmentService:
+    settings = base.settings
+    attachments = AttachmentService(
+        pool=stores.pool,
+        chat=chat,
+        storage=storage_for(settings),
+        examiner=Examiner(largest=2 * settings.max_attachment),
+        links=Links(settings.encryption_keys.values(), base.clock),
+        encryptor=base.encryptor,
+        clock=base.clock,
+    )
+    if "worker" in settings.roles:
+        attachments.start()
+        base.close_in_turn(attachments.close)
+    return attachments
+
+
+async def start_timers(base: Base, stores: Stores, core: Core, redis_url: str) -> Timers:
+    """Start looking after timers and, on a worker, running them."""
+    monitor = TimerMonitor(stores.pool, stores.queue, base.clock)
+    monitor.start()
+    base.close_in_turn(monitor.close)
+    if "worker" not in base.settings.roles:
+        return Timers(monitor=monitor, worker=None)
+    reconciler = Reconciler(stores.pool, stores.queue, core.engine, base.clock)
+    alarms = Alarms(redis_url, on_wake=stores.woken.set, on_reconnect=reconciler.wake)
+    worker = TimerWorker(
+        queue=stores.queue,
+        alarms=alarms,
+        pool=stores.pool,
+        engine=core.engine,
+        clock=base.clock,
+        metrics=base.metrics,
+        woken=stores.woken,
+        on_doubt=reconciler.wake,
+    )
+    await alarms.start()
+    base.close_in_turn(alarms.close)
+    worker.start()
+    base.close_in_turn(worker.close)
+    reconciler.start()
+    base.close_in_turn(reconciler.close)
+    return Timers(monitor=monitor, worker=worker)

@@ -1,0 +1,93 @@
+"""Carrying out a request with an Idempotency-Key once: note it before, keep its answer after.
+
+Notes of what became of a request are tried again for a moment, on another connection if the first was just
+lost. Where that fails too, whoever sends the request again is told for a while that it is still under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from rdchat.common.background import cancel, keep_running
+from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.domain.idempotency import Answered, Begun
+from rdchat.postgres import idempotency
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from rdchat.common.clock import Clock
+    from rdchat.domain.idempotency import KeyedRequest
+    from rdchat.postgres.pool import Pool
+    from rdchat.security.encryption import Encryptor
+
+_NOTE_SECONDS: Final = 1.0
+_NOTE_PAUSE_SECONDS: Final = 0.05
+_FORGET_EVERY_SECONDS: Final = 600.0
+
+
+@dataclass(slots=True, kw_only=True)
+class IdempotencyService:
+    """Remembers requests with a key, and forgets them after a day."""
+
+    pool: Pool
+    encryptor: Encryptor
+    clock: Clock
+    _forgetting: asyncio.Task[None] | None = None
+
+    async def begin(self, request: KeyedRequest) -> Begun | Answered:
+        """Note a request, or find what was answered to it.
+
+        Raises RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, UNAVAILABLE.
+        """
+        begun = await idempotency.begin(
+            self.pool, request, uuid4(), self.clock.now(), encryptor=self.encryptor
+        )
+        if isinstance(begun, Begun | Answered):
+            return begun
+        if begun is idempotency.MISMATCH:
+            raise RdchatError(ErrorCode.IDEMPOTENCY_MISMATCH)
+        raise RdchatError(ErrorCode.IDEMPOTENCY_IN_FLIGHT, retry_after=1)
+
+    async def keep_answer(self, request: KeyedRequest, status: int, answer: bytes) -> None:
+        """Keep the answer for whoever asks again.
+
+        It was done, whether or not that can be noted: the operation's id tells it the next time.
+        """
+        await _note(lambda: idempotency.finish(self.pool, request, status, answer, encryptor=self.encryptor))
+
+    async def note_failure(self, request: KeyedRequest, error: BaseException) -> None:
+        """Note that a request was refused, and may be sent again, or that its outcome is unknown."""
+        if isinstance(error, RdchatError) and error.code is not ErrorCode.UNAVAILABLE:
+            await _note(lambda: idempotency.drop(self.pool, request))
+        else:
+            await _note(lambda: idempotency.give_away(self.pool, request, self.clock.now()))
+
+    # ---- forgetting ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to forget answers that have been kept for long enough."""
+        self._forgetting = keep_running(self._forget_for_ever, "forgetting answers")
+
+    async def close(self) -> None:
+        """Stop forgetting."""
+        await cancel(self._forgetting)
+
+    async def _forget_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(UnavailableError):
+                await idempotency.forget(self.pool, self.clock.now() - idempotency.KEPT)
+            await asyncio.sleep(_FORGET_EVERY_SECONDS)
+
+
+async def _note(write: Callable[[], Awaitable[None]]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_NOTE_SECONDS):
+            while True:
+                with contextlib.suppress(UnavailableError):
+                    return await write()
+                await asyncio.sleep(_NOTE_PAUSE_SECONDS)

@@ -1,0 +1,137 @@
+"""Who can be booked, and when: psychologists, their working hours, and the times that are left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain import permissions
+from rdchat.domain.availability import checked
+from rdchat.domain.booking import zone
+from rdchat.domain.free_slots import free_slots
+from rdchat.postgres import availability, people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from rdchat.common.clock import Clock
+    from rdchat.domain.availability import Availability, DayException, WeeklyHours
+    from rdchat.domain.booking import Limits, Slot
+    from rdchat.domain.free_slots import FreeSlot, Wish
+    from rdchat.domain.person import Caller, Psychologist
+    from rdchat.postgres.pool import Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PsychologistService:
+    """Psychologists, as clients look for them and as administrators and they themselves change them."""
+
+    pool: Pool
+    clock: Clock
+    limits: Limits
+
+    # ---- people -------------------------------------------------------------------------------------------
+
+    async def list_psychologists(self) -> list[Psychologist]:
+        """List those who can be booked, by name."""
+        return await people.list_psychologists(self.pool)
+
+    async def list_free(self, slot: Slot) -> list[Psychologist]:
+        """List those who can be booked for a slot, by name."""
+        return await availability.list_free_psychologists(self.pool, slot, self.limits)
+
+    async def get_psychologist(self, psychologist_id: UUID) -> Psychologist:
+        """Look at one. Raises RdchatError (NOT_FOUND)."""
+        found = await people.get_psychologist(self.pool, psychologist_id)
+        if found is None:
+            raise _unknown()
+        return found
+
+    async def save_psychologist(
+        self, caller: Caller, psychologist_id: UUID, *, full_name: str, timezone: str, is_active: bool
+    ) -> tuple[Psychologist, bool]:
+        """Create or change one. Returns them, and whether they are new.
+
+        Raises RdchatError: FORBIDDEN, VALIDATION_FAILED for an unknown time zone.
+        """
+        if not permissions.may_manage_psychologists(caller):
+            raise RdchatError(ErrorCode.FORBIDDEN)
+        zone(timezone)
+        return await people.put_psychologist(
+            self.pool,
+            psychologist_id,
+            full_name=full_name.strip(),
+            timezone=timezone,
+            is_active=is_active,
+            at=self.clock.now(),
+        )
+
+    async def introduce(self, newcomers: Iterable[tuple[UUID, str]], *, timezone: str) -> None:
+        """Create psychologists, by id and name, where there are none yet who can be booked."""
+        if await people.list_psychologists(self.pool):
+            return
+        for psychologist_id, name in newcomers:
+            await people.put_psychologist(
+                self.pool,
+                psychologist_id,
+                full_name=name,
+                timezone=timezone,
+                is_active=True,
+                at=self.clock.now(),
+            )
+
+    # ---- hours --------------------------------------------------------------------------------------------
+
+    async def get_availability(self, psychologist_id: UUID) -> Availability:
+        """Look at somebody's working hours. Raises RdchatError (NOT_FOUND)."""
+        found = await availability.get_availability(self.pool, psychologist_id)
+        if found is None:
+            raise _unknown()
+        return found
+
+    async def save_availability(
+        self,
+        caller: Caller,
+        psychologist_id: UUID,
+        weekly: Iterable[WeeklyHours],
+        exceptions: Iterable[DayException],
+        *,
+        timezone: str | None,
+    ) -> Availability:
+        """Replace somebody's working hours; `timezone` None leaves their time zone as it is.
+
+        Raises RdchatError: FORBIDDEN, VALIDATION_FAILED, NOT_FOUND.
+        """
+        if not permissions.may_change_hours(caller, psychologist_id):
+            raise RdchatError(ErrorCode.FORBIDDEN)
+        if timezone is not None:
+            zone(timezone)
+        by_day, by_date = checked(weekly, exceptions)
+        saved = await availability.put_availability(
+            self.pool, psychologist_id, by_day, by_date, timezone=timezone, at=self.clock.now()
+        )
+        if saved is None:
+            raise _unknown()
+        return saved
+
+    async def list_free_slots(self, psychologist_id: UUID, wish: Wish) -> list[FreeSlot]:
+        """List the times of a day that can be booked with somebody, earliest first.
+
+        Raises RdchatError: VALIDATION_FAILED for a length or a time zone that cannot be, NOT_FOUND.
+        """
+        limits, now = self.limits, self.clock.now()
+        if not limits.shortest <= wish.length <= limits.longest:
+            raise invalid("duration", "No session can be so short or so long.")
+        bounds = wish.bounds(limits=limits, now=now)
+        who = await self.get_psychologist(psychologist_id)
+        hours = await self.get_availability(psychologist_id)
+        if not who.is_active or bounds is None:
+            return []
+        booked = await availability.list_booked(self.pool, [psychologist_id], *bounds)
+        return list(free_slots(wish, hours, booked.get(psychologist_id, []), limits=limits, now=now))
+
+
+def _unknown() -> RdchatError:
+    return RdchatError(ErrorCode.NOT_FOUND, "Psychologist not found")
