@@ -42,9 +42,11 @@ SELECT psychologist_id, 'Asia/Jakarta', true, booked_at, booked_at FROM crowd WH
 """,
     """
 INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
-                         local_date, local_start, local_end, client_exclusive, created_at, updated_at)
+                         local_date, local_start, local_end_date, local_end, client_timezone,
+                         psychologist_timezone, client_exclusive, created_at, updated_at)
 SELECT counseling_id, client_id, psychologist_id, 'chat', 'pending', starts_at, ends_at, 'UTC',
-       starts_at::date, starts_at::time, ends_at::time, checked, booked_at, booked_at
+       starts_at::date, starts_at::time, ends_at::date, ends_at::time, 'UTC', 'UTC',
+       checked, booked_at, booked_at
   FROM crowd
 """,
     """

@@ -129,7 +129,6 @@ def reschedule(context: TransitionContext) -> None:
     command = cast("Reschedule", context.command)
     session = context.session
     session.starts_at, session.ends_at = command.starts_at, command.ends_at
-    session.timezone = command.timezone
     session.automations = schedule.plan(command.starts_at, command.ends_at, command.leads, context.now)
     _replan(context, NotificationType.SESSION_RESCHEDULED, command.by)
 

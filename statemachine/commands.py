@@ -48,15 +48,11 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Reschedule:
-    """Somebody moves a session that has not begun. `by` is None for an administrator.
-
-    `timezone`: the IANA name of the zone in which its new time was said.
-    """
+    """Somebody moves a session that has not begun. `by` is None for an administrator."""
 
     by: UUID | None
     starts_at: datetime
     ends_at: datetime
-    timezone: str
     leads: Leads
 
     trigger = "reschedule"

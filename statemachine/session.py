@@ -65,7 +65,8 @@ class Session:
     more than add messages, and fences those who only add some; `last_seq` is the number of the newest message
     (dense from 1, 0 when there is none); `schedule_version` names the plan of automations that counts;
     `is_over_limit`: at its start, others of its client or psychologist have the places that there are.
-    `timezone` is the IANA name of the zone that the counselling was booked in, `organization_id` the
+    `client_timezone` and `psychologist_timezone` are the IANA names of the zones in which the two read their
+    times, `organization_id` the
     organisation whose member the client was then. All instants are aware UTC datetimes. Only a copy made by
     `step` is ever changed.
     """
@@ -86,7 +87,8 @@ class Session:
     last_seq: int = 0
     schedule_version: int = 1
     language: str = "id"
-    timezone: str = "UTC"
+    client_timezone: str = "UTC"
+    psychologist_timezone: str = "UTC"
     organization_id: UUID | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -113,6 +115,10 @@ class Session:
     def name_of(self, person_id: UUID) -> str:
         """Give the full name of a participant."""
         return self.psychologist_name if person_id == self.psychologist_id else self.client_name
+
+    def timezone_of(self, person_id: UUID) -> str:
+        """Return the zone in which a person reads its times; others read them as the client does."""
+        return self.psychologist_timezone if person_id == self.psychologist_id else self.client_timezone
 
     def due(self, now: datetime) -> list[Automation]:
         """List the scheduled automations that are due at `now`, in the order in which they must run."""

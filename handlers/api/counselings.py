@@ -13,7 +13,7 @@ from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.availability import to_instant
-from rdchat.domain.booking import Booking, zone
+from rdchat.domain.booking import DEFAULT_TIMEZONE, Booking, ByInstants, zone
 from rdchat.domain.counseling import CounselingFilter
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from uuid import UUID
     from zoneinfo import ZoneInfo
 
-    from rdchat.domain.booking import Slot
     from rdchat.domain.counseling import Counseling
 
 
@@ -38,28 +37,26 @@ async def book_counseling(call: Call) -> Answer:
                 counseling = await call.runtime.counselings.find_booked(counseling_id) if again else None
                 if counseling is None:
                     raise
-        return Answer(counseling_json(counseling), "Counseling booked successfully", 201)
+        return Answer(counseling_json(counseling, call.caller.id), "Counseling booked successfully", 201)
 
     return await once(call, book)
 
 
 async def _book(call: Call, counseling_id: UUID) -> Counseling:
     wanted = call.body
-    slot = _slot(call, wanted["timezone"])
+    # Wall times without a zone are those of the default one, and are read in the client's own if it is known.
+    own = wanted["timezone"] or call.caller.timezone or DEFAULT_TIMEZONE
+    agreed = own if isinstance(wanted["times"], ByInstants) else wanted["timezone"] or DEFAULT_TIMEZONE
     booking = Booking(
         call.caller.id,
         wanted["method"],
-        slot,
+        call.runtime.counselings.make_slot(wanted["times"], agreed),
         wanted["notes"],
         wanted["psychologist_id"],
         wanted["language"],
+        client_timezone=own,
     )
     return await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
-
-
-def _slot(call: Call, timezone: str) -> Slot:
-    said = call.body
-    return call.runtime.counselings.make_slot(said["date"], said["start_time"], said["end_time"], timezone)
 
 
 async def reschedule_counseling(call: Call) -> Answer:
@@ -76,9 +73,10 @@ async def reschedule_counseling(call: Call) -> Answer:
         ):
             moved = await runtime.counselings.get_counseling(call.caller, booked.id)
         else:
-            slot = _slot(call, call.body["timezone"] or booked.slot.timezone)
+            timezone = call.body["timezone"] or booked.timezone_of(call.caller.id)
+            slot = runtime.counselings.make_slot(call.body["times"], timezone)
             moved = await runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
-        return Answer(counseling_json(moved), "Counseling rescheduled successfully")
+        return Answer(counseling_json(moved, call.caller.id), "Counseling rescheduled successfully")
 
     return await once(call, reschedule)
 
@@ -98,7 +96,7 @@ async def list_counselings(call: Call) -> Answer:
     shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
     return Answer(
         {
-            "data": [listed_counseling_json(one) for one in shown],
+            "data": [listed_counseling_json(one, call.caller.id) for one in shown],
             "nextCursor": following,
         },
         "Counselings retrieved successfully",
@@ -119,13 +117,15 @@ async def get_counseling(call: Call) -> Answer:
     """Look at one counselling."""
     found = await call.runtime.counselings.get_counseling(call.caller, call.path["id"])
     notes = await call.runtime.counselings.get_notes(call.caller, found)
-    return Answer(listed_counseling_json(found) | {"notes": notes}, "Counseling retrieved successfully")
+    return Answer(
+        listed_counseling_json(found, call.caller.id) | {"notes": notes}, "Counseling retrieved successfully"
+    )
 
 
 async def cancel_counseling(call: Call) -> Answer:
     """Cancel a counselling that is not over; its session ends with it, and its timers are removed."""
     cancelled = await call.runtime.counselings.cancel(call.caller, call.path["id"], call.body["reason"])
-    return Answer(counseling_json(cancelled), "Counseling cancelled successfully")
+    return Answer(counseling_json(cancelled, call.caller.id), "Counseling cancelled successfully")
 
 
 ROUTES = (

@@ -99,9 +99,10 @@ def attachment_json(attachment: Attachment, link: Link | None) -> dict[str, Any]
     return shown
 
 
-def counseling_json(counseling: Counseling) -> dict[str, Any]:
-    """Show a counselling."""
+def counseling_json(counseling: Counseling, reader: UUID) -> dict[str, Any]:
+    """Show a counselling, with its times as the reader's clock shows them."""
     slot = counseling.slot
+    wall = slot.wall_times(counseling.timezone_of(reader))
     chat_session = None
     if counseling.session_id is not None and counseling.session_status is not None:
         chat_session = {
@@ -117,19 +118,20 @@ def counseling_json(counseling: Counseling) -> dict[str, Any]:
         "status": counseling.status,
         "scheduledAt": iso(slot.starts_at),
         "endsAt": iso(slot.ends_at),
-        "date": slot.date.isoformat(),
-        "startTime": _wall(slot.start),
-        "endTime": _wall(slot.end),
-        "timezone": slot.timezone,
+        "date": wall.day.isoformat(),
+        "startTime": _wall(wall.start),
+        "endDate": wall.end_day.isoformat(),
+        "endTime": _wall(wall.end),
+        "timezone": wall.timezone,
         "psychologist": {"id": str(counseling.psychologist_id), "fullName": counseling.psychologist_name},
         "chatSession": chat_session,
     }
 
 
-def listed_counseling_json(counseling: Counseling) -> dict[str, Any]:
+def listed_counseling_json(counseling: Counseling, reader: UUID) -> dict[str, Any]:
     """Show a counselling to whoever looks it up: also whom the psychologist is to expect."""
     client = {"id": str(counseling.client_id), "fullName": counseling.client_name}
-    return counseling_json(counseling) | {"client": client}
+    return counseling_json(counseling, reader) | {"client": client}
 
 
 def _wall(at: time) -> str:
@@ -164,10 +166,11 @@ def _hours(hours: Hours) -> dict[str, Any]:
 
 def slot_json(found: FreeSlot) -> dict[str, Any]:
     """Show times that can be booked."""
-    slot = found.slot
+    slot, wall = found.slot, found.slot.wall_times()
     return {
-        "startTime": _wall(slot.start),
-        "endTime": _wall(slot.end),
+        "startTime": _wall(wall.start),
+        "endDate": wall.end_day.isoformat(),
+        "endTime": _wall(wall.end),
         "startsAt": iso(slot.starts_at),
         "endsAt": iso(slot.ends_at),
         "free": found.free,

@@ -6,6 +6,7 @@ from handlers import schemas
 from handlers.api.presenters import psychologist_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.domain import permissions
+from rdchat.domain.booking import ByClock
 
 
 async def list_psychologists(call: Call) -> Answer:
@@ -14,9 +15,8 @@ async def list_psychologists(call: Call) -> Answer:
     if wanted["date"] is None:
         found = await service.list_psychologists()
     else:
-        slot = call.runtime.counselings.make_slot(
-            wanted["date"], wanted["start_time"], wanted["end_time"], wanted["timezone"]
-        )
+        times = ByClock(wanted["date"], wanted["start_time"], wanted["end_time"])
+        slot = call.runtime.counselings.make_slot(times, wanted["timezone"])
         found = await service.list_free(slot)
     return Answer([psychologist_json(one) for one in found], "Psychologists retrieved successfully")
 

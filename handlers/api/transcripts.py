@@ -38,17 +38,17 @@ async def get_transcript(call: Call) -> Answer | web.Response:
     """Read all of a session, written down: for programs, as text, or as a page to keep and to print."""
     chat, form = call.runtime.chat, call.query["format"]
     session, timeline, pages = await chat.read_transcript(call.caller, call.path["id"])
-    now = call.runtime.clock.now()
+    now, timezone = call.runtime.clock.now(), session.timezone_of(call.caller.id)
     if form == "json":
         chunks = _json(session, pages, now, partial(call.runtime.attachments.make_link, call.caller))
     else:
-        chunks = _written(Transcript(form, session, timeline, generated_at=now), pages)
+        chunks = _written(Transcript(form, session, timeline, timezone=timezone, generated_at=now), pages)
     return web.Response(
         # Sent page by page. Should one not be found, the answer breaks off, which every client notices.
         body=chunks,
         headers={
             "Content-Type": _TYPES[form],
-            "Content-Disposition": f"inline; filename*=UTF-8''{_file_name(session, form)}",
+            "Content-Disposition": f"inline; filename*=UTF-8''{_file_name(session, timezone, form)}",
             "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
@@ -56,9 +56,9 @@ async def get_transcript(call: Call) -> Answer | web.Response:
     )
 
 
-def _file_name(session: Session, form: str) -> str:
+def _file_name(session: Session, timezone: str, form: str) -> str:
     """Name the file by its time alone: lists of downloads are seen by others."""
-    starts_at = wall_time(session, session.starts_at)
+    starts_at = wall_time(timezone, session.starts_at)
     return f"{WORDS[session.language]['file']}-{starts_at:%Y-%m-%d-%H%M}.{form}"
 
 

@@ -170,8 +170,11 @@ class CounselingAnswer(AnswerSchema):
     ends_at = instant("endsAt", "The instant at which it ends.", END)
     date = fields.Date(required=True, metadata=about("The day, in `timezone`.", DATE))
     start_time = text("startTime", "When it starts, in `timezone`.", "14:00")
+    end_date = fields.Date(
+        required=True, data_key="endDate", metadata=about("The day on which it ends, in `timezone`.", DATE)
+    )
     end_time = text("endTime", "When it ends, in `timezone`.", "15:00")
-    timezone = text("timezone", "The time zone that it was booked in.", ZONE)
+    timezone = text("timezone", "The caller's own time zone for it.", ZONE)
     psychologist = _person("Who it is with.", SARI)
     chat_session = fields.Nested(
         BookedSession,

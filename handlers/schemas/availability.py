@@ -16,6 +16,7 @@ from handlers.schemas.parts import (
     START,
     ZONE,
     CalendarDate,
+    EndTime,
     TrueOrFalse,
     WallTime,
     about,
@@ -161,7 +162,10 @@ class SlotAnswer(AnswerSchema):
     """Times at which a psychologist can be booked. Booked as it is shown, it means the same instants."""
 
     start_time = text("startTime", "When it starts, in the zone that was asked for.", "14:00")
-    end_time = text("endTime", "When it ends, on the same day.", "15:00")
+    end_date = fields.Date(
+        required=True, data_key="endDate", metadata=about("The day on which it ends.", DATE)
+    )
+    end_time = text("endTime", "When it ends.", "15:00")
     starts_at = instant("startsAt", "The instant at which it starts.", START)
     ends_at = instant("endsAt", "The instant at which it ends.", END)
     free = number("free", "How many more counsellings the psychologist can have then, at least one.", 5)
@@ -177,7 +181,16 @@ class PsychologistsQuery(Schema):
         ),
     )
     start_time = _time("startTime", "When a counselling would start.", "14:00", load_default=None)
-    end_time = _time("endTime", "When it would end, on the same day.", "15:00", load_default=None)
+    end_time = EndTime(
+        load_default=None,
+        data_key="endTime",
+        metadata=about(
+            "When it would end; at or before `startTime`, or `24:00`: on the next day.",
+            "15:00",
+            pattern=EndTime.PATTERN,
+            type="string",
+        ),
+    )
     timezone = fields.String(
         load_default=ZONE,
         validate=validate.Length(max=LONGEST_ZONE),

@@ -6,7 +6,7 @@ The story: on 15 January 2030, Budi talks with Dr. Sari Wulandari from 14:00 to 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from marshmallow import ValidationError, fields, validate
@@ -143,6 +143,34 @@ class WallTime(fields.Time):
         if not isinstance(value, str) or not self._FORM.fullmatch(value):
             raise ValidationError("Must be HH:MM or HH:MM:SS.")
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+class EndTime(fields.Field[timedelta]):
+    """When something ends by the clock, loaded as the time since midnight; `24:00` is the day's end."""
+
+    PATTERN: Final = r"^(([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?|24:00(:00)?)$"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> timedelta:  # noqa: ANN401 - marshmallow's signature
+        if value in ("24:00", "24:00:00"):
+            return timedelta(days=1)
+        at = WallTime().deserialize(value, attr, data, **kwargs)
+        return timedelta(hours=at.hour, minutes=at.minute, seconds=at.second)
+
+
+class Instant(fields.DateTime):
+    """An instant, ISO 8601 with `Z` or an offset, nothing looser. Loaded as UTC, cut to the millisecond."""
+
+    _FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:  # noqa: ANN401, ARG002 - marshmallow's signature
+        if isinstance(value, str) and self._FORM.fullmatch(value):
+            try:
+                found = datetime.fromisoformat(value).astimezone(UTC)
+            except (ValueError, OverflowError):
+                pass
+            else:
+                return found.replace(microsecond=found.microsecond // 1000 * 1000)
+        raise ValidationError("Must be an instant with Z or an offset, as 2030-01-15T14:00:00+07:00.")
 
 
 class Moment(fields.String):

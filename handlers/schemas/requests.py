@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from config import LANGUAGES
 from handlers.schemas.parts import (
@@ -15,10 +15,11 @@ from handlers.schemas.parts import (
     LONGEST_NAME,
     LONGEST_ZONE,
     METHODS,
-    NEXT_DATE,
     SARI,
     ZONE,
     CalendarDate,
+    EndTime,
+    Instant,
     Moment,
     TrueOrFalse,
     WallTime,
@@ -26,14 +27,17 @@ from handlers.schemas.parts import (
     not_blank,
     page_size,
 )
+from rdchat.domain.booking import ByClock, ByInstants, Times
 from statemachine import Status
 
+_BY_CLOCK: Final = ("date", "startTime", "endTime", "endDate")
+_BY_INSTANTS: Final = ("startsAt", "endsAt")
 _DRAWN_AS: Final = ("mermaid", "dot", "svg", "png", "json")
 
 
 def _wall_time(key: str, description: str, example: str) -> WallTime:
     words = about(description, example, pattern=WallTime.PATTERN)
-    return WallTime(required=True, data_key=key, metadata=words)
+    return WallTime(load_default=None, data_key=key, metadata=words)
 
 
 def _zone(description: str) -> fields.String:
@@ -49,18 +53,69 @@ def _cursor() -> fields.String:
 # ---- counselling ------------------------------------------------------------------------------------------
 
 
-class BookRequest(Schema):
-    """Book a counselling. Date and times are what a clock shows in `timezone`."""
+class TimesRequest(Schema):
+    """When it is to take place: by the clock, or as two instants. Loaded as `times`."""
+
+    date = CalendarDate(load_default=None, metadata=about("The day, in `timezone`.", DATE))
+    start_time = _wall_time("startTime", "When it starts: `HH:MM` or `HH:MM:SS`. In the future.", "14:00")
+    end_time = EndTime(
+        load_default=None,
+        data_key="endTime",
+        metadata=about(
+            "When it ends. At or before `startTime`, or `24:00`: on the next day.",
+            "15:00",
+            pattern=EndTime.PATTERN,
+            type="string",
+        ),
+    )
+    end_date = CalendarDate(
+        load_default=None,
+        data_key="endDate",
+        metadata=about("The day on which it ends, if `endTime` alone does not say it."),
+    )
+    timezone = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=LONGEST_ZONE),
+        metadata=about("The time zone of date and times, by its IANA name.", ZONE),
+    )
+    starts_at = Instant(
+        load_default=None,
+        data_key="startsAt",
+        metadata=about("When it starts, with `endsAt` and instead of date and times."),
+    )
+    ends_at = Instant(load_default=None, data_key="endsAt", metadata=about("When it ends."))
+
+    @validates_schema(pass_original=True)
+    def one_way(self, _data: dict[str, Any], original: dict[str, Any], **_kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's signature
+        """Refuse times that are said in both ways, or in half of one."""
+        given = {name for name in original if name in _BY_CLOCK or name in _BY_INSTANTS}
+        needed = _BY_INSTANTS if given and given <= set(_BY_INSTANTS) else _BY_CLOCK[:3]
+        faults = {name: ["Missing data for required field."] for name in needed if name not in given}
+        if given & set(_BY_INSTANTS) and given & set(_BY_CLOCK):
+            faults = {name: ["Not together with startsAt and endsAt."] for name in _BY_CLOCK if name in given}
+        if faults:
+            raise ValidationError(faults)
+
+    @post_load
+    def as_times(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's signature
+        """Put what was said of the time together."""
+        day, start, end = data.pop("date"), data.pop("start_time"), data.pop("end_time")
+        end_date, starts_at, ends_at = data.pop("end_date"), data.pop("starts_at"), data.pop("ends_at")
+        times: Times = (
+            ByClock(day, start, end, end_date) if starts_at is None else ByInstants(starts_at, ends_at)
+        )
+        return {**data, "times": times}
+
+
+class BookRequest(TimesRequest):
+    """Book a counselling. Date and times are what a clock shows in `timezone`, or else in Asia/Jakarta."""
 
     method = fields.String(
         required=True,
         validate=validate.OneOf(METHODS),
         metadata=about("How they meet. Only `chat` has a chat session."),
     )
-    date = CalendarDate(required=True, metadata=about("The day, in `timezone`.", DATE))
-    start_time = _wall_time("startTime", "When it starts: `HH:MM` or `HH:MM:SS`. In the future.", "14:00")
-    end_time = _wall_time("endTime", "When it ends, on the same day.", "15:00")
-    timezone = _zone("The time zone of date and times")
     notes = fields.String(
         load_default=None,
         allow_none=True,
@@ -85,18 +140,8 @@ class BookRequest(Schema):
     )
 
 
-class RescheduleRequest(Schema):
-    """Move a counselling that has not begun."""
-
-    date = CalendarDate(required=True, metadata=about("The new day, in `timezone`.", NEXT_DATE))
-    start_time = _wall_time("startTime", "When it is to start: `HH:MM` or `HH:MM:SS`.", "16:00")
-    end_time = _wall_time("endTime", "When it is to end, on the same day.", "17:00")
-    timezone = fields.String(
-        load_default=None,
-        allow_none=True,
-        validate=validate.Length(max=LONGEST_ZONE),
-        metadata=about("The time zone of date and times. Without it, the one it was booked in.", ZONE),
-    )
+class RescheduleRequest(TimesRequest):
+    """Move a counselling that has not begun. Without `timezone`, date and times are those of the caller's."""
 
 
 class CancelRequest(Schema):

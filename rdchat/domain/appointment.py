@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Appointment:
     """Who meets whom, and when. `session_id` is None without chat.
 
-    `timezone` is the IANA name of the zone that it was booked in, `language` the one in which its two people
-    are told of it.
+    `client_timezone` and `psychologist_timezone` are the IANA names of the zones in which the two read its
+    times, `language` the one in which they are told of it.
     """
 
     counseling_id: UUID
@@ -29,8 +29,13 @@ class Appointment:
     psychologist_name: str
     starts_at: datetime
     ends_at: datetime
-    timezone: str
+    client_timezone: str
+    psychologist_timezone: str
     language: str
+
+    def timezone_of(self, person_id: UUID) -> str:
+        """Return the zone in which one of the two reads its times."""
+        return self.psychologist_timezone if person_id == self.psychologist_id else self.client_timezone
 
     @classmethod
     def of_session(cls, session: Session) -> Appointment:
@@ -44,7 +49,8 @@ class Appointment:
             psychologist_name=session.psychologist_name,
             starts_at=session.starts_at,
             ends_at=session.ends_at,
-            timezone=session.timezone,
+            client_timezone=session.client_timezone,
+            psychologist_timezone=session.psychologist_timezone,
             language=session.language,
         )
 
@@ -60,6 +66,7 @@ class Appointment:
             psychologist_name=counseling.psychologist_name,
             starts_at=counseling.slot.starts_at,
             ends_at=counseling.slot.ends_at,
-            timezone=counseling.slot.timezone,
+            client_timezone=counseling.client_timezone,
+            psychologist_timezone=counseling.psychologist_timezone,
             language=language,
         )

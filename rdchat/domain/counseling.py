@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counseling:
-    """One booked counselling. `session_id` is None unless its method is chat."""
+    """One booked counselling. `session_id` is None unless its method is chat.
+
+    The slot's zone is the one in which its times were agreed; `client_timezone` and `psychologist_timezone`
+    are those in which the two read them.
+    """
 
     id: UUID
     client_id: UUID
@@ -25,6 +29,8 @@ class Counseling:
     method: str
     status: str
     slot: Slot
+    client_timezone: str
+    psychologist_timezone: str
     session_id: UUID | None
     session_status: Status | None
 
@@ -32,6 +38,10 @@ class Counseling:
     def participants(self) -> tuple[UUID, UUID]:
         """The client and the psychologist."""
         return self.client_id, self.psychologist_id
+
+    def timezone_of(self, person_id: UUID) -> str:
+        """Return the zone in which a person reads its times; others read them as the client does."""
+        return self.psychologist_timezone if person_id == self.psychologist_id else self.client_timezone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

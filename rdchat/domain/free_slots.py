@@ -48,22 +48,20 @@ class Wish:
         return to_instant(self.day, time(0), tz), to_instant(self.day + _DAY, time(0), tz)
 
     def slots(self) -> Iterator[Slot]:
-        """Give every slot that a booking can say: it starts and ends on the day, at times that exist.
+        """Yield the slots that start on the day, at times that exist and that a booking can say.
 
-        Of times that come twice, the first, as in a booking; what ends in the second pass cannot be said.
+        Of times that come twice, the first, as in a booking by the clock.
         """
         tz = zone(self.timezone)
         midnight = datetime.combine(self.day, time(0))
         for number in range(_DAY // self.step):
-            start = (midnight + number * self.step).time()
-            starts_at = instant(self.day, start, tz)
+            starts_at = instant(self.day, (midnight + number * self.step).time(), tz)
             if starts_at is None:
                 continue
             ends_at = starts_at + self.length
-            last = ends_at.astimezone(tz)
-            end = last.time().replace(fold=0)
-            if last.date() == self.day and instant(self.day, end, tz) == ends_at:
-                yield Slot(self.day, start, end, self.timezone, starts_at, ends_at)
+            end = ends_at.astimezone(tz)
+            if instant(end.date(), end.time(), tz) == ends_at:
+                yield Slot(starts_at, ends_at, self.timezone)
 
 
 def free_slots(
@@ -73,7 +71,8 @@ def free_slots(
     bounds = wish.bounds(limits=limits, now=now)
     if bounds is None:
         return
-    hours = working.ranges(*bounds)
+    # The last slot of the day may end on the next.
+    hours = working.ranges(bounds[0], bounds[1] + wish.length)
     for slot in wish.slots():
         if not now < slot.starts_at <= now + limits.horizon:
             continue

@@ -30,6 +30,7 @@ class Caller:
     full_name: str
     email: str | None = None
     organization_id: UUID | None = None
+    timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

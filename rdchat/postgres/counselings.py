@@ -36,8 +36,10 @@ _PRESENT: Final = "status = 'pending'"
 
 _INSERT_COUNSELING = """
 INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
-                         local_date, local_start, local_end, notes, client_exclusive, created_at, updated_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+                         local_date, local_start, local_end_date, local_end, start_fold, end_fold,
+                         client_timezone, psychologist_timezone, notes, client_exclusive, created_at,
+                         updated_at)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)
 """
 
 _INSERT_SESSION = """
@@ -108,9 +110,8 @@ async def choose_psychologist(connection: Connection, booking: Booking, limits: 
             raise invalid("psychologistId", "Unknown psychologist.")
         return await check_psychologist(connection, booking.psychologist_id, slot, limits)
     tz = zone(slot.timezone)
-    midnight, next_midnight = (
-        to_instant(day, time(0), tz) for day in (slot.date, slot.date + timedelta(days=1))
-    )
+    day = slot.wall_times().day
+    midnight, next_midnight = (to_instant(one, time(0), tz) for one in (day, day + timedelta(days=1)))
     candidates = await connection.fetch(_CANDIDATES, midnight, next_midnight, booking.client_id)
     for candidate in candidates:
         # Asked again under the lock; but whoever does not work then need not be locked to know it.
@@ -200,7 +201,7 @@ async def insert_counseling(
     booking: Booking,
     *,
     counseling_id: UUID,
-    psychologist_id: UUID,
+    psychologist: Psychologist,
     exclusive: bool,
     encryptor: Encryptor,
     at: datetime,
@@ -215,20 +216,33 @@ async def insert_counseling(
             _INSERT_COUNSELING,
             counseling_id,
             booking.client_id,
-            psychologist_id,
+            psychologist.id,
             booking.method,
-            slot.starts_at,
-            slot.ends_at,
-            slot.timezone,
-            slot.date,
-            slot.start,
-            slot.end,
+            *slot_columns(slot),
+            booking.client_timezone,
+            psychologist.timezone,
             notes,
             exclusive,
             at,
         )
     except (ExclusionViolationError, UniqueViolationError) as error:
         raise RdchatError(ErrorCode.CLIENT_LIMIT) from error
+
+
+def slot_columns(slot: Slot) -> tuple[Any, ...]:
+    """Return the columns that say when: instants, the zone agreed on, what its clock shows, the folds."""
+    agreed = slot.wall_times()
+    return (
+        slot.starts_at,
+        slot.ends_at,
+        slot.timezone,
+        agreed.day,
+        agreed.start.replace(fold=0),
+        agreed.end_day,
+        agreed.end.replace(fold=0),
+        bool(agreed.start.fold),
+        bool(agreed.end.fold),
+    )
 
 
 async def insert_session(
@@ -305,14 +319,9 @@ def counseling_from_row(row: asyncpg.Record) -> Counseling:
         psychologist_name=row["psychologist_name"],
         method=row["method"],
         status=row["shown_status"],
-        slot=Slot(
-            row["local_date"],
-            row["local_start"],
-            row["local_end"],
-            row["timezone"],
-            row["starts_at"],
-            row["ends_at"],
-        ),
+        slot=Slot(row["starts_at"], row["ends_at"], row["timezone"]),
+        client_timezone=row["client_timezone"],
+        psychologist_timezone=row["psychologist_timezone"],
         session_id=row["session_id"],
         session_status=session_status,
     )

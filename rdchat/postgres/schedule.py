@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asyncpg import ExclusionViolationError
 
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.postgres.counselings import slot_columns
 from rdchat.postgres.pool import rows_changed
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ _LOCK_SESSION = "SELECT 1 FROM chat_sessions WHERE id = $1 FOR UPDATE"
 
 _MOVE_COUNSELING = """
 UPDATE counselings
-   SET starts_at = $2, ends_at = $3, timezone = $4, local_date = $5, local_start = $6, local_end = $7,
-       updated_at = $8
- WHERE id = $1 AND status = 'pending' AND (starts_at > $8 OR $9)
+   SET starts_at = $2, ends_at = $3, timezone = $4, local_date = $5, local_start = $6, local_end_date = $7,
+       local_end = $8, start_fold = $9, end_fold = $10, updated_at = $11
+ WHERE id = $1 AND status = 'pending' AND (starts_at > $11 OR $12)
 """
 
 _MOVE_SESSION = """
@@ -57,12 +58,7 @@ async def move_counseling(
         tag = await connection.execute(
             _MOVE_COUNSELING,
             counseling_id,
-            slot.starts_at,
-            slot.ends_at,
-            slot.timezone,
-            slot.date,
-            slot.start,
-            slot.end,
+            *slot_columns(slot),
             at,
             begun_too,
         )

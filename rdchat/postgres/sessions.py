@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _ROWS = """
 SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psychologist_name,
-       c.timezone,
+       c.client_timezone, c.psychologist_timezone,
        (SELECT array_agg((a.kind, a.due_at, a.status, a.executed_at, a.lateness_ms, a.reason))
           FROM automations a
          WHERE a.session_id = s.id AND a.schedule_version = s.schedule_version) AS automations
@@ -163,7 +163,8 @@ def _session(row: asyncpg.Record, *, is_over_limit: bool = False) -> Session:
         last_seq=row["last_seq"],
         schedule_version=row["schedule_version"],
         language=row["language"],
-        timezone=row["timezone"],
+        client_timezone=row["client_timezone"],
+        psychologist_timezone=row["psychologist_timezone"],
         organization_id=row["organization_id"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],

@@ -10,7 +10,6 @@ import structlog
 
 from rdchat.common.clock import to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
-from rdchat.domain import booking as booking_rules
 from rdchat.domain import permissions
 from rdchat.domain.appointment import Appointment
 from rdchat.postgres import counseling_lists, counselings, people
@@ -24,12 +23,12 @@ from statemachine.effects import NotificationType
 from statemachine.schedule import Leads, plan
 
 if TYPE_CHECKING:
-    from datetime import date, datetime, time
+    from datetime import datetime
     from uuid import UUID
 
     from config import Texts
     from rdchat.common.clock import Clock
-    from rdchat.domain.booking import Booking, Limits, Slot
+    from rdchat.domain.booking import Booking, Limits, Slot, Times
     from rdchat.domain.counseling import Counseling, CounselingFilter
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller, Psychologist
@@ -61,9 +60,12 @@ class CounselingService:
     language: str
     texts: Texts
 
-    def make_slot(self, day: date, start: time, end: time, timezone: str) -> Slot:
-        """Turn a wall time into instants that can be booked. Raises RdchatError (VALIDATION_FAILED)."""
-        return booking_rules.slot(day, start, end, timezone, limits=self.limits, now=self.clock.now())
+    def make_slot(self, said: Times, timezone: str) -> Slot:
+        """Turn what a request says into instants that can be booked; wall times are those of `timezone`.
+
+        Raises RdchatError (VALIDATION_FAILED).
+        """
+        return said.slot(timezone, limits=self.limits, now=self.clock.now())
 
     async def book(self, caller: Caller, booking: Booking, *, counseling_id: UUID) -> Counseling:
         """Book a counselling; with method chat, its session and automations are in the same transaction.
@@ -81,7 +83,7 @@ class CounselingService:
                 connection,
                 booking,
                 counseling_id=counseling_id,
-                psychologist_id=psychologist.id,
+                psychologist=psychologist,
                 exclusive=self.limits.per_client == 1,
                 encryptor=self.encryptor,
                 at=now,
@@ -132,7 +134,8 @@ class CounselingService:
             created_at=now,
             updated_at=now,
             language=booking.language or self.texts.language_of(caller.organization_id) or self.language,
-            timezone=slot.timezone,
+            client_timezone=booking.client_timezone,
+            psychologist_timezone=psychologist.timezone,
             organization_id=caller.organization_id,
             automations=plan(slot.starts_at, slot.ends_at, self.leads, now),
         )

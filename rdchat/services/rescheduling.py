@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
-from rdchat.domain.booking import Slot, zone
+from rdchat.domain.booking import Slot
 from rdchat.engine.change import Change, ChangeBuilder
 from rdchat.postgres import commit, counselings, reads, schedule, sessions
 from rdchat.postgres.pool import transaction
@@ -69,7 +69,7 @@ class ReschedulingService:
         if counseling.session_id is None:
             await self._move_without_chat(counseling, slot, by)
         else:
-            command = Reschedule(by, slot.starts_at, slot.ends_at, slot.timezone, self.leads)
+            command = Reschedule(by, slot.starts_at, slot.ends_at, self.leads)
             session = await self._session(counseling.session_id)
             # What the session refuses anyway is said before the limits are asked.
             self._decide(session, command, command_id, caller.id)
@@ -102,10 +102,7 @@ class ReschedulingService:
         counseling = await counselings.get_counseling(self.pool, session.counseling_id, at=self.clock.now())
         if counseling is None:  # pragma: no cover - a session has its counselling
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
-        booked = counseling.slot
-        tz = zone(booked.timezone)
-        local_end = ends_at.astimezone(tz).time()
-        slot = Slot(booked.date, booked.start, local_end, booked.timezone, session.starts_at, ends_at)
+        slot = Slot(session.starts_at, ends_at, counseling.slot.timezone)
         return await self._carry_out(
             command, session, counseling, slot, caller_id=caller.id, command_id=command_id
         )

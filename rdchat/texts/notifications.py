@@ -49,13 +49,16 @@ _WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
 
 
 def notification_words(appointment: Appointment, person_id: UUID, kind: str) -> tuple[str, str]:
-    """Give the title and the text of what one participant is told, in the appointment's language."""
+    """Give the title and the text of what one participant is told, in the appointment's language.
+
+    Days and times are those of the zone of the one who is told.
+    """
     title, text = _WORDS[appointment.language][kind]
     is_psychologist = person_id == appointment.psychologist_id
     other = appointment.client_name if is_psychologist else appointment.psychologist_name
-    starts_at = wall_time(appointment, appointment.starts_at)
-    ends_at = wall_time(appointment, appointment.ends_at)
-    zone, day = appointment.timezone, day_in_words(starts_at.date(), appointment.language)
+    zone = appointment.timezone_of(person_id)
+    starts_at, ends_at = wall_time(zone, appointment.starts_at), wall_time(zone, appointment.ends_at)
+    day = day_in_words(starts_at.date(), appointment.language)
     return title, text.format(
         client=appointment.client_name,
         other=other,

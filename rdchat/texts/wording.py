@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from datetime import date, datetime, time
 
     from config import Texts
-    from rdchat.domain.appointment import Appointment
     from statemachine import Session
 
 log = structlog.get_logger(__name__)
@@ -39,7 +38,9 @@ def automated_text(texts: Texts, kind: str, session: Session) -> str:
 
 
 def _values(session: Session) -> dict[str, str]:
-    starts_at, ends_at = wall_time(session, session.starts_at), wall_time(session, session.ends_at)
+    # Both read the one message; it speaks to the client, by the client's clock.
+    zone = session.client_timezone
+    starts_at, ends_at = wall_time(zone, session.starts_at), wall_time(zone, session.ends_at)
     return {
         "clientName": session.client_name,
         "psychologistName": session.psychologist_name,
@@ -50,9 +51,9 @@ def _values(session: Session) -> dict[str, str]:
     }
 
 
-def wall_time(booked: Appointment | Session, instant: datetime) -> datetime:
-    """Say what the clock showed in the counselling's zone."""
-    return instant.astimezone(_zone(booked.timezone))
+def wall_time(timezone: str, instant: datetime) -> datetime:
+    """Return what a clock in a zone (IANA name) shows at an instant."""
+    return instant.astimezone(_zone(timezone))
 
 
 @lru_cache(maxsize=64)

@@ -33,17 +33,26 @@ class _Form(Protocol):
     def foot(self) -> str: ...
 
 
-_FORMS: Final[dict[str, Callable[[Session, datetime], _Form]]] = {"txt": Plain, "html": Page}
+_FORMS: Final[dict[str, Callable[[Session, str, datetime], _Form]]] = {"txt": Plain, "html": Page}
 
 
 class Transcript:
-    """Writes one transcript, from its beginning to its end. `form`: `txt` or `html`."""
+    """Writes one transcript, from its beginning to its end. `form`: `txt` or `html`.
+
+    `timezone` is that of the one who reads it.
+    """
 
     def __init__(
-        self, form: str, session: Session, timeline: Iterable[TimelineEntry], *, generated_at: datetime
+        self,
+        form: str,
+        session: Session,
+        timeline: Iterable[TimelineEntry],
+        *,
+        timezone: str,
+        generated_at: datetime,
     ) -> None:
-        self._builder = TranscriptBuilder(session, timeline)
-        self._form: _Form = _FORMS[form](session, generated_at)
+        self._builder = TranscriptBuilder(session, timezone, timeline)
+        self._form: _Form = _FORMS[form](session, timezone, generated_at)
 
     def begin(self) -> str:
         """Write what stands above the messages."""

@@ -57,23 +57,28 @@ Item = Day | StatusLine | MessageLine
 class TranscriptBuilder:
     """Merges messages, which come in order, with the timeline."""
 
-    def __init__(self, session: Session, timeline: Iterable[TimelineEntry]) -> None:
+    def __init__(self, session: Session, timezone: str, timeline: Iterable[TimelineEntry]) -> None:
         self._session = session
-        turns = [(entry, turn) for entry in timeline if (turn := _status_line(session, entry)) is not None]
-        self._turns = deque(sorted(turns, key=lambda one: one[0].at))
+        self._timezone = timezone
+        lines = [
+            (entry, line)
+            for entry in timeline
+            if (line := _status_line(session, timezone, entry)) is not None
+        ]
+        self._lines = deque(sorted(lines, key=lambda one: one[0].at))
         self._day: date | None = None
 
     def of(self, messages: Iterable[Message]) -> Iterator[Item]:
         """Give the next messages, and what happened before each."""
         for message in messages:
-            while self._turns and _comes_before(self._turns[0][0], message):
-                yield from self._dated(self._turns.popleft()[1])
-            yield from self._dated(_message_line(self._session, message))
+            while self._lines and _comes_before(self._lines[0][0], message):
+                yield from self._dated(self._lines.popleft()[1])
+            yield from self._dated(_message_line(self._session, self._timezone, message))
 
     def rest(self) -> Iterator[Item]:
         """Give what happened after the last message."""
-        while self._turns:
-            yield from self._dated(self._turns.popleft()[1])
+        while self._lines:
+            yield from self._dated(self._lines.popleft()[1])
 
     def _dated(self, item: StatusLine | MessageLine) -> Iterator[Item]:
         day = item.at.date()
@@ -91,8 +96,8 @@ def _comes_before(entry: TimelineEntry, message: Message) -> bool:
     return entry.at < message.created_at
 
 
-def _status_line(session: Session, entry: TimelineEntry) -> StatusLine | None:
-    at = wall_time(session, entry.at)
+def _status_line(session: Session, timezone: str, entry: TimelineEntry) -> StatusLine | None:
+    at = wall_time(timezone, entry.at)
     if entry.trigger == Extend.trigger:
         return StatusLine(at, "extended")
     if entry.destination in {entry.source, Status.ENDING_SOON}:
@@ -107,9 +112,9 @@ def _status_line(session: Session, entry: TimelineEntry) -> StatusLine | None:
     return StatusLine(at, "missed")
 
 
-def _message_line(session: Session, message: Message) -> MessageLine:
+def _message_line(session: Session, timezone: str, message: Message) -> MessageLine:
     return MessageLine(
-        at=wall_time(session, message.created_at),
+        at=wall_time(timezone, message.created_at),
         name=one_line(message.sender_name),
         by_psychologist=message.sender_id == session.psychologist_id,
         text=visible(message.text),

@@ -28,8 +28,9 @@ POLICY: Final = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none
 class Page:
     """Writes HTML."""
 
-    def __init__(self, session: Session, generated_at: datetime) -> None:
+    def __init__(self, session: Session, timezone: str, generated_at: datetime) -> None:
         self._session = session
+        self._timezone = timezone
         self._words = WORDS[session.language]
         self._generated_at = generated_at
         self._in_day = False
@@ -46,7 +47,10 @@ class Page:
             f'<div class="{role}"><dt>{label}</dt><dd><bdi>{escape(name)}</bdi></dd></div>\n'
             for role, label, name in people
         ]
-        rows += [f"<div><dt>{label}</dt><dd>{escape(text)}</dd></div>\n" for label, text in facts(session)]
+        rows += [
+            f"<div><dt>{label}</dt><dd>{escape(text)}</dd></div>\n"
+            for label, text in facts(session, self._timezone)
+        ]
         # Said in the page as well: it is kept as a file, without the headers that it came with.
         return f"""<!doctype html>
 <html lang="{session.language}">
@@ -56,7 +60,7 @@ class Page:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <meta name="color-scheme" content="light">
-<title>{words["title"]}, {facts(session)[0][1]}</title>
+<title>{words["title"]}, {facts(session, self._timezone)[0][1]}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
@@ -103,7 +107,7 @@ class Page:
         """Write when it was made, and close the document."""
         day = "</ol>\n" if self._in_day else ""
         nothing = f'<p class="nothing">{self._words["nothing"]}</p>\n' if self._is_empty else ""
-        made = escape(" ".join(colophon(self._session, self._generated_at)))
+        made = escape(" ".join(colophon(self._session, self._timezone, self._generated_at)))
         return f"{day}{nothing}</main>\n<footer><p>{made}</p></footer>\n</body>\n</html>\n"
 
 

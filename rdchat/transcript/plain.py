@@ -25,8 +25,9 @@ _RULE: Final = "-" * 60
 class Plain:
     """Writes plain text."""
 
-    def __init__(self, session: Session, generated_at: datetime) -> None:
+    def __init__(self, session: Session, timezone: str, generated_at: datetime) -> None:
         self._session = session
+        self._timezone = timezone
         self._words = WORDS[session.language]
         self._generated_at = generated_at
         self._is_empty = True
@@ -37,7 +38,7 @@ class Plain:
         lines = (
             (words["client"], _isolated(one_line(session.client_name))),
             (words["psychologist"], _isolated(one_line(session.psychologist_name))),
-            *facts(session),
+            *facts(session, self._timezone),
         )
         width = max(len(label) for label, _ in lines)
         title = words["title"].upper()
@@ -67,7 +68,7 @@ class Plain:
     def foot(self) -> str:
         """Write when it was made."""
         nothing = f"\n{self._words['nothing']}\n" if self._is_empty else ""
-        lines = "\n".join(colophon(self._session, self._generated_at))
+        lines = "\n".join(colophon(self._session, self._timezone, self._generated_at))
         return f"{nothing}\n{_RULE}\n{lines}\n"
 
 

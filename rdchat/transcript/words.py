@@ -68,30 +68,30 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-def zone_in_words(session: Session) -> str:
+def zone_in_words(session: Session, timezone: str) -> str:
     """Name the counselling's zone, and how far it was from UTC at the start: `Asia/Jakarta, UTC+07:00`."""
-    starts_at = wall_time(session, session.starts_at)
+    starts_at = wall_time(timezone, session.starts_at)
     offset = f"{starts_at:%z}"
     hours = f"UTC{offset[:3]}:{offset[3:5]}"
     name = str(starts_at.tzinfo)
     return hours if name == "UTC" else f"{name}, {hours}"
 
 
-def facts(session: Session) -> tuple[tuple[str, str], ...]:
+def facts(session: Session, timezone: str) -> tuple[tuple[str, str], ...]:
     """Say when the session was to take place and what became of it: pairs of a label and a text."""
     words = WORDS[session.language]
-    starts_at, ends_at = wall_time(session, session.starts_at), wall_time(session, session.ends_at)
+    starts_at, ends_at = wall_time(timezone, session.starts_at), wall_time(timezone, session.ends_at)
     times = f"{time_in_words(starts_at.time())}\u2013{time_in_words(ends_at.time())}"
     return (
         (words["date"], day_in_words(starts_at.date(), session.language)),
-        (words["time"], f"{times} ({zone_in_words(session)})"),
+        (words["time"], f"{times} ({zone_in_words(session, timezone)})"),
         (words["status"], words[session.status.value]),
     )
 
 
-def colophon(session: Session, generated_at: datetime) -> tuple[str, str]:
+def colophon(session: Session, timezone: str, generated_at: datetime) -> tuple[str, str]:
     """Say when the transcript was made, and for whom it is."""
     words = WORDS[session.language]
-    at = wall_time(session, generated_at)
-    when = f"{day_in_words(at.date(), session.language)}, {at:%H:%M} ({zone_in_words(session)})"
+    at = wall_time(timezone, generated_at)
+    when = f"{day_in_words(at.date(), session.language)}, {at:%H:%M} ({zone_in_words(session, timezone)})"
     return words["made"].replace("{when}", when), words["private"]

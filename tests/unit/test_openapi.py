@@ -160,7 +160,9 @@ def test_every_example_of_a_request_is_loaded(schema: type[Schema]) -> None:
         for name, field in fields.items()
         if field.required
     }
-    schema().load(required)
+    ways = {"date", "startsAt"} <= fields.keys()
+    if not ways:
+        schema().load(required)
     # Each optional field on its own, as some exclude each other; or all together, where one needs the others.
     optional = {
         name: field.metadata["example"] for name, field in fields.items() if "example" in field.metadata

@@ -16,14 +16,14 @@ from tests.support.memory_storage import MemoryStorage, SetClock
 def test_what_is_written_is_read(organization_id: object) -> None:
     clock = SetClock()
     session = MemoryStorage().add(clock, status=Status.ACTIVE)
-    session.timezone, session.organization_id = "Asia/Jayapura", organization_id  # type: ignore[assignment]
+    session.psychologist_timezone, session.organization_id = "Asia/Jayapura", organization_id  # type: ignore[assignment]
     ended = step(session, EndSession(session.client_id), clock.now())
     assert not isinstance(ended, Refusal)
     for known in (session, ended.session):
         assert snapshots._decode(snapshots._encode(known)) == known  # noqa: SLF001 - the form itself
 
 
-@pytest.mark.parametrize("field", ["timezone", "organization_id", "automations"])
+@pytest.mark.parametrize("field", ["client_timezone", "organization_id", "automations"])
 def test_one_of_another_release_is_left_to_postgresql(field: str) -> None:
     session = MemoryStorage().add(SetClock())
     raw = orjson.loads(snapshots._encode(session))  # noqa: SLF001 - the form itself

@@ -183,7 +183,7 @@ class ChatSession(RuleBasedStateMachine):
         start = max(self.now, self.session.starts_at) + by_how_much
         before = self.session
         allowed = before.status is Status.PENDING and by != STRANGER
-        answer = self.put(Reschedule(by, start, start + timedelta(hours=1), "Asia/Jakarta", Leads()))
+        answer = self.put(Reschedule(by, start, start + timedelta(hours=1), Leads()))
         assert isinstance(answer, Decision) is allowed
         if allowed:
             self.plans += 1

@@ -35,7 +35,7 @@ def session(**changes: object) -> Session:
         "ends_at": STARTS + timedelta(minutes=50),
         "created_at": STARTS,
         "updated_at": STARTS,
-        "timezone": "Asia/Jakarta",
+        "client_timezone": "Asia/Jakarta",
     }
     return Session(**values | changes)  # type: ignore[arg-type]
 
@@ -74,9 +74,9 @@ def test_placeholders_are_filled_in_with_wall_time_of_the_counselling(tmp_path: 
     )
     said = wording.automated_text(texts, "enable_chat", session())
     assert said == "Budi Santoso, Dr. Sari: Selasa, 15 Januari 2030, 14:00-14:50, 50 {menit}"
-    elsewhere = session(language="en", timezone="Pacific/Auckland")
+    elsewhere = session(language="en", client_timezone="Pacific/Auckland")
     assert wording.automated_text(texts, "enable_chat", elsewhere) == "Tuesday, 15 January 2030 20:00"
-    nowhere = session(language="en", timezone="Atlantis/Poseidonis")
+    nowhere = session(language="en", client_timezone="Atlantis/Poseidonis")
     assert wording.automated_text(texts, "enable_chat", nowhere) == "Tuesday, 15 January 2030 07:00"
     uneven = session(starts_at=STARTS + timedelta(seconds=30), ends_at=STARTS + timedelta(minutes=2))
     said = wording.automated_text(texts, "enable_chat", uneven)

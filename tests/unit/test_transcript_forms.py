@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from config import LANGUAGES
-from rdchat.domain.message import Message
+from rdchat.domain.message import Message, MessageType
 from rdchat.domain.timeline import TimelineEntry
 from rdchat.transcript import POLICY, Transcript
 from rdchat.transcript.builder import Day, MessageLine, StatusLine, TranscriptBuilder, one_line, visible
@@ -39,7 +39,7 @@ def session(**changes: Any) -> Session:
         "ends_at": STARTS + timedelta(hours=1),
         "created_at": STARTS - timedelta(days=2),
         "updated_at": STARTS,
-        "timezone": "Asia/Jakarta",
+        "client_timezone": "Asia/Jakarta",
         "status": Status.COMPLETED,
     }
     return Session(**values | changes)
@@ -53,7 +53,7 @@ def message(minutes: float, text: str, sender: UUID = BUDI, **changes: Any) -> M
         "sender_id": sender,
         "sender_name": "Dr. Sari" if sender == SARI else "Budi",
         "text": text,
-        "message_type": "text",
+        "message_type": MessageType.TEXT,
         "client_message_id": None,
         "created_at": STARTS + timedelta(minutes=minutes),
     }
@@ -71,7 +71,7 @@ CLOSED = line(60, "auto_end", "ending_soon", "completed")
 
 
 def written(form: str, told: Session, timeline: list[TimelineEntry], *pages: list[Message]) -> str:
-    transcript = Transcript(form, told, timeline, generated_at=MADE_AT)
+    transcript = Transcript(form, told, timeline, timezone=told.client_timezone, generated_at=MADE_AT)
     return transcript.begin() + "".join(map(transcript.add, pages)) + transcript.finish()
 
 
@@ -106,11 +106,15 @@ class Outline(HTMLParser):
 
 
 def test_days_turns_and_sayings_are_in_order_also_over_midnight_and_page_borders() -> None:
-    builder = TranscriptBuilder(session(), [BOOKED, OPENED, WARNED, CLOSED])
+    builder = TranscriptBuilder(session(), "Asia/Jakarta", [BOOKED, OPENED, WARNED, CLOSED])
     pages = [
-        [message(-10, "Sebentar, ya", SARI, message_type="automated")],
-        [message(0, "Dimulai", SARI, message_type="automated"), message(29, "Malam"), message(31, "Pagi")],
-        [message(60, "Selesai", SARI, message_type="automated")],
+        [message(-10, "Sebentar, ya", SARI, message_type=MessageType.AUTOMATED)],
+        [
+            message(0, "Dimulai", SARI, message_type=MessageType.AUTOMATED),
+            message(29, "Malam"),
+            message(31, "Pagi"),
+        ],
+        [message(60, "Selesai", SARI, message_type=MessageType.AUTOMATED)],
     ]
     items = [item for page in pages for item in builder.of(page)] + list(builder.rest())
     shown = [
@@ -126,7 +130,7 @@ def test_days_turns_and_sayings_are_in_order_also_over_midnight_and_page_borders
 
 
 def test_clocks_that_differ_begin_no_day_twice() -> None:
-    builder = TranscriptBuilder(session(), [])
+    builder = TranscriptBuilder(session(), "Asia/Jakarta", [])
     items = list(builder.of([message(29.9, "a"), message(30.1, "b"), message(29.95, "c")]))
     assert [type(item) for item in items] == [Day, MessageLine, Day, MessageLine, MessageLine]
 
@@ -149,7 +153,11 @@ def test_clocks_that_differ_begin_no_day_twice() -> None:
 def test_who_ended_or_cancelled_is_told(
     entry: TimelineEntry, expected: tuple[str, str | None] | None
 ) -> None:
-    turns = [item for item in TranscriptBuilder(session(), [entry]).rest() if isinstance(item, StatusLine)]
+    turns = [
+        item
+        for item in TranscriptBuilder(session(), "Asia/Jakarta", [entry]).rest()
+        if isinstance(item, StatusLine)
+    ]
     assert [(turn.what, turn.name) for turn in turns] == ([expected] if expected else [])
 
 
@@ -164,7 +172,7 @@ def test_every_language_has_every_word() -> None:
 
 def test_the_text_is_as_it_is_shown_here() -> None:
     talk = [
-        message(-10, "Halo!", SARI, message_type="automated"),
+        message(-10, "Halo!", SARI, message_type=MessageType.AUTOMATED),
         message(1, "Saya cemas.\n\nSudah lama."),
         message(31, "Ceritakan."),
     ]
@@ -211,7 +219,7 @@ Rahasia, hanya untuk kedua peserta sesi ini.
 @pytest.mark.parametrize("form", ["txt", "html"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_session_that_has_not_begun_says_so(form: str, language: str) -> None:
-    told = session(status=Status.PENDING, language=language, timezone="UTC")
+    told = session(status=Status.PENDING, language=language, client_timezone="UTC")
     text = written(form, told, [BOOKED])
     words = WORDS[language]
     assert words["pending"] in text
@@ -224,8 +232,8 @@ def test_an_attachment_is_named() -> None:
     said = MessageLine(
         STARTS, "Budi", by_psychologist=False, text="", is_automated=False, attachment="<b>.jpg"
     )
-    assert "[Lampiran: <b>.jpg]" in Plain(session(), MADE_AT).item(said)
-    shown = Page(session(), MADE_AT).item(said)
+    assert "[Lampiran: <b>.jpg]" in Plain(session(), "Asia/Jakarta", MADE_AT).item(said)
+    shown = Page(session(), "Asia/Jakarta", MADE_AT).item(said)
     assert "Lampiran: <bdi>&lt;b&gt;.jpg</bdi>" in shown
     assert 'class="text"' not in shown
 

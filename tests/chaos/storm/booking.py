@@ -41,9 +41,10 @@ SELECT id, 'UTC', true, $2, $2 FROM unnest($1::uuid[]) AS t (id)
 
 _COUNSELINGS = """
 INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
-                         local_date, local_start, local_end, client_exclusive, created_at, updated_at)
+                         local_date, local_start, local_end_date, local_end, client_timezone,
+                         psychologist_timezone, client_exclusive, created_at, updated_at)
 SELECT id, client_id, psychologist_id, 'chat', 'pending', starts_at, ends_at, 'UTC',
-       starts_at::date, starts_at::time, ends_at::time, true, $6, $6
+       starts_at::date, starts_at::time, ends_at::date, ends_at::time, 'UTC', 'UTC', true, $6, $6
   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[])
     AS t (id, client_id, psychologist_id, starts_at, ends_at)
 """
