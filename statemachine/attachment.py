@@ -1,4 +1,4 @@
-"""What is attached to a message. To the machine it is data that a message carries along."""
+"""The attachment of a message. To the machine it is only data that a message carries."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Attachment:
 
     @property
     def message_type(self) -> str:
-        """The type of the message that it makes: `image` or `file`."""
+        """The type of the message that carries it: `image` or `file`."""
         return "file" if self.width is None else "image"

@@ -1,4 +1,4 @@
-"""What is known of one session: the plain model that the shared machine is triggered on."""
+"""One session: the plain model that the shared machine is triggered on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AutomationKind(StrEnum):
-    """The four things a session does by itself, in the order in which they fall due."""
+    """The four automations of a session, in the order in which they fall due."""
 
     INITIAL_MESSAGE = "initial_message"
     ENABLE_CHAT = "enable_chat"
@@ -53,9 +53,9 @@ class Session:
     """One chat session between a client and a psychologist.
 
     `version` counts commits and fences writers; `state_version` is the version of the last commit that did
-    more than add messages, and fences those who only add some; `last_seq` is the number of the newest message
-    (dense from 1, 0 when there is none); `schedule_version` names the plan of automations that counts;
-    `is_over_limit`: at its start, others of its client or psychologist have the places that there are.
+    more than add messages, and fences writers that only add some; `last_seq` is the number of the newest
+    message (dense from 1, 0 when there is none); `schedule_version` names the plan of automations in force;
+    `is_over_limit`: at its start, its client or psychologist has as many other sessions as allowed.
     `timezone` is the IANA name of the zone that the counselling was booked in, `organization_id` the
     organisation whose member the client was then. All instants are aware UTC datetimes. Only a copy made by
     `step` is ever changed.
@@ -102,7 +102,7 @@ class Session:
         return self.client_id, self.psychologist_id
 
     def name_of(self, person_id: UUID) -> str:
-        """Give the full name of a participant."""
+        """Return the full name of a participant."""
         return self.psychologist_name if person_id == self.psychologist_id else self.client_name
 
     def due(self, now: datetime) -> list[Automation]:
@@ -119,7 +119,7 @@ class Session:
     def draft(self) -> Session:
         """Copy the session so that a step can change it without touching the original."""
         draft = Session.__new__(Session)
-        # By hand: `copy.copy` takes three times as long, and every command makes a draft.
+        # Explicitly: `copy.copy` takes three times as long, and every command makes a draft.
         for name in _FIELDS:
             setattr(draft, name, getattr(self, name))
         draft.automations = dict(self.automations)
