@@ -1,4 +1,4 @@
-"""The rules of booking that need no store: wall time to instants, lengths, and how many overlap."""
+"""The pure rules of booking: wall times as instants, lengths, and how many sessions overlap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: machine happens to be set to, and the name of its not having been set.
 _ZONES = frozenset(available_timezones() - {"localtime", "Factory"})
 
-#: No counselling takes longer: it lies within a day by the clock, which has at most 25 hours or so.
+#: No counselling takes longer: it lies within one calendar day, which has at most about 25 hours.
 LONGEST: Final = timedelta(days=2)
 
 
@@ -35,9 +35,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What a client asks for. `psychologist_id` None: whoever is free and has least to do that day.
+    """What a client asks for. `psychologist_id` None: the free psychologist with the fewest that day.
 
-    `language` None: the organisation's, or the usual one.
+    `language` None: the organisation's, or the default.
     """
 
     client_id: UUID
@@ -50,7 +50,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a session may last, how far ahead it is booked, and how many at once somebody may have."""
+    """How long a session may last, how far ahead it is booked, and how many one person may have at once."""
 
     shortest: timedelta
     longest: timedelta
@@ -60,16 +60,16 @@ class Limits:
 
 
 def zone(name: str) -> ZoneInfo:
-    """Find a time zone by its IANA name. Raises RdchatError (VALIDATION_FAILED)."""
+    """Find a time zone by its IANA name. Raise RdchatError (VALIDATION_FAILED)."""
     if name not in _ZONES:
         raise invalid("timezone", "Unknown time zone.")
     return ZoneInfo(name)
 
 
 def slot(day: date, start: time, end: time, timezone: str, *, limits: Limits, now: datetime) -> Slot:
-    """Turn a wall time into instants.
+    """Convert a wall time into instants.
 
-    Raises RdchatError (VALIDATION_FAILED) for what is past or too far ahead, ends before it starts, is too
+    Raise RdchatError (VALIDATION_FAILED) for what is past or too far ahead, ends before it starts, is too
     short or too long, or does not exist that day because the clocks go forward.
 
     A time that comes twice means the first, as a start and as an end. Where 03:00 becomes 02:00, a session
@@ -93,9 +93,9 @@ def slot(day: date, start: time, end: time, timezone: str, *, limits: Limits, no
 
 
 def instant(day: date, at: time, tz: ZoneInfo) -> datetime | None:
-    """Give the instant that a wall time means: the first, where it comes twice. None: it does not exist.
+    """Return the instant that a wall time means: the first if it comes twice, None if it does not exist.
 
-    Raises OverflowError at the ends of the calendar.
+    Raise OverflowError at the ends of the calendar.
     """
     local = datetime.combine(day, at.replace(fold=0), tz)
     found = local.astimezone(UTC)
@@ -120,7 +120,7 @@ def _words(length: timedelta) -> str:
 def clipped(
     ranges: Iterable[tuple[datetime, datetime]], starts_at: datetime, ends_at: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Cut ranges (start, end) to what lies between two instants, and leave out those that lie elsewhere."""
+    """Clip ranges (start, end) to a window between two instants, and leave out those outside it."""
     return [
         (max(start, starts_at), min(end, ends_at))
         for start, end in ranges
@@ -129,10 +129,10 @@ def clipped(
 
 
 def max_overlap(ranges: Iterable[tuple[datetime, datetime]]) -> int:
-    """Count how many of the ranges (start, end) overlap at the fullest instant. Ends are exclusive."""
-    turns = sorted(turn for start, end in ranges for turn in ((start, 1), (end, -1)))
+    """Return the largest number of ranges (start, end) that overlap at one instant. Ends are exclusive."""
+    edges = sorted(edge for start, end in ranges for edge in ((start, 1), (end, -1)))
     deepest = present = 0
-    for _, change in turns:
+    for _, change in edges:
         present += change
         deepest = max(deepest, present)
     return deepest

@@ -1,4 +1,4 @@
-"""A counselling, as it was booked."""
+"""A counselling as it was booked."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Message:
     """One message as it is stored and shown. `message_type`: text, image, file, automated or system.
 
-    `read_at`: when whoever did not send it had read it; None for one that was stored just now.
+    `read_at`: when the recipient had read it; None for one that was stored just now.
     """
 
     id: UUID

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """Who somebody is. The first three are clients."""
+    """The role of a person. The first three are clients."""
 
     CLIENT = "client"
     STUDENT = "student"
@@ -26,7 +26,7 @@ CLIENT_ROLES: Final = frozenset({Role.CLIENT, Role.STUDENT, Role.EMPLOYEE})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as their token says."""
+    """The caller, as the token says."""
 
     id: UUID
     role: Role
@@ -36,18 +36,18 @@ class Caller:
 
     @property
     def is_client(self) -> bool:
-        """Whether they are a client, of whichever kind."""
+        """Whether the caller is a client, of any kind."""
         return self.role in CLIENT_ROLES
 
     @property
     def is_admin(self) -> bool:
-        """Whether they run the service."""
+        """Whether the caller runs the service."""
         return self.role is Role.SUPER_ADMIN
 
 
 @dataclass(frozen=True, slots=True)
 class Psychologist:
-    """Somebody whom clients can book."""
+    """A psychologist, whom clients can book."""
 
     id: UUID
     full_name: str

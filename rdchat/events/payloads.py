@@ -52,7 +52,7 @@ def message_data(
 
 
 def attachment_data(attachment: Attachment) -> dict[str, Any]:
-    """Describe an attachment, without a link: those live for minutes, what is published for longer."""
+    """Describe an attachment, without a link: links live for minutes, published events for longer."""
     data: dict[str, Any] = {
         "id": attachment.id,
         "fileName": attachment.file_name,

@@ -1,1 +1,1 @@
-"""What the service says by itself: automated messages and notifications, in both languages."""
+"""What the service says of its own accord: automated messages and notifications, in both languages."""

@@ -49,7 +49,7 @@ _WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
 
 
 def notification_words(session: Appointment, person_id: UUID, kind: str) -> tuple[str, str]:
-    """Give the title and the text of what one participant is told, in the session's language."""
+    """Return the title and the text of a participant's notification, in the session's language."""
     title, text = _WORDS[session.language][kind]
     other = session.client_name if person_id == session.psychologist_id else session.psychologist_name
     starts_at, ends_at = wall_time(session, session.starts_at), wall_time(session, session.ends_at)
@@ -65,7 +65,7 @@ def notification_words(session: Appointment, person_id: UUID, kind: str) -> tupl
 def notification(
     session: Session, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
 ) -> Notification:
-    """Put what one participant is told of a session into words."""
+    """Make a participant's notification about a session, with title and text."""
     title, message = notification_words(session, person_id, str(kind))
     return Notification(
         notification_id, person_id, str(kind), title, message, session.id, session.counseling_id, at

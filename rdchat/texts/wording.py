@@ -33,21 +33,21 @@ _MONTHS: Final = {
 
 
 class Appointment(Protocol):
-    """What is known of any counselling: a chat session is one, too."""
+    """What every counselling has, a chat session included."""
 
     @property
     def client_name(self) -> str:
-        """Who comes."""
+        """The name of the client."""
         ...
 
     @property
     def psychologist_id(self) -> UUID:
-        """Whom they come to."""
+        """The id of the psychologist."""
         ...
 
     @property
     def psychologist_name(self) -> str:
-        """The name of whom they come to."""
+        """The name of the psychologist."""
         ...
 
     @property
@@ -67,12 +67,12 @@ class Appointment(Protocol):
 
     @property
     def language(self) -> str:
-        """The language in which its two people are told of it."""
+        """The language of its automated texts and notifications."""
         ...
 
 
 def automated_text(texts: Texts, kind: str, session: Session) -> str:
-    """Give what the automation `kind` says in a session, filled in. Raises KeyError when it says nothing."""
+    """Return the text of the automation `kind` in a session, filled in. Raise KeyError if it has none."""
     template = texts.template(kind, session.language, session.organization_id)
     return template.fill(_values(session) if template.names else {})
 
@@ -90,7 +90,7 @@ def _values(session: Session) -> dict[str, str]:
 
 
 def wall_time(session: Appointment, instant: datetime) -> datetime:
-    """Say what the clock showed in the counselling's zone."""
+    """Return an instant as wall time in the counselling's zone."""
     return instant.astimezone(_zone(session.timezone))
 
 
@@ -99,16 +99,16 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        # Known where it was booked. A chat opens even if its welcome then names an hour of another zone.
+        # It was known where it was booked. The chat opens even if its welcome then shows UTC.
         log.warning("a time zone is not known here; UTC is shown instead", zone=name, error=repr(error))
         return ZoneInfo("UTC")
 
 
 def day_in_words(day: date, language: str) -> str:
-    """Write a day out: `Selasa, 15 Januari 2030`."""
+    """Return a day in words: `Selasa, 15 Januari 2030`."""
     return f"{_WEEKDAYS[language][day.weekday()]}, {day.day} {_MONTHS[language][day.month - 1]} {day.year}"
 
 
 def time_in_words(at: time) -> str:
-    """Write a time of day: `14:00`, with seconds only if there are some."""
+    """Return a time of day: `14:00`, with seconds only if there are any."""
     return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"

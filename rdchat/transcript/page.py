@@ -36,7 +36,7 @@ class Page:
         self._is_empty = True
 
     def head(self) -> str:
-        """Write the document's head, the title, the names, the time."""
+        """Return the document's head, the title, the names, the time."""
         session, words = self._session, self._words
         people = (
             ("client", words["client"], one_line(session.client_name)),
@@ -47,7 +47,7 @@ class Page:
             for role, label, name in people
         ]
         rows += [f"<div><dt>{label}</dt><dd>{escape(text)}</dd></div>\n" for label, text in facts(session)]
-        # Said in the page as well: it is kept as a file, without the headers that it came with.
+        # In the page as well: it is kept as a file, without the headers that it came with.
         return f"""<!doctype html>
 <html lang="{session.language}">
 <head>
@@ -69,7 +69,7 @@ class Page:
 """
 
     def item(self, item: Item) -> str:
-        """Write what came next."""
+        """Return the next item."""
         match item:
             case Day(date):
                 before, self._in_day = "</ol>\n" if self._in_day else "", True
@@ -78,7 +78,7 @@ class Page:
             case StatusLine(at, what, name):
                 before_name, place, after_name = self._words[what].partition("{name}")
                 who = f"<bdi>{escape(name or '')}</bdi>" if place else ""
-                return f'<li class="turn">{_time(at)} <span>{before_name}{who}{after_name}</span></li>\n'
+                return f'<li class="status">{_time(at)} <span>{before_name}{who}{after_name}</span></li>\n'
             case MessageLine():
                 self._is_empty = False
                 return self._message_line(item)
@@ -100,7 +100,7 @@ class Page:
         )
 
     def foot(self) -> str:
-        """Write when it was made, and close the document."""
+        """Return the line that says when it was made, and the end of the document."""
         day = "</ol>\n" if self._in_day else ""
         nothing = f'<p class="nothing">{self._words["nothing"]}</p>\n' if self._is_empty else ""
         made = escape(" ".join(colophon(self._session, self._generated_at)))

@@ -1,4 +1,4 @@
-"""The words of a transcript, by language. `{name}` and `{when}` stand for what is put in."""
+"""The words of a transcript, by language. `{name}` and `{when}` are filled in."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def zone_in_words(session: Session) -> str:
-    """Name the counselling's zone, and how far it was from UTC at the start: `Asia/Jakarta, UTC+07:00`."""
+    """Return the counselling's zone and its offset from UTC at the start: `Asia/Jakarta, UTC+07:00`."""
     starts_at = wall_time(session, session.starts_at)
     offset = f"{starts_at:%z}"
     hours = f"UTC{offset[:3]}:{offset[3:5]}"
@@ -78,7 +78,7 @@ def zone_in_words(session: Session) -> str:
 
 
 def facts(session: Session) -> tuple[tuple[str, str], ...]:
-    """Say when the session was to take place and what became of it: pairs of a label and a text."""
+    """Return when the session was to take place and what became of it: pairs of a label and a text."""
     words = WORDS[session.language]
     starts_at, ends_at = wall_time(session, session.starts_at), wall_time(session, session.ends_at)
     times = f"{time_in_words(starts_at.time())}\u2013{time_in_words(ends_at.time())}"
@@ -90,7 +90,7 @@ def facts(session: Session) -> tuple[tuple[str, str], ...]:
 
 
 def colophon(session: Session, generated_at: datetime) -> tuple[str, str]:
-    """Say when the transcript was made, and for whom it is."""
+    """Return when the transcript was made, and for whom it is."""
     words = WORDS[session.language]
     at = wall_time(session, generated_at)
     when = f"{day_in_words(at.date(), session.language)}, {at:%H:%M} ({zone_in_words(session)})"

@@ -1,1 +1,1 @@
-"""Webhooks: notifications told to programs outside, as https://www.standardwebhooks.com lays down."""
+"""Webhooks: notifications delivered to other programs, in the form of https://www.standardwebhooks.com."""

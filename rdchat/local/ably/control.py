@@ -71,7 +71,7 @@ class ControlResources:
         self._outage: asyncio.Task[None] | None = None
 
     def routes(self) -> Iterator[web.RouteDef]:
-        """Name the routes to put into an application."""
+        """Return the routes to add to an application."""
         for method, path, handler in (
             ("GET", "/control/faults", self.faults),
             ("POST", "/control/faults", self.add_fault),

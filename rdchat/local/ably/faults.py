@@ -70,7 +70,7 @@ class Fault:
             raise ValueError("seconds must be between 0 and 3600")
 
     def concerns(self, operation: Operation, channel: str | None) -> bool:
-        """Tell whether it happens at this operation on that channel (None: on none)."""
+        """Return whether it happens at this operation on that channel (None: on none)."""
         if operation is not self.on and (self.on is not None or operation is Operation.DELIVER):
             return False
         return self.channel == "*" or (channel is not None and covers(self.channel, channel))
@@ -95,7 +95,7 @@ class Faults:
         return iter(list(self._faults.items()))
 
     def add(self, fault: Fault) -> int:
-        """Put a fault in force. Returns the number to remove it by."""
+        """Put a fault in force. Return the number to remove it by."""
         self._added += 1
         self._faults[self._added] = replace(fault)
         return self._added

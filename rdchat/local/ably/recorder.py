@@ -27,7 +27,7 @@ class Recorder:
         self._site = secrets.token_hex(4)
 
     def record(self, channel: str, message: Message) -> None:
-        """Keep a message for whoever looks; the oldest go, by number and by size."""
+        """Keep a message for tests to look at; the oldest are dropped, by number and by size."""
         published = self.published
         if not published:
             self._bytes = 0  # a test has cleared it

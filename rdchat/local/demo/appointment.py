@@ -44,12 +44,12 @@ class Appointment:
 
     @property
     def ends_at(self) -> datetime:
-        """Give the end."""
+        """Return the end."""
         return self.starts_at + self.plan.length
 
     @property
     def due(self) -> dict[AutomationKind, datetime]:
-        """Say when the automations ought to run: reckoned here, to be compared with what the service does."""
+        """Return when the automations should run, computed here to be compared with the service."""
         return {
             AutomationKind.INITIAL_MESSAGE: self.starts_at - self.plan.initial_lead,
             AutomationKind.ENABLE_CHAT: self.starts_at,

@@ -1,4 +1,4 @@
-"""Where the stores are: real servers by settings, a running service's embedded ones, or one's own."""
+"""Where the stores are: the servers in the settings, a running service's embedded ones, or new ones."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 
 def silent(_sentence: str) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 class Server(ABC):
@@ -133,7 +133,7 @@ class Server(ABC):
 
     @abstractmethod
     def _ready(self, pid: int) -> bool:
-        """Tell whether the server answers."""
+        """Return whether the server answers."""
 
     def _ours(self) -> list[leftovers.Process]:
         return leftovers.servers_in([self._home], self._programs)
