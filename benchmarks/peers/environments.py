@@ -24,9 +24,9 @@ class PeerUnavailable(Exception):  # noqa: N818 - it says what is the matter wit
 
 
 def install(name: str) -> list[str]:
-    """Install what is missing of one peer; returns the interpreter to run its driver with.
+    """Install what is missing of one peer; return the interpreter to run its driver with.
 
-    Raises PeerUnavailable.
+    Raise PeerUnavailable.
     """
     home = BENCH / name
     lock = _lock(name)

@@ -37,7 +37,7 @@ class Contender:
     worker: Mapping[str, Any] = field(default_factory=dict)
 
     def command(self) -> list[str]:
-        """Return the driver's command, installing the library first. Raises PeerUnavailable."""
+        """Return the driver's command, installing the library first. Raise PeerUnavailable."""
         if self.name == "ours":
             return [sys.executable, "-m", "benchmarks.timers.ours"]
         interpreter = install(self.name)
