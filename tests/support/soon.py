@@ -20,7 +20,7 @@ def noon_zone() -> str:
 
 
 def in_days(days: int, at: time = time(12), zone: str = "UTC") -> datetime:
-    """Give a wall time some days from today."""
+    """Return a wall time some days from today."""
     return datetime.combine(datetime.now(UTC).date() + timedelta(days=days), at, ZoneInfo(zone))
 
 
@@ -45,7 +45,7 @@ async def session_soon(person: Person, starts_in: float, lasts: float, **more: A
 
 
 def sunday(year: int, month: int, number: int) -> date:
-    """Give a Sunday of a month: 1 is the first, -1 the last."""
+    """Return a Sunday of a month: 1 is the first, -1 the last."""
     days = [date(year, month, 1) + timedelta(days=offset) for offset in range(31)]
     sundays = [day for day in days if day.month == month and day.weekday() == 6]
     return sundays[number - 1 if number > 0 else number]

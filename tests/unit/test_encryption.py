@@ -5,7 +5,7 @@ from rdchat.security.encryption import DecryptionError, Encryptor
 OLD, NEW = {"old": b"o" * 32}, {"new": b"n" * 32}
 
 
-def test_what_is_sealed_opens_in_its_context() -> None:
+def test_what_is_encrypted_opens_in_its_context() -> None:
     encryptor = Encryptor(NEW)
     encrypted = encryptor.encrypt("rahasia 💙".encode(), b"session")
     assert b"rahasia" not in encrypted
@@ -35,6 +35,6 @@ def test_changed_bytes_do_not_open(position: int) -> None:
 def test_after_a_rotation_old_rows_open_and_new_ones_take_the_new_key() -> None:
     before = Encryptor(OLD).encrypt(b"lama", b"session")
     rotated = Encryptor({**NEW, **OLD})
-    assert rotated.open(before, b"session") == b"lama"
+    assert rotated.decrypt(before, b"session") == b"lama"
     with pytest.raises(DecryptionError, match="RDCHAT_ENCRYPTION_KEYS"):
-        Encryptor(OLD).open(rotated.encrypt(b"baru", b"session"), b"session")
+        Encryptor(OLD).decrypt(rotated.encrypt(b"baru", b"session"), b"session")
