@@ -1,1 +1,1 @@
-"""What the service says of its own accord: automated messages and notifications, in both languages."""
+"""The texts that the service sends on its own: automated messages and notifications."""

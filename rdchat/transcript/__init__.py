@@ -1,8 +1,8 @@
-"""Transcripts of sessions for their two participants, as plain text or as a page to keep and to print.
+"""Transcripts of sessions, as plain text or as a page to keep and to print. Pure.
 
 `builder` puts messages and events into one order, by the clock of the counselling's zone; `plain` and `page`
-write them in their form, with `words` in the session's language. All of it is pure, and works on one page of
-messages after the other, so that a long session is never in memory as a whole.
+write them in their form, with `words` in the session's language. They work on one page of messages after the
+other, so that a long session is never in memory as a whole.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Webhooks: notifications delivered to other programs, in the form of https://www.standardwebhooks.com."""
+"""Delivery of notifications to other programs, as Standard Webhooks."""
