@@ -60,7 +60,7 @@ class Elsewhere:
         self.share = 0.0
 
     def sample(self) -> None:
-        """Look at our processes; one that ends between two looks is counted up to the earlier of them."""
+        """Measure our processes; one that ends between two looks is counted up to the earlier of them."""
         for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
             try:
                 times = process.cpu_times()

@@ -67,7 +67,7 @@ class Growth:
 
 
 async def measure(stage: Stage, say: Callable[[str], None]) -> Growth:
-    """Let everything grow."""
+    """Measure the costs while everything grows."""
     growth = Growth()
     say(f"Seeding {LIVE[-1]:,} sessions ...")
     await open_crowd(stage.connection, LIVE[-1] - len(stage.speakers) // 2)
@@ -167,7 +167,7 @@ UPDATE chat_sessions SET version = version + 1, state_version = version + 1, las
 
 
 async def _fill(stage: Stage, session_id: str, count: int) -> None:
-    """Let a session have had `count` messages, all alike: encrypted once, they are as large as others."""
+    """Give a session a history of `count` equal messages: encrypted once, they are as large as others."""
     encryptor = Encryptor({"bench": ENCRYPTION_KEY})
     session = await stage.connection.fetchval(
         "SELECT id FROM chat_sessions WHERE id = $1::text::uuid", session_id

@@ -79,7 +79,7 @@ class Rates:
         )
 
     def contenders(self) -> list[str]:
-        """Name the contenders."""
+        """Return the names of the contenders."""
         return list(dict.fromkeys(one.contender for one in self.measured))
 
     def _rounds(self, contender: str, connections: int) -> list[Rate]:

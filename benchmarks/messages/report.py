@@ -66,7 +66,7 @@ class Target:
 
 
 def targets(found: Findings) -> list[Target]:
-    """Hold the findings against the targets."""
+    """Compare the findings with the targets."""
     result: list[Target] = []
     if found.rates is not None:
         result += _rate_targets(found.rates)

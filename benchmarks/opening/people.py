@@ -41,7 +41,7 @@ class Talkers:
         self.posts: list[tuple[float, float]] = []
 
     async def start(self) -> None:
-        """Begin to talk."""
+        """Start sending."""
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.opening.people"), cwd=_ROOT, stdin=PIPE, stdout=PIPE
         )

@@ -46,7 +46,7 @@ class Contender:
         return [*interpreter, "-m", f"benchmarks.timers.drivers.{self.name}_driver"]
 
     def versions(self) -> dict[str, str]:
-        """Name the versions of what is measured."""
+        """Return the versions of what is measured."""
         return {} if self.name == "ours" else versions(self.name)
 
 

@@ -181,7 +181,7 @@ class DelayQueue:
     async def mark_filled(self, until_ms: int, *, create: bool = False) -> None:
         """Note that every shard is filled up to an instant (ms); a mark never moves back.
 
-        Without `anew` a mark that is gone stays gone: filling an emptied queue then has to begin again.
+        Without `create` a missing mark stays missing: filling an emptied queue then has to begin again.
         """
         await self._run(scripts.MARK, [(shard, [until_ms, int(create)]) for shard in range(SHARDS)])
 

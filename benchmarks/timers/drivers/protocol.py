@@ -133,7 +133,7 @@ def read_commands(answer: Callable[[dict[str, Any]], None]) -> None:
 
 
 def start_worker(options: dict[str, Any], recorder_class: type[Recorder] = Recorder) -> Worker:
-    """Begin the worker's side of the conversation."""
+    """Start the worker's side of the conversation."""
     line = Line()
     recorder = recorder_class(line, options)
     read_commands(lambda _: line.say({"ran": recorder.ran()}))
@@ -152,7 +152,7 @@ class Worker:
         self.line.say({"ready": True})
 
     async def handle(self, session: str, kind: str) -> None:
-        """Be the job: note the instant, nothing else. With a marker: never end."""
+        """Run as the job: note the instant, nothing else. With a marker: never end."""
         if self.recorder.marker is not None:
             self.recorder.mark()
             await asyncio.sleep(3600)
@@ -218,7 +218,7 @@ def main(
     run_worker: Callable[[dict[str, Any]], None],
     run: Callable[[Any], None] = asyncio.run,
 ) -> None:
-    """Be the driver that the arguments ask for: `client` or `worker`, then options as JSON."""
+    """Run the driver that the arguments ask for: `client` or `worker`, then options as JSON."""
     role, options = sys.argv[1], json.loads(sys.argv[2])
     if role == "client":
         run(serve_client(make_client(), options))

@@ -150,7 +150,7 @@ class Attaching:
         connection.send(action=Action.ERROR, channel=name, error=error.wire())
 
     def check(self, connection: Connection) -> None:
-        """Hold every attachment against the connection's new capability; those that it denies fail."""
+        """Check every attachment by the connection's new capability; those that it denies fail."""
         for name in sorted(connection.attached):
             attachment = self._channels.get(name).attachments.get(connection.id)
             if attachment is None:
@@ -195,7 +195,7 @@ class Attaching:
         )
 
     def _rewound(self, connection: Connection, channel: Channel, rewind: str, limit: str | None) -> _Start:
-        """Begin with the last so many messages ("10") or a time before now ("30s", "2m"), at most `limit`."""
+        """Start with the last so many messages ("10") or a time before now ("30s", "2m"), at most `limit`."""
         match = _REWIND.fullmatch(rewind)
         if match is None or (limit is not None and _REWIND_LIMIT.fullmatch(limit) is None):
             raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid rewind")

@@ -72,14 +72,14 @@ class Connections:
         return connection
 
     def by_key(self, key: str) -> Connection | None:
-        """Find the connection that a connectionKey belongs to."""
+        """Return the connection that a connectionKey belongs to."""
         connection = self._connections.get(key.partition("!")[0])
         if connection is None or not secrets.compare_digest(connection.key.encode(), key.encode()):
             return None
         return connection
 
     def authorize(self, connection: Connection, grant: Grant) -> None:
-        """Let the connection go on under `grant`, until that expires."""
+        """Continue the connection under `grant`, until that expires."""
         connection.client_id = connection.client_id or grant.speak_for(None)
         # An identified connection acts for no other client, even with a wildcard token.
         connection.grant = replace(grant, client_id=connection.client_id or grant.client_id)

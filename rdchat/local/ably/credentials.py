@@ -33,7 +33,7 @@ class Credential:
     def verify(self, keyring: Keyring) -> Grant:
         """Verify it against the keys of its app.
 
-        Raises what `Keyring` raises, and AblyError 40102 when the clientId is not the token's.
+        Raise what `Keyring` raises, and AblyError 40102 when the clientId is not the token's.
         """
         if self.is_key:
             return keyring.verify_key(self.text, self.client_id)

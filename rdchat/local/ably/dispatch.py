@@ -124,7 +124,7 @@ class Dispatcher:
         return {"serials": []}
 
     def _require_mode(self, connection: Connection, name: str, mode: Flag) -> None:
-        """Hold attached connections to the modes granted; publishing needs no attachment at all."""
+        """Restrict attached connections to the modes granted; publishing needs no attachment at all."""
         attachment = self._channels.get(name).attachments.get(connection.id)
         if attachment is not None and mode not in attachment.modes:
             raise AblyError(

@@ -57,7 +57,7 @@ class Publication:
         self.size = len(self._packed) + _OVERHEAD
 
     def forget(self) -> None:
-        """Let go of the messages."""
+        """Release the messages."""
         self._packed = b""
         self.repeatable_ids = ()
 

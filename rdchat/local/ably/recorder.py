@@ -39,7 +39,7 @@ class Recorder:
             self._bytes -= payload_size(published.popleft()[1])
 
     def next_position(self) -> int:
-        """Take the position of the next publication, on whichever channel."""
+        """Count the next publication, on any channel, and return its position."""
         self.position += 1
         return self.position
 

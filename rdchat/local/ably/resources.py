@@ -23,7 +23,7 @@ def admitted(apps: Apps, request: web.Request) -> tuple[App, Grant]:
 
 
 def exposed(handler: Handler, operation: Operation, faults: Faults) -> Handler:
-    """Let the faults that are in force happen to a handler."""
+    """Wrap a handler so that the faults in force happen to it."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         fault = faults.take(operation, request.match_info.get("channel"))

@@ -58,7 +58,7 @@ class Appointment:
         }
 
     def order(self) -> dict[str, str]:
-        """Word it as a booking."""
+        """Return it as the body of a booking."""
         zone = next((one for one in _ZONES if self._is_within_a_day(one)), HOME)
         start, end = self.starts_at.astimezone(zone), self.ends_at.astimezone(zone)
         return {

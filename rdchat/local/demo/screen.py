@@ -61,7 +61,7 @@ class Screen:
         self._undrawn: list[RenderableType] = []
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start showing."""
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(
                 get_renderable=self._line,

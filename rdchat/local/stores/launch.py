@@ -108,7 +108,7 @@ def _leave_root(uid: int, gid: int, program: str) -> None:
 
 
 def _follow(parent: int, signal_number: int) -> None:
-    """Ask for `signal_number` when the parent dies. A change of user clears the wish: it comes last."""
+    """Ask for `signal_number` when the parent dies. A change of user clears this, so it comes last."""
     _prctl(_PR_SET_PDEATHSIG, signal_number)
     if os.getppid() != parent:  # it died before we asked
         sys.exit(CANNOT_LAUNCH)

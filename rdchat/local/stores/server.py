@@ -65,7 +65,7 @@ class Server(ABC):
     def start(self) -> str:
         """Start the server and return its address once it answers; a running one is left as it is.
 
-        Raises `DataDirectoryBusy` when another process owns the directory, `EmbeddedStoreError` with the end
+        Raise `DataDirectoryBusy` when another process owns the directory, `EmbeddedStoreError` with the end
         of the server's log when it does not come up within `START_SECONDS`, `RuntimeError` outside the main
         thread.
         """

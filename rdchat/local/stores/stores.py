@@ -42,7 +42,7 @@ class EmbeddedStores:
     def start(self) -> StoreAddresses:
         """Start what is wanted and return the addresses; all of it or nothing. Blocking, for the main thread.
 
-        Raises `DataDirectoryBusy` when another live process owns the data directory, `EmbeddedStoreError`
+        Raise `DataDirectoryBusy` when another live process owns the data directory, `EmbeddedStoreError`
         when a server does not come up.
         """
         if self._postgres is None and self._redis is None:
@@ -91,7 +91,7 @@ class EmbeddedStores:
 def running(data_dir: Path) -> StoreAddresses | None:
     """Return what a live service on `data_dir` serves on; None when none runs there, or it is still starting.
 
-    Believes the record only while the process that wrote it holds the lock. Raises `PermissionError` when the
+    The record counts only while the process that wrote it holds the lock. Raise `PermissionError` when the
     directory is another user's.
     """
     owner = owner_of(data_dir)
