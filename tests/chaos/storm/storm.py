@@ -139,7 +139,7 @@ class Storm:
                 found.append(f"replica {number} does not answer: {error!r}")
         return found
 
-    # ---- telling ------------------------------------------------------------------------------------------
+    # ---- progress -----------------------------------------------------------------------------------------
 
     def _say(self, what: str) -> None:
         seconds = round((SystemClock().now() - self._began).total_seconds())
