@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rdchat.local.demo.script import Plan
 
-_ROOT: Final = Path(__file__).parents[2]
+_ROOT: Final = Path(__file__).parents[3]
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
 _TAIL_LINES: Final = 30
