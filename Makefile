@@ -13,7 +13,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-hours watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks docs lock clean
+.PHONY: help run test coverage test-hours watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,10 +72,14 @@ imports: $(READY_DEV) ## who may import whom
 hooks: $(READY_DEV) ## let git run these checks before each commit, and look at its subject
 	@$(BIN)/prek install
 
+map: ## the folders of the project, as a table of contents
+	@$(PYTHON) tools/map.py
+
 docs: $(READY) ## regenerate the pages that come from code
 	@$(BIN)/python run.py diagram --format markdown > docs/state-machine.md
 	@$(BIN)/python run.py settings --example > config/rdchat.env.example
 	@$(BIN)/python run.py settings --markdown --page README.md > README.md.new && mv README.md.new README.md
+	@$(BIN)/python tools/map.py CONTRIBUTING.md
 
 lock: $(READY_DEV) ## resolve both lock files, keeping the pins that still fit (ARGS=--upgrade: none)
 	@$(COMPILE) $(ARGS) pyproject.toml -o requirements.lock

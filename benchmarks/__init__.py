@@ -1,0 +1,1 @@
+"""Measurements beside other programs, with their reports; never part of the tests."""

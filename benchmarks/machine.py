@@ -1,4 +1,4 @@
-"""What the numbers were measured on, and how much of it was left to us."""
+"""What the numbers were measured on, and how much of it was free for the benchmark."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def describe() -> dict[str, Any]:
 
 
 def _build() -> str:
-    """Say how Python was built: without profile-guided optimisation it is a fifth slower.
+    """Return how Python was built: without profile-guided optimisation it is a fifth slower.
 
     Distributions' packages are built with it, whatever their `configure` line says; what is built from source
     by default is not.
@@ -49,7 +49,7 @@ def _cpu() -> str:
 class Elsewhere:
     """How much of the machine's processor time went to processes that are not ours.
 
-    Of a benchmark on a busy machine nobody can say what it measured, so the report shows this share.
+    On a busy machine no one can say what a benchmark measured, so the report shows this share.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Elsewhere:
         self.share = 0.0
 
     def sample(self) -> None:
-        """Look at our processes; one that ends between two looks is counted up to the earlier of them."""
+        """Measure our processes; one that ends between two looks is counted up to the earlier of them."""
         for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
             try:
                 times = process.cpu_times()

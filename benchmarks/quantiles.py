@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def quantile(ascending: Sequence[float], share: float) -> float:
-    """Give the value that `share` of the values are not above; of none, not a number."""
+    """Return the value that `share` of the values are not above; of none, not a number."""
     if not ascending:
         return float("nan")
     return ascending[min(len(ascending) - 1, int(share * len(ascending)))]

@@ -27,12 +27,12 @@ _SERVING = re.compile(r"serving on (http://\S+)")
 
 
 def family_seconds(process: psutil.Process) -> float:
-    """Tell the processor time of a process and all that came from it."""
+    """Return the processor time of a process and all that came from it."""
     return sum(_spent(one) for one in [process, *process.children(recursive=True)])
 
 
 def stores_seconds() -> dict[str, float]:
-    """Tell the processor time of the stores that this process has started."""
+    """Return the processor time of the stores that this process has started."""
     spent: dict[str, float] = {}
     for child in psutil.Process().children():
         name = child.name()
@@ -116,11 +116,11 @@ class Service:
         return self._process.pid
 
     def memory_mib(self) -> float:
-        """Tell the memory of the service, resident, in MiB."""
+        """Return the memory of the service, resident, in MiB."""
         return float(psutil.Process(self.pid).memory_info().rss / 2**20)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Tell the processor time so far, of this replica, the stores, and this process with its endpoint."""
+        """Return the processor time so far of the replica, the stores, and this process with its endpoint."""
         spent = {
             "Ably endpoint": _spent(psutil.Process()),
             "rdchat": family_seconds(psutil.Process(self.pid)),

@@ -33,7 +33,7 @@ class SideProcess:
         await self.ask(self._script)
 
     async def ask(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Give an order, and wait for what came of it."""
+        """Send an order, and return its result."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise RuntimeError(f"{self._module} was not started")

@@ -1,6 +1,6 @@
-"""What is checked of the settings as a whole: that they are known, and go together.
+"""Checks on the settings as a whole: that they are known, and fit together.
 
-Checks see `values` by the names of Settings' fields, without those that are faulty, and the names of all that
+Checks get `values` by the names of Settings' fields, without faulty ones, and the names of all that
 were `given`: what was given but cannot be used is not also reported as missing.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def unknown_names(names: Iterable[str], known: Collection[str]) -> list[str]:
-    """Name the variables that look like settings and are none, each with the nearest setting."""
+    """Return the variables that look like settings but are none, each with the nearest setting."""
     # Without the prefix, which all of them share and which would make any two look alike.
     nearest = {name.removeprefix(PREFIX): name for name in known}
     faults = []
@@ -29,7 +29,7 @@ def unknown_names(names: Iterable[str], known: Collection[str]) -> list[str]:
 
 
 def contradictions(values: Mapping[str, Any], given: Collection[str]) -> list[str]:
-    """Say which settings do not go together, or lack others."""
+    """Return which settings contradict one another or lack others."""
     faults = []
     shortest, longest = values.get("min_session"), values.get("max_session")
     if shortest and longest and shortest > longest:
@@ -65,7 +65,7 @@ def _algorithm_faults(values: Mapping[str, Any], given: Collection[str]) -> list
 
 
 def _missing_secrets(given: Collection[str]) -> list[str]:
-    """Say which secrets must not be generated and are missing."""
+    """Return which secrets are missing and must not be generated."""
     faults = []
     if not {"jwt_secret", "jwt_jwks_url"} & set(given):
         faults.append(
@@ -74,7 +74,7 @@ def _missing_secrets(given: Collection[str]) -> list[str]:
         )
     if "encryption_keys" not in given:
         faults.append(
-            "RDCHAT_ENCRYPTION_KEYS: required with RDCHAT_DATABASE_URL, or nobody could read its messages "
+            "RDCHAT_ENCRYPTION_KEYS: required with RDCHAT_DATABASE_URL, or no one could read its messages "
             "from another machine. Make one: echo main:$(openssl rand -base64 32)"
         )
     return faults

@@ -1,4 +1,4 @@
-"""How a setting is declared: one row with everything that is said of it anywhere.
+"""How a setting is declared: one row with everything that is said about it anywhere.
 
 The row travels in the metadata of a dataclass's field, so that the field's type stays the type of its value.
 """
@@ -21,7 +21,7 @@ _ROW: Final = "row"
 
 
 class Words(TypedDict, total=False):
-    """What a row may say besides."""
+    """The optional parts of a row."""
 
     section: str
     details: str

@@ -1,4 +1,4 @@
-"""Secrets for development: made once per data directory, never used beside a database of one's own."""
+"""Secrets for development: made once per data directory, never used with a database of the operator's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FILE = "secrets.json"
 
 
 def development_secrets(data_dir: Path) -> dict[str, str]:
-    """Read the data directory's secrets, making them on first use (readable by the owner alone).
+    """Return the data directory's secrets, created on first use (readable by the owner alone).
 
     Keys: `jwt_secret`, `encryption_keys` (`kid:base64`), `ably_key` (`app.key:secret`).
     """
@@ -26,7 +26,7 @@ def development_secrets(data_dir: Path) -> dict[str, str]:
             "encryption_keys": f"dev1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
             "ably_key": f"rdchat.local:{secrets.token_urlsafe(32)}",
         }
-        # Written beside and linked into place: of two processes that start together, both read one file.
+        # Written beside it and linked into place: two processes that start together read the same file.
         draft = path.with_name(f"{_FILE}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(fresh, indent=2) + "\n", encoding="utf-8")

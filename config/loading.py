@@ -38,7 +38,7 @@ class _Reading:
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from an environment (`RDCHAT_*`, for secrets `RDCHAT_*_FILE`), or this process's own.
 
-    Secrets that are unset are generated, and kept in the data directory. Raises SettingsError with all faults
+    Secrets that are unset are generated, and kept in the data directory. Raise SettingsError with all faults
     at once.
     """
     reading = _read(os.environ if environment is None else environment)
@@ -79,7 +79,7 @@ def _read_one(reading: _Reading, name: str, variable: str, value: str) -> None:
     if variable == row.file_variable:
         try:
             content = Path(value).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError):  # also what is no text
+        except (OSError, ValueError):  # also raised for a file that is not text
             reading.faults.append(f"{variable}: {value} cannot be read.")
             return
         if not content:

@@ -52,7 +52,7 @@ def markdown() -> str:
 
 
 def with_rows(page: str) -> str:
-    """Return the page with an up-to-date table between its two markers. Raises ValueError without them."""
+    """Return the page with an up-to-date table between its two markers. Raise ValueError without them."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -89,11 +89,11 @@ def _present(row: SettingRow, environment: Mapping[str, str]) -> str:
 
 
 def _column_widths(table: Sequence[Sequence[str]], width: int | None) -> list[int]:
-    """Give names what they need, values and defaults up to three tenths each of what is left."""
+    """Return the widths: what names need; values and defaults get up to three tenths each of the rest."""
     needed = [max(map(len, column)) for column in zip(*table, strict=True)]
     name, value, default, meaning = needed
     if width is None:
-        # One long value must not push everything out of sight; it is not cut either.
+        # One long value must not push everything off the screen; it is not cut either.
         return [name, min(value, _LONGEST_PADDED), default, meaning]
     left = max(width - name - 3 * _GAP, 40)
     value, default = min(value, left * 3 // 10), min(default, left * 3 // 10)

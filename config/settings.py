@@ -1,4 +1,4 @@
-"""What an operator may set: the one table of it.
+"""The one table of what an operator may set.
 
 Each field of Settings is declared with its variable, how its text is read, its default and its meaning.
 Loading, `rdchat.env.example`, the rows in the README and `run.py settings` all come from here.
@@ -177,7 +177,7 @@ class Settings:
     encryption_keys: dict[str, bytes] = generated(
         "ENCRYPTION_KEYS",
         values.encryption_keys,
-        "keys for stored texts and files: `kid:base64` of 32 bytes, comma separated; the first seals",
+        "keys for stored texts and files: `kid:base64` of 32 bytes, comma separated; the first encrypts",
         section="Encryption at rest",
         details="All of them open.\nMake one: echo main:$(openssl rand -base64 32)",
         unset="generated",
@@ -253,7 +253,7 @@ class Settings:
         "WEBHOOK_URL",
         webhook_urls,
         "",
-        "programs that are told of notifications: `https` and on public addresses, comma separated",
+        "programs that receive notifications: `https` and on public addresses, comma separated",
         section="Webhooks (docs/webhooks.md)",
         example="https://hooks.example/rdchat",
         # The query of an address is never shown.

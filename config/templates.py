@@ -1,7 +1,7 @@
-"""Texts with placeholders, such as `Halo {clientName}`: read strictly, so that filling one in cannot fail.
+"""Texts with placeholders, such as `Halo {clientName}`: read strictly, so that filling in cannot fail.
 
-A placeholder is a name of a fixed list and nothing more: no format, no attribute, no index. Braces that are
-to be read as such are doubled.
+A placeholder is a name from a fixed list and nothing more: no format, no attribute, no index. Literal braces
+are doubled.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What can be filled in, and how many characters each has at most: tokens and the API limit names to 200, and
+#: What can be filled in, and the most characters of each: tokens and the API limit names to 200, and
 #: dates and times have a form.
 PLACEHOLDERS: Final[Mapping[str, int]] = {
     "clientName": 200,
@@ -30,24 +30,24 @@ LONGEST_TEXT: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text in pieces: what stands there as it is, each followed by the name of a placeholder or by none."""
+    """A text in pieces: literal parts, each followed by the name of a placeholder or by none."""
 
     pieces: tuple[tuple[str, str | None], ...]
 
     @classmethod
     def literal(cls, text: str) -> Template:
-        """Make one of a text without placeholders; braces mean nothing in it."""
+        """Make a template of a text without placeholders; braces mean nothing in it."""
         return cls(((text, None),))
 
     @property
     def names(self) -> frozenset[str]:
-        """The placeholders that stand in the text."""
+        """The placeholders in the text."""
         return frozenset(name for _, name in self.pieces if name is not None)
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Put the text together. What is filled in is not looked through for placeholders again.
+        """Return the text with its placeholders filled in. Values are not searched for placeholders again.
 
-        Values beyond the length that is known of them are cut: the text stays a message.
+        Values longer than their known limit are cut, so that the text still fits into a message.
         """
         return "".join(
             text if name is None else text + values[name][: PLACEHOLDERS[name]] for text, name in self.pieces
@@ -55,7 +55,7 @@ class Template:
 
 
 def parse(text: str) -> tuple[Template | None, list[str]]:
-    """Read a template. Returns it, or None and what is wrong with it, a sentence each."""
+    """Read a template. Return it, or None, and what is wrong with it, one sentence each."""
     try:
         found = list(Formatter().parse(text))
     except ValueError as error:
@@ -75,7 +75,7 @@ def parse(text: str) -> tuple[Template | None, list[str]]:
 
 
 def _unsendable(text: str, template: Template) -> list[str]:
-    """Say why the text could not be sent as a message, whatever is filled in."""
+    """Return why the text, filled in with the longest values, could not be sent as a message."""
     faults = []
     if not text.strip():
         faults.append("Must not be empty.")

@@ -1,4 +1,4 @@
-"""The automated texts that are built in, by language. What is said is exactly what stands here.
+"""The built-in automated texts, by language. They are sent exactly as they stand here.
 
 An operator can change them by a file: see `texts_file`.
 """
@@ -38,5 +38,5 @@ KINDS: Final = tuple(_TEXTS["id"])
 
 
 def automated_text(kind: str, language: str) -> str:
-    """Give the built-in text of the automation `kind` in `language` (KeyError when it says nothing)."""
+    """Return the built-in text of the automation `kind` in `language` (KeyError when it says nothing)."""
     return _TEXTS[language][kind]

@@ -1,7 +1,7 @@
-"""The file of RDCHAT_TEXTS: automated texts that an operator has changed, for everybody or one organisation.
+"""The file of RDCHAT_TEXTS: automated texts that an operator has changed, for all organisations or for one.
 
 `texts.example.toml` shows its form. It is read once, at the start, and everything that is wrong with it is
-said then; a text that was accepted can always be said.
+reported then; a text that was accepted can always be sent.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ class OrganizationTexts:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The automated texts: an organisation's own, else the default ones, else those that are built in."""
+    """The automated texts: an organisation's own, else the file's defaults, else the built-in ones."""
 
     default: Mapping[_Key, Template] = field(default_factory=dict)
     organizations: Mapping[UUID, OrganizationTexts] = field(default_factory=dict)
 
     def template(self, kind: str, language: str, organization_id: UUID | None) -> Template:
-        """Give the text of an automation. Raises KeyError when it says nothing."""
+        """Return the text of an automation. Raise KeyError when it says nothing."""
         key = language, kind
         own = self.organizations.get(organization_id) if organization_id is not None else None
         return (own.templates.get(key) if own else None) or self.default.get(key) or _BUILT_IN[key]
 
     def language_of(self, organization_id: UUID | None) -> str | None:
-        """Give the language that an organisation has chosen for its sessions, if it has."""
+        """Return the language that an organisation has chosen for its sessions, if it has."""
         own = self.organizations.get(organization_id) if organization_id is not None else None
         return own.language if own else None
 
 
 def read(path: Path | None) -> tuple[Texts, list[str]]:
-    """Read the file, if there is one. Returns the texts, and what is wrong with them, a sentence each."""
+    """Read the file, if there is one. Return the texts, and what is wrong with them, one sentence each."""
     if path is None:
         return Texts(), []
     try:
@@ -72,7 +72,7 @@ def read(path: Path | None) -> tuple[Texts, list[str]]:
 
 
 class _Reader:
-    """Reads what the file holds, collecting `faults` on the way."""
+    """Reads the file's contents, collecting `faults` on the way."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []

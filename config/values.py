@@ -1,6 +1,6 @@
-"""What the text of a single setting becomes.
+"""Readers of single settings: text in, value out.
 
-Each of these takes the text and returns the value, or raises InvalidValueError.
+Each takes the text and returns the value, or raises InvalidValueError.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SHORTEST_SECRET: Final = 32
 _KEY_BYTES: Final = 32
 _TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
 _FALSE: Final = frozenset({"0", "f", "false", "n", "no", "off"})
-#: How often one person may call, by kind of call: far more than people do, and less than hurts others.
+#: How often one person may call, by kind of call: far more than people need, and less than would hurt others.
 RATES: Final = {
     "default": "1200/minute",
     "booking": "120/minute",
@@ -42,7 +42,7 @@ RATES: Final = {
 
 
 class InvalidValueError(ValueError):
-    """A text is not what its setting takes. `faults` says why, a sentence each, and shows no secret."""
+    """A text is not valid for its setting. `faults` says why, one sentence each, and shows no secret."""
 
     def __init__(self, *faults: str) -> None:
         super().__init__(" ".join(faults))
@@ -50,7 +50,7 @@ class InvalidValueError(ValueError):
 
 
 def text(value: str) -> str:
-    """Take it as it is."""
+    """Return the text as it is."""
     return value
 
 
@@ -195,7 +195,7 @@ def encryption_keys(value: str) -> dict[str, bytes]:
 
 
 def rate_limits(value: str) -> dict[str, RateLimitItem]:
-    """Read the limits of calls by kind; what is not named keeps its default, and `off` has none."""
+    """Read the limits of calls by kind; kinds not named keep their default, `off` has no limit."""
     rates = {kind: limits.parse(rate) for kind, rate in RATES.items()}
     if value.strip() == "off":
         return {}
@@ -211,7 +211,7 @@ def rate_limits(value: str) -> dict[str, RateLimitItem]:
 
 
 def automated_texts(value: str) -> Texts:
-    """Read the file of automated texts; there is none where the value is empty."""
+    """Read the file of automated texts; without it, return the built-in ones."""
     texts, faults = texts_file.read(Path(value) if value else None)
     if faults:
         raise InvalidValueError(*(fault.removeprefix("RDCHAT_TEXTS: ") for fault in faults))

@@ -1,4 +1,4 @@
-"""What is checked about the settings of webhooks."""
+"""Checks on the settings of webhooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST: Final = 64
 
 
 def webhook_secrets(value: str) -> tuple[bytes, ...]:
-    """Read `whsec_<base64>`, comma separated; none where the value is empty. Raises InvalidValueError."""
+    """Read `whsec_<base64>`, comma separated; none if the value is empty. Raise InvalidValueError."""
     secrets: list[bytes] = []
     if not value:
         return ()
@@ -39,12 +39,12 @@ def webhook_secrets(value: str) -> tuple[bytes, ...]:
 
 
 def webhook_urls(value: str) -> tuple[str, ...]:
-    """Read addresses, comma separated, each once; none where the value is empty."""
+    """Read addresses, comma separated, each once; none if the value is empty."""
     return tuple(dict.fromkeys(url.strip() for url in value.split(","))) if value else ()
 
 
 def webhook_faults(urls: Sequence[str], *, signed: bool, allow_private: bool) -> list[str]:
-    """Say what is wrong with the addresses, or that they lack secrets, a sentence each."""
+    """Return what is wrong with the addresses, or that they lack secrets, one sentence each."""
     faults = [f"RDCHAT_WEBHOOK_URL: {fault}" for url in urls for fault in _faults_of(url, allow_private)]
     if urls and not signed:
         faults.append(
@@ -72,7 +72,7 @@ def _faults_of(url: str, allow_private: bool) -> list[str]:  # noqa: FBT001 - pr
 
 
 def _is_private(host: str) -> bool:
-    """Tell what can be told without a look-up; every connection is checked again when it is made."""
+    """Return whether it is visibly private, without a look-up; each connection is checked when it is made."""
     try:
         return not ip_address(host).is_global
     except ValueError:

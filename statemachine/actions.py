@@ -50,7 +50,7 @@ def finish(context: TransitionContext) -> None:
 
 
 def skip_start_was_due(context: TransitionContext) -> None:
-    """Record that the announcement came too late to announce anything."""
+    """Record that the announcement came too late."""
     _settle(context, AutomationStatus.SKIPPED, "start_was_due")
 
 
@@ -80,17 +80,17 @@ def _say(context: TransitionContext, kind: AutomationKind) -> None:
 
 
 def say(context: TransitionContext) -> None:
-    """Say the automated text of the automation that runs."""
+    """Send the automated text of the automation that runs."""
     _say(context, cast("RunAutomation", context.command).kind)
 
 
 def say_goodbye(context: TransitionContext) -> None:
-    """Say the closing text, also when somebody ended the chat by hand."""
+    """Send the closing text, also when a participant ended the chat."""
     _say(context, AutomationKind.AUTO_END)
 
 
 def store_message(context: TransitionContext) -> None:
-    """Take what a participant said."""
+    """Accept a participant's message."""
     command = cast("SendMessage", context.command)
     context.session.last_seq += 1
     context.effects.append(
@@ -110,7 +110,7 @@ def store_message(context: TransitionContext) -> None:
 
 
 def open_chat(context: TransitionContext) -> None:
-    """Open the chat for both, and call the psychologist."""
+    """Open the chat for both, and notify the psychologist."""
     context.session.started_at = context.now
     context.effects.append(BroadcastStatus(StatusEvent.CHAT_ENABLED, context.now))
     context.effects.append(
@@ -125,7 +125,7 @@ def warn(context: TransitionContext) -> None:
 
 
 def reschedule(context: TransitionContext) -> None:
-    """Move the session, and tell whoever did not do it. Its former plan of automations counts no longer."""
+    """Move the session, and notify those who did not do it. Its former plan of automations is replaced."""
     command = cast("Reschedule", context.command)
     session = context.session
     session.starts_at, session.ends_at = command.starts_at, command.ends_at
@@ -134,7 +134,7 @@ def reschedule(context: TransitionContext) -> None:
 
 
 def extend(context: TransitionContext) -> None:
-    """Move the end of the open chat, its warning with it, and tell the client."""
+    """Move the end of the open chat, its warning with it, and notify the client."""
     command = cast("Extend", context.command)
     session = context.session
     session.automations = schedule.extended(session, command.ends_at, command.leads, context.now)
@@ -158,7 +158,7 @@ def _close(context: TransitionContext, reason: EndReason, event: StatusEvent) ->
 
 
 def complete(context: TransitionContext) -> None:
-    """Close the chat at its end, or because somebody ended it."""
+    """Close the chat at its end, or because a participant ended it."""
     if isinstance(context.command, EndSession):
         by_client = context.command.by == context.session.client_id
         reason = EndReason.ENDED_BY_CLIENT if by_client else EndReason.ENDED_BY_PSYCHOLOGIST
@@ -169,7 +169,7 @@ def complete(context: TransitionContext) -> None:
 
 
 def cancel(context: TransitionContext) -> None:
-    """Call the session off, and tell whoever did not do it."""
+    """Cancel the session, and notify those who did not do it."""
     by = cast("Cancel", context.command).by
     if by is None:
         reason = EndReason.ADMIN_CANCELLED
@@ -184,12 +184,12 @@ def cancel(context: TransitionContext) -> None:
 
 
 def miss(context: TransitionContext) -> None:
-    """Give up a session that could not be opened in time, and tell both."""
+    """Give up a session that could not be opened in time, and notify both."""
     _give_up(context, EndReason.MISSED)
 
 
 def cancel_over_limit(context: TransitionContext) -> None:
-    """Give up a session for which there is no place at its start, and tell both."""
+    """Give up a session that is over a limit at its start, and notify both."""
     _give_up(context, EndReason.OVER_LIMIT)
 
 

@@ -1,4 +1,4 @@
-"""What is attached to a message. To the machine it is data that a message carries along."""
+"""The attachment of a message. To the machine it is only data that a message carries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be asked of a session. Every cause in the program becomes one of these."""
+"""The commands that a session takes. Every cause in the program becomes one of these."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
-    """A participant says something. `message_id` is the id the message will have."""
+    """A participant sends a message. `message_id` is the id the message will have."""
 
     message_id: UUID
     sender_id: UUID
@@ -38,7 +38,7 @@ class EndSession:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Somebody calls the session off. `by` is None for an administrator."""
+    """A participant cancels the session. `by` is None for an administrator."""
 
     by: UUID | None
     reason: str | None = None
@@ -60,7 +60,7 @@ class Reschedule:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """The psychologist moves the end of an open chat further away."""
+    """The psychologist extends an open chat."""
 
     by: UUID
     ends_at: datetime
@@ -78,7 +78,7 @@ class RunAutomation:
 
     @property
     def trigger(self) -> str:
-        """The row of the table: automations are named after what they do."""
+        """The trigger in the table: it is named like the automation."""
         return self.kind.value
 
 

@@ -1,4 +1,4 @@
-"""One command before the machine: what guards read and actions write. It lives for a single step."""
+"""The context of one transition: what guards read and actions write. It lives for a single step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class TransitionContext:
-    """The draft of a session, the command put to it and the instant; effects and a refusal are the result."""
+    """The draft of a session, the command and the instant; effects and a refusal are the result."""
 
     session: Session
     command: Command

@@ -1,4 +1,4 @@
-"""The answer of a step: a decision, or a refusal. Both are values; nothing here is an exception."""
+"""The result of a step: a decision, or a refusal. Both are values; nothing here is an exception."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ class RefusalCode(StrEnum):
 class Refusal:
     """The command was not carried out.
 
-    `status` is the state the session is in; None when there is no session, or it is not the business of
-    whoever asks.
+    `status` is the state the session is in; None when there is no session, or the caller may not know of it.
     """
 
     code: RefusalCode
@@ -54,5 +53,5 @@ class Decision:
 
     @property
     def changes_state(self) -> bool:
-        """Whether the session is in another state than before."""
+        """Whether the session's state has changed."""
         return self.source is not self.session.status

@@ -32,7 +32,7 @@ _OTHERWISE: Final = "otherwise"
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """What a session has been through: where it is, and each row it took as source, trigger, destination."""
+    """A session's history: where it is, and each row it took as source, trigger, destination."""
 
     current: Status
     taken: tuple[tuple[Status, str, Status], ...]
@@ -60,7 +60,7 @@ class Arrow:
 
     @property
     def label(self) -> str:
-        """The trigger with its condition, as it stands on the arrow."""
+        """The trigger with its condition, as shown on the arrow."""
         return f"{self.trigger} [{self.condition}]" if self.condition else self.trigger
 
 
@@ -104,7 +104,7 @@ def _words(name: str) -> str:
 
 
 class _MermaidMachine(GraphMachine):
-    """The drawing machine of `transitions`, in our colours."""
+    """The drawing machine of `transitions`, in this project's colours."""
 
     style_attributes = {  # noqa: RUF012 - declared so by the base class
         "node": {
@@ -198,7 +198,7 @@ def _node(status: Status, path: Path | None) -> str:
 
 
 def as_json(path: Path | None = None) -> dict[str, Any]:
-    """Give states, rows and arrows as plain values. A destination of None means: stays where it is."""
+    """Return states, rows and arrows as plain values. A destination of None means: stays where it is."""
     visited = path.visited if path else frozenset()
     return {
         "initial": INITIAL.value,
@@ -248,13 +248,18 @@ def _first_line(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
+def _condition_of(guard: Callable[..., Any]) -> str:
+    text = _first_line(guard).removeprefix("Return whether ")
+    return text[:1].upper() + text[1:]
+
+
 # ---- the page of the documentation ------------------------------------------------------------------------
 
 _PAGE: Final = """\
 # The life of a chat session
 
 A session waits (`pending`), opens at its start (`active`), warns of its end (`ending_soon`) and closes
-(`completed`); until it is completed it can be called off (`cancelled`). The chat can be written in exactly
+(`completed`); until it is completed it can be cancelled (`cancelled`). The chat can be written in exactly
 while the session is `active` or `ending_soon`, and nothing leads out of `completed` and `cancelled`. Why a
 session ended, and by whom, is a fact beside the state (`endReason`), not a state of its own.
 
@@ -272,8 +277,8 @@ names is refused, and a refusal changes nothing.
 
 ## Automations
 
-Nobody but a timer opens a chat. Each session has four automations; they are laid out when it is booked, and
-anew when it is rescheduled. A timer of an older plan changes nothing.
+Only a timer opens a chat. Each session has four automations; they are planned when it is booked, and again
+when it is rescheduled. A timer of an older plan changes nothing.
 
 {automations}
 
@@ -286,8 +291,9 @@ what is not is recorded as skipped, with its reason.
   skipped (`start_was_due`).
 - **`enable_chat`** opens the chat however late it is, as long as at least the end warning's lead is left
   before the end. With less than that the session was missed: it is cancelled with reason `missed`, and both
-  are told. So it is, with reason `over_limit`, when its client or its psychologist has as many sessions at
-  that time as they may have, which booking sees to unless the limits were lowered since.
+  are notified. It is cancelled as well, with reason `over_limit`, when its client or its psychologist already
+  has as many other sessions at that time as allowed: this happens only if the limits were lowered after the
+  booking.
 - **`end_warning`** is skipped with less than a fifth of its lead left (`too_late_to_warn`), or when no chat
   was opened to warn in (`never_opened`).
 - **`auto_end`** always runs. A session that is still `pending` at its end was missed.
@@ -308,7 +314,7 @@ def markdown() -> str:
 def _rows() -> str:
     lines = [_cells("trigger", "from", "to", "when", "does"), _cells(*["---"] * 5)]
     for row in TABLE:
-        when = [f"**{_words(guard.__name__)}**: {_first_line(guard)}" for guard in row.guards]
+        when = [f"**{_words(guard.__name__)}**: {_condition_of(guard)}" for guard in row.guards]
         if not when:
             conditions = {_condition(row, source) for source in row.sources}
             when = [_OTHERWISE if _OTHERWISE in conditions else "always"]

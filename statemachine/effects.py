@@ -1,4 +1,4 @@
-"""What has to be done once a decision is committed. The machine lists these; the engine performs them."""
+"""What must be done once a decision is committed. The machine lists these; the engine performs them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NotificationType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoreMessage:
-    """Store what a participant said, under the next `seq`, and deliver it."""
+    """Store a participant's message under the next `seq`, and deliver it."""
 
     message_id: UUID
     seq: int
@@ -58,7 +58,7 @@ class StoreAutomatedMessage:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastStatus:
-    """Tell both participants, on the chat channel, what the session has become."""
+    """Publish the session's new status to both participants, on the chat channel."""
 
     event: StatusEvent
     at: datetime
@@ -67,7 +67,7 @@ class BroadcastStatus:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell one person on their own channel, wherever they are in the product."""
+    """Notify one person on their own channel, wherever they are in the product."""
 
     person_id: UUID
     type: NotificationType
@@ -76,12 +76,12 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimers:
-    """Take what is left of the session's automations out of the delay queue."""
+    """Cancel the session's timers: remove its remaining automations from the delay queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class RescheduleTimers:
-    """Put the session's new plan of automations in the place of the old one."""
+    """Replace the session's plan of automations by the new one."""
 
 
 Effect = StoreMessage | StoreAutomatedMessage | BroadcastStatus | Notify | CancelTimers | RescheduleTimers

@@ -1,4 +1,4 @@
-"""Conditions of the table's rows. One that fails may leave the code to refuse with."""
+"""Conditions of the table's rows. One that fails may set the code of the refusal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def participant(context: TransitionContext) -> bool:
-    """Ask whether it is the client or the psychologist; an administrator may cancel as well."""
+    """Return whether the caller is the client or the psychologist; an administrator may cancel as well."""
     match context.command:
         case SendMessage(sender_id=person) | EndSession(by=person):
             allowed = person in context.session.participants
@@ -27,7 +27,7 @@ def participant(context: TransitionContext) -> bool:
 
 
 def psychologist(context: TransitionContext) -> bool:
-    """Ask whether it is the psychologist; the client has no say in this, and a stranger none in anything."""
+    """Return whether the caller is the psychologist; the client is refused, and so is a stranger."""
     person = cast("Extend", context.command).by
     if person not in context.session.participants:
         context.refusal = RefusalCode.NOT_PARTICIPANT
@@ -37,7 +37,7 @@ def psychologist(context: TransitionContext) -> bool:
 
 
 def before_end(context: TransitionContext) -> bool:
-    """Hold what arrives at the end instant or later to be too late, even when the end itself runs late."""
+    """Return whether the end instant is still ahead, even if the end itself would run late."""
     if context.now < context.session.ends_at:
         return True
     context.refusal = RefusalCode.SESSION_ENDED
@@ -45,26 +45,26 @@ def before_end(context: TransitionContext) -> bool:
 
 
 def start_not_due(context: TransitionContext) -> bool:
-    """Ask whether the announcement still comes before what it announces."""
+    """Return whether the announcement still comes before the start that it announces."""
     return not schedule.start_is_due(context.session, context.now)
 
 
 def over_limit(context: TransitionContext) -> bool:
-    """Ask whether one of the two has as many sessions at this time as they may have, without this one."""
+    """Return whether one of the two has as many other sessions at this time as they may have."""
     return context.session.is_over_limit
 
 
 def warning_ahead(context: TransitionContext) -> bool:
-    """Ask whether, with the new end, the warning lies ahead again."""
+    """Return whether the new end puts the warning ahead again."""
     command = cast("Extend", context.command)
     return context.now < schedule.warning_of(context.session.starts_at, command.ends_at, command.leads)
 
 
 def time_to_talk(context: TransitionContext) -> bool:
-    """Ask whether at least the end-warning lead is left before the end."""
+    """Return whether at least the end-warning lead is left before the end."""
     return schedule.time_to_talk(context.session, context.now)
 
 
 def worth_warning(context: TransitionContext) -> bool:
-    """Ask whether at least a fifth of the warning's lead is left."""
+    """Return whether at least a fifth of the warning's lead is left."""
     return schedule.worth_warning(context.session, context.now)

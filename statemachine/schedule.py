@@ -29,10 +29,10 @@ class Leads:
 def plan(
     starts_at: datetime, ends_at: datetime, leads: Leads, now: datetime
 ) -> dict[AutomationKind, Automation]:
-    """Lay out the four automations of a session booked at `now`.
+    """Plan the four automations of a session booked at `now`.
 
     A booking later than the first message's instant gets that message at once. A session shorter than twice
-    the warning's lead is warned at half time, so that the warning always falls inside the chat.
+    the warning's lead gets its warning at half time, so that the warning always falls inside the chat.
     """
     due = {
         AutomationKind.INITIAL_MESSAGE: max(starts_at - leads.initial_message, now),
@@ -44,16 +44,16 @@ def plan(
 
 
 def warning_of(starts_at: datetime, ends_at: datetime, leads: Leads) -> datetime:
-    """Say when the end warning of a session is due."""
+    """Return when the end warning of a session is due."""
     return ends_at - min(leads.end_warning, (ends_at - starts_at) / 2)
 
 
 def extended(
     session: Session, ends_at: datetime, leads: Leads, now: datetime
 ) -> dict[AutomationKind, Automation]:
-    """Lay out the plan of an open session anew for a later end: what is behind it stays as it was.
+    """Plan the automations of an open session again for a later end; past ones stay as they were.
 
-    A warning that was given is given again where it lies ahead again.
+    A warning that was given is given again if it lies ahead again.
     """
     automations = dict(session.automations)
     automations[AutomationKind.AUTO_END] = Automation(AutomationKind.AUTO_END, ends_at)
@@ -81,5 +81,5 @@ def worth_warning(session: Session, now: datetime) -> bool:
 
 
 def minutes_left(session: Session, now: datetime) -> int:
-    """Count the minutes until the end, rounded up: none is said only when none is left."""
+    """Count the minutes until the end, rounded up: 0 only when nothing is left."""
     return max(0, math.ceil((session.ends_at - now).total_seconds() / 60))

@@ -1,4 +1,4 @@
-"""What is known of one session: the plain model that the shared machine is triggered on."""
+"""One session: the plain model that the shared machine is triggered on."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Session:
         return self.client_id, self.psychologist_id
 
     def name_of(self, person_id: UUID) -> str:
-        """Give the full name of a participant."""
+        """Return the full name of a participant."""
         return self.psychologist_name if person_id == self.psychologist_id else self.client_name
 
     def timezone_of(self, person_id: UUID) -> str:
@@ -134,7 +134,7 @@ class Session:
     def draft(self) -> Session:
         """Copy the session so that a step can change it without touching the original."""
         draft = Session.__new__(Session)
-        # By hand: `copy.copy` takes three times as long, and every command makes a draft.
+        # Explicitly: `copy.copy` takes three times as long, and every command makes a draft.
         for name in _FIELDS:
             setattr(draft, name, getattr(self, name))
         draft.automations = dict(self.automations)

@@ -5,7 +5,7 @@ from typing import Final
 
 
 class Status(StrEnum):
-    """Where a session stands. The values are the ones clients and the database see."""
+    """The state of a session. Clients and the database see these values."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -14,10 +14,10 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-#: The chat can be written in.
+#: Messages are accepted.
 OPEN: Final = frozenset({Status.ACTIVE, Status.ENDING_SOON})
 
-#: Nothing leads out of these.
+#: No transition leads out of these.
 TERMINAL: Final = frozenset({Status.COMPLETED, Status.CANCELLED})
 
 
@@ -35,7 +35,7 @@ class EndReason(StrEnum):
 
 
 class SessionOutcome(StrEnum):
-    """Who was there in a session that was completed: whoever said something, or came in to listen."""
+    """Who attended a completed session: those who sent a message, or connected to listen."""
 
     HELD = "held"
     CLIENT_ABSENT = "client_absent"

@@ -1,4 +1,4 @@
-"""`step`: put one command to one session. The machine of `transitions` decides; this module asks it."""
+"""`step`: apply one command to one session. The machine of `transitions` decides; this module asks it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def build_machine() -> Machine:
     """Build the machine from the table. One serves every session: models are never registered with it.
 
     It is the synchronous `Machine`, used as a decision table. `AsyncMachine` (0.9.3) swallows the
-    cancellation of tasks, and a second trigger aborts callbacks that are under way.
+    cancellation of tasks, and a second trigger aborts callbacks that are running.
     """
     machine = Machine(
         model=None,
@@ -67,7 +67,7 @@ def step(session: Session, command: Command, now: datetime) -> Decision | Refusa
 
     The session itself is never changed: the decision holds a changed copy. An automation that is not due
     yet is refused with NOT_DUE; one that is settled, of an older plan or of a session that is over, with
-    SETTLED, which tells its timer that nothing is left to do.
+    SETTLED, so that its timer knows that nothing is left to do.
     """
     if isinstance(command, RunAutomation):
         code = _cannot_run(session, command, now)
@@ -86,7 +86,7 @@ def step(session: Session, command: Command, now: datetime) -> Decision | Refusa
 
 
 def _refusal(code: RefusalCode, session: Session) -> Refusal:
-    """Refuse; strangers learn nothing of the state."""
+    """Refuse; strangers learn nothing about the state."""
     return Refusal(code, None if code is RefusalCode.NOT_PARTICIPANT else session.status)
 
 
@@ -103,7 +103,7 @@ def _cannot_run(session: Session, command: RunAutomation, now: datetime) -> Refu
 
 
 def _no_row(session: Session, command: Command) -> RefusalCode:
-    """Name what is wrong when no row starts here; a stranger is a stranger first."""
+    """Return the refusal code when no row starts here; for strangers it is always NOT_PARTICIPANT."""
     match command:
         case SendMessage(sender_id=person) | EndSession(by=person) | Extend(by=person) if (
             person not in session.participants

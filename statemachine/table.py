@@ -44,7 +44,7 @@ class Row:
 
 # fmt: off
 TABLE: Final = (
-    # ---- timers: nobody else can open a chat ---------------------------------------------------------
+    # ---- timers: nothing else can open a chat --------------------------------------------------------
     Row("initial_message", WAITING,  None,        (given.start_not_due,), (do.finish, do.say)),
     Row("initial_message", LIVE,     None,        (),                     (do.skip_start_was_due,)),
     Row("enable_chat",     WAITING,  CANCELLED,   (given.over_limit,),    (do.cancel_over_limit,)),

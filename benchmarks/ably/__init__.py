@@ -1,0 +1,1 @@
+"""The local Ably endpoint under load: delivery to thousands of subscribers, and its memory."""

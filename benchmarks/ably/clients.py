@@ -1,4 +1,4 @@
-"""Everybody who is connected, in a process of their own: those who publish, and those who are attached.
+"""All clients, in a process of their own: those who publish, and those who are attached.
 
 Most subscribers are bare websockets, since two thousand Python SDK clients would need more processor than
 what they measure; some are the genuine SDK. A message's data is the instant at which it was due (monotonic,
@@ -30,7 +30,7 @@ _CONNECTING = 50
 
 
 class Clients(SideProcess):
-    """The process, for whoever asks; once started, all are connected and attached.
+    """The process, as its owner sees it; once started, all are connected and attached.
 
     `sdk` of the `subscribers` are the genuine Python SDK; `key` is None for a server that wants none.
     """
@@ -73,7 +73,7 @@ class _Crowd:
         self._said = 0
 
     async def connect(self) -> None:
-        """Connect and attach everybody."""
+        """Connect and attach all clients."""
         owners = list(enumerate(self._names * self._per_channel))
         sdk = self._script["sdk"]
         for first in range(sdk, len(owners), _CONNECTING):

@@ -1,4 +1,4 @@
-"""What fanning out costs at least: bare aiohttp, that hands on what it gets to whoever named the channel.
+"""What fanning out costs at least: bare aiohttp that passes on messages to all who named the channel.
 
 No credentials, no checks, no ids, no order, no history, no bound on what a slow reader leaves unread.
 """

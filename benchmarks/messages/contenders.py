@@ -40,7 +40,7 @@ class Contender(Protocol):
         ...
 
     def cpu_seconds(self) -> float:
-        """Tell the processor time that its own processes have used."""
+        """Return the processor time that its own processes have used."""
         ...
 
 
@@ -79,7 +79,7 @@ class Ours:
         await self._service.stop()
 
     def cpu_seconds(self) -> float:
-        """Tell the processor time of all its processes."""
+        """Return the processor time of all its processes."""
         return family_seconds(psutil.Process(self._service.pid))
 
 

@@ -1,4 +1,4 @@
-"""How long until the other one sees it: from the start of the POST to the callback of the Ably SDK."""
+"""How long until the recipient sees it: from the start of the POST to the callback of the Ably SDK."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Delivery:
     heard: list[float]
 
     def heard_ms(self, share: float) -> float:
-        """Give a quantile of the times until the callback."""
+        """Return a quantile of the times until the callback."""
         return (
             self.heard[min(len(self.heard) - 1, int(share * len(self.heard)))] if self.heard else float("nan")
         )
 
     def figures(self) -> dict[str, Any]:
-        """Give the figures as JSON."""
+        """Return the figures as JSON."""
         return {
             "contender": self.contender,
             "share": self.share,

@@ -34,7 +34,7 @@ _CREATED = "201"
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Somebody in a session, with a token. Those who are `watched` have a listener at the other end."""
+    """A person in a session, with a token. Those who are `watched` have a listener at the other end."""
 
     session_id: str
     token: str
@@ -69,12 +69,12 @@ class Load:
         return self.accepted / self.seconds
 
     def latency(self, share: float) -> float:
-        """Give a quantile of the latencies, in ms."""
+        """Return a quantile of the latencies, in ms."""
         return quantile(self.latencies, share)
 
 
 class Generator(SideProcess):
-    """The process, for whoever orders."""
+    """The process, as its owner sees it."""
 
     def __init__(self, base: str, speakers: list[Speaker]) -> None:
         host, _, port = base.removeprefix("http://").partition(":")
@@ -259,7 +259,7 @@ async def _serve_orders() -> None:
         for session_id, token, watched in script["speakers"]
     ]
     answer({})
-    # Every run of the program says something that nobody has said before.
+    # Every run of the program sends texts that were never sent before.
     number = time.time_ns() // 1_000_000 * 1000
     while order := await next_order():
         run = _Run(speakers, number, order["rate"], order["seconds"])

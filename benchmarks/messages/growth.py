@@ -26,7 +26,7 @@ LIVE = (10, 1_000, 100_000)
 SAID = (10, 10_000, 1_000_000)
 _ROUNDS = 3
 _SECONDS = 3.0
-#: No more than there are sessions, so that nobody waits for another's message.
+#: No more than there are sessions, so that no one waits for another's message.
 _CONNECTIONS = 8
 _PAGES = 300
 _SENT = 300
@@ -46,7 +46,7 @@ class Growth:
     oldest_ms: dict[int, float] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
-        """Give the figures as JSON."""
+        """Return the figures as JSON."""
         return {
             "liveSessions": {
                 str(count): {
@@ -67,30 +67,30 @@ class Growth:
 
 
 async def measure(stage: Stage, say: Callable[[str], None]) -> Growth:
-    """Let everything grow."""
+    """Measure the costs while everything grows."""
     growth = Growth()
-    say(f"Planting {LIVE[-1]:,} sessions ...")
+    say(f"Seeding {LIVE[-1]:,} sessions ...")
     await open_crowd(stage.connection, LIVE[-1] - len(stage.speakers) // 2)
-    everybody = await speakers_of(stage.connection)
+    speakers = await speakers_of(stage.connection)
     ours = Ours(stage)
     await ours.start()
     try:
-        await _live_sessions(ours, growth, everybody, say)
-        await _histories(stage, ours, growth, everybody, say)
+        await _live_sessions(ours, growth, speakers, say)
+        await _histories(stage, ours, growth, speakers, say)
     finally:
         await ours.stop()
     return growth
 
 
 async def _live_sessions(
-    ours: Ours, growth: Growth, everybody: list[Speaker], say: Callable[[str], None]
+    ours: Ours, growth: Growth, speakers: list[Speaker], say: Callable[[str], None]
 ) -> None:
     for count in LIVE:
-        chosen = {one.session_id: one for one in everybody}
+        chosen = {one.session_id: one for one in speakers}
         generator = Generator(ours.base, list(chosen.values())[:count])
         await generator.start()
         try:
-            # Everybody says something once, so that all sessions are in memory.
+            # Everyone says something once, so that all sessions are in memory.
             said = 0
             while said < count:
                 said += (await generator.closed(64, 2.0)).number
@@ -108,15 +108,15 @@ async def _live_sessions(
 
 
 async def _histories(
-    stage: Stage, ours: Ours, growth: Growth, everybody: list[Speaker], say: Callable[[str], None]
+    stage: Stage, ours: Ours, growth: Growth, speakers: list[Speaker], say: Callable[[str], None]
 ) -> None:
-    tokens = {one.session_id: one.token for one in everybody}
+    tokens = {one.session_id: one.token for one in speakers}
     chosen = list(tokens)[: len(SAID)]
     for session_id, count in zip(chosen, SAID, strict=True):
         await _fill(stage, session_id, count)
     await stage.connection.execute("VACUUM ANALYZE messages", timeout=600)
     async with aiohttp.ClientSession(base_url=ours.base) as http:
-        # In turns, so that whatever happens to the machine happens to all of them.
+        # Alternately, so that disturbances of the machine affect all of them.
         times: dict[str, dict[int, list[float]]] = {
             what: {count: [] for count in SAID} for what in ("send", "newest", "oldest")
         }
@@ -167,7 +167,7 @@ UPDATE chat_sessions SET version = version + 1, state_version = version + 1, las
 
 
 async def _fill(stage: Stage, session_id: str, count: int) -> None:
-    """Let a session have had `count` messages, all alike: encrypted once, they are as large as others."""
+    """Give a session a history of `count` equal messages: encrypted once, they are as large as others."""
     encryptor = Encryptor({"bench": ENCRYPTION_KEY})
     session = await stage.connection.fetchval(
         "SELECT id FROM chat_sessions WHERE id = $1::text::uuid", session_id

@@ -1,6 +1,6 @@
-"""Somebody who listens: the genuine Ably SDK, in a process of its own.
+"""A listener: the genuine Ably SDK, in a process of its own.
 
-Tells at which instant (monotonic, ns: the same clock for all processes of a machine) its callback got each
+Reports at which instant (monotonic, ns: the same clock for all processes of a machine) its callback got each
 message, by the message's clientMessageId.
 """
 
@@ -22,14 +22,14 @@ from rdchat.security.ably_tokens import ably_token
 
 
 class Listener(SideProcess):
-    """The process, for whoever asks; once started, it is attached to the channels of all `sessions`."""
+    """The process, as its owner sees it; once started, it is attached to the channels of all `sessions`."""
 
     def __init__(self, ably: str, sessions: list[str]) -> None:
         channels = [f"chat:session:{session}" for session in sessions]
         super().__init__("benchmarks.messages.listener", {"ably": ably, "channels": channels})
 
     async def heard(self) -> dict[str, int]:
-        """Tell what was heard since the last question: instants by clientMessageId."""
+        """Return what was heard since the last question: instants by clientMessageId."""
         return await self.ask({"tell": "heard"})
 
 

@@ -40,7 +40,7 @@ class Overload:
     share: float
 
     def figures(self) -> dict[str, Any]:
-        """Give the figures as JSON."""
+        """Return the figures as JSON."""
         return {
             "offeredPerSecond": round(self.offered),
             "acceptedPerSecond": round(self.accepted),

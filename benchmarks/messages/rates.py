@@ -41,7 +41,7 @@ class Rate:
     commits: float
 
     def figures(self) -> dict[str, Any]:
-        """Give the figures as JSON. A thousand messages at x µs each are x ms, or x / 1,000 s."""
+        """Return the figures as JSON. A thousand messages at x µs each are x ms, or x / 1,000 s."""
         return {
             "connections": self.connections,
             "perSecond": round(self.rate),
@@ -60,7 +60,7 @@ class Rates:
     measured: list[Rate] = field(default_factory=list)
 
     def of(self, contender: str, connections: int) -> Rate:
-        """Give the median round."""
+        """Return the median round."""
         rounds = [
             one for one in self.measured if (one.contender, one.connections) == (contender, connections)
         ]
@@ -73,13 +73,13 @@ class Rates:
         return median(ours.rate / theirs.rate for ours, theirs in pairs)
 
     def capacity(self, contender: str) -> float:
-        """Give the best rate of a contender."""
+        """Return the best rate of a contender."""
         return max(
             self.of(contender, one.connections).rate for one in self.measured if one.contender == contender
         )
 
     def contenders(self) -> list[str]:
-        """Name the contenders."""
+        """Return the names of the contenders."""
         return list(dict.fromkeys(one.contender for one in self.measured))
 
     def _rounds(self, contender: str, connections: int) -> list[Rate]:
@@ -92,7 +92,7 @@ async def measure(
     say: Callable[[str], None],
     connections: Sequence[int] = CONNECTIONS,
 ) -> Rates:
-    """Measure contenders in turn, so that whatever happens to the machine happens to all of them."""
+    """Measure contenders in turn, so that disturbances of the machine affect all of them."""
     rates = Rates()
     generators = [Generator(contender.base, stage.speakers) for contender in contenders]
     for generator in generators:

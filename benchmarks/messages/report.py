@@ -37,7 +37,7 @@ class Findings:
     used_by_others: float = 0.0
 
     def figures(self) -> dict[str, Any]:
-        """Give everything as JSON."""
+        """Return everything as JSON."""
         rates = self.rates
         return {
             "machine": describe(),
@@ -66,7 +66,7 @@ class Target:
 
 
 def targets(found: Findings) -> list[Target]:
-    """Hold the findings against the targets."""
+    """Compare the findings with the targets."""
     result: list[Target] = []
     if found.rates is not None:
         result += _rate_targets(found.rates)
@@ -299,7 +299,7 @@ be published is published when Ably is back.
 
 
 def draw(found: Findings, folder: Path) -> None:
-    """Draw what people would rather look at than read."""
+    """Draw the plots."""
     if found.rates is not None:
         chart = _chart(pygal.Bar, "Messages a second, by connections")
         chart.x_labels = [str(count) for count in CONNECTIONS]

@@ -97,7 +97,7 @@ async def stage(running: Stores, *, sessions: int) -> AsyncIterator[Stage]:
 
 
 async def open_crowd(connection: asyncpg.Connection[asyncpg.Record], sessions: int) -> None:
-    """Plant sessions and open them: for hours, so that nothing falls due while they are talked in."""
+    """Seed sessions and open them: for hours, so that nothing falls due while they are talked in."""
     now = SystemClock().now()
     await plant(
         connection,
@@ -114,7 +114,7 @@ async def open_crowd(connection: asyncpg.Connection[asyncpg.Record], sessions: i
 
 
 async def speakers_of(connection: asyncpg.Connection[asyncpg.Record]) -> list[Speaker]:
-    """Give everybody who may talk, in no order."""
+    """Return all who may send messages, in random order."""
     rows = await connection.fetch("SELECT id, client_id, psychologist_id FROM chat_sessions ORDER BY id")
     tokens = _Tokens()
     speakers = [

@@ -77,7 +77,7 @@ async def measure(
     await migrate(database)
     connection = await asyncpg.connect(database_url)
     clock = SystemClock()
-    click.echo(f"Planting {sessions:,} sessions ...")
+    click.echo(f"Seeding {sessions:,} sessions ...")
     plans = {
         "length": timedelta(minutes=20),
         "initial_message_lead": _LEAD,
@@ -126,7 +126,7 @@ async def measure(
 
 
 def _automated(ably: AblyLocal, due: datetime) -> list[int]:
-    """Say when each automated message was published, in ms after `due`."""
+    """Return when each automated message was published, in ms after `due`."""
     return [
         message["timestamp"] - to_ms(due)
         for _, message in ably.published
@@ -149,7 +149,7 @@ async def _wave(
     kind, sessions = wave.kind, wave.sessions
     at: list[int] = []
     while len(at) < sessions:
-        # Rarely, and mostly by counting: whoever looks takes time from what is looked at.
+        # Rarely, and mostly by counting: looking takes time from what is measured.
         await asyncio.sleep(0.5)
         if len(ably.published) >= sessions * _EVENTS[kind]:
             at = _automated(ably, due)

@@ -1,6 +1,6 @@
 """People who talk while others' sessions start: a message a second each, timed.
 
-They are a process of their own, so that nobody else's work is counted as waiting.
+They are a process of their own, so that no other work is counted as waiting.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Talkers:
         self.posts: list[tuple[float, float]] = []
 
     async def start(self) -> None:
-        """Begin to talk."""
+        """Start sending."""
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.opening.people"), cwd=_ROOT, stdin=PIPE, stdout=PIPE
         )
@@ -49,17 +49,17 @@ class Talkers:
             self._process.stdin.write(json.dumps(self._script).encode() + b"\n")
 
     async def stop(self) -> None:
-        """Fall silent, and tell how long it took."""
+        """Stop, and collect how long each message took."""
         if self._process is None:
             return
         # With nothing to say, it would leave the other side's input open.
         said, _ = await self._process.communicate(b"")
         if self._process.returncode != 0:
-            raise RuntimeError("somebody was refused")
+            raise RuntimeError("a message was refused")
         self.posts = json.loads(said)
 
     def during(self, begin_ms: float, end_ms: float) -> list[float]:
-        """Give the seconds that messages sent within a time took, sorted."""
+        """Return the seconds that messages sent within a time took, sorted."""
         return sorted(took for at, took in self.posts if begin_ms <= at <= end_ms)
 
 
@@ -77,7 +77,7 @@ async def _talk_until_silenced() -> list[tuple[float, float]]:
             for number, (session_id, client_id) in enumerate(script["talking"])
         ]
         silenced = loop.run_in_executor(None, sys.stdin.read)
-        # Whoever is refused ends the talk, and the benchmark.
+        # A refusal ends the talk, and the benchmark.
         await asyncio.wait([*tasks, silenced], return_when=asyncio.FIRST_COMPLETED)
         failed = [task for task in tasks if task.done()]
         for task in tasks:

@@ -19,7 +19,7 @@ class Wave:
     """One kind of automation, due in all sessions at once.
 
     `published`: ms until each automated message was at
-    Ably, sorted; `posts`: seconds that each message of somebody else took, sorted; `cpu`: µs of processor
+    Ably, sorted; `posts`: seconds that each message of other people took, sorted; `cpu`: µs of processor
     time per session, by part.
     """
 
@@ -30,7 +30,7 @@ class Wave:
     cpu: dict[str, int] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
-        """Give the figures as a JSON object."""
+        """Return the figures as a JSON object."""
         return {
             "kind": self.kind,
             "sessions": self.sessions,

@@ -24,9 +24,9 @@ class PeerUnavailable(Exception):  # noqa: N818 - it says what is the matter wit
 
 
 def install(name: str) -> list[str]:
-    """Install what is missing of one peer; returns the interpreter to run its driver with.
+    """Install what is missing of one peer; return the interpreter to run its driver with.
 
-    Raises PeerUnavailable.
+    Raise PeerUnavailable.
     """
     home = BENCH / name
     lock = _lock(name)
@@ -58,7 +58,7 @@ def install(name: str) -> list[str]:
 
 
 def versions(name: str) -> dict[str, str]:
-    """Name what is installed of a peer, and in which version: what was asked for and what it runs on."""
+    """Return the installed packages of a peer with their versions: those requested and what it runs on."""
     home = BENCH / name
     if _lock(name).name == "package-lock.json":
         asked = json.loads((_HERE / name / "package.json").read_text())["dependencies"]

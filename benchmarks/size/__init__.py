@@ -1,0 +1,1 @@
+"""A million pending sessions: what a replica costs to start, to idle and to recover."""

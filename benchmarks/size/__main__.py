@@ -115,7 +115,7 @@ def table(size: Size) -> str:
 
 
 async def measure(directory: Path, database_url: str, redis_url: str, *, sessions: int, days: float) -> Size:
-    """Plant the sessions, and start, idle, restart and empty."""
+    """Seed the sessions, and start, idle, restart and empty."""
     size = Size(sessions, days)
     key_name, _, secret = ABLY_KEY.partition(":")
     ably = AblyLocal(keys={key_name: secret})
@@ -132,7 +132,7 @@ async def measure(directory: Path, database_url: str, redis_url: str, *, session
         await service.start()
         size.empty_mib = service.memory_mib()
         await service.stop()
-        click.echo(f"Planting {sessions:,} sessions over {days:g} days ...")
+        click.echo(f"Seeding {sessions:,} sessions over {days:g} days ...")
         began = time.monotonic()
         first = clock.now() + timedelta(minutes=30)
         spread = timedelta(days=days) - timedelta(hours=2)
@@ -171,7 +171,7 @@ async def measure(directory: Path, database_url: str, redis_url: str, *, session
 
 
 async def _filled(queue: DelayQueue, connection: asyncpg.Connection[asyncpg.Record], since: datetime) -> int:
-    """Wait until the queue holds everything within its horizon. Returns how many jobs that are."""
+    """Wait until the queue holds everything within its horizon. Return how many jobs that are."""
     wanted = await connection.fetchval(
         "SELECT count(*) FROM automations WHERE status = 'scheduled' AND due_at <= $1", since + HORIZON
     )

@@ -1,1 +1,1 @@
-"""The timers of rdchat beside those of its peers."""
+"""The timers beside those of seven other libraries."""

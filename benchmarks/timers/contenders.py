@@ -37,7 +37,7 @@ class Contender:
     worker: Mapping[str, Any] = field(default_factory=dict)
 
     def command(self) -> list[str]:
-        """Return the driver's command, installing the library first. Raises PeerUnavailable."""
+        """Return the driver's command, installing the library first. Raise PeerUnavailable."""
         if self.name == "ours":
             return [sys.executable, "-m", "benchmarks.timers.ours"]
         interpreter = install(self.name)
@@ -46,7 +46,7 @@ class Contender:
         return [*interpreter, "-m", f"benchmarks.timers.drivers.{self.name}_driver"]
 
     def versions(self) -> dict[str, str]:
-        """Name the versions of what is measured."""
+        """Return the versions of what is measured."""
         return {} if self.name == "ours" else versions(self.name)
 
 

@@ -203,7 +203,7 @@ class Measurements:
     async def _fire(
         self, seed: str, count: int, rate: int | None, tail_seconds: float
     ) -> tuple[list[float], dict[str, int]]:
-        """Have jobs run, and say by how many ms each was late, ascending, and how many went wrong."""
+        """Have jobs run. Return by how many ms each was late, ascending, and how many went wrong."""
         ahead = SPARE_SECONDS + count / self._working_rate
         for last in (False, True):
             async with await self._worker(expect=count) as worker:

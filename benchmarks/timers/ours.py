@@ -79,7 +79,7 @@ class _Engine:
         return answer
 
     def prefetch(self, session_ids: Iterable[UUID]) -> None:
-        """Take no notice: there are no sessions to read."""
+        """Do nothing: there are no sessions to read."""
 
 
 async def _work(options: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ class DriverError(Exception):
 class Driver:
     """One process with children of its own perhaps; they form a group, and are ended together by SIGKILL."""
 
-    #: Called before processes are ended, for whoever counts what they use.
+    #: Called before processes are ended, to count what they used.
     before_kill: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
 
     def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
@@ -37,7 +37,7 @@ class Driver:
     async def start(
         cls, name: str, command: Sequence[str], role: str, options: Mapping[str, Any], *, wait: bool = True
     ) -> Self:
-        """Start a driver and, unless told otherwise, wait until it says that it is ready."""
+        """Start a driver and, unless stated otherwise, wait until it is ready."""
         logs = BENCH / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         with (logs / f"{name}-{role}.log").open("ab") as log:
@@ -62,12 +62,12 @@ class Driver:
         return self
 
     async def ask(self, *, seconds: float, **command: Any) -> dict[str, Any]:  # noqa: ANN401 - it becomes JSON
-        """Give a command and return its answer. Raises DriverError."""
+        """Send a command and return its answer. Raise DriverError."""
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         return await self.hear(seconds=seconds)
 
     async def hear(self, *, seconds: float) -> dict[str, Any]:
-        """Return the next answer. Raises DriverError."""
+        """Return the next answer. Raise DriverError."""
         try:
             async with asyncio.timeout(seconds):
                 text = await self._process.stdout.readline()
@@ -81,7 +81,7 @@ class Driver:
         return answer
 
     async def reached(self, *, seconds: float) -> bool:
-        """Wait for a worker's word that it ran as many jobs as it was told to expect."""
+        """Wait until a worker reports that it ran as many jobs as it expects."""
         try:
             await self.hear(seconds=seconds)
         except DriverError:

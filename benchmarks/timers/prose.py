@@ -29,7 +29,7 @@ numbers:"""
 
 
 def circumstances(results: dict[str, Any]) -> str:
-    """Tell command, date, machine and server."""
+    """Return the command, date, machine and server."""
     machine = results["machine"]
     return _paragraph(
         f"`{results['command']}`, {results['started']}, {results['seconds']} s. {machine['cpu']}, "
@@ -40,7 +40,7 @@ def circumstances(results: dict[str, Any]) -> str:
 
 
 def meaning(plan: dict[str, Any]) -> str:
-    """Say what each number means."""
+    """Return what each number means."""
     items = {
         "Scheduling, in bulk": f"""
             {plan["schedule"]:,} jobs due in an hour, by the bulk call where there is one, {BULK:,} a
@@ -83,7 +83,7 @@ def meaning(plan: dict[str, Any]) -> str:
 
 
 def settings(results: dict[str, Any]) -> str:
-    """Name the versions and settings of everybody."""
+    """Return the versions and settings of all contenders."""
     introduction = _paragraph(
         "Versions and settings. What speeds a peer up and its documentation names is switched on; the rest "
         "is as it comes. Handlers, payload (session id, kind, version) and sizes are the same for all; a "

@@ -117,7 +117,7 @@ async def _wait(case: _Case, seconds: float, say: Callable[[str], None]) -> dict
 
 
 async def _marked(marker: Path, seconds: float) -> int | None:
-    """Wait for the marker; returns the instant (ns) that the handler wrote into it."""
+    """Wait for the marker; return the instant (ns) that the handler wrote into it."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         text = _content(marker)

@@ -70,7 +70,7 @@ def as_text(results: dict[str, Any]) -> str:
 
 
 def write(results: dict[str, Any]) -> list[Path]:
-    """Write JSON and the section of the document; returns the files."""
+    """Write JSON and the section of the document; return the files."""
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     text = DOCUMENT.read_text() if DOCUMENT.exists() else prose.INTRODUCTION

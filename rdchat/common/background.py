@@ -1,7 +1,7 @@
 """Background loops that survive their own faults.
 
-A loop that dies unseen is the worst way to fail: messages would be accepted and never delivered. So whatever
-a loop raises is logged, and the loop is started again after a pause.
+A loop that dies unseen is the worst way to fail: messages would be accepted and never delivered. So every
+exception that a loop raises is logged, and the loop is started again after a pause.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def keep_running(loop: Callable[[], Coroutine[None, None, None]], name: str) -> 
 async def cancel(task: asyncio.Task[None] | None) -> None:
     """Cancel a task and wait until it is gone.
 
-    Asked again where it goes on: a cancellation that coincides with the end of what the task waits for can be
+    Cancels again if it goes on: a cancellation that coincides with the end of what the task waits for can be
     swallowed on the way (`asyncio.wait_for` before Python 3.12, which drivers use for their own limits).
     """
     while task is not None and not task.done():

@@ -1,4 +1,4 @@
-"""The wall clock. The only module that reads it; everything else is given an instant or a `Clock`."""
+"""The wall clock. Only this module reads it; all other code is given an instant or a `Clock`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
-    """Something that tells the time. Tests bring their own."""
+    """A source of the time. Tests bring their own."""
 
     def now(self) -> datetime:
-        """Tell the instant, aware, UTC, in whole milliseconds (what clients see is what is stored)."""
+        """Return the present instant: aware, UTC, in whole milliseconds (clients see what is stored)."""
         ...
 
     def ms(self) -> float:
-        """Tell the instant in milliseconds since 1970, with their fraction."""
+        """Return the present instant in milliseconds since 1970, with their fraction."""
         ...
 
 
@@ -27,29 +27,29 @@ class SystemClock:
     """The clock of this machine."""
 
     def now(self) -> datetime:
-        """Tell the instant, cut to the millisecond."""
+        """Return the present instant, cut to the millisecond."""
         return from_ms(time.time_ns() // 1_000_000)
 
     def ms(self) -> float:
-        """Tell the instant to the microsecond or better."""
+        """Return the present instant in ms, to the microsecond or better."""
         return time.time_ns() / 1_000_000
 
 
 def from_ms(milliseconds: int) -> datetime:
-    """Turn milliseconds since 1970 into an instant."""
+    """Convert milliseconds since 1970 into an instant."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def to_ms(instant: datetime) -> int:
-    """Turn an instant into milliseconds since 1970, rounded down."""
+    """Convert an instant into milliseconds since 1970, rounded down."""
     return (instant - _EPOCH) // _MILLISECOND
 
 
 @lru_cache(maxsize=256)
 def iso(instant: datetime) -> str:
-    """Write an instant as the contract does: UTC, milliseconds, `Z`.
+    """Format an instant as the contract does: UTC, milliseconds, `Z`.
 
-    Remembered, because an instant is written several times: in an event, in an answer.
+    Cached, because an instant is formatted several times: in an event, in a response.
     """
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)

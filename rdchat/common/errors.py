@@ -1,6 +1,6 @@
 """The one list of error codes, and the exception that carries one to the edge.
 
-A refusal of the state machine is a value until it reaches HTTP; what is raised here are requests that no
+A refusal of the state machine is a value until it reaches HTTP; exceptions are raised for requests that no
 session can answer.
 """
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Stable codes: clients switch on them."""
+    """Stable codes: clients branch on them."""
 
     CHAT_NOT_ENABLED = "CHAT_NOT_ENABLED"
     SESSION_ENDED = "SESSION_ENDED"
@@ -34,7 +34,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "INTERNAL"
 
 
-#: What people read, and the HTTP status, by code.
+#: The message for people, and the HTTP status, by code.
 ERRORS: dict[ErrorCode, tuple[int, str]] = {
     ErrorCode.CHAT_NOT_ENABLED: (400, "Chat is not enabled for this session yet"),
     ErrorCode.SESSION_ENDED: (400, "Chat session has ended"),
@@ -84,7 +84,7 @@ class RdchatError(Exception):
 
 
 class UnavailableError(RdchatError):
-    """A store is away. `retry_after` is in seconds."""
+    """A store is unavailable. `retry_after` is in seconds."""
 
     def __init__(self, what: str, *, retry_after: int = 1) -> None:
         super().__init__(ErrorCode.UNAVAILABLE, retry_after=retry_after)
@@ -93,5 +93,5 @@ class UnavailableError(RdchatError):
 
 
 def invalid(field: str, text: str) -> RdchatError:
-    """Say what is wrong with one field of the input."""
+    """Make the error for one invalid field of the input."""
     return RdchatError(ErrorCode.VALIDATION_FAILED, fields={field: [text]})

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, and logs. What people write is never logged."""
+"""Metrics for Prometheus, and logs. Messages are never logged."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Metrics:
         )
         self.fenced = Counter(
             "rdchat_fenced_sessions",
-            "Session changes that lost to the version fence and were decided anew.",
+            "Session changes that lost to the version fence and were decided again.",
             registry=self.registry,
         )
         self.settled_before = Counter(
@@ -73,7 +73,7 @@ class Metrics:
         )
 
     def automation(self, kind: str, status: str, lateness_ms: int | None) -> None:
-        """Count an automation that was settled; one that was never run has no lateness."""
+        """Count an automation that was settled; one that never ran has no lateness."""
         self._automations.labels(kind, status).inc()
         if lateness_ms is not None:
             self._lateness.labels(kind).observe(lateness_ms / 1000)
@@ -87,11 +87,11 @@ class Metrics:
         self._webhooks.labels(outcome).inc()
 
     def outbox_overflow(self, events: int) -> None:
-        """Count events that this process will not hold in memory."""
+        """Count events that this process does not hold in memory."""
         self._overflow.inc(events)
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Show a value that is read when somebody asks."""
+        """Expose a value that is read at each scrape."""
         Gauge(name, text, registry=self.registry).set_function(value)
 
     def page(self) -> bytes:
@@ -106,7 +106,7 @@ def configure_logging(style: str) -> None:
         if style == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
-            # The prettier tracebacks show local variables, and those hold what people write.
+            # The prettier tracebacks show local variables, which hold messages.
             exception_formatter=structlog.dev.plain_traceback,
         )
     )
@@ -122,6 +122,6 @@ def configure_logging(style: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # Libraries that log by themselves: only what somebody should act on.
+    # Libraries' own logs: only what an operator should act on.
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     logging.getLogger("ably").setLevel(logging.ERROR)

@@ -1,1 +1,1 @@
-"""What the service is about, without stores: messages, people, counsellings, bookings, working hours."""
+"""The subject matter, pure: messages, people, counsellings, bookings, working hours."""

@@ -1,4 +1,4 @@
-"""When a psychologist works: weekly hours and exceptions, as the instants that they mean. Needs no store.
+"""When a psychologist works: weekly hours and exceptions, and the instants that they mean. Pure.
 
 Hours are wall times in the psychologist's time zone, and mean what a booking of the same times would:
 
@@ -7,7 +7,7 @@ Hours are wall times in the psychologist's time zone, and mean what a booking of
 - `00:00` as an end is the end of the day: the same instant as the start of the next one.
 
 So 01:00 to 04:00 is two hours long on a day that leaves one out, hours that touch at midnight are one
-stretch, and whatever lies within the hours by the clock lies within them in fact.
+stretch, and every booking that lies within the hours by the clock also lies within the instants.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Hours:
     end: time
 
     def overlaps(self, other: Hours) -> bool:
-        """Tell whether a time of day is in both."""
+        """Return whether a time of day is in both."""
         return (other.end == _MIDNIGHT or self.start < other.end) and (
             self.end == _MIDNIGHT or other.start < self.end
         )
@@ -56,7 +56,7 @@ class WeeklyHours:
 
 @dataclass(frozen=True, slots=True)
 class DayException:
-    """Hours that are taken away from one day, or added to it. Where both are said, they are added."""
+    """Hours that are taken away from one day, or added to it. Where both overlap, they are added."""
 
     date: date
     is_available: bool
@@ -65,20 +65,20 @@ class DayException:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """When somebody can be booked. Where no hours are said, that is always, except on what is taken away."""
+    """When a psychologist can be booked. Without any hours, that is always, except what is taken away."""
 
     timezone: str
     weekly: tuple[WeeklyHours, ...] = ()
     exceptions: tuple[DayException, ...] = ()
 
     def covers(self, starts_at: datetime, ends_at: datetime) -> bool:
-        """Tell whether somebody works all the time from one instant to another."""
+        """Return whether the psychologist works all the time from one instant to another."""
         return covers(self.ranges(starts_at, ends_at), starts_at, ends_at)
 
     def ranges(self, since: datetime, until: datetime) -> list[Range]:
-        """Give the working time around a stretch of time: in order, and apart from one another.
+        """Return the working time around a stretch of time: in order, as separate ranges.
 
-        What is given may begin before `since` and end after `until`.
+        Ranges may begin before `since` and end after `until`.
         """
         if not self.weekly and not self.exceptions:
             return [(since, until)]
@@ -109,11 +109,11 @@ def _range(day: date, hours: Hours, tz: ZoneInfo) -> Range:
 
 
 def to_instant(day: date, at: time, tz: ZoneInfo) -> datetime:
-    """Give the instant that a wall time means as the edge of something, also where it does not exist."""
+    """Return the instant that a wall time means as the edge of a range, even if the time does not exist."""
     found = instant(day, at, tz)
     if found is not None:
         return found
-    # The clocks are put forward between these two: what both sides of the change make of the time.
+    # The clocks are put forward between these two: the time as each side of the change reads it.
     local = datetime.combine(day, at, tz)
     before, after = (local.replace(fold=side).astimezone(UTC) for side in (1, 0))
     offset = before.astimezone(tz).utcoffset()
@@ -129,7 +129,7 @@ def to_instant(day: date, at: time, tz: ZoneInfo) -> datetime:
 def checked(
     weekly: Iterable[WeeklyHours], exceptions: Iterable[DayException]
 ) -> tuple[tuple[WeeklyHours, ...], tuple[DayException, ...]]:
-    """Put hours in order. Raises RdchatError (VALIDATION_FAILED) for empty or overlapping ones."""
+    """Sort hours. Raise RdchatError (VALIDATION_FAILED) for empty or overlapping ones."""
     by_day = sorted(weekly, key=lambda one: (one.weekday, one.hours.start))
     by_date = sorted(exceptions, key=lambda one: (one.date, one.is_available, one.hours.start))
     _check("weekly", [(one.weekday, one.hours) for one in by_day])
@@ -150,7 +150,7 @@ def _check(field: str, said: Sequence[tuple[object, Hours]]) -> None:
 
 
 def merged(ranges: Iterable[Range]) -> list[Range]:
-    """Put ranges in order, and make one of those that overlap or touch. Empty ones are left out."""
+    """Sort ranges, and join those that overlap or touch. Empty ones are left out."""
     together: list[Range] = []
     for start, end in sorted(ranges):
         if start >= end:
@@ -163,7 +163,7 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
 
 
 def without(ranges: list[Range], taken: list[Range]) -> list[Range]:
-    """Take ranges away from others; both as `merged` gives them."""
+    """Subtract ranges from others; both as `merged` returns them."""
     left = []
     for start, end in ranges:
         since = start
@@ -179,5 +179,5 @@ def without(ranges: list[Range], taken: list[Range]) -> list[Range]:
 
 
 def covers(ranges: list[Range], starts_at: datetime, ends_at: datetime) -> bool:
-    """Tell whether one of the ranges, as `merged` gives them, holds all of a stretch of time."""
+    """Return whether one of the ranges, as `merged` returns them, holds all of a stretch of time."""
     return any(start <= starts_at and ends_at <= end for start, end in ranges)

@@ -1,4 +1,4 @@
-"""The rules of booking that need no store: wall time to instants, lengths, and how many overlap."""
+"""The pure rules of booking: wall times as instants, lengths, and how many sessions overlap."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ Times = ByClock | ByInstants
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What a client asks for. `psychologist_id` None: whoever is free and has least to do that day.
+    """What a client asks for. `psychologist_id` None: the free psychologist with the fewest that day.
 
     `language` None: the organisation's, or the usual one. `client_timezone`: where the client reads its
     times.
@@ -105,7 +105,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a session may last, how far ahead it is booked, and how many at once somebody may have."""
+    """How long a session may last, how far ahead it is booked, and how many one person may have at once."""
 
     shortest: timedelta
     longest: timedelta
@@ -115,7 +115,7 @@ class Limits:
 
 
 def zone(name: str) -> ZoneInfo:
-    """Find a time zone by its IANA name. Raises RdchatError (VALIDATION_FAILED)."""
+    """Find a time zone by its IANA name. Raise RdchatError (VALIDATION_FAILED)."""
     if name not in _ZONES:
         raise invalid("timezone", "Unknown time zone.")
     return ZoneInfo(name)
@@ -200,9 +200,9 @@ def _since_midnight(at: time) -> timedelta:
 
 
 def instant(day: date, at: time, tz: ZoneInfo) -> datetime | None:
-    """Give the instant that a wall time means: the first, where it comes twice. None: it does not exist.
+    """Return the instant that a wall time means: the first if it comes twice, None if it does not exist.
 
-    Raises OverflowError at the ends of the calendar.
+    Raise OverflowError at the ends of the calendar.
     """
     local = datetime.combine(day, at.replace(fold=0), tz)
     found = local.astimezone(UTC)
@@ -227,7 +227,7 @@ def _words(length: timedelta) -> str:
 def clipped(
     ranges: Iterable[tuple[datetime, datetime]], starts_at: datetime, ends_at: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Cut ranges (start, end) to what lies between two instants, and leave out those that lie elsewhere."""
+    """Clip ranges (start, end) to a window between two instants, and leave out those outside it."""
     return [
         (max(start, starts_at), min(end, ends_at))
         for start, end in ranges
@@ -236,10 +236,10 @@ def clipped(
 
 
 def max_overlap(ranges: Iterable[tuple[datetime, datetime]]) -> int:
-    """Count how many of the ranges (start, end) overlap at the fullest instant. Ends are exclusive."""
-    turns = sorted(turn for start, end in ranges for turn in ((start, 1), (end, -1)))
+    """Return the largest number of ranges (start, end) that overlap at one instant. Ends are exclusive."""
+    edges = sorted(edge for start, end in ranges for edge in ((start, 1), (end, -1)))
     deepest = present = 0
-    for _, change in turns:
+    for _, change in edges:
         present += change
         deepest = max(deepest, present)
     return deepest

@@ -1,4 +1,4 @@
-"""Which times of a day can still be booked with a psychologist. Needs no store."""
+"""Which times of a day can still be booked with a psychologist. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FreeSlot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody looks for: slots of a `length` on a day there, one each `step` by the clock."""
+    """A search: slots of a `length` on a day in a time zone, one each `step` by the clock."""
 
     day: date
     timezone: str
@@ -37,12 +37,12 @@ class Wish:
     step: timedelta
 
     def bounds(self, *, limits: Limits, now: datetime) -> Range | None:
-        """Give the instants at which the day begins and ends. None: nothing on it can be booked.
+        """Return the instants at which the day begins and ends; None if nothing on it can be booked.
 
-        Raises RdchatError (VALIDATION_FAILED) for an unknown time zone.
+        Raise RdchatError (VALIDATION_FAILED) for an unknown time zone.
         """
         tz = zone(self.timezone)
-        # No zone is two days away from UTC. Beyond, nothing can be booked, and somewhere the calendar ends.
+        # No zone is two days away from UTC. Beyond that nothing can be booked, and the calendar has ends.
         if not now.date() - 2 * _DAY < self.day < (now + limits.horizon).date() + 2 * _DAY:
             return None
         return to_instant(self.day, time(0), tz), to_instant(self.day + _DAY, time(0), tz)
@@ -67,7 +67,7 @@ class Wish:
 def free_slots(
     wish: Wish, working: Availability, booked: list[Range], *, limits: Limits, now: datetime
 ) -> Iterator[FreeSlot]:
-    """Give the slots that can be booked. `booked` is what the psychologist has that day already."""
+    """Return the slots that can be booked. `booked` is what the psychologist has that day already."""
     bounds = wish.bounds(limits=limits, now=now)
     if bounds is None:
         return

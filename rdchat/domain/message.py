@@ -38,7 +38,7 @@ def type_of(attachment: Attachment | None) -> MessageType:
 class Message:
     """One message as it is stored and shown.
 
-    `read_at`: when whoever did not send it had read it; None for one that was stored just now.
+    `read_at`: when the recipient had read it; None for one that was stored just now.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""A notification: what one person is told, wherever they are in the product."""
+"""A notification to one person, wherever they are in the product."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Something that one person is told, wherever they are in the product.
+    """A notification to one person, wherever they are in the product.
 
-    `session_id` is None of a counselling without chat, `read_at` until it is read.
+    `session_id` is None for a counselling without chat, `read_at` until it is read.
     """
 
     id: UUID

@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as their token says."""
+    """The caller, as the token says."""
 
     id: UUID
     role: Role
@@ -35,7 +35,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Psychologist:
-    """Somebody whom clients can book."""
+    """A psychologist, whom clients can book."""
 
     id: UUID
     full_name: str

@@ -1,4 +1,4 @@
-"""Lines of a session's timeline: what was done, by whom or by which timer, and what will not be done."""
+"""Lines of a session's timeline: what was done, by whom or by which timer, and what will never be done."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TimelineEntry:
 
     @property
     def called_off(self) -> bool:
-        """Whether it says of an automation that it will not be run: no step on the session's way."""
+        """Whether the line says that an automation will not run: no step in the session's life."""
         return self.source in TERMINAL or self.outcome == AutomationStatus.CANCELLED
 
 
@@ -48,7 +48,7 @@ def path_taken(entries: Iterable[TimelineEntry]) -> tuple[tuple[Status, str, Sta
 
 
 def called_off(before: Session, decision: Decision, command_id: UUID) -> Iterator[TimelineEntry]:
-    """Say of the automations that a decision settled beside its own that they will not be run."""
+    """Yield a line for each other automation that the decision settled and that will not run."""
     session = decision.session
     for kind, automation in session.automations.items():
         if automation is before.automations.get(kind) or kind.value == decision.trigger:

@@ -1,1 +1,1 @@
-"""What leaves the service: payloads of events, outbox entries, bodies of webhooks. Pure."""
+"""The form of what leaves the service, pure: payloads, outbox entries, bodies of webhooks."""

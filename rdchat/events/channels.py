@@ -24,24 +24,24 @@ MESSAGE_READ: Final = "message-read"
 
 
 def chat_channel(session_id: UUID) -> str:
-    """Name the channel of a session: messages and status, published by the server alone."""
+    """Return the channel of a session: messages and status, published by the server alone."""
     return f"chat:session:{session_id}"
 
 
 def typing_channel(session_id: UUID) -> str:
-    """Name the channel on which participants say that they are typing."""
+    """Return the channel on which participants signal that they are typing."""
     return f"typing:session:{session_id}"
 
 
 def notification_channel(person_id: UUID) -> str:
-    """Name the channel of one person."""
+    """Return the channel of one person."""
     return f"notifications:user:{person_id}"
 
 
-#: The name of what is not published but carried out: the tokens of a session are revoked.
+#: The name of an entry that is carried out, not published: the tokens of a session are revoked.
 REVOCATION: Final = "revocation"
 
 
 def revocation_channel(session_id: UUID) -> str:
-    """Name what stands in for a channel where the tokens of a session are revoked."""
+    """Return the pseudo-channel of an entry that revokes the tokens of a session."""
     return f"revocation:session:{session_id}"

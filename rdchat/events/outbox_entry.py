@@ -1,4 +1,4 @@
-"""Realtime events: the channels, their names, and what is sent on them (see docs/realtime.md).
+"""Outbox entries: the events of one commit, grouped as they are published (see docs/realtime.md).
 
 Payloads are JSON objects with camelCase names and ISO instants, exactly as subscribers receive them; ids may
 still be UUIDs.
@@ -37,12 +37,12 @@ class Event:
 
     @property
     def base(self) -> str:
-        """Name the group that this event is published with."""
+        """Return the group that this event is published with."""
         return self.ably_id.rpartition(":")[0]
 
 
 def new_entry_id() -> int:
-    """Make the id of an outbox entry: 63 bits of chance."""
+    """Make the id of an outbox entry: 63 random bits."""
     return random.getrandbits(63)
 
 
@@ -68,8 +68,8 @@ _GROUP_BYTES: Final = 48 * 1024
 class OutboxEntryBuilder:
     """Collects the events of one commit of a session.
 
-    Ids follow from the session, the version and the order of the events alone, so that whoever builds the
-    outbox entry again builds the same one.
+    Ids follow from the session, the version and the order of the events alone, so that building the outbox
+    entry again gives the same one.
     """
 
     def __init__(self, session_id: UUID, version: int) -> None:
@@ -88,9 +88,9 @@ class OutboxEntryBuilder:
         self.events.append(Event(channel, ably_id, name, text.decode()))
 
     def revoke(self, at: datetime) -> None:
-        """Add that the session's tokens are revoked. Behind everything else: its listeners hear the end.
+        """Add the revocation of the session's tokens. It comes last, so that listeners hear the end first.
 
-        Those of before the second of `at`: tokens know no less, and the next ones must not be among them.
+        Revokes those issued before the second of `at`: tokens know only seconds, and later ones stay valid.
         """
         issued_before = int(at.timestamp()) * 1000
         self.add(
@@ -100,7 +100,7 @@ class OutboxEntryBuilder:
         )
 
     def build(self, entry_id: int, created_at: datetime) -> OutboxEntry | None:
-        """Give the outbox entry, unless there is nothing in it."""
+        """Return the outbox entry; None if it holds no event."""
         if not self.events:
             return None
         return OutboxEntry(entry_id, self._session_id, self._version, created_at, self.events)
@@ -131,13 +131,13 @@ def notification_entry(notification: Notification) -> OutboxEntry:
         name=channels.NOTIFICATION,
         data=as_json(payloads.notification_data(notification)).decode(),
     )
-    # Where there is no session, the counselling stands for it: outbox entries of one are delivered in order.
+    # Without a session, the counselling takes its place: its outbox entries are delivered in order.
     about = notification.session_id or notification.counseling_id
     return OutboxEntry(new_entry_id(), about, 0, notification.created_at, [event])
 
 
 def read_entry(session_id: UUID, version: int, person_id: UUID, up_to_seq: int, at: datetime) -> OutboxEntry:
-    """Make the outbox entry of one reader's step. Its id follows from who has read how far."""
+    """Make the outbox entry of a read receipt. Its event's id follows from who has read how far."""
     event = Event(
         channel=channels.chat_channel(session_id),
         ably_id=f"{session_id.hex}-read-{person_id.hex[-12:]}-{up_to_seq}:0",
@@ -156,7 +156,7 @@ def add_message(entry: OutboxEntryBuilder, message: Message) -> None:
 def message_entry(
     entry_id: int, session_id: UUID, version: int, created_at: datetime, messages: Iterable[Message]
 ) -> OutboxEntry | None:
-    """Make the outbox entry of a commit of messages alone, from the messages, as often as it is needed."""
+    """Make the outbox entry of a commit that only added messages: the same each time, from the messages."""
     builder = OutboxEntryBuilder(session_id, version)
     for message in messages:
         add_message(builder, message)

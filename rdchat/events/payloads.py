@@ -47,7 +47,7 @@ def message_data(message: Message) -> dict[str, Any]:
 
 
 def attachment_data(attachment: Attachment) -> dict[str, Any]:
-    """Describe an attachment, without a link: those live for minutes, what is published for longer."""
+    """Describe an attachment, without a link: links live for minutes, published events for longer."""
     data: dict[str, Any] = {
         "id": attachment.id,
         "fileName": attachment.file_name,

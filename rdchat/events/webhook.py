@@ -1,4 +1,4 @@
-"""What webhooks say: an event, and the body that goes to its receivers."""
+"""Webhook events, and the body that is sent to their receivers."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class WebhookEvent:
     data: Mapping[str, Any]
 
     def body(self) -> bytes:
-        """Write the body: `{"type": ..., "timestamp": ..., "data": ...}`. It is signed byte for byte."""
+        """Return the body: `{"type": ..., "timestamp": ..., "data": ...}`. It is signed byte for byte."""
         return as_json({"type": self.type, "timestamp": iso(self.at), "data": self.data})
 
     def delivery_id(self, endpoint: str) -> UUID:
-        """Name the delivery to one endpoint: whoever writes the same event again writes nothing new."""
+        """Return the id of the delivery to one endpoint: the same for the same event, so written once."""
         return uuid5(self.id, endpoint)
 
 
 def notification_event(person_id: UUID, notification: Mapping[str, Any], *, at: datetime) -> WebhookEvent:
     """Make the event of a person's notification, given as `rdchat.events.outbox_entry` builds it for Ably.
 
-    That is `{id, type, title, message, data, createdAt}`; nothing of it quotes what people write.
+    That is `{id, type, title, message, data, createdAt}`; none of it quotes messages.
     """
     return WebhookEvent(
         id=UUID(str(notification["id"])),

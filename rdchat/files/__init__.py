@@ -1,1 +1,1 @@
-"""Files that people send: what they are, what they are called, where they lie, who gets a link to one."""
+"""Files that people send: examination, names, storage, and links to download them."""

@@ -45,7 +45,7 @@ _PROGRAMS: Final = re.compile(
 
 
 def identify(content: bytes) -> Kind:
-    """Say what kind of document it is. Raises UnacceptableError for anything else."""
+    """Return what kind of document it is. Raise UnacceptableError for anything else."""
     if content.startswith(b"%PDF-"):
         if b"%%EOF" not in content[-_PDF_TAIL:]:
             raise UnacceptableError("The PDF is damaged.")

@@ -1,9 +1,9 @@
-"""What is this file? The program that answers, in a process of its own: `python -m rdchat.files.examination`.
+"""What a file is, found out in a process of its own: `python -m rdchat.files.examination`.
 
-It is given what strangers made and hands it to decoders written in C. So it runs apart: without the service's
-environment, with little memory and time, behind the service's timers in the queue for the processor. It reads
-the file from its standard input and writes a line of JSON, and behind it the file as it is to be kept;
-nothing behind it means: as it came.
+It is given files made by strangers and hands them to decoders written in C. So it runs apart: without the
+service's environment, with little memory and time, and at a lower priority than the service's timers. It
+reads the file from standard input and writes one line of JSON, followed by the file as it is to be kept;
+when nothing follows the line, the file is kept as it came.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Finding:
 
 
 def examine(content: bytes) -> Finding:
-    """Find out what a file is, by its content. Raises UnacceptableError."""
+    """Find out what a file is, by its content. Raise UnacceptableError."""
     if not content:
         raise UnacceptableError("Must not be empty.")
     kind = _picture(content)

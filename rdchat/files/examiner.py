@@ -1,4 +1,4 @@
-"""Has files examined, a few at a time, without holding up whoever waits for a timer."""
+"""Has files examined, a few at a time, without holding up the timers."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ class Examined:
 class Examiner:
     """Examines up to `at_once` files at a time; a large picture takes some hundred MB meanwhile.
 
-    `largest` bounds what is kept, in bytes: a picture may grow when it is written anew.
+    `largest` bounds what is kept, in bytes: a picture may grow when it is re-encoded.
     """
 
     def __init__(self, *, largest: int, at_once: int = 2) -> None:
         self._largest = largest
-        self._turns = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(at_once)
 
     async def examine(self, upload: Upload) -> Examined:
-        """Find out what a file is, and make of it what is to be kept.
+        """Find out what a file is, and return it as it is to be kept.
 
-        Raises RdchatError: VALIDATION_FAILED for what cannot be sent, UNAVAILABLE when it takes too long.
+        Raise RdchatError: VALIDATION_FAILED for what cannot be sent, UNAVAILABLE when it takes too long.
         """
         if not upload.content:
             raise invalid("file", "Must not be empty.")
-        async with self._turns:
+        async with self._slots:
             answer = await _ask(upload.content)
         head, _, rewritten = answer.partition(b"\n")
         if not head:
-            # It was ended by its limits, or by a fault of a decoder.
+            # Its limits or a faulty decoder ended it.
             log.warning("a file could not be examined", size=len(upload.content))
             raise invalid("file", "This file cannot be read.")
         found = orjson.loads(head)
@@ -83,7 +83,7 @@ class Examiner:
 
 
 async def _ask(content: bytes) -> bytes:
-    # Without the environment: there are the service's secrets in it.
+    # Without the environment, which holds the service's secrets.
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", examination.__name__, cwd=_ROOT, env={}, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
     )

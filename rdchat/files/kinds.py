@@ -1,4 +1,4 @@
-"""The kinds of files that may be sent. A file is of a kind by its content alone."""
+"""The kinds of files that may be sent. A file's kind is decided by its content alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OPEN_DOCUMENT: Final = "application/vnd.oasis.opendocument"
 
 
 class UnacceptableError(Exception):
-    """The file cannot be sent; the text says why, for people."""
+    """The file cannot be sent; the text says why, for users to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Kind:
 
     @property
     def is_image(self) -> bool:
-        """Whether it is shown where it stands."""
+        """Whether browsers may show it inline."""
         return self.content_type.startswith("image/")
 
 

@@ -42,10 +42,10 @@ class Link:
 
 
 class Links:
-    """Signs with the first of the encryption keys, and believes all of them."""
+    """Signs with the first of the encryption keys, and verifies with all of them."""
 
-    def __init__(self, sealing_keys: Iterable[bytes], clock: Clock) -> None:
-        self._keys = [_derived(key) for key in sealing_keys]
+    def __init__(self, encryption_keys: Iterable[bytes], clock: Clock) -> None:
+        self._keys = [_derived(key) for key in encryption_keys]
         self._clock = clock
 
     def sign(self, attachment_id: UUID, person_id: UUID) -> Link:
@@ -57,7 +57,7 @@ class Links:
         return Link(base64.urlsafe_b64encode(signed).decode().rstrip("="), from_ms(seconds * 1000))
 
     def verify(self, token: str, attachment_id: UUID) -> UUID | None:
-        """Say for whom a link was signed; None if it was not, for another attachment, or has expired."""
+        """Return for whom a link was signed; None if it is not valid for this attachment, or has expired."""
         try:
             signed = base64.b64decode(f"{token}{'=' * (-len(token) % 4)}", altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
@@ -65,7 +65,7 @@ class Links:
         if len(signed) != _TOKEN_BYTES:
             return None
         claim, mac = signed[:_CLAIM_BYTES], signed[_CLAIM_BYTES:]
-        # All are tried, whichever fits.
+        # All keys are tried, even after one fits.
         fits = [hmac.compare_digest(mac, _mac(key, attachment_id, claim)) for key in self._keys]
         seconds = int.from_bytes(claim[:_EXPIRY_BYTES], "big")
         if not any(fits) or self._clock.ms() >= seconds * 1000:

@@ -1,8 +1,8 @@
-"""Pictures: decoded within bounds, and written anew from their pixels, so that nothing else is left in them.
+"""Pictures: decoded within bounds, and re-encoded from their pixels, so that nothing else is left in them.
 
-A photograph of a telephone tells where it was taken. What is written here has no EXIF, no XMP, no colour
-profile, no comments: only what is seen, turned as its EXIF says. Whatever hides behind the pixels of a file
-goes the same way.
+The photograph of a telephone tells where it was taken. What is written here has no EXIF, no XMP, no colour
+profile, no comments: only the picture, rotated as its EXIF says. Anything appended behind the pixels of a
+file is dropped as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_SIDE: Final = 8192
 MOST_PIXELS: Final = 40_000_000
 _ORIENTATION: Final = 0x0112
 _UPRIGHT: Final = 1
-#: What Pillow raises about content that is not what it begins like.
+#: What Pillow raises for content that does not match its first bytes.
 _BROKEN: Final = (
     OSError,
     ValueError,
@@ -48,19 +48,19 @@ _FORMATS: Final[dict[Kind, tuple[str, ...]]] = {
     kinds.GIF: ("GIF",),
     kinds.WEBP: ("WEBP",),
 }
-#: What says how a pixel is seen through; all other information about a picture is dropped.
+#: The key for transparency; all other information about a picture is dropped.
 _SEEN: Final = frozenset({"transparency"})
 
 
 def rewrite(content: bytes, kind: Kind) -> tuple[bytes, int, int]:
-    """Write a picture anew. Returns it, and its width and height in pixels.
+    """Re-encode a picture. Return it, and its width and height in pixels.
 
-    Raises UnacceptableError: too many pixels, moving, or broken.
+    Raise UnacceptableError: too many pixels, moving, or broken.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Only the head is read here; the pixels are decoded when its size is known to be bearable.
+            # Only the head is read here; the pixels are decoded once its size is known to be acceptable.
             with Image.open(io.BytesIO(content), formats=_FORMATS[kind]) as picture:
                 _check(picture)
                 return _written(picture, kind, content)
@@ -104,7 +104,7 @@ def _written(picture: Image.Image, kind: Kind, content: bytes) -> tuple[bytes, i
 
 def _options(picture: Image.Image, kind: Kind, content: bytes) -> dict[str, Any]:
     if kind is kinds.JPEG:
-        # With the tables that it was compressed with, it loses next to nothing by being compressed again.
+        # With its original quantisation tables, it loses almost nothing when it is compressed again.
         return {"format": "JPEG", "quality": "keep" if picture.format == "JPEG" else _JPEG_QUALITY}
     if kind is kinds.WEBP:
         return {"format": "WEBP", "lossless": b"VP8L" in content[:64], "quality": _WEBP_QUALITY}

@@ -1,7 +1,7 @@
-"""Where encrypted files lie: in a folder of this machine, or in a bucket of a store that speaks S3.
+"""Storage of encrypted files: a folder on this machine, or a bucket in a store that speaks S3.
 
-The only module that uses obstore. Whoever cannot reach the store gets UnavailableError; an object that is not
-there is None, and taking away what is not there is no error.
+The only module that uses obstore. When the store cannot be reached, UnavailableError is raised; an object
+that does not exist reads as None, and removing one that does not exist is no error.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class FileStorage(Protocol):
     """Keeps bytes under keys: names with slashes between them."""
 
     async def put(self, key: str, content: bytes) -> None:
-        """Keep an object; it is safe when this returns. Raises UnavailableError."""
+        """Keep an object; it is safe when this returns. Raise UnavailableError."""
         ...
 
     async def get(self, key: str) -> bytes | None:
-        """Read an object; None if there is none. Raises UnavailableError."""
+        """Read an object; None if there is none. Raise UnavailableError."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Take an object away, if it is there. Raises UnavailableError."""
+        """Remove an object, if it exists. Raise UnavailableError."""
         ...
 
 
@@ -52,7 +52,7 @@ class _ObjectStorage:
 
     async def put(self, key: str, content: bytes) -> None:
         try:
-            # In one request: parts of an upload that broke off would lie hidden in the bucket for ever.
+            # In one request: parts of an interrupted upload would stay hidden in the bucket for ever.
             await self._store.put_async(key, content, use_multipart=False)
         except (BaseError, OSError, ValueError) as error:
             raise UnavailableError("storage of files") from error

@@ -1,1 +1,1 @@
-"""What stands in for real servers: an Ably endpoint, private stores, the demo. Not the service."""
+"""Stand-ins for real servers, for development: not part of the service."""

@@ -1,1 +1,1 @@
-"""Delivery through Ably: events, the publisher behind the outbox, the client around the SDK."""
+"""Delivery through Ably: the publisher behind the outbox, and the client around the SDK."""

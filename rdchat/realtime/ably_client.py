@@ -1,8 +1,9 @@
 """The Ably SDK behind one small interface: publish in batches, and sign requests for tokens.
 
 Facts about the SDK that shape this module (checked with ably 3.1): a REST call costs about a millisecond of
-CPU whatever it carries, so calls are few and full; against a host without TLS it refuses key authentication,
-so the local endpoint is given a token; it waits without bound for a connection, so a bound is set here.
+CPU regardless of what it carries, so calls are few and full; for a host without TLS it refuses key
+authentication, so the local endpoint is given a token; it waits for a connection without limit, so a limit is
+set here.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _CALL_SECONDS: Final = 4.0
 #: Statuses with which Ably refuses the events themselves: malformed, or too large.
 _REFUSED: Final = frozenset({400, 413})
 _OUR_FAULT_ENDS: Final = 500
-#: Statuses that say: not now (a request that took too long, too many requests).
+#: Statuses that mean: not now (a request that took too long, too many requests).
 _AGAIN: Final = frozenset({408, 429})
 #: The code with which Ably refuses more than 50 publishes a second on a channel.
 _CHANNEL_RATE: Final = 42913
@@ -37,7 +38,7 @@ class PublishError(Exception):
     """Ably did not take the events, or its answer did not arrive.
 
     `permanent`: the same events would be refused again (too large, malformed). `crowded`: the channel has had
-    as many publishes as Ably allows in a second; the others are none the worse.
+    as many publishes as Ably allows in a second; other channels are not affected.
     """
 
     def __init__(self, reason: str, *, permanent: bool = False, crowded: bool = False) -> None:
@@ -78,7 +79,7 @@ class AblyClient:
     async def publish(self, groups: Sequence[Sequence[Event]]) -> list[PublishError | None]:
         """Publish groups of events, each to its own channel, in one request.
 
-        Returns an entry per group: None where Ably took it. Raises PublishError when nothing is known of any.
+        Return one result per group, None if Ably accepted it. Raise PublishError if no result is known.
         """
         body = [
             {"channels": [group[0].channel], "messages": [_message(event) for event in group]}
@@ -96,15 +97,15 @@ class AblyClient:
         return results
 
     async def revoke(self, revocations: Sequence[Event]) -> PublishError | None:
-        """Revoke the tokens of sessions that are over. Returns what is in the way, None where it is done.
+        """Revoke the tokens of sessions that are over. Return the error, None when it is done.
 
-        Whoever listens is asked for a new token first, and has half a minute for it: what they get serves a
+        Subscribers are asked for a new token first, and have half a minute to get it: new tokens last a
         little longer than the session, and no more. See https://ably.com/docs/auth/revocation.
         """
-        told = [orjson.loads(event.data) for event in revocations]
+        revoked = [orjson.loads(event.data) for event in revocations]
         body = {
-            "targets": [f"revocationKey:{one['revocationKey']}" for one in told],
-            "issuedBefore": max(one["issuedBefore"] for one in told),
+            "targets": [f"revocationKey:{one['revocationKey']}" for one in revoked],
+            "issuedBefore": max(one["issuedBefore"] for one in revoked),
             "allowReauthMargin": True,
         }
         path = f"/keys/{self.key_name}/revokeTokens"
@@ -115,12 +116,12 @@ class AblyClient:
         if answer.success:
             return None
         reason = f"{answer.status_code} {answer.error_code} {answer.error_message}"
-        # A key of which tokens cannot be revoked: they run out by themselves.
+        # A key whose tokens cannot be revoked: they expire.
         permanent = answer.status_code < _OUR_FAULT_ENDS and answer.status_code not in _AGAIN
         return PublishError(reason, permanent=permanent)
 
     async def publish_now(self, channel: str, name: str, data: dict[str, Any], *, client_id: str) -> None:
-        """Publish in the name of a client something that is not worth keeping. Raises PublishError."""
+        """Publish an ephemeral event in the name of a client. Raise PublishError."""
         body = {
             "name": name,
             "data": orjson.dumps(data).decode(),
@@ -135,7 +136,7 @@ class AblyClient:
     async def token_request(
         self, *, client_id: str, capability: dict[str, list[str]], ttl_ms: int
     ) -> dict[str, Any]:
-        """Sign a TokenRequest for a client, as a JSON object. Local: nothing is asked of Ably."""
+        """Sign a TokenRequest for a client, as a JSON object. Local: no request to Ably is made."""
         request = await self._rest.auth.create_token_request(
             {"client_id": client_id, "capability": capability, "ttl": ttl_ms},
             key_name=self.key_name,

@@ -1,11 +1,11 @@
-"""The publisher: takes committed events to Ably, in order, and then forgets them in the outbox.
+"""The publisher: sends committed events to Ably, in order, and then deletes them from the outbox.
 
 What this process commits it publishes at once, or a few milliseconds later when it has only just published: a
-request costs the Ably SDK about the same whatever it carries, so a busy process fills its requests instead of
-making many. A channel has one request in flight; a request carries the oldest group of up to a hundred
-channels. Tokens of a session that is over are revoked by a worker of its own, behind everything else of their
-outbox entry: trouble there keeps no messages back. Entries that stay unpublished are kept by extending their
-lease; those whose process died are taken over by whichever replica sees their lease run out.
+request costs the Ably SDK about the same regardless of what it carries, so a busy process fills its requests
+instead of making many. A channel has one request in flight; a request carries the oldest group of up to a
+hundred channels. Tokens of a session that is over are revoked by a task of its own, after everything else of
+their outbox entry: trouble there keeps no messages back. Entries that stay unpublished are kept by extending
+their lease; those whose process died are taken over by the first replica that sees their lease run out.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: A process that has not published an event by then is taken to be dead, unless it extends the lease.
+#: A process that has not published an event by then is considered dead, unless it extends the lease.
 LEASE: Final = timedelta(seconds=10)
 _EXTEND_SECONDS: Final = 3.0
 _TAKE_OVER_SECONDS: Final = 2.0
 _TAKE_OVER_LIMIT: Final = 500
-#: What is over this stays in the outbox alone and is taken over in turns: an outage does not fill memory.
+#: Events beyond this stay in the outbox only and are claimed in portions: an outage does not fill memory.
 _HELD: Final = 20_000
-_LANES: Final = 2
-#: Requests that are not full start so far apart. Nobody who reads notices; the processor does.
+_WORKERS: Final = 2
+#: The least time between requests that are not full: no reader notices it, the processor does.
 _PACE_SECONDS: Final = 0.015
 #: Ably takes 50 publishes a second on a channel (42913 beyond): https://ably.com/docs/platform/pricing/limits.
 _CHANNEL_PACE_SECONDS: Final = 0.021
-#: How long a channel rests that is published to by others as well, and too often for Ably.
+#: How long a channel rests after it got more publishes, from all replicas together, than Ably allows.
 _CROWDED_SECONDS: Final = 0.25
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 2.0
@@ -95,14 +95,14 @@ class Publisher:
         self._next_at = 0.0
 
     def start(self, *, relay: bool) -> None:
-        """Begin to work; with `relay`, also on what others have left behind."""
-        loops = [self._publish_loop] * _LANES + [self._revoke_loop, self._confirm_loop, self._keep_leases]
+        """Start publishing; with `relay`, orphans of other processes as well."""
+        loops = [self._publish_loop] * _WORKERS + [self._revoke_loop, self._confirm_loop, self._keep_leases]
         if relay:
             loops.append(self._take_over)
         self._tasks = [keep_running(loop, f"publisher {loop.__name__}") for loop in loops]
 
     async def close(self) -> None:
-        """Publish what is held, for a few seconds at most; what is left is given to the other replicas."""
+        """Publish what is held, for a few seconds at most; leave the rest to the other replicas."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._idle.wait()
@@ -116,7 +116,7 @@ class Publisher:
                 await outbox.extend_leases(self._pool, left, timedelta(0))
 
     def hand_over(self, entries: Iterable[OutboxEntry]) -> None:
-        """Take entries over for publishing. They must be committed, and in the order of their sessions."""
+        """Accept entries for publishing. They must be committed, and in order for each session."""
         for entry in entries:
             if entry.id in self._held:
                 continue
@@ -145,7 +145,7 @@ class Publisher:
 
     @property
     def held(self) -> int:
-        """How many outbox entries this process has yet to publish or confirm."""
+        """How many outbox entries this process has not yet published or confirmed."""
         return len(self._held)
 
     # ---- publishing ---------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class Publisher:
             return await self._ably.publish(groups)
         except PublishError as error:
             if error.permanent and len(groups) > 1:
-                # One group is at fault; alone, each gets its own answer.
+                # One group is at fault; sent alone, each gets its own result.
                 return [(await self._publish([group]))[0] for group in groups]
             return [error] * len(groups)
         except Exception as error:
@@ -192,7 +192,7 @@ class Publisher:
             return [PublishError(repr(error))] * len(groups)
 
     def _release(self, channel: str) -> None:
-        """Let a channel be published to again: now, if something waits, else whenever something comes."""
+        """Release a channel: it is published to now, if events wait, or as soon as one comes."""
         if self._channels[channel]:
             self._ready.append(channel)
             self._work.set()
@@ -235,7 +235,7 @@ class Publisher:
                 error = PublishError(repr(unforeseen))
             if error is None or error.permanent:
                 if error is not None:
-                    # They run out by themselves, half an hour later at most.
+                    # They expire, half an hour later at most.
                     log.error("Ably refuses to revoke tokens", sessions=len(due), why=str(error))
                 for held, group in due:
                     self._accepted(held, group)
@@ -249,7 +249,7 @@ class Publisher:
                 self._revoking.set()
 
     async def _confirm_loop(self) -> None:
-        """Delete what Ably has: in as few statements as the database allows, off the publishing path."""
+        """Delete published entries: in as few statements as the database allows, off the publishing path."""
         while True:
             await self._confirming.wait()
             self._confirming.clear()
@@ -257,7 +257,7 @@ class Publisher:
             try:
                 await outbox.delete_entries(self._pool, ids)
             except Exception as error:  # noqa: BLE001 - see below
-                # Whatever it was, they are still in the outbox, and only this process knows better.
+                # They are still in the outbox, and only this process knows that they were published.
                 log.warning(
                     "published outbox entries are not forgotten yet", entries=len(ids), why=repr(error)
                 )

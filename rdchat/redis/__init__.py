@@ -1,1 +1,1 @@
-"""Redis: what has to be fast and can be lost. Everything in here is rebuilt from PostgreSQL."""
+"""Redis: what must be fast and may be lost. Everything in it is rebuilt from PostgreSQL."""

@@ -1,9 +1,9 @@
-"""Keyspace notifications as hints: an alarm key per shard, and the changes of the queue's own keys.
+"""Keyspace notifications as wake-ups: an alarm key per shard, and changes of the queue's own keys.
 
 The alarm key of a shard expires when the shard's earliest job can be claimed. Its `expired` event, and the
-`zadd` events of the `due` set, wake the workers of every replica. They are hints and nothing else: events
-are lost while nobody listens, expiry events are late among many keys with a lifetime, and managed servers
-have them switched off. Whoever uses alarms looks at the queue by itself as well.
+`zadd` events of the `due` set, wake the workers of every replica. They only wake: events are lost while no
+one listens, expiry events are late among many keys with a lifetime, and managed servers have them switched
+off. So the user of alarms must also look at the queue on its own schedule.
 
 The alarm keys live in the next logical database, where there is one: among few other keys an expiry event is
 tens of milliseconds late instead of seconds. A cluster has one database only, and each of its primaries
@@ -40,9 +40,9 @@ log = structlog.get_logger(__name__)
 #: K: keyspace channels; x: expired; z: commands on sorted sets.
 _NEEDED_FLAGS: Final = "Kxz"
 _SETTING: Final = "notify-keyspace-events"
-#: What makes it worth looking: an alarm, and a job that was added. Claiming and finishing notify as well.
+#: Events that wake: an alarm expired, a job was added. Claiming and finishing notify as well.
 _HINTS: Final = frozenset({"expired", "zadd"})
-#: A connection that says nothing is asked for a sign of life this often.
+#: A quiet connection is pinged this often.
 _WATCHDOG_SECONDS: Final = 10.0
 _RECONNECT_SECONDS: Final = 0.5
 
@@ -72,8 +72,8 @@ class Alarms:
             await self._keys.aclose()
         await self._queue.aclose()
 
-    async def arm(self, instants: dict[int, int]) -> None:
-        """Let each shard's alarm expire at its instant (ms since 1970), unless it is set so already."""
+    async def schedule(self, instants: dict[int, int]) -> None:
+        """Let each shard's alarm expire at its instant (ms since 1970), unless it is set to that already."""
         changed = {shard: at for shard, at in instants.items() if self._armed.get(shard) != at}
         if not changed or self._keys is None:
             return
@@ -90,7 +90,7 @@ class Alarms:
             await self._keys.many([("EXISTS", alarm_key(shard)) for shard in shards])
 
     def forget(self) -> None:
-        """Assume no alarm to be set, for instance after Redis was emptied."""
+        """Assume that no alarm is set, for instance after Redis was emptied."""
         self._armed.clear()
 
     async def _prepare(self) -> None:
@@ -150,7 +150,7 @@ class Alarms:
         while True:
             event = await notifications.get_message(timeout=_WATCHDOG_SECONDS)
             if event is None:
-                # Quiet or dead? A subscription alone would never find out.
+                # Quiet or dead? A mere subscription would never find out.
                 async with asyncio.timeout(_WATCHDOG_SECONDS):
                     await client.ping()
             elif event.event_type in _HINTS:

@@ -1,6 +1,6 @@
 """The connection to Redis (or Valkey), single or a cluster, and what its errors mean to the program.
 
-Which of the two it is, the server says when it is first asked: an address of any node of a cluster will do.
+The server is asked at the first call which of the two it is: the address of any node of a cluster will do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SECONDS: Final = 2.0
 
 
 class RedisClient:
-    """Redis, wherever its keys are. Nothing is connected before the first call.
+    """Redis, single or a cluster. Nothing is connected before the first call.
 
     `url` is where `single` connects to, if that may be a node of a cluster.
     """
@@ -41,7 +41,7 @@ class RedisClient:
         self._asking = asyncio.Lock()
 
     async def is_cluster(self) -> bool:
-        """Whether the keys are spread over a cluster. Raises one of LOST."""
+        """Whether the keys are spread over a cluster. Raise one of LOST."""
         if not self._asked:
             async with self._asking:
                 if not self._asked:
@@ -49,16 +49,16 @@ class RedisClient:
         return self._cluster is not None
 
     async def client(self) -> Redis | RedisCluster:
-        """Give the client of redis-py, for what only it can do. Raises one of LOST."""
+        """Return redis-py's client, for calls that this class does not offer. Raise one of LOST."""
         await self.is_cluster()
         return self._cluster or self._single
 
     async def patient_client(self) -> Redis | RedisCluster:
-        """Make another client, for a subscription; whoever asks for it closes it. Raises one of LOST.
+        """Make another client, for a subscription; the caller closes it. Raise one of LOST.
 
         redis-py gives every connection a read timeout of five seconds by default (since 8.0), which would
-        silently end a subscription that is merely quiet. It does not reconnect by itself either: whoever
-        listens has to know what it may have missed.
+        silently end a subscription that is merely quiet. It does not reconnect by itself either: the listener
+        has to know what it may have missed.
         """
         url = self._url or ""
         if await self.is_cluster():
@@ -71,7 +71,7 @@ class RedisClient:
         return int(self._single.connection_pool.connection_kwargs.get("db") or 0)
 
     async def describe(self) -> tuple[str, str | None]:
-        """Tell the version, and the flags of the notifications (None: not told). Raises one of LOST."""
+        """Return the version, and the notification flags (None: not disclosed). Raise one of LOST."""
         version = str((await self._single.info("server")).get("redis_version"))
         try:
             flags = (await self._single.config_get("notify-keyspace-events"))["notify-keyspace-events"]
@@ -80,18 +80,18 @@ class RedisClient:
         return f"{version}, a cluster" if await self.is_cluster() else version, flags
 
     async def probe(self) -> None:
-        """Ask for a sign of life. Raises one of LOST."""
+        """Ping the server. Raise one of LOST."""
         await (await self.client()).ping()
 
     async def one(self, *command: Any) -> Any:  # noqa: ANN401 - whatever the command answers
-        """Run one command. Raises one of LOST."""
+        """Run one command. Raise one of LOST."""
         answer = (await self.many([command]))[0]
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
     async def many(self, commands: Sequence[RedisCommand]) -> list[Any]:
-        """Run commands together, each for itself. Returns an answer each: what it says, or one of LOST."""
+        """Run commands together. Return for each its answer, or one of LOST; each may fail alone."""
         if not commands:
             return []
         try:
@@ -103,7 +103,7 @@ class RedisClient:
         return await self._spread(commands)
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Read values of any keys, None for what is not there. Raises one of LOST."""
+        """Read the values of any keys, None for missing ones. Raise one of LOST."""
         if not await self.is_cluster():
             return cast("list[bytes | None]", await self._single.mget(keys))
         answers = await self._spread([("GET", key) for key in keys])
@@ -119,18 +119,18 @@ class RedisClient:
         try:
             enabled = (await self._single.info("cluster")).get("cluster_enabled")
         except ResponseError:
-            # A managed server that does not let itself be asked; those that are clusters do.
+            # A managed server that forbids the question; clusters allow it.
             enabled = 0
         if enabled and self._url is not None:
-            # What is served is served, also while other slots wait for a new primary. Retries are ours: the
-            # client's own close every connection first, also those in use.
+            # Covered slots are served, also while others wait for a new primary. Retries are ours: the
+            # client's own would close every connection first, also those in use.
             self._cluster = RedisCluster.from_url(
                 self._url, require_full_coverage=False, **_settings(retries=0)
             )
         self._asked = True
 
     async def _spread(self, commands: Sequence[RedisCommand]) -> list[Any]:
-        """Run commands on the nodes that have their keys, all nodes at once, each for itself."""
+        """Run commands on the nodes that have their keys, all nodes at once; each may fail alone."""
         cluster = self._cluster
         if cluster is None:  # pragma: no cover - only called when it is one
             return []
@@ -157,7 +157,7 @@ class RedisClient:
 
 
 def connect(url: str, *, db: int | None = None) -> RedisClient:
-    """Make a store on a single server, or on the cluster of which `url` names any node.
+    """Make a client of a single server, or of the cluster of which `url` names any node.
 
     `db` overrides the database of the address.
     """
@@ -200,8 +200,8 @@ async def _on_one_node(cluster: RedisCluster, commands: list[RedisCommand]) -> l
     answers = await _together(cluster, commands)
     lost = [index for index, answer in enumerate(answers) if isinstance(answer, LOST)]
     if lost and not all(type(answers[index]) is ResponseError for index in lost):
-        # The node may be gone, and another have its slots by now: the map is read anew, and they are asked
-        # once more. Every command of ours can be repeated.
+        # The node may be gone and its slots moved: the map is read again, and the commands are sent once
+        # more. Every command of ours can be repeated.
         try:
             await cluster.nodes_manager.initialize()
         except LOST:

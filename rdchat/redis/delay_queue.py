@@ -38,7 +38,7 @@ KIND_CODES: Final = {
 }
 _KINDS: Final = {code: kind for kind, code in KIND_CODES.items()}
 _MEMBER_BYTES: Final = 19
-#: Its lowest bits say the shard.
+#: Its lowest bits choose the shard.
 _LAST_OF_ID: Final = 15
 
 
@@ -56,7 +56,7 @@ class Job:
         return shard_of(self.session_id)
 
     def member(self) -> bytes:
-        """Write the job as a member: 16 bytes of the id, 1 of the kind, 2 of the schedule version.
+        """Encode the job as a member: 16 bytes of the id, 1 of the kind, 2 of the schedule version.
 
         `list_scheduled` of `rdchat.postgres.automations` has PostgreSQL write the same bytes.
         """
@@ -76,7 +76,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A leased job. `due_ms` is 0 when the lease of somebody else ran out: run it now."""
+    """A leased job. `due_ms` is 0 when another worker's lease ran out: run it now."""
 
     job: Job
     due_ms: int
@@ -108,35 +108,35 @@ class Depth:
 
 
 def shard_of(session_id: UUID) -> int:
-    """Say which shard the jobs of a session live in."""
+    """Return the shard that holds the jobs of a session."""
     return session_id.bytes[_LAST_OF_ID] % SHARDS
 
 
 def due_key(shard: int) -> str:
-    """Name the sorted set of due instants."""
+    """Return the key of the sorted set of due instants."""
     return f"rdchat:{{q{shard}}}:due"
 
 
 def leases_key(shard: int) -> str:
-    """Name the sorted set of leases."""
+    """Return the key of the sorted set of leases."""
     return f"rdchat:{{q{shard}}}:leases"
 
 
 def filled_key(shard: int) -> str:
-    """Name the mark up to which instant (ms) a shard is filled; without it, Redis was emptied."""
+    """Return the key that says up to which instant (ms) a shard is filled; without it, Redis was emptied."""
     return f"rdchat:{{q{shard}}}:filled"
 
 
 def alarm_key(shard: int) -> str:
-    """Name the key whose expiry is the earliest due instant."""
+    """Return the key that expires at the earliest due instant."""
     return f"rdchat:{{q{shard}}}:alarm"
 
 
 class DelayQueue:
     """The queue. Every method raises what redis-py raises (see `redis.connection.LOST`) unless it says more.
 
-    `on_scheduled` is called when this process has scheduled jobs: its own worker need not wait for Redis to
-    tell it.
+    `on_scheduled` is called when this process has scheduled jobs, so that its own worker need not wait for
+    Redis to notify it.
     """
 
     def __init__(self, store: RedisClient, on_scheduled: Callable[[], None] = lambda: None) -> None:
@@ -149,14 +149,14 @@ class DelayQueue:
         self._on_scheduled()
 
     async def add_missing(self, members: Iterable[tuple[bytes, int]]) -> int:
-        """Add the jobs that the queue does not hold, neither waiting nor leased. Returns how many.
+        """Add the jobs that the queue does not hold, neither waiting nor leased. Return how many.
 
         They come as members (see `Job.member`) with their due instants (ms): there may be millions.
         """
         return sum(await self._run(scripts.ADD_MISSING, _by_shard(members)))
 
     async def remove(self, jobs: Iterable[Job]) -> None:
-        """Take jobs out, whether they wait or are leased."""
+        """Remove jobs, waiting or leased."""
         await self._run(scripts.REMOVE, _members_by_shard(jobs))
 
     async def claim(
@@ -164,7 +164,7 @@ class DelayQueue:
     ) -> ClaimResult:
         """Lease up to `limit` jobs a shard that are due within the look-ahead, earliest first.
 
-        Shards that cannot be asked are named in the answer; raises when that is all of them.
+        Shards that cannot be asked are listed in the answer; raise when that is all of them.
         """
         limit = min(limit, scripts.MOST)
         answers = await self._store.many(
@@ -181,20 +181,20 @@ class DelayQueue:
         return claimed
 
     async def filled_until(self) -> int | None:
-        """Say up to which instant (ms) every shard is filled; None when one was emptied, or never filled."""
+        """Return up to which instant (ms) all shards are filled; None if one was emptied or never filled."""
         marks = await self._store.many([("GET", filled_key(shard)) for shard in range(SHARDS)])
         raise_first(marks)
         return min((int(mark) for mark in marks), default=None) if all(marks) else None
 
-    async def mark_filled(self, until_ms: int, *, anew: bool = False) -> None:
-        """Note that every shard holds what it should up to an instant (ms); never less than was noted.
+    async def mark_filled(self, until_ms: int, *, create: bool = False) -> None:
+        """Note that every shard is filled up to an instant (ms); a mark never moves back.
 
-        Without `anew` a mark that is gone stays gone: who was filling an emptied queue has to begin again.
+        Without `create` a missing mark stays missing: filling an emptied queue then has to begin again.
         """
-        await self._run(scripts.MARK, [(shard, [until_ms, int(anew)]) for shard in range(SHARDS)])
+        await self._run(scripts.MARK, [(shard, [until_ms, int(create)]) for shard in range(SHARDS)])
 
     async def finish(self, jobs: Iterable[Job]) -> None:
-        """Remove jobs that are done with."""
+        """Remove settled jobs."""
         raise_first(
             await self._store.many(
                 [("ZREM", leases_key(shard), *members) for shard, members in _members_by_shard(jobs)]
@@ -202,11 +202,11 @@ class DelayQueue:
         )
 
     async def postpone(self, jobs: Iterable[tuple[Job, int]]) -> None:
-        """Give leased jobs back, to be due at the instants (ms) named."""
+        """Release leased jobs, making them due at the given instants (ms)."""
         await self._run(scripts.POSTPONE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
 
     async def depth(self, overdue_ms: int = 0) -> list[Depth]:
-        """Look at every shard; what waits although it was due `overdue_ms` ago is overdue."""
+        """Inspect every shard; a waiting job that was due more than `overdue_ms` ago is overdue."""
         answers = await self._run(scripts.LOOK, [(shard, [overdue_ms]) for shard in range(SHARDS)])
         return [
             Depth(shard, waiting, leased, overdue, head if head >= 0 else None)
@@ -227,14 +227,14 @@ def _read_claim(claimed: ClaimResult, shard: int, head: int, filled: int, *found
         try:
             job = Job.from_member(member)
         except ValueError as error:
-            # Perhaps of a newer release, whose workers know it: it stays leased, and is left alone.
+            # Perhaps from a newer release, whose workers can read it: it stays leased and is left alone.
             log.warning("the delay queue holds something unknown", error=str(error))
             continue
         claimed.claims.append(Claim(job, int(float(due))))
 
 
 def _by_shard(members: Iterable[tuple[bytes, int]]) -> Iterator[tuple[int, list[Any]]]:
-    """Turn members and due instants into arguments of scripts: score and member of each, by shard."""
+    """Turn members and due instants into script arguments: score and member of each, by shard."""
     shards: dict[int, list[Any]] = {}
     for member, due_ms in members:
         shards.setdefault(member[_LAST_OF_ID] % SHARDS, []).extend((due_ms, member))
@@ -255,5 +255,5 @@ def _in_parts(shards: dict[int, list[Any]], size: int) -> Iterator[tuple[int, li
 
 
 def _eval(script: str, shard: int, arguments: Sequence[Any]) -> RedisCommand:
-    # The text goes along every time: after a restart or SCRIPT FLUSH there is nothing to load first.
+    # The script's text is sent every time: after a restart or SCRIPT FLUSH nothing has to be loaded first.
     return ("EVAL", script, 3, due_key(shard), leases_key(shard), filled_key(shard), *arguments)

@@ -1,8 +1,8 @@
-"""Rate limits: how often somebody may call, counted in Redis for all replicas together.
+"""Rate limits: how often a person may call, counted in Redis for all replicas together.
 
-A count that is far from its limit is answered from memory, and sent to Redis a moment later with all others:
-most people never come near, and wait for nothing. From half of the limit on, Redis is asked first. While it
-is away, each process counts for itself, and nobody waits for it.
+A count that is far from its limit is answered from memory and sent to Redis a moment later with all others:
+most people never come near a limit and wait for nothing. From half of the limit on, Redis is asked first.
+While Redis is away, each process counts for itself and no call waits.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 #: Counts are sent together, this long after the first of them.
 _TOGETHER_SECONDS: Final = 0.05
-#: As many counts are remembered before those that ran out are looked for.
+#: When more counts than this are remembered, expired ones are removed.
 _REMEMBERED: Final = 20_000
-#: Redis answers in a thousandth of that, or hangs.
+#: Redis answers in a thousandth of this, or hangs.
 _ASK_SECONDS: Final = 0.25
-#: How long nobody asks Redis who would have to wait for it, after it did not answer.
+#: After Redis did not answer, calls do not wait for it for this long.
 _REST_SECONDS: Final = 1.0
-#: A window that ends so much later than was known is another one; what is less is clocks and ways.
+#: A window that ends this much later than known is a new one; less is clock skew and latency.
 _ANOTHER_WINDOW_SECONDS: Final = 0.5
 
-# How often, and how many milliseconds until the count starts anew.
+# How often, and how many milliseconds until the count starts again.
 _COUNT: Final = """
 local times = redis.call('INCRBY', KEYS[1], ARGV[1])
 local left = redis.call('PTTL', KEYS[1])
@@ -47,7 +47,7 @@ return {times, left}
 
 @dataclass(frozen=True, slots=True)
 class RateLimitStatus:
-    """Where somebody stands after a call: how many calls are left, and in how many seconds all are again."""
+    """A person's limit after a call: calls left, and the seconds until all are available again."""
 
     allowed: bool
     limit: int
@@ -71,10 +71,10 @@ class _Count:
         return self.synced + self.pending
 
     def hear(self, times: int, ends_at: float) -> None:
-        """Take in how often Redis has counted in the window that ends then.
+        """Record Redis' count in the window that ends at `ends_at`.
 
-        Answers come in any order, and calls may be under way that this one knows nothing of: within a window
-        the count never falls.
+        Answers come in any order, and calls this one knows nothing of may be under way: within a window the
+        count never falls.
         """
         another = ends_at > self.ends_at + _ANOTHER_WINDOW_SECONDS
         self.synced = times if another else max(self.synced, times)
@@ -95,11 +95,11 @@ class Rates:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to send counts."""
+        """Start sending counts."""
         self._task = keep_running(self._sync_together, "rates")
 
     async def close(self) -> None:
-        """Send what was counted, and stop."""
+        """Send pending counts, and stop."""
         if self._task is not None:
             await cancel(self._task)
         await self._sync(list(self._pending.values()))
@@ -111,11 +111,11 @@ class Rates:
 
     @property
     def pending(self) -> int:
-        """How many counts Redis has yet to be told of."""
+        """How many counts are pending."""
         return len(self._pending)
 
     async def hit(self, kind: str, person_id: UUID) -> RateLimitStatus | None:
-        """Count a call. None: calls of this kind have no limit."""
+        """Count a call. Return its status, None if calls of this kind have no limit."""
         item = self._items.get(kind)
         if item is None:
             return None
@@ -123,7 +123,7 @@ class Rates:
         count.pending += 1
         self._pending[count.key] = count
         loop = asyncio.get_running_loop()
-        # The place of this very call: others of the same person are counted while Redis is asked.
+        # This very call's place in the window: others of the same person are counted while Redis is asked.
         place = count.times
         if place * 2 > item.amount and loop.time() >= self._asked_again_at:
             place = await self._ask(count) or place
@@ -144,14 +144,14 @@ class Rates:
         if count is None or count.ends_at <= now:
             if len(self._counts) >= self._look_at:
                 self._counts = {one: known for one, known in self._counts.items() if known.ends_at > now}
-                # When nearly all of them count still, the next look is worth nothing for a while.
+                # When nearly all of them are still in use, another look is useless for a while.
                 self._look_at = max(_REMEMBERED, 2 * len(self._counts))
             count = _Count(f"rdchat:rate:{kind}:{person_id.hex}", item, now + item.get_expiry())
             self._counts[kind, person_id] = count
         return count
 
     async def _ask(self, count: _Count) -> int | None:
-        """Hear the latest call's place in the window of all replicas; None: Redis does not say so soon."""
+        """Return the latest call's place in the window of all replicas; None if Redis is too slow."""
         try:
             async with asyncio.timeout(_ASK_SECONDS):
                 [place] = await self._sync([count])
@@ -171,10 +171,10 @@ class Rates:
             await self._sync(list(self._pending.values()))
 
     async def _sync(self, counts: list[_Count]) -> list[int | None]:
-        """Send what is untold. Returns how often Redis has counted then, None where it does not say."""
+        """Send pending counts. Return the count of each in Redis, None where it did not answer."""
         sent = [(count, count.pending) for count in counts if count.pending]
         for count, times in sent:
-            # They are under way: nobody else sends them, and they count meanwhile.
+            # They are under way: no other task sends them, and they count meanwhile.
             count.synced += times
             count.pending = 0
             self._pending.pop(count.key, None)

@@ -1,7 +1,7 @@
 """The delay queue's scripts. Each runs in Redis as one step, on the keys of one shard.
 
-KEYS of all: the sorted set of due instants, the one of leases, the mark how far the shard is filled. Members
-are named in one command: Redis then notifies once, and not once per job.
+KEYS of all: the sorted set of due instants, the sorted set of leases, the mark up to which the shard is
+filled. Members are passed to one command: Redis then notifies once, and not once per job.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if head[2] then out[1] = tonumber(head[2]) end
 return out
 """
 
-# ARGV: score and member of each job. Moves what is there already, leased or not.
+# ARGV: score and member of each job. Moves jobs that exist already, leased or not.
 SCHEDULE: Final = """
 local members = {}
 for i = 2, #ARGV, 2 do members[#members + 1] = ARGV[i] end
@@ -82,7 +82,7 @@ if not mark or tonumber(mark) < tonumber(ARGV[1]) then redis.call('SET', KEYS[3]
 return 1
 """
 
-# ARGV: score and member of each. A job whose lease was lost meanwhile is somebody else's now.
+# ARGV: score and member of each. A job whose lease was lost meanwhile belongs to another worker now.
 POSTPONE: Final = """
 local back = {}
 for i = 1, #ARGV, 2 do

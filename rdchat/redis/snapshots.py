@@ -1,7 +1,7 @@
 """Snapshots of live sessions: what an actor is hydrated from without asking PostgreSQL.
 
 A snapshot may be stale (another replica has gone on) or gone (Redis is only a cache). Both are safe: a commit
-on a stale version is refused by its fence, and no refusal is ever given on a snapshot's word.
+on a stale version is refused by its fence, and no refusal is ever based on a snapshot alone.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: A snapshot that nobody refreshed for this long would not be worth its memory.
+#: A snapshot that was not refreshed for this long is not worth its memory.
 _LIFETIME_MS: Final = 3_600_000
-#: A cache that takes longer is none; it is then left alone for a while, and PostgreSQL asked instead.
+#: A slower cache is useless; it is then left alone for a while, and PostgreSQL is asked instead.
 _WORTH_SECONDS: Final = 0.25
 _AVOID_SECONDS: Final = 2.0
 
@@ -48,7 +48,7 @@ class Snapshots:
         self._avoided_until = 0.0
 
     async def load(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
-        """Read what is there; nothing when Redis is away, or slower than PostgreSQL would be."""
+        """Return the snapshots found; none when Redis is away, or slower than PostgreSQL would be."""
         now = asyncio.get_running_loop().time
         if now() < self._avoided_until:
             return {}
@@ -67,13 +67,13 @@ class Snapshots:
         return found
 
     async def save(self, sessions: Iterable[Session]) -> None:
-        """Write snapshots, those of sessions that are over expiring like the others. Loss is harmless."""
+        """Write snapshots; those of sessions that are over expire like the others. Loss is harmless."""
         await self._try(
             [("SET", _key(session.id), _encode(session), "PX", _LIFETIME_MS) for session in sessions]
         )
 
     async def withdraw(self, session_ids: Iterable[UUID]) -> None:
-        """Remove snapshots that are no longer true. Loss is harmless."""
+        """Remove outdated snapshots. Loss is harmless."""
         await self._try([("DEL", _key(session_id)) for session_id in session_ids])
 
     async def _try(self, commands: list[tuple[Any, ...]]) -> None:

@@ -1,1 +1,1 @@
-"""What the service says by itself: automated messages and notifications, in both languages."""
+"""The texts that the service sends on its own: automated messages and notifications."""

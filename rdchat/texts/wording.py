@@ -32,7 +32,7 @@ _MONTHS: Final = {
 
 
 def automated_text(texts: Texts, kind: str, session: Session) -> str:
-    """Give what the automation `kind` says in a session, filled in. Raises KeyError when it says nothing."""
+    """Return the text of the automation `kind` in a session, filled in. Raise KeyError if it has none."""
     template = texts.template(kind, session.language, session.organization_id)
     return template.fill(_values(session) if template.names else {})
 
@@ -61,16 +61,16 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        # Known where it was booked. A chat opens even if its welcome then names an hour of another zone.
+        # It was known where it was booked. The chat opens even if its welcome then shows UTC.
         log.warning("a time zone is not known here; UTC is shown instead", zone=name, error=repr(error))
         return ZoneInfo("UTC")
 
 
 def day_in_words(day: date, language: str) -> str:
-    """Write a day out: `Selasa, 15 Januari 2030`."""
+    """Return a day in words: `Selasa, 15 Januari 2030`."""
     return f"{_WEEKDAYS[language][day.weekday()]}, {day.day} {_MONTHS[language][day.month - 1]} {day.year}"
 
 
 def time_in_words(at: time) -> str:
-    """Write a time of day: `14:00`, with seconds only if there are some."""
+    """Return a time of day: `14:00`, with seconds only if there are any."""
     return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"

@@ -1,1 +1,1 @@
-"""Timers: the worker that fires what the delay queue holds, and the reconciler that keeps the queue full."""
+"""Timers: the worker that fires jobs of the delay queue, and the reconciler that keeps the queue filled."""

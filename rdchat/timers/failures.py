@@ -26,12 +26,12 @@ log = structlog.get_logger(__name__)
 _ATTEMPTS: Final = 8
 _FIRST_BACKOFF_MS: Final = 200
 _LONGEST_BACKOFF_MS: Final = 60_000
-#: While PostgreSQL is away, everything waits about this long: it is not the automation's fault.
+#: While PostgreSQL is away, every automation waits about this long: it is not its fault.
 _AWAY_MS: Final = 500
 
 
 class Failures:
-    """Judges what comes back from the engine, and counts what failed."""
+    """Decides by the engine's result whether a job is settled or tried again, and counts failures."""
 
     def __init__(self, pool: Pool, clock: Clock, metrics: Metrics) -> None:
         self._pool = pool
@@ -39,7 +39,7 @@ class Failures:
         self._metrics = metrics
 
     async def judge(self, job: Job, result: CommandResult | Refusal | BaseException) -> int | None:
-        """Say what becomes of a fired job: None when it is settled, else after how many ms to try again."""
+        """Return after how many ms to try a fired job again; None when it is settled."""
         match result:
             case Refusal(code=RefusalCode.NOT_DUE):
                 return 1
@@ -79,7 +79,7 @@ class Failures:
 
 
 def backoff_ms(attempts: int, jitter: Callable[[float, float], float] = random.uniform) -> int:
-    """Give the pause before the next attempt: doubled each time, capped, with half of it left to chance."""
+    """Return the pause before the next attempt: doubled each time, capped, half of it random."""
     full = min(_FIRST_BACKOFF_MS * 2 ** (attempts - 1), _LONGEST_BACKOFF_MS)
     return round(jitter(full / 2, full))
 

@@ -1,6 +1,6 @@
-"""The watch over the timers: whether what is due is being run, seen from outside the worker.
+"""The timer monitor: whether automations that are due are run, seen from outside the worker.
 
-PostgreSQL is asked, since it knows what should have happened; a worker that hangs would not say so itself.
+PostgreSQL is asked, since it knows what should have happened; a worker that hangs would not report it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _TOO_LATE: Final = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class TimerStatus:
-    """What was seen last.
+    """The result of the last look.
 
-    `overdue`: automations that nobody has tried to run although they are far too late (1,000 at most), and
+    `overdue`: automations that no worker has tried to run although they are far too late (1,000 at most), and
     for how many seconds the oldest of them has been due. `waiting`, `leased`: jobs in the delay queue, None
     while Redis is away.
     """
@@ -45,7 +45,7 @@ class TimerStatus:
 
     @property
     def problem(self) -> str | None:
-        """Say what is wrong, or None."""
+        """Return what is wrong, or None."""
         if not self.overdue:
             return None
         count = f"{self.overdue} or more" if self.overdue >= automations.OVERDUE_COUNTED else self.overdue
@@ -53,7 +53,7 @@ class TimerStatus:
 
 
 class TimerMonitor:
-    """Looks every few seconds. `status` is what it saw."""
+    """Looks every few seconds. `status` is the last result."""
 
     def __init__(self, pool: Pool, queue: DelayQueue, clock: Clock) -> None:
         self._pool = pool
@@ -63,15 +63,15 @@ class TimerMonitor:
         self.status = TimerStatus()
 
     def start(self) -> None:
-        """Begin to watch."""
-        self._task = keep_running(self._run, "timer watch")
+        """Start looking."""
+        self._task = keep_running(self._run, "timer monitor")
 
     async def close(self) -> None:
         """Stop."""
         await cancel(self._task)
 
     async def look(self) -> None:
-        """Look once. Raises UnavailableError when PostgreSQL is away."""
+        """Look once. Raise UnavailableError when PostgreSQL is away."""
         now = self._clock.now()
         overdue, oldest = await automations.count_overdue(self._pool, now - _TOO_LATE)
         waiting = leased = None
@@ -92,6 +92,6 @@ class TimerMonitor:
             try:
                 await self.look()
             except UnavailableError as error:
-                # /readyz says so by itself.
+                # /readyz reports that itself.
                 log.debug("the timers cannot be watched", error=str(error))
             await asyncio.sleep(_EVERY_SECONDS)

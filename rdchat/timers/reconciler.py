@@ -1,10 +1,9 @@
 """The reconciler: fills the delay queue from PostgreSQL, so that nothing depends on Redis' memory.
 
 The queue holds what is due within a day. A mark in it says up to which instant it is filled: a round, every
-half minute, adds what has come within the day since, and looks again at what is near, where a booking may
+half minute, adds what has come within the day since, and checks the near future again, where a booking may
 have failed to reach Redis. So a round costs as much with a million pending sessions as with a thousand. When
 the mark is gone, Redis was emptied, and everything is added again, earliest first.
-
 What is overdue goes to the engine at once, also while Redis cannot be asked at all: late, but not lost.
 """
 
@@ -37,11 +36,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _EVERY_SECONDS: Final = 30.0
-#: While a store is away, it is looked for this often.
+#: While a store is away, it is tried this often.
 _AWAY_SECONDS: Final = 1.0
 #: The queue holds what is due within this time; what lies farther ahead is added as it comes nearer.
 HORIZON: Final = timedelta(hours=24)
-#: What is due within this time is looked at in every round, several times before it is due.
+#: What is due within this time is checked in every round, several times before it is due.
 _NEAR: Final = timedelta(minutes=3)
 #: Later than this, an automation is not merely about to be fired.
 _OVERDUE: Final = timedelta(seconds=1)
@@ -59,7 +58,7 @@ class Reconciler:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, with a round at once."""
+        """Start, with a round at once."""
         self._task = keep_running(self._run, "reconciler")
 
     async def close(self) -> None:
@@ -82,7 +81,7 @@ class Reconciler:
                 pause = _AWAY_SECONDS
             except LOST:
                 await self._run_overdue()
-                # Whoever finds Redis away asks for a round at once; once a second is enough.
+                # Each task that finds Redis away asks for a round; once a second is enough.
                 await asyncio.sleep(_AWAY_SECONDS)
                 continue
             with contextlib.suppress(TimeoutError):
@@ -90,10 +89,10 @@ class Reconciler:
                     await self._wake.wait()
 
     async def run_once(self) -> int:
-        """Add what the queue is missing, earliest first. Returns how many automations that were.
+        """Add what the queue is missing, earliest first. Return the number of automations added.
 
         What is overdue goes to the engine at once: it may be leased by a worker that has died, and would wait
-        for its lease to run out. If that worker lives after all, whoever comes second changes nothing.
+        for its lease to run out. If that worker lives after all, the later of the two changes nothing.
         """
         now = self._clock.now()
         near = now + _NEAR
@@ -101,7 +100,7 @@ class Reconciler:
         if mark is None:
             # Before the first page: if Redis is emptied again on the way, the mark is gone again.
             mark = to_ms(now)
-            await self._queue.mark_filled(mark, anew=True)
+            await self._queue.mark_filled(mark, create=True)
         added = await self._add(automations.BEGINNING, near)
         filled = max(near, from_ms(mark))
         if filled < now + HORIZON:
@@ -110,7 +109,7 @@ class Reconciler:
         return added
 
     async def _add(self, after: datetime, until: datetime) -> int:
-        """Add a stretch of time, page by page, and note how far it got: so far nobody need look again."""
+        """Add a stretch of time, page by page, and note how far it got: up to there it is filled."""
         added = 0
         overdue_ms = to_ms(self._clock.now() - _OVERDUE)
         async for page in automations.list_scheduled(self._pool, after=after, until=until):
@@ -122,7 +121,7 @@ class Reconciler:
         return added
 
     async def _run_overdue(self) -> None:
-        """Run what is due without the queue."""
+        """Run due automations without the queue."""
         with contextlib.suppress(UnavailableError):
             async for page in automations.list_scheduled(
                 self._pool, after=automations.BEGINNING, until=self._clock.now()
@@ -131,7 +130,7 @@ class Reconciler:
                 log.warning("Redis is away; automations were run from PostgreSQL", automations=len(done))
 
     async def _run_now(self, members: list[bytes]) -> list[Job]:
-        """Put jobs to the engine; returns those that are settled. The others are the worker's to retry."""
+        """Submit jobs to the engine and return those that are settled. The worker retries the others."""
         jobs = [Job.from_member(member) for member in members]
         answers = [
             self._engine.post(job.session_id, RunAutomation(job.kind, job.schedule_version)) for job in jobs

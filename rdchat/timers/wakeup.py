@@ -1,6 +1,6 @@
 """Waking up at an instant of the wall clock, to a tenth of a millisecond.
 
-Event loops count in whole milliseconds: they wake up as much as one late, or early, which asks for another
+Event loops count in whole milliseconds: they wake up as much as one late, or early, which takes another
 round. On Linux the kernel's timers do better, for a system call each, and follow the clock when it is set.
 Elsewhere the loop's own timers have to do.
 """
@@ -29,12 +29,12 @@ class Wakeup(Protocol):
         ...
 
     def close(self) -> None:
-        """Forget it."""
+        """Cancel it."""
         ...
 
 
 def wakeup(callback: Callable[[], None]) -> Wakeup:
-    """Make the most exact one that there is. Within a running event loop."""
+    """Make the most exact wake-up available, in a running event loop."""
     if sys.platform == "linux":
         return _KernelTimer(callback)
     return _LoopTimer(callback)
@@ -64,7 +64,7 @@ class _TimerValue(ctypes.Structure):
 
 
 class _KernelTimer:
-    """A `timerfd`. Python has it as `os.timerfd_create` from 3.13 on; before that libc is asked."""
+    """A `timerfd`. Python has it as `os.timerfd_create` from 3.13 on; before that, libc is called."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback = callback
@@ -92,6 +92,6 @@ class _KernelTimer:
         try:
             os.read(self._file, 8)
         except BlockingIOError:
-            # It was set anew between its expiry and now.
+            # It was set again between its expiry and now.
             return
         self._callback()

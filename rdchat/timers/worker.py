@@ -3,7 +3,7 @@
 It claims whenever one of these comes: an alarm or another change of the queue, the head that it knows coming
 near, the sweep once a second. Claimed jobs wait in a heap and are fired by the clock, never before; meanwhile
 the engine reads their sessions. Claiming, firing and settling are loops of their own, so that a slow Redis
-does not hold up what is claimed.
+does not delay jobs already claimed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _IN_FLIGHT: Final = 16_384
 _FIRED_TOGETHER: Final = 256
 _CLAIM_PAUSE_SECONDS: Final = 0.005
 _SETTLE_PAUSE_SECONDS: Final = 0.02
-#: While Redis is away, it is looked for this often.
+#: While Redis is away, it is tried this often.
 _REDIS_AWAY_SECONDS: Final = 0.2
 
 
@@ -55,19 +55,19 @@ class Submits(Protocol):
     """The engine, as far as the worker knows it."""
 
     def post(self, session_id: UUID, command: Command) -> asyncio.Future[CommandResult | Refusal]:
-        """Put a command to a session."""
+        """Submit a command to a session."""
         ...
 
     def prefetch(self, session_ids: Iterable[UUID]) -> None:
-        """Take the hint that sessions will get a command soon."""
+        """Read sessions ahead that will get a command soon."""
         ...
 
 
 class TimerWorker:
-    """Fires the automations of one replica's share: whatever it claims.
+    """Fires the automations that one replica claims.
 
-    `woken` is set by whoever knows that the queue may have changed; `on_doubt` is called when the queue, or
-    a shard of it, cannot be asked or has been emptied.
+    `woken` is set when the queue may have changed; `on_doubt` is called when the queue, or a shard of it,
+    cannot be asked or has been emptied.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class TimerWorker:
         self._closing = False
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start working."""
         self._loops = [
             keep_running(self._claim_loop, "timer claims"),
             keep_running(self._fire_loop, "timer firing"),
@@ -113,7 +113,7 @@ class TimerWorker:
         self._settlers = [keep_running(self._settle_loop, "timer settling")]
 
     async def close(self) -> None:
-        """Finish what is being fired, and give back what was claimed but is not due."""
+        """Finish the jobs being fired, and release those that were claimed but are not due."""
         self._closing = True
         self._woken.set()
         self._heap_changed.set()
@@ -126,7 +126,7 @@ class TimerWorker:
 
     @property
     def held(self) -> int:
-        """How many jobs this worker has claimed and not settled."""
+        """How many jobs this worker has claimed and not yet settled."""
         return len(self._held)
 
     @property
@@ -137,9 +137,9 @@ class TimerWorker:
     # ---- claiming -----------------------------------------------------------------------------------------
 
     async def _claim_loop(self) -> None:
-        """Claim at every hint, when a head comes near, and once a second in any case.
+        """Claim at every wake-up, when a head comes near, and once a second in any case.
 
-        Apart from firing: while Redis hangs, what is claimed already fires on time.
+        Separate from firing: while Redis hangs, jobs already claimed fire on time.
         """
         while not self._closing:
             self._woken.clear()
@@ -149,16 +149,16 @@ class TimerWorker:
                 claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - self._clock.ms()) / 1000
                 seconds = min(seconds, max(claimable, 0.001))
             await _wait(self._woken, seconds)
-            # A thousand bookings a second are a thousand hints, and one look at the queue answers many.
+            # A thousand bookings a second wake a thousand times, and one look at the queue answers many.
             await asyncio.sleep(0 if self._closing else _CLAIM_PAUSE_SECONDS)
 
     async def _claim(self) -> None:
-        """Take what is due within the look-ahead, until nothing more is or the hands are full."""
+        """Claim what is due within the look-ahead, until nothing is left or this worker holds enough."""
         horizon = self._clock.ms() + _LOOK_AHEAD_MS
         await self._alarms.wake([shard for shard, head in self._heads.items() if head <= horizon])
         more = True
         while more and len(self._held) < _IN_FLIGHT and not self._closing:
-            # Not always in the same order: of several workers none is always first at a shard.
+            # In random order, so that no worker is always first at a shard.
             shards = random.sample(range(SHARDS), SHARDS)
             try:
                 claimed = await self._queue.claim(
@@ -176,7 +176,7 @@ class TimerWorker:
             self._hold(claimed.claims)
             more = any(head <= horizon for head in claimed.heads.values())
         self._full = more
-        await self._alarms.arm({shard: head - _LOOK_AHEAD_MS for shard, head in self._heads.items()})
+        await self._alarms.schedule({shard: head - _LOOK_AHEAD_MS for shard, head in self._heads.items()})
 
     def _hold(self, claims: list[Claim]) -> None:
         new = [claim for claim in claims if claim.job not in self._held]
@@ -191,14 +191,14 @@ class TimerWorker:
     # ---- firing -------------------------------------------------------------------------------------------
 
     async def _fire_loop(self) -> None:
-        """Fire what is due, and sleep until the next job is."""
+        """Fire due jobs, and sleep until the next one is due."""
         alarm = wakeup(self._heap_changed.set)
         try:
             while not self._closing:
                 self._heap_changed.clear()
                 now_ms = self._clock.ms()
                 if self._fire_due(now_ms):
-                    # There may be thousands at one instant: others get their turn in between.
+                    # There may be thousands at one instant: other tasks run in between.
                     await asyncio.sleep(0)
                     continue
                 if self._heap:
@@ -208,11 +208,11 @@ class TimerWorker:
             alarm.close()
 
     def _fire_due(self, now_ms: float) -> bool:
-        """Fire what is due at `now_ms`, some of it at a time. Returns whether there was any."""
+        """Fire some of the jobs due at `now_ms`. Return whether there were any."""
         jobs: list[Job] = []
         while self._heap and self._heap[0][0] <= now_ms and len(jobs) < _FIRED_TOGETHER:
-            # Also when its lease has run out, as after a pause of this process: if somebody else has run it,
-            # the commit finds nothing left to do, and if nobody has, waiting would only make it later.
+            # Also when its lease has run out, as after a pause of this process: if another worker has run it,
+            # the commit finds nothing left to do, and if none has, waiting would only make it later.
             jobs.append(heapq.heappop(self._heap)[2])
         if jobs:
             answers = [
@@ -225,7 +225,7 @@ class TimerWorker:
         return bool(jobs)
 
     async def _fired(self, jobs: list[Job], answers: list[asyncio.Future[CommandResult | Refusal]]) -> None:
-        """Judge fired jobs by what comes back."""
+        """Sort fired jobs by their results: settled, or to be tried again."""
         results = await asyncio.gather(*answers, return_exceptions=True)
         for job, result in zip(jobs, results, strict=True):
             delay_ms = await self._failures.judge(job, result)
@@ -238,7 +238,7 @@ class TimerWorker:
     # ---- settling -----------------------------------------------------------------------------------------
 
     async def _settle_loop(self) -> None:
-        """Tell the queue what has become of jobs: many at once, since nobody waits for it but the lease."""
+        """Settle jobs in the queue, many at once, since only the lease waits for it."""
         while not self._closing:
             await self._settling.wait()
             self._settling.clear()
@@ -248,7 +248,7 @@ class TimerWorker:
     async def _settle(self) -> None:
         done, self._done = self._done, []
         later, self._later = self._later, []
-        # Before the queue has them back: whoever claims one from now on has to fire it.
+        # Before the queue gets them back: a job claimed from now on must be fired.
         self._held.difference_update(done)
         self._held.difference_update(job for job, _ in later)
         try:

@@ -1,8 +1,8 @@
-"""A session written down for its two participants, as plain text or as a page to keep and to print.
+"""Transcripts of sessions, as plain text or as a page to keep and to print. Pure.
 
-`builder` puts what was said and what happened into one order, by the clock of the counselling's zone; `plain`
-and `page` write that in their form, with `words` in the session's language. All of it is pure, and works on
-one page of messages after the other, so that a long session is never in memory as a whole.
+`builder` puts messages and events into one order, by the clock of the counselling's zone; `plain` and `page`
+write them in their form, with `words` in the session's language. They work on one page of messages after the
+other, so that a long session is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class Transcript:
         self._form: _Form = _FORMS[form](session, timezone, generated_at)
 
     def begin(self) -> str:
-        """Write what stands above the messages."""
+        """Return the part above the messages."""
         return self._form.head()
 
     def add(self, messages: Iterable[Message]) -> str:
-        """Write the next messages, with what happened before and between them."""
+        """Return the next messages, with what happened before and between them."""
         return "".join(self._form.item(item) for item in self._builder.of(messages))
 
     def finish(self) -> str:
-        """Write what happened after the last message, and what stands below."""
+        """Return what happened after the last message, and the part below it."""
         return "".join(self._form.item(item) for item in self._builder.rest()) + self._form.foot()

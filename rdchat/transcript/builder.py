@@ -1,7 +1,7 @@
-"""The course of a session: days, what was said, and what became of the session, in their order.
+"""The transcript builder: days, messages and status lines of a session, in their order.
 
-What people wrote passes here once for all forms: control characters are shown as such, and names are kept
-from rearranging the line that they stand in.
+Texts and names pass through here once for all forms: control characters are made visible, and names are kept
+from rearranging their line.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class StatusLine:
-    """The session became something else. `what` names the words for it, `name` who did it, if anybody."""
+    """The session changed. `what` names the words for it, `name` the person who did it, if a person did."""
 
     at: datetime
     what: str
@@ -41,7 +41,7 @@ class StatusLine:
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """Something was said. `at` is wall time; `attachment` the name of a file that came with it."""
+    """A message was sent. `at` is wall time; `attachment` the name of a file that came with it."""
 
     at: datetime
     name: str
@@ -69,7 +69,7 @@ class TranscriptBuilder:
         self._day: date | None = None
 
     def of(self, messages: Iterable[Message]) -> Iterator[Item]:
-        """Give the next messages, and what happened before each."""
+        """Return the next messages, and what happened before each."""
         for message in messages:
             while self._lines and _comes_before(self._lines[0][0], message):
                 yield from self._dated(self._lines.popleft()[1])
@@ -90,7 +90,7 @@ class TranscriptBuilder:
 
 
 def _comes_before(entry: TimelineEntry, message: Message) -> bool:
-    """Put the opening before the words that it is said with, and an end behind the last ones."""
+    """Return whether it comes first: the opening precedes its welcome, an end follows the last message."""
     if entry.destination == Status.ACTIVE:
         return entry.at <= message.created_at
     return entry.at < message.created_at
@@ -123,9 +123,9 @@ def _message_line(session: Session, timezone: str, message: Message) -> MessageL
     )
 
 
-#: All but tabs and line feeds; a lone surrogate could not be written.
+#: All but tabs and line feeds; a lone surrogate could not be encoded.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-#: What turns the direction of the text behind it: embeddings, overrides and isolates.
+#: Characters that change the direction of the text behind them: embeddings, overrides and isolates.
 _TURNING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -135,5 +135,5 @@ def visible(text: str) -> str:
 
 
 def one_line(name: str) -> str:
-    """Make a name that stays in its line, and leaves the rest of the line alone."""
+    """Make a name that stays on its line and leaves the rest of the line alone."""
     return " ".join(_TURNING.sub("", visible(name)).split())

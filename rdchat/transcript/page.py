@@ -37,7 +37,7 @@ class Page:
         self._is_empty = True
 
     def head(self) -> str:
-        """Write the document's head, the title, the names, the time."""
+        """Return the document's head, the title, the names, the time."""
         session, words = self._session, self._words
         people = (
             ("client", words["client"], one_line(session.client_name)),
@@ -73,7 +73,7 @@ class Page:
 """
 
     def item(self, item: Item) -> str:
-        """Write what came next."""
+        """Return the next item."""
         match item:
             case Day(date):
                 before, self._in_day = "</ol>\n" if self._in_day else "", True
@@ -82,7 +82,7 @@ class Page:
             case StatusLine(at, what, name):
                 before_name, place, after_name = self._words[what].partition("{name}")
                 who = f"<bdi>{escape(name or '')}</bdi>" if place else ""
-                return f'<li class="turn">{_time(at)} <span>{before_name}{who}{after_name}</span></li>\n'
+                return f'<li class="status">{_time(at)} <span>{before_name}{who}{after_name}</span></li>\n'
             case MessageLine():
                 self._is_empty = False
                 return self._message_line(item)
@@ -104,7 +104,7 @@ class Page:
         )
 
     def foot(self) -> str:
-        """Write when it was made, and close the document."""
+        """Return the line that says when it was made, and the end of the document."""
         day = "</ol>\n" if self._in_day else ""
         nothing = f'<p class="nothing">{self._words["nothing"]}</p>\n' if self._is_empty else ""
         made = escape(" ".join(colophon(self._session, self._timezone, self._generated_at)))

@@ -1,6 +1,6 @@
-"""A transcript as plain text: who speaks begins a line, what they say is indented below.
+"""A transcript as plain text: a speaker's name begins a line, their message is indented below.
 
-So nobody can write words that look as if somebody else had said them.
+So no one can write a message that looks as if another person had sent it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Plain:
         self._is_empty = True
 
     def head(self) -> str:
-        """Write the title, the names, the time."""
+        """Return the title, the names, the time."""
         session, words = self._session, self._words
         lines = (
             (words["client"], _isolated(one_line(session.client_name))),
@@ -46,7 +46,7 @@ class Plain:
         return f"{title}\n{'=' * len(title)}\n\n{table}\n{_RULE}\n"
 
     def item(self, item: Item) -> str:
-        """Write what came next."""
+        """Return the next item."""
         match item:
             case Day(date):
                 return f"\n{day_in_words(date, self._session.language)}\n"
@@ -66,14 +66,14 @@ class Plain:
         return f"\n{said.at:%H:%M}  {_isolated(said.name)}{mark}\n{below}"
 
     def foot(self) -> str:
-        """Write when it was made."""
+        """Return the line that says when it was made."""
         nothing = f"\n{self._words['nothing']}\n" if self._is_empty else ""
         lines = "\n".join(colophon(self._session, self._timezone, self._generated_at))
         return f"{nothing}\n{_RULE}\n{lines}\n"
 
 
 def _isolated(name: str) -> str:
-    """Keep a name that is written from right to left from taking what stands beside it along."""
+    """Keep a right-to-left name from affecting the direction of the text beside it."""
     if any(unicodedata.bidirectional(one) in {"R", "AL"} for one in name):
         return f"\u2068{name}\u2069"
     return name

@@ -1,4 +1,4 @@
-"""The words of a transcript, by language. `{name}` and `{when}` stand for what is put in."""
+"""The words of a transcript, by language. `{name}` and `{when}` are filled in."""
 
 from __future__ import annotations
 

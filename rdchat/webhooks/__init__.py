@@ -1,1 +1,1 @@
-"""Webhooks: notifications told to programs outside, as https://www.standardwebhooks.com lays down."""
+"""Delivery of notifications to other programs, as Standard Webhooks."""

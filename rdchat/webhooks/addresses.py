@@ -1,10 +1,10 @@
 """Where a webhook may connect to: public addresses of the internet, and nothing else.
 
-An endpoint is a name that somebody else's DNS resolves. Without this check, it could point at what only this
-machine reaches: a database, another tenant, the metadata service of the cloud at 169.254.169.254.
+An endpoint is a name that another party's DNS resolves. Without this check, it could point to addresses that
+only this machine can reach: a database, another tenant, the cloud's metadata service at 169.254.169.254.
 
-The check is made where a socket is created for an address, the last place before the connection: what was
-resolved, and what was written as a number in whatever form, comes through here, and between check and
+The check is made where a socket is created for an address, the last place before the connection: addresses
+that were resolved and those written as numbers, in any form, come through here, and between check and
 connection nothing is looked up again (DNS rebinding).
 """
 
@@ -40,7 +40,7 @@ class PrivateAddressError(OSError):
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address (as resolvers and sockets write it) belongs to the open internet."""
+    """Return whether an address (as resolvers and sockets write it) belongs to the open internet."""
     try:
         tz = ip_address(address)
     except ValueError:
@@ -58,7 +58,7 @@ def is_public(address: str) -> bool:
 
 
 def public_socket(info: AddrInfoType) -> socket.socket:
-    """Create the socket for a connection to an address. Raises PrivateAddressError."""
+    """Create the socket for a connection to an address. Raise PrivateAddressError."""
     family, kind, protocol, _, (address, *_rest) = info
     if not is_public(str(address)):
         raise PrivateAddressError(str(address))

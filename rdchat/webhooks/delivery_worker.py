@@ -1,9 +1,9 @@
-"""The delivery worker: takes the deliveries of one endpoint to it, several at a time, and notes the outcome.
+"""The delivery worker: sends one endpoint's deliveries, several at a time, and notes the outcome.
 
 Each endpoint has a worker with connections and slots of its own, so a receiver that is slow or gone delays no
 other. A delivery is claimed in PostgreSQL before it is tried, for longer than an attempt can take: any
 number of replicas may work on one endpoint, and what a killed one had claimed is claimed again. A receiver
-can see a delivery twice (who dies between answer and note cannot know), under the same id.
+can see a delivery twice (a worker that dies between the answer and the note cannot know), under the same id.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ log = structlog.get_logger(__name__)
 SLOTS: Final = 16
 #: Longer than an attempt with its notes may take (15 s, and 10 s for the statement).
 LEASE: Final = timedelta(seconds=45)
-#: What other processes have committed, and what is due again, is found this soon; a look costs as much as it
-#: would cost to ask when the next is due.
+#: Deliveries committed by other processes, and those due again, are found this soon; looking costs as much as
+#: asking when the next is due.
 _SWEEP_SECONDS: Final = 2.0
-#: A receiver that has too much to do is left alone for so long at most before the next delivery is tried.
+#: An overloaded receiver is left alone for at most this long before the next delivery is tried.
 _LONGEST_REST: Final = timedelta(minutes=1)
 _FLUSH_SECONDS: Final = 5.0
 
 
 class DeliveryWorker:
-    """Delivers to one endpoint for one process. `pause` says how long to wait after so many attempts."""
+    """Delivers to one endpoint for one process. `pause` returns the wait after a number of attempts."""
 
     def __init__(
         self,
@@ -72,22 +72,22 @@ class DeliveryWorker:
         self._pause = pause
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], ClaimedDelivery] = {}
-        #: People's requests need the database more: one connection at a time is enough for notes.
+        #: People's requests need the database more: one connection at a time is enough to note outcomes.
         self._noting = asyncio.Lock()
         self._may_be_more = False
         self._rest_until = clock.now()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start delivering."""
         self._task = keep_running(self._run, f"webhooks to {self._place}")
 
     def wake(self) -> None:
-        """Say that something may be due now."""
+        """Wake the worker: something may be due now."""
         self._wake.set()
 
     async def close(self) -> None:
-        """Stop: let what is under way end for a few seconds, and give back what did not."""
+        """Stop: give attempts under way a few seconds to end, and release those that did not."""
         await cancel(self._task)
         if self._running:
             await asyncio.wait(self._running, timeout=_FLUSH_SECONDS)
@@ -100,7 +100,7 @@ class DeliveryWorker:
         await self._sender.close()
 
     async def run_once(self) -> int:
-        """Claim what is due, as much as there are free slots, and set out with it. Returns how many."""
+        """Claim what is due, as much as slots are free, and start attempts. Return how many."""
         now = self._clock.now()
         free = SLOTS - len(self._running)
         if free <= 0 or now < self._rest_until:
@@ -130,12 +130,12 @@ class DeliveryWorker:
             self._wake.set()
 
     async def _deliver(self, delivery: ClaimedDelivery) -> None:
-        """Make one attempt and note its outcome. What cannot be noted is repeated when the lease runs out."""
+        """Make one attempt and note its outcome; if it cannot be noted, the lease runs out."""
         verdict = decide(await self._attempt(delivery), delivery.attempts, self._pause)
         try:
             async with self._noting:
                 await self._note(delivery, verdict)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the row is as it was
+        except Exception as error:  # noqa: BLE001 - in any case the row is unchanged
             log.warning(
                 "the outcome of a webhook could not be noted", delivery=str(delivery.id), why=repr(error)
             )
@@ -149,7 +149,7 @@ class DeliveryWorker:
         except SendError as error:
             return error
         except Exception as error:
-            # It counts as an attempt: otherwise this one would be tried for ever.
+            # It counts as an attempt: otherwise this delivery would be tried for ever.
             log.exception("a webhook failed in a way that was not foreseen", delivery=str(delivery.id))
             return SendError(f"not foreseen: {type(error).__name__}")
 
@@ -176,5 +176,5 @@ class DeliveryWorker:
 
 
 def place_of(endpoint: str) -> str:
-    """Name an endpoint in logs: its query may hold what is nobody's business."""
+    """Return an endpoint as it may be logged, without its query, which may hold secrets."""
     return str(URL(endpoint).with_query(None))

@@ -1,4 +1,4 @@
-"""The webhooks of one process: a delivery worker for each endpoint, and somebody who tidies up."""
+"""The webhooks of one process: a delivery worker for each endpoint, and a task that tidies up."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _TIDY_SECONDS: Final = 15.0
-#: For operators who are asked whether something was sent; without its body.
+#: Kept without the body, for operators who are asked whether something was sent.
 _KEEP_DELIVERED: Final = timedelta(days=3)
-#: So long there is time to revive what was given up; then it is deleted, for it names people.
+#: Dead letters can be revived for this long; then they are deleted, for they name people.
 _KEEP_DEAD: Final = timedelta(days=30)
-#: Something due for so long, for an endpoint that is not in the settings, will not be delivered by anybody.
+#: What has been due this long, for an endpoint that is not in the settings, will never be delivered.
 _ABANDON_AFTER: Final = timedelta(days=3)
 
 
 class Webhooks:
-    """Delivers what `database.webhooks` holds. Without endpoints, it deletes what is left of earlier ones."""
+    """Delivers the rows of `rdchat.postgres.webhooks`. Without endpoints, it deletes rows of former ones."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Webhooks:
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        #: Where events are told: `database.webhooks.rows` makes one row for each.
+        #: Where events are sent: `rdchat.postgres.webhooks.delivery_rows` makes one row for each.
         self.endpoints = tuple(endpoints)
         self._secrets = secrets
         self._allow_private = allow_private
@@ -60,7 +60,7 @@ class Webhooks:
         self._waiting = self._dead = 0
 
     def start(self) -> None:
-        """Begin to deliver. A process that does not still writes rows, for others to deliver."""
+        """Start delivering. A process that does not still writes rows, for others to deliver."""
         for endpoint in self.endpoints:
             sender = Sender(endpoint, self._secrets, self._clock, allow_private=self._allow_private)
             worker = DeliveryWorker(
@@ -82,7 +82,7 @@ class Webhooks:
         )
 
     def wake(self) -> None:
-        """Say that deliveries were committed, so that they need not wait for the next sweep."""
+        """Wake the workers: deliveries were committed and need not wait for the next sweep."""
         for worker in self._workers:
             worker.wake()
 
@@ -92,7 +92,7 @@ class Webhooks:
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
     async def tidy(self) -> None:
-        """Count, give up what nobody delivers, delete what is over. Raises UnavailableError."""
+        """Count deliveries, give up those without endpoint, delete old ones. Raise UnavailableError."""
         now = self._clock.now()
         abandoned = await webhooks.tidy_deliveries(
             self._pool,

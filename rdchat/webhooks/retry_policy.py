@@ -1,4 +1,4 @@
-"""What becomes of a delivery after an attempt: delivered, tried again after a pause, or given up."""
+"""The retry policy: what becomes of a delivery after an attempt: delivered, retried, or given up."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from rdchat.webhooks.sender import SendError, WebhookResponse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: With the pauses below the last attempt is made about a day after the first.
+#: With the pauses below, the last attempt is made about a day after the first.
 ATTEMPTS: Final = 10
 _FIRST_PAUSE_SECONDS: Final = 5.0
 _FACTOR: Final = 4
 _LONGEST_PAUSE_SECONDS: Final = 8 * 3600.0
 _JITTER: Final = 0.2
 _LONGEST_WAIT: Final = timedelta(seconds=_LONGEST_PAUSE_SECONDS)
-#: These say that the receiver has too much to do; `Retry-After` then speaks for all deliveries to it.
+#: Statuses of an overloaded receiver; its `Retry-After` then applies to all deliveries to it.
 _BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _SUCCESS: Final = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has it."""
+    """The receiver accepted it."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """To be tried again after `pause`; `rest` is how long the receiver wants nothing at all."""
+    """To be tried again after `pause`; for `rest`, the receiver wants no deliveries at all."""
 
     reason: str
     status: int | None
@@ -51,7 +51,7 @@ class GiveUp:
 
 
 def pause_after(attempts: int, jitter: Callable[[float, float], float] = random.uniform) -> timedelta:
-    """Give the pause after so many attempts: 5 s, 20 s, 80 s, ... up to 8 hours, a fifth more or less."""
+    """Return the pause after so many attempts: 5 s, 20 s, 80 s, ... up to 8 hours, a fifth more or less."""
     full = min(_FIRST_PAUSE_SECONDS * _FACTOR ** min(attempts - 1, 20), _LONGEST_PAUSE_SECONDS)
     return timedelta(seconds=full * jitter(1 - _JITTER, 1 + _JITTER))
 
@@ -59,10 +59,10 @@ def pause_after(attempts: int, jitter: Callable[[float, float], float] = random.
 def decide(
     result: WebhookResponse | SendError, attempts: int, pause: Callable[[int], timedelta] = pause_after
 ) -> Delivered | Retry | GiveUp:
-    """Decide after the attempt number `attempts`.
+    """Decide what to do after attempt number `attempts`.
 
     410 (Gone) is how a receiver says that it wants no more; any other answer but success may be a fault that
-    somebody repairs within the day, redirects and refused signatures included.
+    is repaired within the day, redirects and refused signatures included.
     """
     if isinstance(result, SendError):
         return _failed(str(result), None, attempts, pause(attempts))
@@ -82,5 +82,5 @@ def _failed(
 ) -> Retry | GiveUp:
     if attempts >= ATTEMPTS:
         return GiveUp(reason, status)
-    # Never sooner than without `Retry-After`: the attempts would be used up within seconds.
+    # Never sooner than without `Retry-After`, or the attempts would be used up within seconds.
     return Retry(reason, status, max(pause, wait), rest=wait)

@@ -1,4 +1,4 @@
-"""One attempt at one delivery: a signed POST, and what the receiver says to it.
+"""One attempt at one delivery: a signed POST, and the receiver's answer.
 
 Nothing but the status line and `Retry-After` of the answer is used: its body is not read, a redirect is not
 followed, cookies are not kept.
@@ -38,7 +38,7 @@ class SendError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WebhookResponse:
-    """What a receiver said: status, and how long it wants to be left alone."""
+    """A receiver's answer: its status, and how long it wants to be left alone."""
 
     status: int
     retry_after: timedelta | None = None
@@ -62,7 +62,7 @@ class Sender:
         self._clock = clock
         connector = aiohttp.TCPConnector(
             limit=0,
-            # Each new connection looks the name up, and goes to what was found then and passed the check.
+            # Each new connection looks the name up and goes to an address found then that passed the check.
             use_dns_cache=False,
             resolver=resolver,
             socket_factory=None if allow_private else public_socket,
@@ -83,7 +83,7 @@ class Sender:
         await self._client.close()
 
     async def post(self, delivery_id: UUID, body: bytes) -> WebhookResponse:
-        """Make an attempt. Raises SendError."""
+        """Make an attempt. Raise SendError."""
         now = self._clock.now()
         headers = signed_headers(self._secrets, delivery_id, now, body)
         try:
@@ -112,7 +112,7 @@ def retry_after(value: str, now: datetime) -> timedelta | None:
 
 
 def _reason(error: BaseException) -> str:
-    """Say what went wrong, without the query of the address and without what the receiver sent."""
+    """Return what went wrong, without the address's query and without what the receiver sent."""
     if isinstance(error, aiohttp.ClientResponseError):
         return "what came back is not HTTP"
     if isinstance(error, aiohttp.InvalidURL):

@@ -51,7 +51,7 @@ async def book(person: Person, start: str, end: str, day: date = DAY, **more: An
     return await person.post("/counselings/book", body)
 
 
-# ---- saying them ------------------------------------------------------------------------------------------
+# ---- setting them -----------------------------------------------------------------------------------------
 
 
 async def test_who_has_said_nothing_has_no_hours_and_always_works(service: Service) -> None:

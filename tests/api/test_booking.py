@@ -416,7 +416,7 @@ async def test_a_refused_booking_leaves_nothing(service: Service) -> None:
     assert after == before
 
 
-async def test_notes_are_sealed_in_the_database_and_shown_to_the_two_alone(service: Service) -> None:
+async def test_notes_are_encrypted_in_the_database_and_shown_to_the_two_alone(service: Service) -> None:
     psychologist = await service.psychologist()
     client, admin = service.person(), service.person(Role.SUPER_ADMIN, "Admin")
     reply = await book(client, notes="Sangat rahasia")

@@ -237,7 +237,7 @@ async def test_a_key_is_its_senders_own(service: Service) -> None:
     assert (first.status, second.status) == (201, 201)
     assert first.data["id"] != second.data["id"]
     rows = await service.runtime.pool.fetch("SELECT answer FROM idempotency")
-    assert [b"Halo" in row["answer"] for row in rows] == [False, False], "what people write is sealed as well"
+    assert [b"Halo" in row["answer"] for row in rows] == [False, False], "what people write is encrypted, too"
 
 
 async def test_through_two_replicas_there_is_one_effect(

@@ -34,7 +34,7 @@ async def limited(directory: Path, database_url: str, redis_url: str, **kinds: s
         yield service
 
 
-def standing(headers: Any) -> tuple[str, int, int, int, int]:
+def rate_limit_of(headers: Any) -> tuple[str, int, int, int, int]:
     """Kind, limit, window, what is left, and in how many seconds all is again."""
     limit, policy = _LIMIT.fullmatch(headers["RateLimit"]), _POLICY.fullmatch(headers["RateLimit-Policy"])
     assert limit is not None
@@ -51,14 +51,14 @@ async def test_successes_say_what_is_left_and_a_refusal_when_to_come_back(
         for left in (3, 2, 1, 0):
             reply = await client.say(session_id, "Halo")
             assert reply.status == 201
-            kind, limit, window, told, resets = standing(reply.headers)
-            assert (kind, limit, window, told) == ("message", 4, 60, left)
+            kind, limit, window, remaining, resets = rate_limit_of(reply.headers)
+            assert (kind, limit, window, remaining) == ("message", 4, 60, left)
             assert 0 < resets <= 60
         for _ in range(3):
             refused = await client.say(session_id, "Halo")
             assert_refused(refused, 429, "RATE_LIMITED", "Too many requests")
             assert 1 <= int(refused.headers["Retry-After"]) <= 60
-            assert standing(refused.headers)[3] == 0
+            assert rate_limit_of(refused.headers)[3] == 0
         assert len(await client.history(session_id)) == 6
         assert (await psychologist.say(session_id, "Halo")).status == 201, "each has their own count"
         assert "RateLimit" not in (await client.get(f"/chat/sessions/{session_id}")).headers
@@ -82,7 +82,7 @@ async def test_ending_and_opening_files_is_never_refused(
         sent = await upload(client, session_id, photo())
         assert sent.status == 201, sent.json
         assert_refused(await upload(client, session_id, photo()), 429, "RATE_LIMITED")
-        assert standing(sent.headers)[:2] == ("upload", 1)
+        assert rate_limit_of(sent.headers)[:2] == ("upload", 1)
         url = sent.data["attachment"]["url"]
         for _ in range(10):
             async with service.client.get(url if "://" in url else f"{service.base}{url}") as answer:

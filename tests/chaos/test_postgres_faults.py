@@ -118,8 +118,8 @@ async def test_a_commit_that_lands_after_its_connection_was_lost(world: World) -
         async with asyncio.TaskGroup() as group:
             sending = []
             for number, talk in enumerate(talks):
-                saying = world.say(talk, talk.client, "sekali saja", named=number == 0)
-                sending.append(group.create_task(saying))
+                sent = world.say(talk, talk.client, "sekali saja", named=number == 0)
+                sending.append(group.create_task(sent))
                 await until(lambda: _waiting_for_lock(world, len(sending)), 3)
             proxy.cut()
             # The first attempts go on waiting behind the lock, unheard; now another one waits behind them.

@@ -222,7 +222,7 @@ async def test_a_replica_that_was_paused_loses_to_the_fence(
         other.pause()
         bookings = Bookings(stage.pool, stage.queue, SystemClock().now())
         await bookings.employ_psychologists()
-        sessions = [Appointment(uuid4(), 0.0, 4.0, 15.5, 3.0, 1.0, armed=True) for _ in range(count)]
+        sessions = [Appointment(uuid4(), 0.0, 4.0, 15.5, 3.0, 1.0, is_queued=True) for _ in range(count)]
         for one in sessions:
             await subscriber.attend(one.id)
         await bookings.book(sessions)

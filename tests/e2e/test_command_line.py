@@ -207,7 +207,7 @@ async def test_dead_webhooks_are_shown_and_revived(database_url: str, redis_url:
     connection = await asyncpg.connect(database_url)
     await connection.executemany(
         "INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at, attempts, status,"
-        " last_error) VALUES ($1, $2, 'notification.x', 'sealed', now(), now(), 10, $3, 'answered 500')",
+        " last_error) VALUES ($1, $2, 'notification.x', 'encrypted', now(), now(), 10, $3, 'answered 500')",
         [(UUID(ids[0]), hook, "dead"), (UUID(ids[1]), hook, "dead"), (UUID(ids[2]), hook, "scheduled")],
     )
     status, output = await run(tmp_path, "queue", **stores)

@@ -69,11 +69,11 @@ async def test_a_whole_session_without_a_terminal(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     )
     async with asyncio.timeout(90):
-        raw, complaints = await process.communicate()
+        raw, errors = await process.communicate()
     output = raw.decode()
 
     assert process.returncode == 0, output
-    assert complaints == b""
+    assert errors == b""
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", output), "control characters without a terminal"
     for line in (
         "… next: the chat opens, in ",

@@ -1,0 +1,1 @@
+"""What books by wall time, at every hour of a day and around the ends of months and years."""

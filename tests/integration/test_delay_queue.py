@@ -193,7 +193,7 @@ async def test_who_claims_sees_that_redis_was_emptied(queue: DelayQueue, client:
         return (await queue.claim(ALL, look_ahead_ms=0, lease_ms=1000, limit=1)).complete
 
     assert not await complete()
-    await queue.mark_filled(now_ms(), anew=True)
+    await queue.mark_filled(now_ms(), create=True)
     assert await complete()
     await client.flushall()
     assert not await complete()

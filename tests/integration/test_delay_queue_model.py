@@ -152,10 +152,10 @@ class QueueMachine(RuleBasedStateMachine):
             if job in self.model and self.model[job].leased:
                 self.model[job] = Held(self.now + offset)
 
-    @rule(until=st.integers(0, 10**13), anew=st.booleans())
-    def mark(self, until: int, *, anew: bool) -> None:
-        self.run(self.queue.mark_filled(until, anew=anew))
-        if self.marked is not None or anew:
+    @rule(until=st.integers(0, 10**13), create=st.booleans())
+    def mark(self, until: int, *, create: bool) -> None:
+        self.run(self.queue.mark_filled(until, create=create))
+        if self.marked is not None or create:
             self.marked = max(self.marked or 0, until)
         assert self.run(self.queue.filled_until()) == self.marked
 

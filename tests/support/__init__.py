@@ -1,0 +1,1 @@
+"""What the tests share: a service to call, stand-ins, valid and invalid requests, waiting."""

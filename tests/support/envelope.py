@@ -11,7 +11,7 @@ _KEYS = {"success", "message", "statusCode", "code", "requestId"}
 
 
 def envelope_fault(reply: Reply) -> str | None:
-    """Say what is wrong with the form of an error; None when nothing is."""
+    """Return what is wrong with the form of an error; None when nothing is."""
     body = reply.json
     if not isinstance(body, dict):
         return f"{reply.status} without envelope: {str(body)[:120]!r}"

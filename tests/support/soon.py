@@ -40,7 +40,7 @@ async def session_soon(person: Person, starts_in: float, lasts: float, **more: A
 
 
 def sunday(year: int, month: int, number: int) -> date:
-    """Give a Sunday of a month: 1 is the first, -1 the last."""
+    """Return a Sunday of a month: 1 is the first, -1 the last."""
     days = [date(year, month, 1) + timedelta(days=offset) for offset in range(31)]
     sundays = [day for day in days if day.month == month and day.weekday() == 6]
     return sundays[number - 1 if number > 0 else number]

@@ -6,7 +6,13 @@ import re
 from datetime import date
 from pathlib import Path
 
+import pytest
+
+from tools import map as project_map
+
 ROOT = Path(__file__).parents[2]
+_PAGES = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+_SOURCES = ("config", "statemachine", "rdchat", "handlers", "tests", "tools", "benchmarks")
 _HEAD = re.compile(
     r"# (?P<number>\d+)\. (?P<title>.+)\n\n- Status: (?P<status>accepted|superseded)\b.*\n"
     r"- Date: (?P<date>\d{4}-\d\d-\d\d)\n"
@@ -25,6 +31,55 @@ def test_the_tests_that_the_page_on_the_local_endpoint_names() -> None:
     )
     assert len(named) > 60
     assert named - defined == set()
+
+
+def test_files_and_folders_that_pages_name_exist() -> None:
+    files = [path for folder in _SOURCES for path in (ROOT / folder).rglob("*") if path.is_file()]
+    names = {path.name for path in files}
+    named = {
+        (str(page.relative_to(ROOT)), path)
+        for page in _PAGES
+        for path in re.findall(r"`([\w./-]+\.py|(?:\w+/)*\w+/)`", page.read_text(encoding="utf-8"))
+        if path.partition("/")[0] in {*_SOURCES, "run.py"} or "/" not in path
+    }
+    assert len(named) > 100
+    assert [
+        (page, path) for page, path in sorted(named) if not (ROOT / path).exists() and path not in names
+    ] == []
+
+
+def test_names_in_the_code_that_the_page_on_the_architecture_uses_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[A-Z][a-z]+)+|[a-z]+(?:_[a-z]+)+)`", page))
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for folder in _SOURCES[:4] for path in (ROOT / folder).rglob("*.py")
+    )
+    assert len(named) > 15
+    assert {name for name in named if not re.search(rf"\b{name}\b", source)} == set()
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git lists the folders")
+def test_the_map_of_the_project_is_current() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert page == project_map.renewed(page, project_map.contents()), "make docs renews it"
+
+
+def test_a_map_lists_folders_in_the_order_of_a_tree_and_closed_ones_without_what_is_in_them() -> None:
+    files = ["a-b/x.py", "run.py", "a/b/x.py", "a/y.py", "benchmarks/peers/saq/requirements.in"]
+    assert project_map.folders(files) == ["a", "a/b", "a-b", "benchmarks", "benchmarks/peers"]
+
+
+def test_a_folder_without_docstring_or_line_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    with pytest.raises(project_map.UndescribedFolderError, match="new: give the package a docstring"):
+        project_map.description(tmp_path, "new")
+    (tmp_path / "new" / "__init__.py").write_text('"""Something new.\n\nAnd more."""\n', encoding="utf-8")
+    assert project_map.description(tmp_path, "new") == "Something new."
+
+
+def test_a_page_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="lacks"):
+        project_map.renewed("# A page", "")
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -35,7 +35,7 @@ def operation_of(route: Route) -> dict[str, Any]:
 
 
 def faults(schema: dict[str, Any], value: Any) -> list[str]:
-    """Say where a value is not what a schema of the document says, and which fields nobody has described."""
+    """Return where a value is not what a schema of the document says, and which fields are not described."""
     whole = {**schema, "components": DOCUMENT["components"]}
     found = [one.message for one in Draft202012Validator(whole, format_checker=_FORMATS).iter_errors(value)]
     return found + list(mismatches(DOCUMENT, schema, value))

@@ -32,7 +32,7 @@ def exif(orientation: int = 1) -> Image.Exif:
     return made
 
 
-def telling(form: str, orientation: int = 1) -> bytes:
+def with_metadata(form: str, orientation: int = 1) -> bytes:
     """A picture with everything beside its pixels that the format allows."""
     secret = TELLTALE.encode()
     options: dict[str, Any] = {"icc_profile": secret * 20}
@@ -63,7 +63,7 @@ def nearly(pixel: Any, colour: tuple[int, int, int]) -> bool:
 
 @each_form
 def test_nothing_is_left_but_what_is_seen(form: str) -> None:
-    before = telling(form)
+    before = with_metadata(form)
     assert TELLTALE.encode() in before
     after, width, height = pictures.rewrite(before, KINDS[form])
     assert TELLTALE.encode() not in after
@@ -82,7 +82,7 @@ def test_nothing_is_left_but_what_is_seen(form: str) -> None:
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 def test_a_picture_is_turned_as_its_metadata_say(form: str) -> None:
     # 6: the camera was held on its side; the first row of the file is the right edge of what is seen.
-    after, width, height = pictures.rewrite(telling(form, orientation=6), KINDS[form])
+    after, width, height = pictures.rewrite(with_metadata(form, orientation=6), KINDS[form])
     picture = seen(after)
     assert (width, height) == picture.size == (40, 60)
     assert TELLTALE.encode() not in after

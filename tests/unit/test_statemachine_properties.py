@@ -112,8 +112,8 @@ class ChatSession(RuleBasedStateMachine):
         assert answer.source is before.status
         self.history.append((answer.trigger, answer.source, after.status))
         self.effects.extend(answer.effects)
-        disarmed = sum(isinstance(effect, CancelTimers) for effect in answer.effects)
-        assert disarmed == (after.is_over and not before.is_over)
+        cancelled_timers = sum(isinstance(effect, CancelTimers) for effect in answer.effects)
+        assert cancelled_timers == (after.is_over and not before.is_over)
         for kind, automation in before.automations.items():
             if automation.status in SETTLED and answer.trigger not in ("reschedule", "extend"):
                 assert after.automations[kind] == automation
@@ -253,9 +253,9 @@ class ChatSession(RuleBasedStateMachine):
             assert said[AutomationKind.AUTO_END] == 1
 
     @invariant()
-    def timers_are_disarmed_exactly_when_it_is_over(self) -> None:
-        disarmed = sum(isinstance(effect, CancelTimers) for effect in self.effects)
-        assert disarmed == int(self.session.is_over)
+    def timers_are_cancelled_exactly_when_it_is_over(self) -> None:
+        cancelled_timers = sum(isinstance(effect, CancelTimers) for effect in self.effects)
+        assert cancelled_timers == int(self.session.is_over)
 
     @invariant()
     def nothing_stays_scheduled_when_it_is_over(self) -> None:

@@ -64,7 +64,7 @@ def recent(name: str) -> tuple[datetime, ...]:
 
 
 def meanings(wall: datetime, change: datetime, tz: ZoneInfo) -> list[datetime]:
-    """Give the instants at which a clock shows a wall time, near a change."""
+    """Return the instants at which a clock shows a wall time, near a change."""
     offsets = {offset(change - SECOND, tz), offset(change, tz), offset(change + 2 * DAY, tz)}
     offsets |= {offset(change - 2 * DAY, tz)}
     possible = {(wall - one).replace(tzinfo=UTC) for one in offsets}
@@ -72,7 +72,7 @@ def meanings(wall: datetime, change: datetime, tz: ZoneInfo) -> list[datetime]:
 
 
 def walls_near(change: datetime, tz: ZoneInfo) -> list[datetime]:
-    """Give wall times at a change, just beside it, and in what is left out or comes twice."""
+    """Return wall times at a change, just beside it, and in what is left out or comes twice."""
     old = (change - SECOND).astimezone(tz).replace(tzinfo=None) + SECOND
     new = change.astimezone(tz).replace(tzinfo=None, fold=0)
     low, high = min(old, new), max(old, new)

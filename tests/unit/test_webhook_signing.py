@@ -89,7 +89,7 @@ def test_one_event_has_one_id_for_each_endpoint() -> None:
     assert len(ids) == 3
 
 
-# ---- judgement --------------------------------------------------------------------------------------------
+# ---- retry policy -----------------------------------------------------------------------------------------
 
 
 def no_chance(low: float, high: float) -> float:

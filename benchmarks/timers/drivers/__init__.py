@@ -1,1 +1,1 @@
-"""One driver a library; each runs in an environment of its own."""
+"""One driver per library; each runs in an environment of its own."""

@@ -70,7 +70,7 @@ async def _work(options: dict[str, Any]) -> None:
         max_jobs=options["concurrency"],
         poll_delay=options["poll"],
         allow_abort_jobs=options.get("cancel", False),
-        # An abort is told by its result; otherwise nobody wants one.
+        # Only an abort needs its result.
         keep_result=60 if options.get("cancel") else 0,
         log_results=False,
         handle_signals=False,

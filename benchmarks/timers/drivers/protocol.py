@@ -1,8 +1,8 @@
 """What every driver shares: the jobs, the conversation with the benchmark, and the noting of instants.
 
-A driver is one process that knows one library. As a client it is told, one JSON object a line on its standard
-input, to schedule, count or cancel jobs, and answers each line with one. As a worker it runs jobs, notes when
-each started, and tells when it is asked. Only the standard library is used here: drivers run in virtual
+A driver is one process that knows one library. As a client it takes orders to schedule, count or cancel jobs,
+one JSON object a line on its standard input, and answers each line with one. As a worker it runs jobs, notes
+when each started, and reports that on request. Only the standard library is used here: drivers run in virtual
 environments of their own.
 """
 
@@ -40,7 +40,7 @@ class Job:
 
 
 class Client(Protocol[Batch]):
-    """One library, as somebody who schedules uses it."""
+    """One library, as its users schedule jobs."""
 
     async def open(self, where: dict[str, Any]) -> None:
         """Connect. `where` has `port` and `db`."""
@@ -126,14 +126,14 @@ def read_commands(answer: Callable[[dict[str, Any]], None]) -> None:
             *lines, rest = (rest + block).split(b"\n")
             for text in lines:
                 answer(json.loads(text))
-        # With whatever the library has started: this process leads its group.
+        # With all that the library has started: this process leads its group.
         os.killpg(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=run, daemon=True, name="commands").start()
 
 
 def start_worker(options: dict[str, Any], recorder_class: type[Recorder] = Recorder) -> Worker:
-    """Begin the worker's side of the conversation."""
+    """Start the worker's side of the conversation."""
     line = Line()
     recorder = recorder_class(line, options)
     read_commands(lambda _: line.say({"ran": recorder.ran()}))
@@ -148,11 +148,11 @@ class Worker:
     recorder: Recorder
 
     def ready(self) -> None:
-        """Tell that jobs are being taken from now on."""
+        """Report that jobs are being taken from now on."""
         self.line.say({"ready": True})
 
     async def handle(self, session: str, kind: str) -> None:
-        """Be the job: note the instant, nothing else. With a marker: never end."""
+        """Run as the job: note the instant, nothing else. With a marker: never end."""
         if self.recorder.marker is not None:
             self.recorder.mark()
             await asyncio.sleep(3600)
@@ -168,7 +168,7 @@ async def serve_client(client: Client[Any], where: dict[str, Any]) -> None:
         command = json.loads(text)
         try:
             line.say(await _obey(client, command))
-        except Exception as error:  # noqa: BLE001 - whatever a library raises is its result
+        except Exception as error:  # noqa: BLE001 - what a library raises is its result
             line.say({"error": f"{type(error).__name__}: {error}"[:300]})
     await client.close()
 
@@ -218,7 +218,7 @@ def main(
     run_worker: Callable[[dict[str, Any]], None],
     run: Callable[[Any], None] = asyncio.run,
 ) -> None:
-    """Be the driver that the arguments ask for: `client` or `worker`, then options as JSON."""
+    """Run the driver that the arguments ask for: `client` or `worker`, then options as JSON."""
     role, options = sys.argv[1], json.loads(sys.argv[2])
     if role == "client":
         run(serve_client(make_client(), options))

@@ -1,6 +1,6 @@
-"""A local endpoint that speaks Ably's protocol, for development and tests without an Ably account.
+"""A local endpoint that speaks Ably's protocol, for work without an Ably account.
 
-A request over HTTP or a websocket comes in by `server`; what it may do is decided by `credentials`, `tokens`
+A request over HTTP or a websocket arrives in `server`; what it may do is decided by `credentials`, `tokens`
 (`grants`, `capabilities`, `revocations`) of its app (`apps`, `fixtures`).
 
     HTTP         http -> rest (channels), administering (keys, apps), control (faults) -> channels

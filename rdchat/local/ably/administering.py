@@ -31,7 +31,7 @@ class KeyResources:
         self._clock = clock
 
     def routes(self) -> Iterator[web.RouteDef]:
-        """Name the routes to put into an application."""
+        """Return the routes to add to an application."""
         for path, handler in (
             ("/keys/{key_name}/requestToken", self.request_token),
             ("/keys/{key_name}/revokeTokens", self.revoke_tokens),
@@ -71,7 +71,7 @@ class KeyResources:
         now = self._clock()
         issued_before = self._issued_before(body, now)
         margin = app.limits.revocation_margin if body.get("allowReauthMargin") is True else 0.0
-        # Rounded up: a margin of so many seconds is not a millisecond less.
+        # Rounded up: the margin must not be a millisecond shorter.
         applies_at = int((now + margin) * 1000) + (1 if margin else 0)
         results: list[dict[str, object]] = []
         for target in targets:
@@ -106,14 +106,14 @@ class AppResources:
         self._apps = apps
 
     def routes(self) -> Iterator[web.RouteDef]:
-        """Name the routes to put into an application."""
+        """Return the routes to add to an application."""
         yield web.post("/apps", self.create)
         yield web.delete("/apps/{app_id}", self.remove)
 
     async def create(self, request: web.Request) -> web.Response:
         """Make an app; see `Apps.create` for the body. No credentials are asked for.
 
-        Beside what Ably's sandbox answers it is told where the endpoint is, as whoever asks has reached it.
+        Besides what Ably's sandbox answers, it says where the endpoint is, as the caller reached it.
         """
         app = self._apps.create(await read_body(request))
         milliseconds = int(app.created * 1000)
@@ -161,7 +161,7 @@ def _require_owner(app: App, grant: Grant, key_name: str) -> Key:
     """Revoking takes the key itself.
 
     The Python SDK refuses to send a key over plain http, where this endpoint lives. So a token will do as
-    well if it can everything that its key can.
+    well if it allows everything that its key does.
     """
     if not (grant.is_key or grant.stands_for(app.keyring.key(grant.key_name))):
         raise AblyError(ErrorCode.REQUIRES_KEY, "revoking tokens requires the key that issued them")

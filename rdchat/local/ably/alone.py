@@ -26,11 +26,11 @@ _SHORTEST_WAIT, _LONGEST_WAIT, _NEVER = 10, 300, 1_000_000
 def tls_context(certificate: Path, private_key: Path | None) -> ssl.SSLContext:
     """Load a certificate (with its chain) and its key, which may be in the same file; all in PEM.
 
-    Raises ValueError when they cannot be used.
+    Raise ValueError when they cannot be used.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # Nobody is asked for the pass phrase of a key that is encrypted.
+        # No one is asked for the pass phrase of an encrypted key.
         context.load_cert_chain(certificate, private_key, password="")
     except (OSError, ValueError) as error:
         where = f"{certificate}" if private_key is None else f"{certificate} and {private_key}"
@@ -41,7 +41,7 @@ def tls_context(certificate: Path, private_key: Path | None) -> ssl.SSLContext:
 
 
 def changed_limits(changes: Mapping[str, str]) -> Limits:
-    """Return the limits with some changed, by the names of `Limits`. Raises ValueError for what is none."""
+    """Return the limits with some changed, by the names of `Limits`. Raise ValueError for unknown ones."""
     types = {field.name: float if field.type == "float" else int for field in fields(Limits)}
     values: dict[str, Any] = {}
     for name, text in changes.items():
@@ -67,7 +67,7 @@ async def serve_alone(
     controlled: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM. `key` is `app.id:secret`. Raises OSError when the port is taken."""
+    """Serve until SIGINT or SIGTERM. `key` is `app.id:secret`. Raise OSError when the port is taken."""
     name, _, secret = key.partition(":")
     endpoint = AblyLocal(keys={name: secret}, limits=limits, controlled=controlled)
     loop = asyncio.get_running_loop()
@@ -85,7 +85,7 @@ async def serve_alone(
 
 
 async def _collect_when_quiet(endpoint: AblyLocal) -> None:
-    """Let the collector look at everything while nobody talks, or else every five minutes.
+    """Run a full garbage collection while no messages flow, or else every five minutes.
 
     With two thousand connections that takes a quarter of a second, in which nothing is delivered; left to
     itself it happens three times a minute under load.
@@ -104,7 +104,7 @@ async def _collect_when_quiet(endpoint: AblyLocal) -> None:
 
 
 def _welcome(endpoint: AblyLocal, key: str, *, tls: bool, controlled: bool) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - told, not bound
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - shown, not bound
     address = f"[{host}]:{endpoint.port}" if ":" in host else f"{host}:{endpoint.port}"
     url = f"{'https' if tls else 'http'}://{address}"
     javascript = [

@@ -85,7 +85,7 @@ class Apps:
         return iter(list(self._apps.values()))
 
     def get(self, app_id: str) -> App:
-        """Return the app of that id. Raises AblyError 40400 when there is none."""
+        """Return the app of that id. Raise AblyError 40400 when there is none."""
         app = self._apps.get(app_id)
         if app is None:
             raise AblyError(ErrorCode.NOT_FOUND, f"no application found with id {app_id}")
@@ -93,20 +93,20 @@ class Apps:
         return app
 
     def of_key(self, key_name: str) -> App:
-        """Return the app of the key of that name. Raises AblyError 40400."""
+        """Return the app of the key of that name. Raise AblyError 40400."""
         return self.get(app_of(key_name))
 
     def admit(self, headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[App, Grant]:
         """Verify the credentials of an HTTP request, and return its app and what it may do.
 
-        Raises AblyError when they are refused.
+        Raise AblyError when they are refused.
         """
         return self._admit(from_request(headers, query))
 
     def admit_websocket(self, query: Mapping[str, str]) -> tuple[App, Grant]:
         """Verify the credentials in the address of a websocket, likewise.
 
-        There the real service does not tell which part of them it does not know: 40101.
+        There the real service does not say which part of them it does not know: 40101.
         """
         try:
             return self._admit(from_query(query, query.get("clientId") or None))
@@ -120,7 +120,7 @@ class Apps:
 
         `spec` is `{keys: [{capability?, revocableTokens?}], namespaces: [{id, persisted?}],
         channels: [{name, presence: [{clientId, data?, encoding?}]}], limits?: {presence: {maxMembers}}}`;
-        whatever else it has is ignored. Raises AblyError 40001 for another shape, 42910 beyond the number of
+        all else is ignored. Raise AblyError 40001 for another shape, 42910 beyond the number of
         apps that may exist at a time.
         """
         if not isinstance(spec, dict):
@@ -134,7 +134,7 @@ class Apps:
             raise AblyError(ErrorCode.INVALID_BODY, "a namespace must have an id")
         fixtures = Fixture.read(spec.get("channels", []))
         app_id = _word(6)
-        # Without a key nobody could use the app, nor remove it.
+        # Without a key no one could use the app, nor remove it.
         keys = [_read_key(app_id, key) for key in spec.get("keys") or [{}]]
         limits = _read_limits(spec.get("limits"), self._limits)
         app = self._add(app_id, keys, limits=limits, namespaces=namespaces)
@@ -146,7 +146,7 @@ class Apps:
         return app
 
     def remove(self, app_id: str) -> None:
-        """Remove an app made for tests; its clients are dropped. Raises AblyError 40300 for another."""
+        """Remove an app made for tests; its clients are dropped. Raise AblyError 40300 for another."""
         app = self.get(app_id)
         if app_id in self._lasting:
             raise AblyError(ErrorCode.FORBIDDEN, "this app belongs to the endpoint")
@@ -154,7 +154,7 @@ class Apps:
         app.close()
 
     def sweep(self) -> None:
-        """Forget what is too old, and the apps for tests that nobody has used for long."""
+        """Forget what is too old, and the apps for tests that have been unused for long."""
         now = self._clock()
         for app in self:
             app.sweep()

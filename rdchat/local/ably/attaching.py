@@ -38,7 +38,7 @@ class _Start:
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What an ATTACH asks for. `params` are those that are understood, as they are told back."""
+    """What an ATTACH asks for. `params` are those that are understood, as they are echoed."""
 
     modes: Flag
     resumes: bool
@@ -47,7 +47,7 @@ class _Options:
 
     @classmethod
     def read(cls, frame: Mapping[str, object]) -> _Options:
-        """Read a frame's flags, channelSerial and params. Raises AblyError 40000 for flags that are none."""
+        """Read a frame's flags, channelSerial and params. Raise AblyError 40000 for flags that are none."""
         flags = frame.get("flags") or 0
         if type(flags) is not int or flags < 0:
             raise AblyError(ErrorCode.BAD_REQUEST, "flags must be a number")
@@ -76,7 +76,7 @@ class _Options:
 
     @property
     def echo(self) -> bool:
-        """Whether the connection is to hear on this channel what it says itself."""
+        """Whether the connection receives its own messages on this channel."""
         return self.params.get("echo", "true").lower() != "false"
 
     @property
@@ -100,7 +100,7 @@ class Attaching:
     def attach(self, connection: Connection, name: str, frame: Mapping[str, object]) -> None:
         """Answer ATTACH: ATTACHED with the granted modes, then what was missed, then SYNC.
 
-        Attaching again to an attached channel goes on where it is, in the new modes. Raises AblyError 40160
+        Attaching again to an attached channel goes on where it is, in the new modes. Raise AblyError 40160
         when the capability grants none of the modes, 90010 beyond the number of channels allowed.
         """
         options = _Options.read(frame)
@@ -144,13 +144,13 @@ class Attaching:
         self._send_sync(connection, channel)
 
     def fail(self, connection: Connection, name: str, error: AblyError) -> None:
-        """Tell a client that its channel has failed, and detach it."""
+        """Notify a client that its channel has failed, and detach it."""
         if name in connection.attached:
             self._let_go(connection, name)
         connection.send(action=Action.ERROR, channel=name, error=error.wire())
 
     def check(self, connection: Connection) -> None:
-        """Hold every attachment against the connection's new capability; those that it denies fail."""
+        """Check every attachment by the connection's new capability; those that it denies fail."""
         for name in sorted(connection.attached):
             attachment = self._channels.get(name).attachments.get(connection.id)
             if attachment is None:
@@ -195,7 +195,7 @@ class Attaching:
         )
 
     def _rewound(self, connection: Connection, channel: Channel, rewind: str, limit: str | None) -> _Start:
-        """Begin with the last so many messages ("10") or a time before now ("30s", "2m"), at most `limit`."""
+        """Start with the last so many messages ("10") or a time before now ("30s", "2m"), at most `limit`."""
         match = _REWIND.fullmatch(rewind)
         if match is None or (limit is not None and _REWIND_LIMIT.fullmatch(limit) is None):
             raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid rewind")

@@ -49,7 +49,7 @@ class Memory:
 class Backlog:
     """The last publications of a channel: those of the last `age` seconds, within the bounds of its size.
 
-    `forget` is told of each publication that is dropped.
+    `forget` is called with each publication that is dropped.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class Backlog:
             self.drop_oldest()
 
     def keeps(self, publication: Publication) -> bool:
-        """Tell whether a publication of this channel has not been dropped yet."""
+        """Return whether a publication of this channel has not been dropped yet."""
         return publication.position > self._floor
 
     def reaches_back_to(self, position: int) -> bool:
-        """Tell whether everything after that position is still kept."""
+        """Return whether everything after that position is still kept."""
         return position >= self._floor
 
     def since(self, position: int) -> list[Publication]:

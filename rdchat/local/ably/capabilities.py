@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ANY = "*"
-# "[*]*" stands for all channels and those that tell about channels, which this endpoint has not.
+# "[*]*" stands for all channels and the channels about channels, which this endpoint does not have.
 _META = "[*]"
 
 _MODE_OPERATIONS = {
     Flag.PRESENCE: ("presence",),
     Flag.PUBLISH: ("publish",),
     Flag.SUBSCRIBE: ("subscribe",),
-    # Seeing who is there comes with seeing what is said.
+    # Presence may be subscribed to wherever messages may.
     Flag.PRESENCE_SUBSCRIBE: ("subscribe", "presence-subscribe"),
 }
 
@@ -63,7 +63,7 @@ class Capability:
     def parse(cls, value: object) -> Capability:
         """Read a capability from its JSON text or from the value that the text describes.
 
-        Raises AblyError 40000 for anything else: unknown operations, "*" beside others, and none at all.
+        Raise AblyError 40000 for anything else: unknown operations, "*" beside others, and none at all.
         """
         if isinstance(value, str):
             try:
@@ -89,7 +89,7 @@ class Capability:
         return json.dumps(ordered, separators=(",", ":"))
 
     def permits(self, channel: str, operation: str) -> bool:
-        """Tell whether `operation` ("publish", "subscribe", ...) is allowed on that channel."""
+        """Return whether `operation` ("publish", "subscribe", ...) is allowed on that channel."""
         for resource, operations in self.resources.items():
             if (operation in operations or _ANY in operations) and covers(resource, channel):
                 return True
@@ -137,7 +137,7 @@ def _common_operations(one: frozenset[str], other: frozenset[str]) -> frozenset[
 
 
 def covers(pattern: str, resource: str) -> bool:
-    """Tell whether every channel that `resource` names (itself, when it is a name) is named by `pattern`."""
+    """Return whether `pattern` names every channel that `resource` (a name or a pattern) names."""
     if pattern in (_ANY, _META + _ANY, resource):
         return True
     if _ANY not in pattern:

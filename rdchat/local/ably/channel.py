@@ -79,14 +79,14 @@ class Channel:
         Answers `{channel, messageId, serials}`: the id of the first, the serials of all.
 
         Messages without an id get `<id_base>:<index>`. One whose id was accepted within the last two minutes
-        is dropped, and answered with the serial that it got then. Raises AblyError 42913 when the channel has
+        is dropped, and answered with the serial that it got then. Raise AblyError 42913 when the channel has
         had as many publishes, or bytes, as are allowed in a second.
         """
         now = self.clock()
         size = sum(map(payload_size, messages))
         self._require_room(size, now)
         base = id_base or secrets.token_urlsafe(9)
-        # Nobody can repeat an id that they do not know: those that are made here for REST.
+        # Ids made here for REST are unknown to clients, so no client can repeat them.
         repeatable = id_base is not None or "id" in messages[0]
         publication = self._publication(Action.MESSAGE, now, connection_id)
         serials: list[str] = []
@@ -117,10 +117,10 @@ class Channel:
         }
 
     def update_presence(self, messages: list[Message], *, id_base: str, connection_id: str) -> None:
-        """Apply enters, updates and leaves that `read_presence` has checked, and tell the subscribers.
+        """Apply enters, updates and leaves that `read_presence` has checked, and notify the subscribers.
 
         A message keeps an id of its own only if it begins with the connection's id; the others get
-        `<id_base>:<index>`. Raises AblyError 91003 when more would be present than are allowed.
+        `<id_base>:<index>`. Raise AblyError 91003 when more would be present than are allowed.
         """
         newcomers = {
             message["clientId"]
@@ -137,12 +137,12 @@ class Channel:
         publication = self._publication(Action.PRESENCE, self.clock(), connection_id)
         news: list[Message] = []
         for index, message in enumerate(messages):
-            told = cast("Message", {**message, "connectionId": connection_id})
-            told["timestamp"] = publication.timestamp
+            event = cast("Message", {**message, "connectionId": connection_id})
+            event["timestamp"] = publication.timestamp
             if not message.get("id", "").startswith(f"{connection_id}:"):
-                told["id"] = f"{id_base}:{index}"
-            if self.presence.apply(told):
-                news.append(told)
+                event["id"] = f"{id_base}:{index}"
+            if self.presence.apply(event):
+                news.append(event)
         if news:
             self._deliver(publication, news)
             publication.keep(news)
@@ -178,10 +178,10 @@ class Channel:
         self._idle_since = self.clock()
 
     def sweep(self, now: float) -> bool:
-        """Drop what is too old; True when nothing is left that anybody could ask for."""
+        """Drop what is too old; return True when nothing is left that a client could ask for."""
         self.expire(now)
         unused = not (self.attachments or self.presence or self.messages or self.presence_events)
-        # Who was attached until lately may still resume: then it must be known that nothing was missed.
+        # Connections attached until lately may still resume: then it must be known that nothing was missed.
         return unused and now - self._idle_since > self._shared.limits.connection_state_ttl
 
     def expire(self, now: float) -> None:
@@ -228,7 +228,7 @@ class Channel:
     def _deliver(self, publication: Publication, messages: list[Message]) -> None:
         if not messages:
             return
-        # A presence event reaches its own connection whatever `echo` says: SDKs learn of themselves from it.
+        # A presence event reaches its own connection regardless of `echo`: SDKs learn of themselves from it.
         told_to_all = publication.action is Action.PRESENCE
         mode = Flag.PRESENCE_SUBSCRIBE if told_to_all else Flag.SUBSCRIBE
         frames: dict[Format, bytes] = {}

@@ -30,7 +30,7 @@ class Channels:
         faults: Faults,
         persisted: Collection[str] = (),
     ) -> None:
-        # Positions start from the clock, so that serials go on growing when the endpoint is started anew.
+        # Positions start from the clock, so that serials go on growing when the endpoint is started again.
         self.recorder = Recorder(int(clock() * 1000) * 1000, limits.recorded, limits.recorded_bytes)
         self.memory = Memory(limits)
         self._shared = Shared(self.recorder, self.memory, faults, limits, clock)
@@ -39,7 +39,7 @@ class Channels:
         self.lasting_connections: set[str] = set()
 
     def get(self, name: str) -> Channel:
-        """Return the channel of that name. Raises AblyError 40010 for a name that Ably does not allow."""
+        """Return the channel of that name. Raise AblyError 40010 for a name that Ably does not allow."""
         channel = self._channels.get(name)
         if channel is None:
             if not name or name[0] in "[:" or "\n" in name:
@@ -49,7 +49,7 @@ class Channels:
         return channel
 
     def sweep(self) -> None:
-        """Drop old history everywhere, and the channels that nobody uses any more."""
+        """Drop old history everywhere, and the channels that are no longer used."""
         now = self._shared.clock()
         for name in [name for name, channel in self._channels.items() if channel.sweep(now)]:
             del self._channels[name]

@@ -46,7 +46,7 @@ class Connections:
     def open(self, grant: Grant, query: Mapping[str, str], outbox: Outbox) -> Connection:
         """Begin a connection on a new websocket, or resume the one that it asks for, and send CONNECTED.
 
-        `query` is that of the websocket's URL. Raises AblyError 40012 when the clientId is not the grant's.
+        `query` is that of the websocket's URL. Raise AblyError 40012 when the clientId is not the grant's.
         """
         asserted = query.get("clientId") or None
         client_id = grant.speak_for(None if asserted == ANY_CLIENT else asserted)
@@ -72,16 +72,16 @@ class Connections:
         return connection
 
     def by_key(self, key: str) -> Connection | None:
-        """Find the connection that a connectionKey belongs to."""
+        """Return the connection that a connectionKey belongs to."""
         connection = self._connections.get(key.partition("!")[0])
         if connection is None or not secrets.compare_digest(connection.key.encode(), key.encode()):
             return None
         return connection
 
     def authorize(self, connection: Connection, grant: Grant) -> None:
-        """Let the connection go on under `grant`, until that expires."""
+        """Continue the connection under `grant`, until that expires."""
         connection.client_id = connection.client_id or grant.speak_for(None)
-        # A connection that has said who it is speaks for nobody else, even with a wildcard token.
+        # An identified connection acts for no other client, even with a wildcard token.
         connection.grant = replace(grant, client_id=connection.client_id or grant.client_id)
         connection.cancel_timers()
         connection.void_from = self._keyring.revocations.applies_at(grant)
@@ -96,7 +96,7 @@ class Connections:
         self._later(connection, remaining, self._expire)
 
     def send_connected(self, connection: Connection, error: AblyError | None = None) -> None:
-        """Tell the client its connectionId and details; `error` says why it is not the one it asked for."""
+        """Send the client its connectionId and details; `error` says why it is not the one it asked for."""
         details: dict[str, object] = {
             "connectionKey": connection.key,
             "connectionStateTtl": int(self._limits.connection_state_ttl * 1000),
@@ -108,7 +108,7 @@ class Connections:
         if connection.client_id is not None:
             details["clientId"] = connection.client_id
         elif connection.grant.client_id == ANY_CLIENT and not connection.grant.is_key:
-            # Only when told so do the SDKs let their user enter presence for others.
+            # Only if this is sent do the SDKs let their user enter presence for others.
             details["clientId"] = ANY_CLIENT
         message: dict[str, object] = {
             "action": Action.CONNECTED,
@@ -133,12 +133,12 @@ class Connections:
         self._end(connection)
 
     def fail(self, connection: Connection, error: AblyError, code: int | None = None) -> None:
-        """Tell the client of a fatal error and end its connection; `code` is the websocket's close code."""
+        """Send the client a fatal error and end its connection; `code` is the websocket's close code."""
         connection.send(action=Action.ERROR, error=error.wire())
         self._end(connection, closing_code(error) if code is None else code)
 
     def disconnect(self, connection: Connection, error: AblyError, code: int = NORMAL_CLOSURE) -> None:
-        """Tell the client why its websocket closes; it may come back and resume."""
+        """Send the client the reason why its websocket closes; it may come back and resume."""
         connection.send(action=Action.DISCONNECTED, error=error.wire())
         outbox = connection.outbox
         if outbox is not None:
@@ -226,7 +226,7 @@ class Connections:
         connection.attached.clear()
 
     def _forget(self, connection: Connection) -> None:
-        # Whoever forgets a connection is the last who knows of its members.
+        # No one else knows the members of a forgotten connection: they leave here.
         self._leave(connection)
         connection.cancel_timers()
         self._connections.pop(connection.id, None)

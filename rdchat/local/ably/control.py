@@ -71,7 +71,7 @@ class ControlResources:
         self._outage: asyncio.Task[None] | None = None
 
     def routes(self) -> Iterator[web.RouteDef]:
-        """Name the routes to put into an application."""
+        """Return the routes to add to an application."""
         for method, path, handler in (
             ("GET", "/control/faults", self.faults),
             ("POST", "/control/faults", self.add_fault),
@@ -95,18 +95,18 @@ class ControlResources:
         return respond(request, [_described(number, one) for number, one in self._endpoint.faults])
 
     async def add_fault(self, request: web.Request) -> web.Response:
-        """Put a fault in force: `{kind, on?, channel?, times?, seconds?, code?, status?, message?}`."""
+        """Add a fault: `{kind, on?, channel?, times?, seconds?, code?, status?, message?}`."""
         fault = _read_fault(await read_body(request))
         number = self._endpoint.faults.add(fault)
         return respond(request, _described(number, fault), status=201)
 
     async def clear_faults(self, _request: web.Request) -> web.Response:
-        """Take all faults back."""
+        """Remove all faults."""
         self._endpoint.faults.clear()
         return web.Response(status=204)
 
     async def remove_fault(self, request: web.Request) -> web.Response:
-        """Take one fault back."""
+        """Remove one fault."""
         number = whole_number(request.match_info["number"])
         if number is None or not self._endpoint.faults.remove(number):
             raise AblyError(ErrorCode.NOT_FOUND, "no fault of this number is in force")

@@ -1,4 +1,4 @@
-"""Where a request carries its credentials, and whose they are."""
+"""Where a request carries its credentials, and to whom they belong."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Credential:
 
     @property
     def app_id(self) -> str:
-        """The app that it says it is for. Raises AblyError when it does not say."""
+        """The app that it says it is for. Raise AblyError when it does not say."""
         return app_of(self.text if self.is_key else key_name_of(self.text))
 
     def verify(self, keyring: Keyring) -> Grant:
         """Verify it against the keys of its app.
 
-        Raises what `Keyring` raises, and AblyError 40102 when the clientId is not the token's.
+        Raise what `Keyring` raises, and AblyError 40102 when the clientId is not the token's.
         """
         if self.is_key:
             return keyring.verify_key(self.text, self.client_id)
@@ -46,7 +46,7 @@ class Credential:
 def from_request(headers: Mapping[str, str], query: Mapping[str, str]) -> Credential:
     """Find the credentials of an HTTP request: in `Authorization`, or else in the query.
 
-    Raises AblyError 40101 when there are none, or they cannot be read.
+    Raise AblyError 40101 when there are none, or they cannot be read.
     """
     scheme, _, value = headers.get("Authorization", "").partition(" ")
     header = headers.get("X-Ably-ClientId")
@@ -54,7 +54,7 @@ def from_request(headers: Mapping[str, str], query: Mapping[str, str]) -> Creden
     if scheme.lower() == "basic":
         return _key(_unwrapped(value), client_id)
     if scheme.lower() == "bearer":
-        # A JWT has dots, which base64 has not: so a token that was wrapped can be told from one that was not.
+        # A JWT has dots, which base64 has not: so a wrapped token can be distinguished from one that is not.
         token = value.strip()
         return Credential(token if "." in token else _unwrapped(token), is_key=False, client_id=client_id)
     return from_query(query, client_id)

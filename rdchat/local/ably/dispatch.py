@@ -60,7 +60,7 @@ class Dispatcher:
     def perform(self, connection: Connection, frame: object) -> None:
         """Perform one decoded protocol message. Actions that Ably does not know are ignored.
 
-        Raises AblyError for what no NACK or channel's ERROR can answer: the connection must fail.
+        Raise AblyError for what no NACK or channel's ERROR can answer: the connection must fail.
         """
         if not isinstance(frame, dict) or type(frame.get("action")) is not int:
             raise AblyError(ErrorCode.BAD_REQUEST, "a protocol message must be an object with an action")
@@ -124,7 +124,7 @@ class Dispatcher:
         return {"serials": []}
 
     def _require_mode(self, connection: Connection, name: str, mode: Flag) -> None:
-        """Hold whoever has attached to the modes granted; publishing needs no attachment at all."""
+        """Restrict attached connections to the modes granted; publishing needs no attachment at all."""
         attachment = self._channels.get(name).attachments.get(connection.id)
         if attachment is not None and mode not in attachment.modes:
             raise AblyError(

@@ -1,7 +1,7 @@
 """JSON and MessagePack, read strictly and written compactly.
 
-Whatever `decode` lets through can be written again in either format. Otherwise one publisher's odd text (half
-of a surrogate pair, an integer of a thousand digits) would fail much later, while it is being sent to others.
+Everything that `decode` accepts can be written again in either format. Otherwise one publisher's odd text
+(half of a surrogate pair, an integer of a thousand digits) would fail much later, while being sent to others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INT64 = range(-(2**63), 2**64)
 def decode(data: bytes | str, fmt: Format) -> object:
     """Read one body or frame.
 
-    Raises AblyError 40001 for anything that is not exactly one well-formed value of that format.
+    Raise AblyError 40001 for anything that is not exactly one well-formed value of that format.
     """
     try:
         if fmt is Format.JSON:

@@ -64,7 +64,7 @@ class ErrorCode(IntEnum):
 
 
 class AblyError(Exception):
-    """A refusal that is told to the client in Ably's own form.
+    """A refusal that is sent to the client in Ably's own form.
 
     `status` is an HTTP status. Ably's 4xxxx and 5xxxx codes begin with theirs, so it need only be given for
     the codes of connections and channels (default 400) and where the two differ.

@@ -70,7 +70,7 @@ class Fault:
             raise ValueError("seconds must be between 0 and 3600")
 
     def concerns(self, operation: Operation, channel: str | None) -> bool:
-        """Tell whether it happens at this operation on that channel (None: on none)."""
+        """Return whether it happens at this operation on that channel (None: on none)."""
         if operation is not self.on and (self.on is not None or operation is Operation.DELIVER):
             return False
         return self.channel == "*" or (channel is not None and covers(self.channel, channel))
@@ -95,17 +95,17 @@ class Faults:
         return iter(list(self._faults.items()))
 
     def add(self, fault: Fault) -> int:
-        """Put a fault in force. Returns the number to remove it by."""
+        """Add a fault. Return the number to remove it by."""
         self._added += 1
         self._faults[self._added] = replace(fault)
         return self._added
 
     def remove(self, number: int) -> bool:
-        """Take one fault back; False when there is none of that number (any more)."""
+        """Remove one fault; return False when there is none of that number (any more)."""
         return self._faults.pop(number, None) is not None
 
     def clear(self) -> None:
-        """Take all faults back."""
+        """Remove all faults."""
         self._faults.clear()
 
     def take(self, operation: Operation, channel: str | None = None) -> Fault | None:

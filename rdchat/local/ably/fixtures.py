@@ -26,7 +26,7 @@ class Fixture:
 
     @classmethod
     def read(cls, specs: Iterable[Mapping[str, object]]) -> list[Fixture]:
-        """Read `[{name, presence: [{clientId, data?, encoding?}]}]`. Raises AblyError 40001 for others."""
+        """Read `[{name, presence: [{clientId, data?, encoding?}]}]`. Raise AblyError 40001 for others."""
         fixtures = []
         for spec in specs:
             name, members = spec.get("name"), spec.get("presence", [])

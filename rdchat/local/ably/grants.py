@@ -14,7 +14,7 @@ ANY_CLIENT = "*"
 class Grant:
     """What a verified credential allows. Instants are seconds since the epoch; a key never expires.
 
-    `client_id` is None for an anonymous credential and "*" for one that may speak for anybody.
+    `client_id` is None for an anonymous credential and "*" for one that may act for any client.
     """
 
     key_name: str
@@ -40,7 +40,7 @@ class Grant:
     def speak_for(self, client_id: str | None) -> str | None:
         """Return the clientId to act under when `client_id` is asked for (None: no wish).
 
-        Raises AblyError 40012 when the credential does not allow it.
+        Raise AblyError 40012 when the credential does not allow it.
         """
         own = None if self.client_id == ANY_CLIENT else self.client_id
         if client_id is None:

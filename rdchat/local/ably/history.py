@@ -38,7 +38,7 @@ class PageQuery:
     def read(cls, query: Mapping[str, str], position_of: Callable[[str], int | None]) -> PageQuery:
         """Read `start`, `end`, `direction`, `limit`, `from_serial` (a channelSerial) and our own `cursor`.
 
-        Raises AblyError 40003 for values that are none, 40024 for a serial that another endpoint gave.
+        Raise AblyError 40003 for values that are none, 40024 for a serial that another endpoint gave.
         """
         direction = query.get("direction") or "backwards"
         limit = _number(query, "limit", _DEFAULT_LIMIT)
@@ -82,7 +82,7 @@ class PageQuery:
 def page_of_members(members: list[Message], query: Mapping[str, str]) -> tuple[list[Message], str]:
     """Return a page of the members that are asked for, and its `Link` header.
 
-    `query` may have `limit`, `clientId`, `connectionId` and our own `cursor`. Raises AblyError 40003.
+    `query` may have `limit`, `clientId`, `connectionId` and our own `cursor`. Raise AblyError 40003.
     """
     page = PageQuery.read(query, lambda _: None)
     wanted = {name: query[name] for name in ("clientId", "connectionId") if query.get(name)}

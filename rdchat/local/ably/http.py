@@ -23,14 +23,14 @@ _EXPOSED = "Link, X-Ably-Errorcode, X-Ably-Errormessage"
 _HIGHEST_SUCCESS = 299
 _NO_HEADER = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 
-#: The version that today's SDKs speak; whoever names none gets it.
+#: The version that today's SDKs speak; the default for clients that name none.
 LATEST_VERSION = 6
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def read_body(request: web.Request) -> object:
-    """Decode the body: MessagePack when its type says so, else JSON. Raises AblyError 40001, 40009."""
+    """Decode the body: MessagePack when its type says so, else JSON. Raise AblyError 40001, 40009."""
     try:
         data = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
@@ -87,9 +87,9 @@ async def speak_ably(request: web.Request, handler: Handler) -> web.StreamRespon
         except web.HTTPException as error:
             response = refuse(request, _from_aiohttp(request, error))
         except ConnectionError:
-            # Whoever asked is gone in the middle of it: there is nobody to answer.
+            # The client went away in the middle of it: there is no one to answer.
             raise
-        except Exception:  # noqa: BLE001 - whatever a handler missed is logged, and answered like any failure
+        except Exception:  # noqa: BLE001 - what a handler missed is logged, and answered like any failure
             _log.exception("a request could not be handled")
             response = refuse(request, AblyError(ErrorCode.INTERNAL, "internal error"))
     if not response.prepared:
@@ -105,7 +105,7 @@ def _response(body: object, fmt: Format, status: int, headers: Mapping[str, str]
 
 def refuse(request: web.Request, error: AblyError, **also: object) -> web.Response:
     """Answer a failure in Ably's form; `also` stands beside the error in the body."""
-    # Header values are Latin-1 without controls; whatever else a message says is in the body.
+    # Header values are Latin-1 without controls; the full message is in the body.
     message = _NO_HEADER.sub("?", error.message)
     headers = {"X-Ably-Errorcode": str(error.code), "X-Ably-Errormessage": message}
     return respond(request, {"error": error.wire(), **also}, status=error.status, headers=headers)

@@ -25,7 +25,7 @@ class Limits:
     connection_messages: float = 50.0  # a second, published on one connection
     connection_messages_fatal: float = 1_000.0  # a second: beyond this the connection fails
     connection_frames: float = 2_000.0  # a second, of any kind: likewise
-    channel_publishes: float = 50.0  # a second, on one channel, by whomever
+    channel_publishes: float = 50.0  # a second, on one channel, by all clients
     channel_bytes: float = 1024 * 1024.0  # a second, on one channel
 
     history_age: float = 120.0

@@ -29,7 +29,7 @@ def read_messages(body: object, grant: Grant, limits: Limits) -> list[Message]:
     """Check one message or a list of them, as published in one call, and normalise them.
 
     `data` that is an object or a list becomes its JSON text; `clientId` becomes what `grant` allows.
-    Raises AblyError 40001 (shape), 40009 (size), 40012 (clientId), 40013 (data), 40016 (name), 40031 (ids),
+    Raise AblyError 40001 (shape), 40009 (size), 40012 (clientId), 40013 (data), 40016 (name), 40031 (ids),
     40032 (extras), 40034 (too many).
     """
     items = body if isinstance(body, list) else [body]
@@ -48,7 +48,7 @@ def read_messages(body: object, grant: Grant, limits: Limits) -> list[Message]:
 def read_presence(body: object, grant: Grant, client_id: str | None, limits: Limits) -> list[Message]:
     """Check the members of a PRESENCE frame; each gets an `action` and a `clientId`.
 
-    Raises AblyError 91000 for a member without a clientId, else as `read_messages`.
+    Raise AblyError 91000 for a member without a clientId, else as `read_messages`.
     """
     if not isinstance(body, list) or not body:
         raise AblyError(ErrorCode.INVALID_BODY, "presence must be a list")

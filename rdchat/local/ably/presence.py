@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PresenceSet:
-    """The members of one channel, each a connection and a clientId, with the message that last told of it."""
+    """The members of one channel, each a connection and a clientId, with the last message about it."""
 
     def __init__(self) -> None:
         self._members: dict[tuple[str, str], Message] = {}
@@ -25,13 +25,13 @@ class PresenceSet:
         return iter(self._members.values())
 
     def holds(self, connection_id: str, client_id: str) -> bool:
-        """Tell whether this member is present."""
+        """Return whether this member is present."""
         return (connection_id, client_id) in self._members
 
     def apply(self, message: Message) -> bool:
-        """Note an enter, update or leave; False when it tells nothing new and need not be passed on.
+        """Note an enter, update or leave; return False when it is no news and need not be passed on.
 
-        Who enters a second time updates: the message is changed to say so.
+        Entering a second time is an update: the message is changed accordingly.
         """
         key = (message["connectionId"], message["clientId"])
         known = self._members.get(key)

@@ -14,7 +14,7 @@ class Format(Enum):
 
 
 class Action(IntEnum):
-    """What a protocol message asks for or tells."""
+    """What a protocol message asks for or reports."""
 
     HEARTBEAT = 0
     ACK = 1

@@ -1,4 +1,4 @@
-"""What was accepted on a channel, and the frames that tell of it."""
+"""What was accepted on a channel, and the frames that carry it."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ class Publication:
         self._packed = b""
 
     def keep(self, messages: Sequence[Message], repeatable_ids: Iterable[str] = ()) -> None:
-        """Say what is to be remembered; `repeatable_ids` are those that a client may send again."""
+        """Set what is to be remembered; `repeatable_ids` are those that a client may send again."""
         self.count = len(messages)
         self.repeatable_ids = tuple(repeatable_ids)
         self._packed = encode(messages, Format.MSGPACK)
         self.size = len(self._packed) + _OVERHEAD
 
     def forget(self) -> None:
-        """Let go of the messages."""
+        """Release the messages."""
         self._packed = b""
         self.repeatable_ids = ()
 
     @property
     def messages(self) -> list[Message]:
-        """The messages that are remembered, unpacked anew at each call."""
+        """The messages that are remembered, unpacked at each call."""
         return cast("list[Message]", decode(self._packed, Format.MSGPACK))
 
     def frame(self, messages: Sequence[Message], fmt: Format) -> bytes:

@@ -16,7 +16,7 @@ class Rate:
         self._at = now
 
     def take(self, amount: float, now: float) -> bool:
-        """Take `amount` at `now` (seconds); False when there is not enough left: then nothing is taken."""
+        """Take `amount` at `now` (seconds); return False, taking nothing, when not enough is left."""
         self._left = min(self._per_second, self._left + max(now - self._at, 0.0) * self._per_second)
         self._at = now
         if amount > self._left:

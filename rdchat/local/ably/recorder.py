@@ -27,7 +27,7 @@ class Recorder:
         self._site = secrets.token_hex(4)
 
     def record(self, channel: str, message: Message) -> None:
-        """Keep a message for whoever looks; the oldest go, by number and by size."""
+        """Keep a message for tests to look at; the oldest are dropped, by number and by size."""
         published = self.published
         if not published:
             self._bytes = 0  # a test has cleared it
@@ -39,7 +39,7 @@ class Recorder:
             self._bytes -= payload_size(published.popleft()[1])
 
     def next_position(self) -> int:
-        """Take the position of the next publication, on whichever channel."""
+        """Count the next publication, on any channel, and return its position."""
         self.position += 1
         return self.position
 

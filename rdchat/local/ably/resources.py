@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from .grants import Grant
     from .http import Handler
 
-_POLL_SECONDS = 0.1  # only where somebody asked for an answer that never comes
+_POLL_SECONDS = 0.1  # only where a fault asks for an answer that never comes
 
 
 def admitted(apps: Apps, request: web.Request) -> tuple[App, Grant]:
-    """Verify the request's credentials. Raises AblyError."""
+    """Verify the request's credentials. Raise AblyError."""
     return apps.admit(request.headers, request.query)
 
 
 def exposed(handler: Handler, operation: Operation, faults: Faults) -> Handler:
-    """Let the faults that are in force happen to a handler."""
+    """Wrap a handler so that the faults in force happen to it."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         fault = faults.take(operation, request.match_info.get("channel"))
@@ -33,7 +33,7 @@ def exposed(handler: Handler, operation: Operation, faults: Faults) -> Handler:
 
 
 async def perform_under(fault: Fault | None, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Call a handler as far as the fault lets it. Raises AblyError where it refuses."""
+    """Call a handler as far as the fault lets it. Raise AblyError where it refuses."""
     if fault is None:
         return await handler(request)
     if fault.kind is FaultKind.DROP:
@@ -57,6 +57,6 @@ def cut(request: web.Request) -> web.Response:
 
 
 async def _until_gone(request: web.Request) -> None:
-    # aiohttp tells a handler that its client has gone when that writes, and this one does not.
+    # aiohttp notifies a handler that its client has gone when it writes, and this one does not.
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - see above
         await asyncio.sleep(_POLL_SECONDS)

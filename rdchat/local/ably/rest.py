@@ -36,7 +36,7 @@ class ChannelResources:
         self._clock = clock
 
     def routes(self) -> Iterator[web.RouteDef]:
-        """Name the routes to put into an application."""
+        """Return the routes to add to an application."""
         for method, path, handler, operation in (
             ("POST", "/channels/{channel}/messages", self.publish, Operation.PUBLISH),
             ("GET", "/channels/{channel}/messages", self.history, Operation.READ),
@@ -56,7 +56,7 @@ class ChannelResources:
         return respond(request, [int(self._clock() * 1000)])
 
     async def stats(self, request: web.Request) -> web.Response:
-        """Answer that there are none: whoever asks learns whether its credentials are good."""
+        """Answer that there are none: callers learn whether their credentials are good."""
         admitted(self._apps, request)
         return respond(request, [])
 

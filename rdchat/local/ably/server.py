@@ -37,9 +37,9 @@ _LISTEN_AGAIN_SECONDS = 0.1
 class AblyLocal:
     """A local endpoint that speaks Ably's REST and realtime protocols, so that the genuine SDKs can use it.
 
-    `keys` maps key names (`app.keyid`) to their secrets; each key may do everything in its app. `clock` tells
-    the time in seconds since the epoch. `controlled` adds the routes below `/control`, by which processes of
-    this machine let things go wrong on purpose. Everything is held in memory: the history of the last two
+    `keys` maps key names (`app.keyid`) to their secrets; each key may do everything in its app. `clock`
+    returns seconds since the epoch. `controlled` adds the routes below `/control`, by which processes of this
+    machine inject faults. Everything is held in memory: the history of the last two
     minutes, who is connected and who is present. Use it within one event loop.
 
     After `close` it can be started again: channels keep their history, so that clients which come back resume
@@ -97,7 +97,7 @@ class AblyLocal:
     ) -> None:
         """Listen there (port 0: any free one), with TLS if a context with a certificate is given.
 
-        Raises RuntimeError when started already, OSError when the port is taken.
+        Raise RuntimeError when started already, OSError when the port is taken.
         """
         if self._runner is not None:
             raise RuntimeError("running already")
@@ -123,7 +123,7 @@ class AblyLocal:
                 await task
         for app in self.apps:
             app.close()
-        # Else a request that somebody has begun and not finished would be waited for.
+        # Otherwise a request that a client has begun and not finished would be waited for.
         _cut_all(runner)
         await runner.cleanup()
 
@@ -150,7 +150,7 @@ class AblyLocal:
                 try:
                     await self._listen(runner)
                 except OSError:
-                    # Somebody else has the port: for a moment, as clients' own sockets do.
+                    # Another socket has the port: for a moment, as clients' own sockets do.
                     await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     async def _listen(self, runner: web.AppRunner) -> None:

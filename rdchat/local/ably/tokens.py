@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ALGORITHM = "HS256"
 _JWT_PARTS = 3
 _LONGEST_TOKEN = 16_384
-_LATEST_INSTANT = 1e11  # the year 5138: beyond that somebody means milliseconds
+_LATEST_INSTANT = 1e11  # the year 5138: beyond that, milliseconds are meant
 # Ably reads no other registered claim, and the instants are held against this endpoint's own clock.
 _SIGNATURE_ONLY: Options = {
     "require": ["iat", "exp"],
@@ -59,7 +59,7 @@ class Keyring:
     def verify_key(self, text: str, client_id: str | None = None) -> Grant:
         """Verify `<key name>:<secret>`; the key's holder may act as any `client_id`.
 
-        Raises AblyError 40400 for an unknown key, 40101 for a wrong secret.
+        Raise AblyError 40400 for an unknown key, 40101 for a wrong secret.
         """
         name, _, secret = text.partition(":")
         key = self.key(name)
@@ -68,9 +68,9 @@ class Keyring:
         return Grant(key.name, key.capability, client_id or ANY_CLIENT)
 
     def verify_token(self, token: str) -> Grant:
-        """Verify an Ably JWT, whoever signed it.
+        """Verify an Ably JWT signed with any key of the app.
 
-        Raises AblyError 40101 and 40143 for what is no JWT, 40144 for one that is not valid, 40003 for one
+        Raise AblyError 40101 and 40143 for what is no JWT, 40144 for one that is not valid, 40003 for one
         that lives too long, 40142 when it has expired, 40141 when it was revoked, 40400 for an unknown key.
         """
         grant = self._verified.get(token)
@@ -93,7 +93,7 @@ class Keyring:
         """Exchange a TokenRequest for a token: `{token, keyName, issued, expires, capability, clientId?}`.
 
         The request is signed, or made by the `bearer` of the key itself. Instants and the ttl are
-        milliseconds. Raises AblyError 40101 for a wrong mac, 40102 when the key names differ, 40104 for a
+        milliseconds. Raise AblyError 40101 for a wrong mac, 40102 when the key names differ, 40104 for a
         timestamp too far from now, 40105 for a nonce used before, 40003 for a bad ttl or capability, 40160
         when nothing of the capability is the key's.
         """
@@ -123,7 +123,7 @@ class Keyring:
         self.revocations.sweep(now)
 
     def key(self, name: str) -> Key:
-        """Return the key of that name. Raises AblyError 40400, with status 401, when there is none."""
+        """Return the key of that name. Raise AblyError 40400, with status 401, when there is none."""
         key = self.keys.get(name)
         if key is None:
             raise AblyError(ErrorCode.NOT_FOUND, f"no key found with name {name}", status=401)
@@ -224,7 +224,7 @@ class Keyring:
 def key_name_of(token: str) -> str:
     """Read the name of the key that an Ably JWT says it was signed with; nothing is verified.
 
-    Raises AblyError 40101 for what is no token at all, 40143 for one that is no JWT (all that this endpoint
+    Raise AblyError 40101 for what is no token at all, 40143 for one that is no JWT (all that this endpoint
     issues are), 40144 for a JWT that names no key.
     """
     if "." not in token:

@@ -1,4 +1,4 @@
-"""The websocket transport: frames in, frames out, and nobody waits for a slow reader."""
+"""The websocket transport: frames in, frames out, and no one waits for a slow reader."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class WebSocketOutbox:
         """Send what keeps an idle websocket alive, and drop one whose client does not answer pings any more.
 
         aiohttp would do the pinging too, but for all connections at once, at the full second: with two
-        thousand of them everybody else then waits for a tenth of a second.
+        thousand of them all others then wait for a tenth of a second.
         """
         now, interval = self._loop.time(), self._limits.heartbeat_interval
         if now - self._heard_at >= interval + self._limits.pong_wait:
@@ -151,7 +151,7 @@ class WebSocketOutbox:
         if stuck or self._unread > limits.outbox_most_bytes:
             self.discard()
             self._overflowed = True
-            # Later, since a channel may be in the middle of telling all who are attached to it.
+            # Later, since a channel may be in the middle of a delivery to all its connections.
             self._loop.call_soon(self.overflow)
             return
         self._frames.append(frame)
@@ -163,7 +163,7 @@ async def serve_websocket(
 ) -> web.StreamResponse:
     """Serve one client's websocket until it ends.
 
-    A refusal is told after the upgrade, as an ERROR frame; a fault of the service's as DISCONNECTED, at which
+    A refusal is sent after the upgrade, as an ERROR frame; a fault of the service's as DISCONNECTED, at which
     clients come again.
     """
     fault = faults.take(Operation.CONNECT)
@@ -223,7 +223,7 @@ async def _read(
 ) -> None:
     async for frame in websocket:
         if connection.outbox is not outbox:
-            return  # closed, failed, or resumed elsewhere: what still comes in is for nobody
+            return  # closed, failed, or resumed elsewhere: what still comes in is dropped
         outbox.heard()
         if frame.type is WSMsgType.ERROR:
             return

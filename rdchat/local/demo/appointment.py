@@ -44,12 +44,12 @@ class Appointment:
 
     @property
     def ends_at(self) -> datetime:
-        """Give the end."""
+        """Return the end."""
         return self.starts_at + self.plan.length
 
     @property
     def due(self) -> dict[AutomationKind, datetime]:
-        """Say when the automations ought to run: reckoned here, to be compared with what the service does."""
+        """Return when the automations should run, computed here to be compared with the service."""
         return {
             AutomationKind.INITIAL_MESSAGE: self.starts_at - self.plan.initial_lead,
             AutomationKind.ENABLE_CHAT: self.starts_at,
@@ -58,7 +58,7 @@ class Appointment:
         }
 
     def order(self) -> dict[str, str]:
-        """Word it as a booking."""
+        """Return it as the body of a booking."""
         zone = next((one for one in _ZONES if self._is_within_a_day(one)), HOME)
         start, end = self.starts_at.astimezone(zone), self.ends_at.astimezone(zone)
         return {

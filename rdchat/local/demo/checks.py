@@ -1,7 +1,7 @@
-"""The verdict: what was seen is compared with what ought to have been seen. Pure, so that it can be tested.
+"""The verdict: what was seen is compared with what should have been seen. Pure, so that it can be tested.
 
 Both sides of a check are lists of short sentences. It holds when they are equal: nothing missing, nothing
-twice, nothing in another order. What differs can then be said in words.
+twice, nothing in another order. Differences can then be reported in words.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Check:
         return self.expected == self.came
 
     def difference(self) -> list[str]:
-        """Say in words what differs."""
+        """Return in words what differs."""
         missing = Counter(self.expected) - Counter(self.came)
         surplus = Counter(self.came) - Counter(self.expected)
         words = [f"expected, but did not come: {_times(what, n)}" for what, n in missing.items()]
@@ -60,7 +60,7 @@ def _times(what: str, number: int) -> str:
 
 
 def verdict(seen: Evidence) -> list[Check]:
-    """Judge everything."""
+    """Return all checks."""
     return [
         *(Check(f"{trial.what} → {trial.expected}", [trial.expected], [trial.came]) for trial in seen.trials),
         _both_were_present(seen),
@@ -77,7 +77,7 @@ def verdict(seen: Evidence) -> list[Check]:
     ]
 
 
-# ---- who was told what ------------------------------------------------------------------------------------
+# ---- who received what ------------------------------------------------------------------------------------
 
 
 def _both_were_present(seen: Evidence) -> Check:
@@ -171,7 +171,7 @@ def _typing(name: str, *, is_typing: bool) -> str:
     return f"{name} {'types' if is_typing else 'stops'}"
 
 
-# ---- what the service did by itself -----------------------------------------------------------------------
+# ---- automations ------------------------------------------------------------------------------------------
 
 
 def _automations(seen: Evidence) -> Check:

@@ -1,4 +1,4 @@
-"""What was seen while the session was played: plain values, so that they can be judged and kept."""
+"""What was seen while the session was played: plain values, so that they can be checked and kept."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Witness:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def messages(self) -> list[Heard]:
-        """List what was said, in the order in which it arrived."""
+        """List the messages, in the order in which they arrived."""
         return [one for one in self.heard if one.name == channels.MESSAGE]
 
     def statuses(self) -> list[Heard]:
-        """List what became of the session, in the order in which it arrived."""
+        """List the statuses of the session, in the order in which they arrived."""
         return [one for one in self.heard if one.name == channels.SESSION_STATUS]
 
     def status(self, status: str) -> Heard | None:
-        """Find the first news of this status."""
+        """Return the first event of this status."""
         return next((one for one in self.statuses() if one.data["status"] == status), None)
 
     def notifications(self) -> list[str]:
@@ -52,7 +52,7 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Something that was tried on purpose: what ought to come of it, and what came."""
+    """Something that was tried on purpose: the expected result, and the actual one."""
 
     what: str
     expected: str
@@ -77,7 +77,7 @@ class Evidence:
         return self.client, self.psychologist
 
     def name_of(self, person_id: str | None) -> str:
-        """Give the name of a participant, or the id of somebody who is none."""
+        """Return the name of a participant, or the id of anyone else."""
         return next((one.name for one in self.witnesses if one.person_id == person_id), str(person_id))
 
 

@@ -1,4 +1,4 @@
-"""What is heard, as lines on the screen, and what it leads us to expect next."""
+"""Events, as lines on the screen, and what to expect after each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EXPECTED: Final = {
 
 
 class Feed:
-    """Shows the course of one session."""
+    """Shows the events of one session."""
 
     def __init__(self, screen: Screen, appointment: Appointment, names: dict[str, str]) -> None:
         self._screen = screen
@@ -41,7 +41,7 @@ class Feed:
         self._names = names
 
     def expect(self, kind: AutomationKind) -> None:
-        """Say which automation comes next."""
+        """Show which automation comes next."""
         self._screen.expect(_EXPECTED[kind], self._due[kind])
 
     def tried(self, trial: Trial) -> None:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def prepare(directory: Path) -> None:
-    """Make the directory, before anything is played in vain. Raises OSError."""
+    """Make the directory, before anything is played. Raise OSError."""
     directory.mkdir(parents=True, exist_ok=True)
 
 
 def keep_in(directory: Path, seen: Evidence, checks: list[Check], svg: str) -> list[Path]:
-    """Write the files into a prepared directory and return their paths. Raises OSError."""
+    """Write the files into a prepared directory and return their paths. Raise OSError."""
     timeline = orjson.dumps(_timeline(seen, checks), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     contents = {
         "transcript.txt": _transcript(seen).encode(),

@@ -33,7 +33,7 @@ _CLOSE_SECONDS: Final = 4.0
 
 
 def hush(loop: asyncio.AbstractEventLoop) -> None:
-    """Keep the SDK from talking into the show: what matters of it is in the verdict."""
+    """Keep the SDK's logs off the screen: what matters of them is in the verdict."""
     logging.getLogger("ably").setLevel(logging.CRITICAL)
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ def hush(loop: asyncio.AbstractEventLoop) -> None:
 
 @asynccontextmanager
 async def _bounded(what: str, seconds: float) -> AsyncIterator[None]:
-    """Bound what the SDK would wait for two minutes for, and tell what failed."""
+    """Limit a wait that would take the SDK two minutes, and name what failed."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -73,7 +73,7 @@ class Listener:
     async def open(self) -> None:
         """Connect, subscribe, and enter the presence set of the chat channel.
 
-        Raises UnexpectedAnswerError when that does not work.
+        Raise UnexpectedAnswerError when that does not work.
         """
         access = await self._access()
         options = access["clientOptions"]
@@ -98,7 +98,7 @@ class Listener:
         self.witness.present = sorted(member.client_id for member in members)
 
     async def publish_uninvited(self) -> str:
-        """Try to publish on the chat channel past the service. Returns what Ably says."""
+        """Try to publish on the chat channel, bypassing the service. Return Ably's answer."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._chat.publish(channels.MESSAGE, {"content": "Saya bukan server."})
@@ -109,13 +109,13 @@ class Listener:
         return "published"
 
     async def type(self, *, is_typing: bool) -> None:
-        """Tell the other that one types, from phone to phone."""
+        """Signal to the other that this person types, from phone to phone."""
         data = payloads.typing_data(self.person.caller.id, is_typing=is_typing, at=self._clock.now())
         async with _bounded("publishing", _ANSWER_SECONDS):
             await self._typing.publish(channels.TYPING, data)
 
     async def until(self, seen: Callable[[Witness], object], within: float) -> None:
-        """Wait until this has been heard; not longer than `within` seconds: the verdict will tell."""
+        """Wait until this has been heard; not longer than `within` seconds: the verdict will show it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while not seen(self.witness):
@@ -123,7 +123,7 @@ class Listener:
                     await self._news.wait()
 
     async def close(self) -> None:
-        """Leave, and hang up; not longer than is decent, for the service may be gone."""
+        """Leave, and close the connection; within a limit, for the service may be gone."""
         if self._ably is None:
             return
         with contextlib.suppress(AblyException, TimeoutError):

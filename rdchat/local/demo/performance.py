@@ -1,4 +1,4 @@
-"""The whole demo: start a service, play a session on it, end the service, judge and show."""
+"""The whole demo: start a service, play a session on it, end the service, check and show."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _TOKEN_LIFETIME: Final = timedelta(hours=1)
 
 
 async def play(*, seconds: int, keep: Path | None) -> int:
-    """Play a session of so many seconds, and show what everybody saw; `keep` names a directory for files.
+    """Play a session of so many seconds, and show what each person saw; `keep` names a directory for files.
 
-    Returns 0 when everything was as it ought to be, 1 when not, 2 when nothing could be played; ended by a
-    signal, what a shell would say.
+    Return 0 when everything was as expected, 1 when not, 2 when nothing could be played; when ended by a
+    signal, the status that a shell would give.
     """
     console = make_console()
     if not SHORTEST <= seconds <= LONGEST:

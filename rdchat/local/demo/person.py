@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class UnexpectedAnswerError(Exception):
-    """Something came with which the session cannot be played on."""
+    """An answer came with which the session cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Reply:
 
 
 class Person:
-    """Somebody, as their token says; an empty token is not shown."""
+    """A person, as their token says; an empty token is not sent."""
 
     def __init__(self, http: aiohttp.ClientSession, caller: Caller, token: str) -> None:
         self.caller = caller
@@ -55,7 +55,7 @@ class Person:
             return Reply(answer.status, await answer.json() if is_json else await answer.text())
 
     async def must(self, method: str, path: str, body: Any = None, **query: str) -> Any:  # noqa: ANN401 - JSON
-        """Call a route that has to succeed, and give its data. Raises UnexpectedAnswerError."""
+        """Call a route that has to succeed, and return its data. Raise UnexpectedAnswerError."""
         reply = await self.call(method, path, body, **query)
         if not isinstance(reply.body, dict) or not reply.body.get("success"):
             raise UnexpectedAnswerError(f"{method} {path}: expected success, came {reply}: {reply.body}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rdchat.local.demo.checks import Check
     from rdchat.local.demo.evidence import Evidence
 
-#: Narrower than this, the timeline leaves out what can be reckoned, and the states are shown as a line.
+#: Narrower than this, the timeline leaves out what can be computed, and the states are shown as a line.
 _WIDE: Final = 98
 _SHOWN_DIFFERENCES: Final = 8
 

@@ -33,7 +33,7 @@ _SETTLE_SECONDS: Final = 1.5
 
 
 class PersonOf(Protocol):
-    """Makes somebody who can call the service, with or without a token."""
+    """Makes a person who can call the service, with or without a token."""
 
     def __call__(self, caller: Caller, *, with_token: bool = True) -> Person:
         """Make them."""
@@ -52,8 +52,8 @@ class Play:
     async def perform(self, time_to_subscribe: timedelta) -> tuple[Evidence, str]:
         """Play everything; the first automation leaves `time_to_subscribe`.
 
-        Returns what was seen, and the diagram of the session's way as SVG.
-        Raises UnexpectedAnswerError where it cannot go on.
+        Return what was seen, and the diagram of the session's way as SVG.
+        Raise UnexpectedAnswerError where it cannot go on.
         """
         await self._book(time_to_subscribe)
         async with AsyncExitStack() as phones:
@@ -148,7 +148,7 @@ class Play:
         for listener in self._listeners:
             await self._try_to_write(listener.person, "after the end", "400 SESSION_ENDED")
         self._screen.expect("the verdict")
-        # Nothing tells that an event will not come a second time: this is time for it to show.
+        # Nothing signals that an event will not come a second time: this gives it time to appear.
         await asyncio.sleep(_SETTLE_SECONDS)
 
     async def _collect(self) -> tuple[Evidence, str]:

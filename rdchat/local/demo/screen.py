@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _PLAIN_WIDTH: Final = 100
 _REFRESHES_A_SECOND: Final = 5
-#: Drawing takes milliseconds. It waits until everybody has been called back with what is drawn, so that the
-#: delays that are measured are not the screen's.
+#: Drawing takes milliseconds. It waits until both participants have been called back with what is drawn, so
+#: that the delays that are measured are not the screen's.
 _DRAW_AFTER_SECONDS: Final = 0.05
 
 
@@ -61,7 +61,7 @@ class Screen:
         self._undrawn: list[RenderableType] = []
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start showing."""
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(
                 get_renderable=self._line,
@@ -84,11 +84,11 @@ class Screen:
             self._live.stop()
 
     def note(self, text: str | Text, *, mark: str = "·", style: str = "") -> None:
-        """Say that something has happened."""
+        """Show that something has happened."""
         now = clock_time(self._clock.now())
         said = text if isinstance(text, Text) else Text(text, style=style)
         if self._live is None:
-            # One line each, however long: whoever reads it later has a window of their own.
+            # One line each, however long: later readers have windows of their own.
             self._add(Text.assemble(f"{now} {mark} ", said))
             return
         row = Table.grid(padding=(0, 1))
@@ -99,13 +99,13 @@ class Screen:
         self._add(row)
 
     def expect(self, text: str, at: datetime | None = None) -> None:
-        """Say what happens next, and when."""
+        """Show what happens next, and when."""
         self._next, self._since, self._at = text, self._clock.now(), at
         if self._live is None:
             self._add(Text(f"         … next: {text}{self._remaining()}"))
 
     def typing(self, name: str, *, is_typing: bool) -> None:
-        """Say on the living line that somebody types, or no longer."""
+        """Show on the living line that a person types, or no longer."""
         self._typist = name if is_typing else ""
 
     def _add(self, line: RenderableType) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rdchat.local.demo.script import Plan
 
-_ROOT: Final = Path(__file__).parents[2]
+_ROOT: Final = Path(__file__).parents[3]
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
 _TAIL_LINES: Final = 30
@@ -59,7 +59,7 @@ class Service:
         self._reader = asyncio.create_task(self._read())
 
     async def ready(self) -> None:
-        """Wait until it serves. Raises ServiceError."""
+        """Wait until it serves. Raise ServiceError."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_SECONDS):
                 await self._answers.wait()
@@ -71,7 +71,7 @@ class Service:
         raise ServiceError(f"It ended with status {status}.", list(self.tail))
 
     async def ended(self) -> None:
-        """Wait until it has ended by itself."""
+        """Wait until it has ended on its own."""
         await self._process.wait()
 
     async def stop(self) -> None:
@@ -138,7 +138,7 @@ async def _spawn(environment: dict[str, str]) -> Process:
 
 
 def _environment(plan: Plan, directory: Path, jwt_secret: str) -> dict[str, str]:
-    # No setting of the person who runs the demo gets through: it must not touch their stores or their Ably.
+    # No setting of the caller gets through: it must not touch their stores or their Ably.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")}
     return inherited | {
         "RDCHAT_HOST": "127.0.0.1",

@@ -68,7 +68,7 @@ def delivery_ms(witness: Witness, message_id: str) -> int | None:
 
 
 def deliveries(evidence: Evidence) -> tuple[float, int] | None:
-    """Give median and maximum of the deliveries to everybody, in milliseconds; None when nothing came."""
+    """Return median and maximum of the deliveries to all, in milliseconds; None when nothing came."""
     found = [
         delay
         for witness in evidence.witnesses

@@ -1,4 +1,4 @@
-"""Where the stores are: real servers by settings, a running service's embedded ones, or one's own."""
+"""Where the stores are: the servers in the settings, a running service's embedded ones, or new ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def own_stores(settings: Settings, say: Callable[[str], None]) -> Iterator[Addresses]:
     """Start what the settings leave to be embedded, for as long as the block runs. For the main thread.
 
-    Raises `embedded.DataDirectoryBusy` when another service owns the data directory.
+    Raise `DataDirectoryBusy` when another service owns the data directory.
     """
     stores = EmbeddedStores(
         settings.data_dir,

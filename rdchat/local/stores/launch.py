@@ -5,7 +5,7 @@ ask the kernel for a signal when the service dies. A program instead of a hook b
 Python code there can deadlock in a process with threads. It is run by path and isolated, so it imports the
 standard library only.
 
-PostgreSQL refuses to run as root, so root hands it to another account (UID, GID; -1 and -1: stay who we are).
+PostgreSQL refuses to run as root, so root hands it to another account (UID, GID; -1 and -1: stay the same).
 That account can usually not even reach the program or the data: a clone below /root, a data directory that is
 closed to others. Opening up those directories is not ours to do; instead the server keeps one *ambient
 capability*: to read files and pass directories whatever their permissions (CAP_DAC_READ_SEARCH). Where a
@@ -108,14 +108,14 @@ def _leave_root(uid: int, gid: int, program: str) -> None:
 
 
 def _follow(parent: int, signal_number: int) -> None:
-    """Ask for `signal_number` when the parent dies. A change of user clears the wish: it comes last."""
+    """Ask for `signal_number` when the parent dies. A change of user clears this, so it comes last."""
     _prctl(_PR_SET_PDEATHSIG, signal_number)
     if os.getppid() != parent:  # it died before we asked
         sys.exit(CANNOT_LAUNCH)
 
 
 def main(arguments: list[str]) -> None:
-    """Turn this process into the command in `arguments`; returns never."""
+    """Turn this process into the command in `arguments`; never return."""
     parent, signal_number, uid, gid = (int(value) for value in arguments[:4])
     command = arguments[4:]
     os.umask(0o077)

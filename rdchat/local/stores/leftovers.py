@@ -1,8 +1,8 @@
 """Servers that outlived their service: found by what they are, never by a number in a file.
 
 A process is one of ours when its program has the server's name *and* it works inside our private data
-directory, where both servers go first thing. A pid file is not asked: its number may belong to somebody else
-by now.
+directory, where both servers go first thing. A pid file is not asked: its number may belong to another
+process by now.
 """
 
 import signal
@@ -60,7 +60,7 @@ def kill(processes: list[Process], *, patience: float = 10.0) -> None:
 
 
 def wait_gone(processes: Iterable[Process], patience: float) -> bool:
-    """Wait until none of `processes` lives, at most `patience` seconds; tell whether that came true."""
+    """Wait until none of `processes` lives, at most `patience` seconds; return whether they are gone."""
     give_up = time.monotonic() + patience
     waiting = list(processes)
     while waiting := [process for process in waiting if _lives(process)]:
@@ -71,7 +71,7 @@ def wait_gone(processes: Iterable[Process], patience: float) -> bool:
 
 
 def _lives(process: Process) -> bool:
-    """Tell whether it still runs; a zombie that nobody collects (init in some containers) does not."""
+    """Return whether it still runs; an uncollected zombie (init in some containers) does not."""
     try:
         return process.is_running() and process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
     except psutil.NoSuchProcess:

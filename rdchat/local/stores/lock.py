@@ -56,7 +56,7 @@ class DirectoryLock:
         self._descriptor, self._holder = descriptor, os.getpid()
 
     def release(self) -> None:
-        """Give the lock back. The file stays: to unlink it would let two owners lock two different files."""
+        """Release the lock. The file stays: unlinking it would let two owners lock two different files."""
         if self._descriptor is not None and self.held:
             _open_locks.discard(self._descriptor)
             os.close(self._descriptor)
@@ -83,7 +83,7 @@ class DirectoryLock:
 
 
 def owner_of(directory: Path) -> int | None:
-    """Return the process id of the live owner of `directory`, None when nobody owns it."""
+    """Return the process id of the live owner of `directory`, None when no one owns it."""
     try:
         descriptor = os.open(_file(directory), os.O_RDONLY)
     except FileNotFoundError:

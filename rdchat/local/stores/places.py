@@ -16,10 +16,10 @@ _LONGEST_SOCKET_PATH = 100
 
 
 def own_directory(path: Path) -> None:
-    """Make `path` (parents too) a directory of ours; refuse somebody else's.
+    """Make `path` (parents too) a directory of ours; refuse another user's.
 
-    A new or empty one is closed to everybody else. One with things in it keeps its mode: it may be any
-    directory that somebody named in a setting, and shutting that to the machine is not ours to do.
+    A new or empty one is closed to all others. One with things in it keeps its mode: it may be any
+    directory that was named in a setting, and shutting that to the machine is not ours to do.
     """
     path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
     status = path.stat()
@@ -33,7 +33,7 @@ def own_directory(path: Path) -> None:
 
 
 def private_directory(path: Path) -> None:
-    """Make `path` a directory of ours that nobody else may enter, or refuse it."""
+    """Make `path` a directory of ours that no one else may enter, or refuse it."""
     own_directory(path)
     if path.stat().st_mode & 0o077:
         raise EmbeddedStoreError(
@@ -97,7 +97,7 @@ def _temporary_name(directory: Path, socket_name: str) -> Path:
 
 
 def _make_temporary(path: Path) -> None:
-    """Create `path`, or accept it if only we can have made it: everybody may write in the directory above."""
+    """Create `path`, or accept it if only we can have made it: anyone may write in the directory above."""
     try:
         path.mkdir(mode=_PRIVATE)
     except FileExistsError:

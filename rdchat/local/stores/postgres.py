@@ -67,7 +67,7 @@ class EmbeddedPostgres(Server):
                 self._copy_template(self._template)
             # A creation that was cut short leaves data.new; what is called data is complete.
             self._new.rename(self._home)
-        # No server of ours lives here any more (start saw to it), so a pid in this file is nobody's or a
+        # No server of ours lives here any more (start saw to it), so a pid in this file is no one's or a
         # stranger's, and PostgreSQL would refuse to start because of the stranger.
         (self._home / "postmaster.pid").unlink(missing_ok=True)
 
@@ -76,7 +76,7 @@ class EmbeddedPostgres(Server):
         give(data, *self._account)
         # The built-in locale sorts alike on every machine, whatever languages the system has.
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        # Who reaches the socket is trusted; should somebody open a port, nobody gets in.
+        # Anyone who reaches the socket is trusted; if a port is opened, no one gets in through it.
         access = [f"--username={_NAME}", "--auth-local=trust", "--auth-host=reject"]
         sync = ["--no-sync"] if self._settings.get("fsync") == "off" else []
         self._run(

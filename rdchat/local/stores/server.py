@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 
 def silent(_sentence: str) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 class Server(ABC):
@@ -65,7 +65,7 @@ class Server(ABC):
     def start(self) -> str:
         """Start the server and return its address once it answers; a running one is left as it is.
 
-        Raises `DataDirectoryBusy` when another process owns the directory, `EmbeddedStoreError` with the end
+        Raise `DataDirectoryBusy` when another process owns the directory, `EmbeddedStoreError` with the end
         of the server's log when it does not come up within `START_SECONDS`, `RuntimeError` outside the main
         thread.
         """
@@ -133,7 +133,7 @@ class Server(ABC):
 
     @abstractmethod
     def _ready(self, pid: int) -> bool:
-        """Tell whether the server answers."""
+        """Return whether the server answers."""
 
     def _ours(self) -> list[leftovers.Process]:
         return leftovers.servers_in([self._home], self._programs)

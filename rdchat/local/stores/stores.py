@@ -42,7 +42,7 @@ class EmbeddedStores:
     def start(self) -> StoreAddresses:
         """Start what is wanted and return the addresses; all of it or nothing. Blocking, for the main thread.
 
-        Raises `DataDirectoryBusy` when another live process owns the data directory, `EmbeddedStoreError`
+        Raise `DataDirectoryBusy` when another live process owns the data directory, `EmbeddedStoreError`
         when a server does not come up.
         """
         if self._postgres is None and self._redis is None:
@@ -62,7 +62,7 @@ class EmbeddedStores:
         return addresses
 
     def stop(self) -> None:
-        """Stop the servers in order and give the data directory back. Idempotent."""
+        """Stop the servers in order and release the data directory. Idempotent."""
         if not self._lock.held:
             return
         try:
@@ -89,9 +89,9 @@ class EmbeddedStores:
 
 
 def running(data_dir: Path) -> StoreAddresses | None:
-    """Return what a live service on `data_dir` serves on; None when nobody lives there, or is still starting.
+    """Return what a live service on `data_dir` serves on; None when none runs there, or it is still starting.
 
-    Believes the record only while the process that wrote it holds the lock. Raises `PermissionError` when the
+    The record counts only while the process that wrote it holds the lock. Raise `PermissionError` when the
     directory is another user's.
     """
     owner = owner_of(data_dir)

@@ -67,7 +67,7 @@ class EmbeddedRedis(Server):
             *(part for name, value in settings.items() for part in (f"--{name}", value)),
         ]
 
-    def _ready(self, pid: int) -> bool:  # noqa: ARG002 - the socket is ours alone, whoever answers is it
+    def _ready(self, pid: int) -> bool:  # noqa: ARG002 - the socket is ours alone, so what answers is it
         """Ask; a server that is still reading its file says LOADING."""
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5.0)

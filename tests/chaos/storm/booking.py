@@ -89,7 +89,7 @@ class Bookings:
             await connection.execute(_MAKE_PSYCHOLOGISTS, _PSYCHOLOGISTS, now)
 
     async def book(self, appointments: Sequence[Appointment]) -> None:
-        """Book in one transaction; then arm the timers of those whose booking lives to do so."""
+        """Book in one transaction; then schedule the timers of those whose booking lives to do so."""
         now = SystemClock().now()
         sessions = [self._session(one, now) for one in appointments]
         if not sessions:
@@ -99,12 +99,12 @@ class Bookings:
         jobs = [
             (Job(session.id, automation.kind, session.schedule_version), to_ms(automation.due_at))
             for one, session in zip(appointments, sessions, strict=True)
-            if one.armed
+            if one.is_queued
             for automation in session.automations.values()
         ]
         # As in `Counselings`: where Redis is away, the reconciler does it.
         with suppress(RedisError, OSError):
-            await self._queue.arm(jobs)
+            await self._queue.schedule(jobs)
 
     def _session(self, one: Appointment, now: datetime) -> Session:
         starts_at, ends_at = self._began + _whole_ms(one.starts), self._began + _whole_ms(one.ends)

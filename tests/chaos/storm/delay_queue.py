@@ -33,7 +33,7 @@ class Queue:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def arm(self, jobs: Iterable[tuple[Job, int]]) -> None:
+    async def schedule(self, jobs: Iterable[tuple[Job, int]]) -> None:
         """Add timers with their due instants (ms since 1970)."""
         shards: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
         for job, due_ms in jobs:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.chaos.storm.record import Record, Settled
 
 #: What was hit takes a moment to find its feet: a connection to be opened again, a queue to be filled.
-_AFTERMATH: Final = timedelta(seconds=2)
+_RECOVERY: Final = timedelta(seconds=2)
 #: Shorter than the lease of a claimed timer (6 s). Later than this in calm, and a timer was forgotten.
 UNEXPLAINED: Final = timedelta(seconds=5)
 CALM: Final = "calm"
@@ -37,7 +37,7 @@ class Distribution:
 
 
 def by_situation(record: Record, struck: Sequence[Struck]) -> dict[str, Distribution]:
-    """Give the distribution over all automations that were run, then in calm, then under each kind of fault.
+    """Return the distribution over all automations that ran, then in calm, then under each kind of fault.
 
     An automation belongs to every fault that lasted, or had just ended, at any time between its due instant
     and its run; in calm to none.
@@ -52,7 +52,7 @@ def by_situation(record: Record, struck: Sequence[Struck]) -> dict[str, Distribu
 
 
 def by_kind(record: Record) -> dict[str, Distribution]:
-    """Give the distribution by kind of automation."""
+    """Return the distribution by kind of automation."""
     values: dict[str, list[int]] = {}
     for _, one in _run(record):
         values.setdefault(one.kind.value, []).append(one.lateness_ms or 0)
@@ -82,4 +82,4 @@ def _situations(one: Settled, struck: Sequence[Struck]) -> set[str]:
     end = one.executed_at
     if end is None:
         return set()
-    return {s.kind.value for s in struck if s.began <= end and s.ended + _AFTERMATH >= one.due_at}
+    return {s.kind.value for s in struck if s.began <= end and s.ended + _RECOVERY >= one.due_at}

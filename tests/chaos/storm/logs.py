@@ -1,4 +1,4 @@
-"""What the replicas complained of in their logs."""
+"""The problems that replicas reported in their logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE: Final = re.compile(r"^\S+ \[(warning|error|critical) *\] (.+?) *(?:\w+=.*
 _TRACEBACK: Final = "Traceback (most recent call last)"
 
 
-def complaints(replicas: Iterable[Replica]) -> Counter[str]:
+def problems(replicas: Iterable[Replica]) -> Counter[str]:
     """Count warnings and errors by their sentence, and tracebacks."""
     found: Counter[str] = Counter()
     for replica in replicas:

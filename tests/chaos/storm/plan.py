@@ -10,7 +10,7 @@ from uuid import UUID
 
 #: No fault before the replicas have shown that they work, and none so late that nothing falls due after it.
 _CALM_SECONDS: Final = 3.0
-#: A reconciler's round comes every 30 s; what a booking did not arm must not be due before the next one.
+#: A reconciler's round comes every 30 s; what a booking did not queue must not be due before the next one.
 _FOUND_SECONDS: Final = 36.0
 _LEFT_TO_THE_RECONCILER: Final = 1 / 3
 
@@ -55,7 +55,7 @@ _DECK: Final = (*FaultKind, FaultKind.REPLICA_KILLED, FaultKind.REPLICA_PAUSED)
 class Appointment:
     """A session to be booked; times are seconds after the storm's beginning.
 
-    `armed`: whether its booking puts the timers into the queue, or dies before, and leaves that to the
+    `is_queued`: whether its booking puts the timers into the queue, or dies before, and leaves that to the
     reconciler.
     """
 
@@ -65,7 +65,7 @@ class Appointment:
     ends: float
     initial_lead: float
     warning_lead: float
-    armed: bool
+    is_queued: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +120,8 @@ def make_plan(
 def _appointment(dice: random.Random, first: float, longest: float) -> Appointment:
     initial_lead = dice.uniform(1.5, 9.0)
     starts = first + initial_lead
-    armed = first < _FOUND_SECONDS or dice.random() > _LEFT_TO_THE_RECONCILER
-    ahead = dice.uniform(0.5, 8.0) if armed else dice.uniform(_FOUND_SECONDS, 2 * _FOUND_SECONDS)
+    is_queued = first < _FOUND_SECONDS or dice.random() > _LEFT_TO_THE_RECONCILER
+    ahead = dice.uniform(0.5, 8.0) if is_queued else dice.uniform(_FOUND_SECONDS, 2 * _FOUND_SECONDS)
     return Appointment(
         id=_uuid(dice),
         booked=max(first - ahead, 0.0),
@@ -129,13 +129,13 @@ def _appointment(dice: random.Random, first: float, longest: float) -> Appointme
         ends=starts + dice.uniform(4.0, longest),
         initial_lead=initial_lead,
         warning_lead=dice.uniform(1.0, 6.0),
-        armed=armed,
+        is_queued=is_queued,
     )
 
 
 def _later(dice: random.Random) -> Appointment:
     starts = dice.uniform(3.0, 20.0) * 3600
-    return Appointment(_uuid(dice), 0.0, starts, starts + 3600, 600.0, 300.0, armed=False)
+    return Appointment(_uuid(dice), 0.0, starts, starts + 3600, 600.0, 300.0, is_queued=False)
 
 
 def _faults(dice: random.Random, seconds: float, replicas: int, gap: tuple[float, float]) -> list[Fault]:

@@ -30,7 +30,7 @@ class Report:
     verdict: Verdict
     struck: Sequence[Struck]
     fenced: int | None
-    complaints: Counter[str]
+    problems: Counter[str]
 
     def text(self) -> str:
         """Write it out."""
@@ -58,7 +58,7 @@ class Report:
             yield _distribution(name, found)
         yield ""
         yield "the replicas' logs"
-        for sentence, count in self.complaints.most_common(_SHOWN):
+        for sentence, count in self.problems.most_common(_SHOWN):
             yield f"  {count:6} {sentence}"
         for name, findings in (
             ("LOST", verdict.lost),

@@ -15,7 +15,7 @@ from tests.chaos.storm.booking import Bookings
 from tests.chaos.storm.counters import FENCED, Counters
 from tests.chaos.storm.faults import Faults
 from tests.chaos.storm.lateness import unexplained
-from tests.chaos.storm.logs import complaints
+from tests.chaos.storm.logs import problems
 from tests.chaos.storm.record import read_record
 from tests.chaos.storm.report import Report
 from tests.chaos.storm.subscriber import a_subscriber
@@ -92,7 +92,7 @@ class Storm:
         struck = self._faults.struck
         verdict.wrong += [*unexplained(record, struck), *unready]
         return Report(
-            plan, record, verdict, tuple(struck), self._counters.total(FENCED), complaints(stage.replicas)
+            plan, record, verdict, tuple(struck), self._counters.total(FENCED), problems(stage.replicas)
         )
 
     def _at(self, seconds: float) -> datetime:
@@ -139,7 +139,7 @@ class Storm:
                 found.append(f"replica {number} does not answer: {error!r}")
         return found
 
-    # ---- telling ------------------------------------------------------------------------------------------
+    # ---- progress -----------------------------------------------------------------------------------------
 
     def _say(self, what: str) -> None:
         seconds = round((SystemClock().now() - self._began).total_seconds())

@@ -1,4 +1,4 @@
-"""A day at the practice, as a script: who is there, what they do, and what must hold when it is over.
+"""A day at the practice, as a script: who is there, what they do, and what must hold at its end.
 
 `cast`: six psychologists, thirty clients, an administrator, and their phones; `phone`: what one hears;
 `bookings`, `talks` and `turns`: the scenes; `record`: what PostgreSQL, Redis and the folder of files say in

@@ -80,7 +80,7 @@ def publisher() -> Publisher:
 
 
 @pytest.fixture
-async def aftermath(
+async def effects(
     redis: Redis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[PostCommitEffects]:
     monkeypatch.setattr(post_commit, "_LOOK_SECONDS", 0.01)
@@ -96,24 +96,24 @@ def session() -> Session:
 
 
 async def test_the_first_change_withdraws_the_snapshot(
-    aftermath: PostCommitEffects, redis: Redis, publisher: Publisher, session: Session
+    effects: PostCommitEffects, redis: Redis, publisher: Publisher, session: Session
 ) -> None:
     redis.snapshots[session.id] = session
     change = said(session)
-    aftermath.committed([change])
+    effects.committed([change])
     assert publisher.entries == [change.outbox_entry]
     await until(lambda: session.id not in redis.snapshots, 2)
     assert redis.saved == 0
 
 
 async def test_a_session_that_went_quiet_gets_its_latest_state_once(
-    aftermath: PostCommitEffects, redis: Redis, session: Session, monkeypatch: pytest.MonkeyPatch
+    effects: PostCommitEffects, redis: Redis, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(post_commit, "_QUIET_SECONDS", 0.1)
     first = said(session)
     second = said(first.after)
-    aftermath.committed([first])
-    aftermath.committed([second])
+    effects.committed([first])
+    effects.committed([second])
     await until(lambda: redis.snapshots.get(session.id) == second.after, 2)
     assert redis.saved == 1
 

@@ -5,7 +5,7 @@ from rdchat.security.encryption import DecryptionError, Encryptor
 OLD, NEW = {"old": b"o" * 32}, {"new": b"n" * 32}
 
 
-def test_what_is_sealed_opens_in_its_context() -> None:
+def test_what_is_encrypted_opens_in_its_context() -> None:
     encryptor = Encryptor(NEW)
     encrypted = encryptor.encrypt("rahasia 💙".encode(), b"session")
     assert b"rahasia" not in encrypted
