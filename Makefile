@@ -13,7 +13,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks docs lock clean
+.PHONY: help run test coverage test-hours watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ coverage: $(READY_DEV) ## the complete test suite, with what it covers; fails be
 
 watch: $(READY_DEV) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
 	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)
+
+test-hours: $(READY_DEV) ## what books by wall time, at every hour of a day and around the calendar's ends (ARGS="01:00 23:00")
+	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends gcc libc6-dev; }
+	@$(BIN)/python -m tests.hours $(ARGS)
 
 browser: ## install Chromium by apt if no browser is there: the tests want a real one
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }

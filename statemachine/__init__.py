@@ -15,12 +15,13 @@ from statemachine.commands import (
     SendMessage,
 )
 from statemachine.decision import Decision, Refusal, RefusalCode
-from statemachine.session import Automation, AutomationKind, AutomationStatus, Session
+from statemachine.session import RUN_ORDER, Automation, AutomationKind, AutomationStatus, Session
 from statemachine.states import OPEN, TERMINAL, EndReason, SessionOutcome, Status
 from statemachine.step import step
 
 __all__ = [
     "OPEN",
+    "RUN_ORDER",
     "TERMINAL",
     "Attachment",
     "Automation",

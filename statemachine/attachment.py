@@ -19,8 +19,3 @@ class Attachment:
     size: int
     width: int | None = None
     height: int | None = None
-
-    @property
-    def message_type(self) -> str:
-        """The type of the message that it makes: `image` or `file`."""
-        return "file" if self.width is None else "image"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from transitions.extensions import GraphMachine
 
 from statemachine.schedule import Leads
-from statemachine.session import AutomationKind
+from statemachine.session import RUN_ORDER, AutomationKind
 from statemachine.states import OPEN, TERMINAL, Status
 from statemachine.table import TABLE, Row
 
@@ -335,7 +335,7 @@ def _automations() -> str:
         AutomationKind.AUTO_END: "at the end",
     }
     lines = [_cells("automation", "due (with the leads that are set by default)"), _cells("---", "---")]
-    return "\n".join(lines + [_cells(f"`{kind}`", due[kind]) for kind in AutomationKind])
+    return "\n".join(lines + [_cells(f"`{kind}`", due[kind]) for kind in RUN_ORDER])
 
 
 def _minutes(lead: timedelta) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from statemachine.states import OPEN, TERMINAL, EndReason, SessionOutcome, Status
 
@@ -14,12 +14,21 @@ if TYPE_CHECKING:
 
 
 class AutomationKind(StrEnum):
-    """The four things a session does by itself, in the order in which they fall due."""
+    """What a session does by itself. The order of the members means nothing: see `RUN_ORDER`."""
 
     INITIAL_MESSAGE = "initial_message"
     ENABLE_CHAT = "enable_chat"
     END_WARNING = "end_warning"
     AUTO_END = "auto_end"
+
+
+#: The order in which automations run that are due at one instant, and in which they are shown.
+RUN_ORDER: Final = (
+    AutomationKind.INITIAL_MESSAGE,
+    AutomationKind.ENABLE_CHAT,
+    AutomationKind.END_WARNING,
+    AutomationKind.AUTO_END,
+)
 
 
 class AutomationStatus(StrEnum):
@@ -114,7 +123,7 @@ class Session:
             for automation in self.automations.values()
             if automation.status is AutomationStatus.SCHEDULED and automation.due_at <= now
         ]
-        return sorted(waiting, key=lambda automation: (automation.due_at, _ORDER[automation.kind]))
+        return sorted(waiting, key=lambda automation: (automation.due_at, _PLACE[automation.kind]))
 
     def draft(self) -> Session:
         """Copy the session so that a step can change it without touching the original."""
@@ -127,4 +136,4 @@ class Session:
 
 
 _FIELDS = tuple(one.name for one in fields(Session))
-_ORDER = {kind: position for position, kind in enumerate(AutomationKind)}
+_PLACE = {kind: position for position, kind in enumerate(RUN_ORDER)}

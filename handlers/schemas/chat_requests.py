@@ -18,6 +18,7 @@ from handlers.schemas.parts import (
     not_blank,
     page_size,
 )
+from rdchat.domain.message import MessageType
 
 
 class MessageRequest(Schema):
@@ -30,9 +31,9 @@ class MessageRequest(Schema):
         metadata=about("The text; not only white space.", SAID),
     )
     message_type = fields.String(
-        load_default="text",
+        load_default=MessageType.TEXT.value,
         data_key="messageType",
-        validate=validate.OneOf(("text",)),
+        validate=validate.OneOf((MessageType.TEXT.value,)),
         metadata=about("What kind of message it is."),
     )
     client_message_id = fields.String(

@@ -18,6 +18,7 @@ from handlers.schemas.parts import (
     number,
     yes_no,
 )
+from rdchat.domain.message import MessageType
 
 
 class MessageFacts(AnswerSchema):
@@ -30,7 +31,7 @@ class MessageFacts(AnswerSchema):
     message_type = choice(
         "messageType",
         "`text`, `image` and `file` are from people, `automated` is from a timer. `system` is not sent yet.",
-        ("text", "image", "file", "automated", "system"),
+        tuple(MessageType),
     )
     is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)
     client_message_id = fields.String(

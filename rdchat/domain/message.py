@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,9 +13,30 @@ if TYPE_CHECKING:
     from statemachine import Attachment
 
 
+class MessageType(StrEnum):
+    """What a message is. The values are the ones that clients and the database see."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    FILE = "file"
+    AUTOMATED = "automated"
+    SYSTEM = "system"
+
+
+#: The types of messages that carry an attachment.
+WITH_ATTACHMENT: Final = frozenset({MessageType.IMAGE, MessageType.FILE})
+
+
+def type_of(attachment: Attachment | None) -> MessageType:
+    """Return the type of a message that a person sends with this attachment, or without one."""
+    if attachment is None:
+        return MessageType.TEXT
+    return MessageType.FILE if attachment.width is None else MessageType.IMAGE
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it is stored and shown. `message_type`: text, image, file, automated or system.
+    """One message as it is stored and shown.
 
     `read_at`: when whoever did not send it had read it; None for one that was stored just now.
     """
@@ -25,8 +47,13 @@ class Message:
     sender_id: UUID
     sender_name: str
     text: str
-    message_type: str
+    message_type: MessageType
     client_message_id: str | None
     created_at: datetime
     read_at: datetime | None = None
     attachment: Attachment | None = None
+
+    @property
+    def is_automated(self) -> bool:
+        """Whether a timer sent it, not a person."""
+        return self.message_type is MessageType.AUTOMATED

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4, uuid5
 
-from rdchat.domain.message import Message
+from rdchat.domain.message import Message, MessageType, type_of
 from rdchat.domain.timeline import TimelineEntry, called_off
 from rdchat.events import channels, payloads
 from rdchat.events.outbox_entry import (
@@ -64,7 +64,7 @@ class Change:
 
     def has_spoken(self, person_id: UUID) -> bool:
         """Whether the change has a message that somebody has written."""
-        return any(one.sender_id == person_id and one.message_type != "automated" for one in self.messages)
+        return any(one.sender_id == person_id and not one.is_automated for one in self.messages)
 
     def renumber(self, version: int, last_seq: int) -> None:
         """Take the numbers that the commit has given: of talk, when others have talked meanwhile."""
@@ -162,7 +162,7 @@ class ChangeBuilder:
                 sender_id=effect.sender_id,
                 sender_name=session.name_of(effect.sender_id),
                 text=effect.text,
-                message_type=effect.attachment.message_type if effect.attachment else "text",
+                message_type=type_of(effect.attachment),
                 client_message_id=effect.client_message_id,
                 created_at=effect.at,
                 attachment=effect.attachment,
@@ -178,7 +178,7 @@ class ChangeBuilder:
                 sender_id=session.psychologist_id,
                 sender_name=session.psychologist_name,
                 text=self._text_of(effect.kind.value, session),
-                message_type="automated",
+                message_type=MessageType.AUTOMATED,
                 client_message_id=None,
                 created_at=effect.at,
             )

@@ -28,7 +28,7 @@ def message_fields(message: Message) -> dict[str, Any]:
         "seq": message.seq,
         "senderId": message.sender_id,
         "messageType": message.message_type,
-        "isAutomated": message.message_type == "automated",
+        "isAutomated": message.is_automated,
         "createdAt": iso(message.created_at),
     }
     if message.client_message_id is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from rdchat.domain.message import WITH_ATTACHMENT
 from rdchat.postgres.pool import acquire
 from statemachine import Attachment
 
@@ -37,8 +38,6 @@ SELECT session_id, id FROM attachments
 """
 
 _FORGET = "DELETE FROM attachments WHERE session_id = $1 AND id = $2 AND message_id IS NULL"
-
-_TYPES_WITH_ATTACHMENT: Final = frozenset({"image", "file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ async def list_attachments(
     connection: Connection, session_id: UUID, messages: Sequence[asyncpg.Record], *, encryptor: Encryptor
 ) -> dict[UUID, Attachment]:
     """Read the attachments of messages of one session, by message. Asks nothing when none can have any."""
-    ids = [row["id"] for row in messages if row["message_type"] in _TYPES_WITH_ATTACHMENT]
+    ids = [row["id"] for row in messages if row["message_type"] in WITH_ATTACHMENT]
     if not ids:
         return {}
     rows = await connection.fetch(_OF_MESSAGES, session_id, ids)

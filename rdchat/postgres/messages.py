@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rdchat.domain.message import Message
+from rdchat.domain.message import Message, MessageType
 from rdchat.postgres import attachments
 from rdchat.postgres.pool import acquire
 
@@ -91,7 +91,7 @@ def _message(row: asyncpg.Record, encryptor: Encryptor, attached: Mapping[UUID, 
         sender_id=row["sender_id"],
         sender_name=row["sender_name"],
         text=encryptor.decrypt(row["body"], row["session_id"].bytes).decode(),
-        message_type=row["message_type"],
+        message_type=MessageType(row["message_type"]),
         client_message_id=row["client_message_id"],
         created_at=row["created_at"],
         read_at=row["read_at"],

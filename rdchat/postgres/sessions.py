@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rdchat.domain.timeline import TimelineEntry
 from rdchat.postgres.pool import acquire
 from statemachine import (
+    RUN_ORDER,
     Automation,
     AutomationKind,
     AutomationStatus,
@@ -180,4 +181,4 @@ def _automations(rows: Sequence[Any]) -> dict[AutomationKind, Automation]:
             AutomationKind(kind), due_at, AutomationStatus(status), executed_at, lateness_ms, reason
         )
         read[automation.kind] = automation
-    return {kind: read[kind] for kind in AutomationKind if kind in read}
+    return {kind: read[kind] for kind in RUN_ORDER if kind in read}

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SHARDS: Final = 8
-_KINDS: Final = tuple(AutomationKind)
+#: The byte that stands for a kind in a member. Jobs outlive releases: a code never changes its meaning, and
+#: that of a kind that is gone is not used again.
+KIND_CODES: Final = {
+    AutomationKind.INITIAL_MESSAGE: 0,
+    AutomationKind.ENABLE_CHAT: 1,
+    AutomationKind.END_WARNING: 2,
+    AutomationKind.AUTO_END: 3,
+}
+_KINDS: Final = {code: kind for kind, code in KIND_CODES.items()}
 _MEMBER_BYTES: Final = 19
 #: Its lowest bits say the shard.
 _LAST_OF_ID: Final = 15
@@ -50,18 +58,18 @@ class Job:
     def member(self) -> bytes:
         """Write the job as a member: 16 bytes of the id, 1 of the kind, 2 of the schedule version.
 
-        `database.automations.waiting` has PostgreSQL write the same bytes.
+        `list_scheduled` of `rdchat.postgres.automations` has PostgreSQL write the same bytes.
         """
         return (
             self.session_id.bytes
-            + bytes([_KINDS.index(self.kind)])
+            + bytes([KIND_CODES[self.kind]])
             + (self.schedule_version % 65536).to_bytes(2, "big")
         )
 
     @classmethod
     def from_member(cls, member: bytes) -> Job:
         """Read a member. Raises ValueError for anything else."""
-        if len(member) != _MEMBER_BYTES or member[16] >= len(_KINDS):
+        if len(member) != _MEMBER_BYTES or member[16] not in _KINDS:
             raise ValueError(f"not a job: {member!r}")
         return cls(UUID(bytes=member[:16]), _KINDS[member[16]], int.from_bytes(member[17:], "big"))
 
@@ -125,7 +133,7 @@ def alarm_key(shard: int) -> str:
 
 
 class DelayQueue:
-    """The queue. Every method raises what redis-py raises (see `hot.connection.LOST`) unless it says more.
+    """The queue. Every method raises what redis-py raises (see `redis.connection.LOST`) unless it says more.
 
     `on_scheduled` is called when this process has scheduled jobs: its own worker need not wait for Redis to
     tell it.

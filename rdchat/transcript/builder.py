@@ -113,7 +113,7 @@ def _message_line(session: Session, message: Message) -> MessageLine:
         name=one_line(message.sender_name),
         by_psychologist=message.sender_id == session.psychologist_id,
         text=visible(message.text),
-        is_automated=message.message_type == "automated",
+        is_automated=message.is_automated,
         attachment=one_line(message.attachment.file_name) if message.attachment is not None else None,
     )
 

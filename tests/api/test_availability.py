@@ -7,6 +7,8 @@ from datetime import date, time, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from rdchat.common.errors import RdchatError
 from rdchat.domain import booking
 from rdchat.domain.person import Role
@@ -18,6 +20,7 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Reply, Service
+
 
 DAY = in_days(30).date()
 OFFICE = {"weekday": DAY.isoweekday(), "startTime": "09:00", "endTime": "17:00"}
@@ -169,6 +172,7 @@ async def test_as_many_hours_as_are_allowed_fit_into_a_request(service: Service)
 # ---- keeping to them --------------------------------------------------------------------------------------
 
 
+@pytest.mark.wall_time
 async def test_a_named_psychologist_is_booked_only_within_hours(service: Service) -> None:
     psychologist = await service.psychologist()
     await works(
@@ -214,6 +218,7 @@ async def test_without_a_name_only_those_who_work_are_chosen(service: Service) -
     assert_refused(await book(service.person(), "17:00", "18:00"), 409, "NO_PSYCHOLOGIST")
 
 
+@pytest.mark.wall_time
 async def test_hours_follow_the_psychologists_zone(service: Service) -> None:
     psychologist = await service.psychologist()
     await works(psychologist, weekly=[OFFICE], timezone="America/New_York")
@@ -257,6 +262,7 @@ async def test_a_booking_that_waited_for_a_change_of_hours_keeps_to_the_new_ones
         assert_refused(await booking, 409, "NO_PSYCHOLOGIST")
 
 
+@pytest.mark.wall_time
 async def test_what_is_to_be_moved_is_not_in_its_own_way(service: Service) -> None:
     psychologist, client = await service.psychologist(), service.person()
     named = {"psychologistId": str(psychologist.id)}
@@ -295,6 +301,7 @@ async def test_what_is_to_be_moved_is_not_in_its_own_way(service: Service) -> No
 # ---- who is free ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wall_time
 async def test_the_list_tells_who_is_free_at_a_time(service: Service) -> None:
     early, late, always = [await service.psychologist(name) for name in ("Sari", "Maya", "Ayu")]
     await works(early, weekly=[OFFICE | {"endTime": "12:00"}])

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.pair import a_pair
-from tests.support.soon import in_days, noon_zone, sunday
+from tests.support.soon import in_days, sunday
+from tests.support.spans import zone_around
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.service import Person, Reply, Service
+
 
 DAY = in_days(30).date()
 #: A year in which every day is still to come.
@@ -102,16 +106,19 @@ async def test_times_are_taken_with_and_without_seconds(service: Service) -> Non
         assert (data["startTime"], data["endTime"]) == shown
 
 
+@pytest.mark.wall_time
 async def test_times_and_dates_that_are_refused(service: Service) -> None:
     await service.psychologist()
     client = service.person()
-    yesterday, now = in_days(-1).date(), datetime.now(ZoneInfo(noon_zone()))
+    yesterday, now = in_days(-1).date(), datetime.now(UTC)
+    zone = zone_around(now, now)
+    now = now.astimezone(ZoneInfo(zone))
     cases: dict[str, tuple[str, dict[str, Any]]] = {
         "yesterday": ("startTime", wish(date=yesterday.isoformat())),
         "long ago": ("startTime", wish(date="1970-01-01")),
         "just now": (
             "startTime",
-            wish(f"{now:%H:%M:%S}", "23:59:59", date=now.date().isoformat(), timezone=noon_zone()),
+            wish(f"{now:%H:%M:%S}", "23:59:59", date=now.date().isoformat(), timezone=zone),
         ),
         "end before start": ("endTime", wish("15:00", "14:00")),
         "end at start": ("endTime", wish("14:00", "14:00:00")),
@@ -161,12 +168,14 @@ async def test_times_and_dates_that_are_refused(service: Service) -> None:
     assert await count(service) == 0
 
 
+@pytest.mark.wall_time
 async def test_the_longest_and_the_shortest_session_are_taken(service: Service) -> None:
     await service.psychologist()
     for start, end in (("14:00", "18:00"), ("14:00:00", "14:00:02")):
         assert (await book(service.person(), start, end)).status == 201
 
 
+@pytest.mark.wall_time
 async def test_an_hour_that_the_clocks_leave_out_is_refused(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -183,6 +192,7 @@ async def test_an_hour_that_the_clocks_leave_out_is_refused(service: Service) ->
         assert instant(around["endsAt"]) - instant(around["scheduledAt"]) == timedelta(minutes=1)
 
 
+@pytest.mark.wall_time
 async def test_an_hour_that_comes_twice_means_the_first(service: Service) -> None:
     await service.psychologist()
     day = sunday(YEAR, 10, -1)
@@ -321,6 +331,7 @@ async def test_whoever_has_least_to_do_that_day_is_chosen(service: Service) -> N
     assert chosen == str(busy.id)
 
 
+@pytest.mark.wall_time
 async def test_the_day_is_the_one_of_the_booked_zone(service: Service) -> None:
     one, other = [await service.psychologist(name) for name in ("Sari", "Maya")]
     # 23:00 UTC of the day before is the morning of the day in Jakarta.

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import pytest
+
 from tests.support.envelope import assert_refused
 from tests.support.sessions import reaches
 from tests.support.soon import book_soon, in_days
@@ -13,6 +15,7 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Service
+
 
 HOUR = timedelta(hours=1)
 
@@ -58,6 +61,7 @@ async def test_pages_are_complete_and_in_order(service: Service) -> None:
         assert seen == expected
 
 
+@pytest.mark.wall_time
 async def test_they_can_be_narrowed_to_a_time(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -106,6 +110,7 @@ async def test_what_cannot_be_asked(service: Service) -> None:
         assert set(reply.json["errors"]) == {field}, wrong
 
 
+@pytest.mark.wall_time
 async def test_a_chat_counselling_stands_where_its_session_does(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -126,6 +131,7 @@ async def test_a_chat_counselling_stands_where_its_session_does(service: Service
     assert await stand() == {"pending": [pending], "completed": [counseling_id], "cancelled": [cancelled]}
 
 
+@pytest.mark.wall_time
 async def test_without_a_chat_the_clock_says_where_a_counselling_stands(service: Service) -> None:
     psychologist = await service.psychologist()
     for method in ("online", "offline", "organization"):
@@ -156,6 +162,7 @@ async def test_without_a_chat_the_clock_says_where_a_counselling_stands(service:
         assert (await client.get(path)).data["status"] == "cancelled"
 
 
+@pytest.mark.wall_time
 async def test_a_short_meeting_is_over_by_itself(service: Service) -> None:
     await service.psychologist()
     client = service.person()

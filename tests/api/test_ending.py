@@ -7,6 +7,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused
 from tests.support.service import whole_second
@@ -72,6 +74,7 @@ async def test_of_many_who_end_at_once_one_does(service: Service) -> None:
     assert [one["message"] for one in await client.history(session_id)].count(CLOSING) == 1
 
 
+@pytest.mark.wall_time
 async def test_a_session_ended_by_hand_stays_ended_when_its_time_comes(service: Service) -> None:
     client, _, session_id = await opened(service, lasts=3)
     ended = (await client.put(f"/chat/sessions/{session_id}/end")).data
@@ -113,6 +116,7 @@ async def test_a_cancelled_counselling_cancels_its_session_and_all_automations(s
         assert_refused(await client.put(f"/chat/sessions/{session_id}/end"), 409, "ILLEGAL_TRANSITION")
 
 
+@pytest.mark.wall_time
 async def test_a_cancelled_session_never_starts_and_an_open_one_can_be_cancelled(service: Service) -> None:
     await service.psychologist()
     before, during = service.person(), service.person()

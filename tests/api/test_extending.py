@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.service import Person, Reply
 
+
 MINUTE = timedelta(minutes=1)
 
 
@@ -39,6 +40,7 @@ async def extend(person: Person, session_id: str, minutes: Any = 1, **options: A
     return await person.call("PUT", path, json={"minutes": minutes}, **options)
 
 
+@pytest.mark.wall_time
 async def test_end_warning_and_token_follow_and_the_client_is_told(service: Service) -> None:
     client, psychologist, session_id = await opened(service, lasts=10)
     before = await client.session(session_id)
@@ -99,6 +101,7 @@ async def test_steps_are_the_services(tmp_path: Path, database_url: str, redis_u
         assert (await extend(psychologist, session_id, 15)).status == 200
 
 
+@pytest.mark.wall_time
 async def test_one_that_is_pending_or_cancelled_is_not_extended(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()
@@ -111,6 +114,7 @@ async def test_one_that_is_pending_or_cancelled_is_not_extended(service: Service
     assert_refused(await extend(psychologist, session_id), 400, "SESSION_ENDED")
 
 
+@pytest.mark.wall_time
 async def test_nobody_is_extended_into_what_comes_next(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()
@@ -131,6 +135,7 @@ async def test_nobody_is_extended_into_what_comes_next(service: Service) -> None
     assert (await extend(psychologist, second, 5)).status == 200
 
 
+@pytest.mark.wall_time
 async def test_the_warning_is_repeated_when_it_lies_ahead_again(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -192,6 +197,7 @@ async def test_of_two_devices_at_once_no_extension_is_lost_or_undone(pair: Pair)
         await psychologist.put(f"/chat/sessions/{session_id}/end")
 
 
+@pytest.mark.wall_time
 async def test_at_the_end_it_is_either_extended_or_over(pair: Pair) -> None:
     psychologist = await pair.one.psychologist()
     ends_at = whole_second(1) + timedelta(seconds=2)
@@ -231,6 +237,7 @@ async def test_messages_keep_their_order_while_it_is_extended(pair: Pair) -> Non
     assert len(seqs) == 32
 
 
+@pytest.mark.wall_time
 async def test_who_came_is_told_at_the_end(service: Service) -> None:
     psychologist = await service.psychologist()
     starts_at = whole_second(1.2)
@@ -257,6 +264,7 @@ async def test_who_came_is_told_at_the_end(service: Service) -> None:
     }
 
 
+@pytest.mark.wall_time
 async def test_a_token_taken_long_before_is_no_coming(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()

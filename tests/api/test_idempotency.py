@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,7 +14,8 @@ from tests.support.forms import form, photo
 from tests.support.pair import a_pair
 from tests.support.service import whole_second
 from tests.support.sessions import instant, opened
-from tests.support.soon import book_at, in_days, noon_zone
+from tests.support.soon import book_at, in_days
+from tests.support.spans import on_the_clock
 from tests.support.world import at_instant
 
 if TYPE_CHECKING:
@@ -186,17 +186,13 @@ def _lasting(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "attachment": {name: v for name, v in attachment.items() if name != "expiresAt"}}
 
 
+@pytest.mark.wall_time
 async def test_a_crash_after_a_move_whose_time_has_come_is_still_answered(service: Service) -> None:
     await service.psychologist()
     client = service.person()
     booking = (await client.book(in_days(9), in_days(9) + HOUR)).data
     starts_at = whole_second(0.7)
-    body = {
-        "date": f"{starts_at.astimezone(_zone()):%Y-%m-%d}",
-        "startTime": f"{starts_at.astimezone(_zone()):%H:%M:%S}",
-        "endTime": f"{(starts_at + HOUR).astimezone(_zone()):%H:%M:%S}",
-        "timezone": noon_zone(),
-    }
+    body = on_the_clock(starts_at, starts_at + HOUR)
     path = f"/counselings/{booking['id']}/reschedule"
     first = await client.call("PUT", path, json=body, headers=keyed("pindah"))
     assert first.status == 200, first.json
@@ -207,10 +203,6 @@ async def test_a_crash_after_a_move_whose_time_has_come_is_still_answered(servic
     again = await client.call("PUT", path, json=body, headers=keyed("pindah"))
     assert again.status == 200, again.json
     assert again.data["scheduledAt"] == first.data["scheduledAt"]
-
-
-def _zone() -> ZoneInfo:
-    return ZoneInfo(noon_zone())
 
 
 async def test_a_refusal_does_not_use_the_key_up(service: Service) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.envelope import assert_refused
 from tests.support.service import whole_second
 from tests.support.sessions import instant
@@ -12,6 +14,8 @@ from tests.support.world import at_instant
 
 if TYPE_CHECKING:
     from tests.support.service import Service
+
+pytestmark = pytest.mark.wall_time
 
 
 async def test_what_has_begun_is_not_moved(service: Service) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.service import Service, service_settings
 from tests.support.sessions import reaches
 from tests.support.soon import book_at, whole_second
@@ -12,6 +14,8 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.wall_time
 
 
 async def test_whoever_comes_last_is_turned_away_where_there_is_no_place(

@@ -7,14 +7,16 @@ from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
+
+import pytest
 
 from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused
 from tests.support.pair import a_pair
 from tests.support.service import whole_second
 from tests.support.sessions import instant, opened, reaches
-from tests.support.soon import book_at, in_days, noon_zone, sunday
+from tests.support.soon import book_at, in_days, sunday
+from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 from tests.support.world import at_instant
 
@@ -23,25 +25,15 @@ if TYPE_CHECKING:
 
     from tests.support.service import Person, Reply, Service
 
+
 HOUR = timedelta(hours=1)
-
-
-def range_of(starts_at: datetime, lasts: timedelta, zone: str = "UTC") -> dict[str, str]:
-    tz = ZoneInfo(zone)
-    start, end = starts_at.astimezone(tz), (starts_at + lasts).astimezone(tz)
-    return {
-        "date": f"{start:%Y-%m-%d}",
-        "startTime": f"{start:%H:%M:%S}",
-        "endTime": f"{end:%H:%M:%S}",
-        "timezone": zone,
-    }
 
 
 async def move(
     person: Person, booking: dict[str, Any], starts_at: datetime, lasts: timedelta = HOUR, **more: Any
 ) -> Reply:
     """Move to another range; `zone`, and what else the request has, or None to leave it out."""
-    body = range_of(starts_at, lasts, more.pop("zone", "UTC")) | more
+    body = on_the_clock(starts_at, starts_at + lasts, more.pop("zone", None)) | more
     body = {name: value for name, value in body.items() if value is not None}
     return await person.put(f"/counselings/{booking['id']}/reschedule", body)
 
@@ -51,6 +43,7 @@ def session_of(booking: dict[str, Any]) -> str:
     return session_id
 
 
+@pytest.mark.wall_time
 async def test_whoever_takes_part_and_administrators_move_it_and_the_others_are_told(
     service: Service,
 ) -> None:
@@ -132,6 +125,7 @@ async def test_nobody_else_moves_it_and_nothing_is_moved_by_being_refused(servic
     assert (await psychologist.get("/notifications")).data["unreadCount"] == 1, "the booking's"
 
 
+@pytest.mark.wall_time
 async def test_only_what_has_not_begun_is_moved(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     counseling = {"id": (await client.session(session_id))["counselingId"]}
@@ -146,6 +140,7 @@ async def test_only_what_has_not_begun_is_moved(service: Service) -> None:
         assert_refused(await move(client, booking, in_days(5)), 409, "ILLEGAL_TRANSITION")
 
 
+@pytest.mark.wall_time
 async def test_a_counselling_without_chat_is_moved_until_it_begins(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -155,7 +150,7 @@ async def test_a_counselling_without_chat_is_moved_until_it_begins(service: Serv
     assert instant(moved["scheduledAt"]) == in_days(5)
     assert moved["chatSession"] is None
     starts_at = whole_second(1)
-    back = await move(client, booking, starts_at, HOUR, zone=noon_zone())
+    back = await move(client, booking, starts_at, HOUR)
     assert back.status == 200, back.json
     await at_instant(starts_at)
     assert_refused(await move(client, booking, in_days(5)), 409, "ILLEGAL_TRANSITION")
@@ -184,6 +179,7 @@ async def test_it_is_not_counted_against_itself_and_all_others_are(service: Serv
     assert_refused(await move(client, booking, in_days(23)), 409, "NO_PSYCHOLOGIST")
 
 
+@pytest.mark.wall_time
 async def test_the_zone_is_the_one_it_was_booked_in_unless_another_is_named(service: Service) -> None:
     await service.psychologist()
     client = service.person()
@@ -196,19 +192,7 @@ async def test_the_zone_is_the_one_it_was_booked_in_unless_another_is_named(serv
     assert (instant(moved["scheduledAt"]), moved["timezone"]) == (start + 2 * HOUR, "America/Lima")
 
 
-async def test_the_others_are_told_of_a_move_in_the_zone_that_it_was_moved_to(service: Service) -> None:
-    psychologist = await service.psychologist()
-    client = service.person()
-    start = in_days(10, time(9), "Asia/Makassar")
-    for method in ("chat", "online"):
-        booking = (await client.book(start, start + HOUR, timezone="Asia/Makassar", method=method)).data
-        assert (await move(client, booking, start + 2 * HOUR, zone="America/Lima")).status == 200
-        told = (await psychologist.get("/notifications")).data["data"][0]
-        assert told["type"] == "session_rescheduled"
-        assert "22:00 (America/Lima)" in told["message"], method
-        assert (await client.put(f"/counselings/{booking['id']}/cancel")).status == 200
-
-
+@pytest.mark.wall_time
 async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -222,14 +206,12 @@ async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
             bookings[person.id] = (await book_at(person, first, 4)).data
         bookings[far.id] = (await far.book(in_days(40), in_days(40) + HOUR)).data
         # Claimed by a worker already: its start is less than the look-ahead away.
-        await at_instant(first, offset=-0.4)
+        await at_instant(first, offset=-1)
         assert (await move(pair.elsewhere(claimed), bookings[claimed.id], in_days(3))).status == 200
         soon = whole_second(2)
-        reply = await move(
-            pair.elsewhere(near), bookings[near.id], soon, timedelta(seconds=3), zone=noon_zone()
-        )
+        reply = await move(pair.elsewhere(near), bookings[near.id], soon, timedelta(seconds=3))
         assert reply.status == 200, reply.json
-        reply = await move(far, bookings[far.id], soon, timedelta(seconds=3), zone=noon_zone())
+        reply = await move(far, bookings[far.id], soon, timedelta(seconds=3))
         assert reply.status == 200, reply.json
         for person in (near, far):
             session_id = session_of(bookings[person.id])
@@ -260,6 +242,7 @@ async def _queue_holds_none_of(pair: Any, bookings: list[dict[str, Any]]) -> boo
     return not rows and await pair.world.in_queue() == 0
 
 
+@pytest.mark.wall_time
 async def test_at_the_start_it_is_either_moved_or_opened(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -276,7 +259,7 @@ async def test_at_the_start_it_is_either_moved_or_opened(
         async def try_to(number: int, client: Person, booking: dict[str, Any]) -> Reply:
             await at_instant(starts_at, offset=(number - 10) / 1000)
             who = client if number % 2 else pair.elsewhere(client)
-            return await move(who, booking, in_days(3), zone=noon_zone())
+            return await move(who, booking, in_days(3))
 
         replies = await asyncio.gather(*(try_to(n, *one) for n, one in enumerate(people)))
         assert {reply.status for reply in replies} <= {200, 409}
@@ -294,6 +277,7 @@ async def test_at_the_start_it_is_either_moved_or_opened(
             assert counseling["endsAt"] == session["endsAt"]
 
 
+@pytest.mark.wall_time
 async def test_one_whose_start_is_overdue_moves_as_a_whole(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -386,6 +370,35 @@ async def test_many_who_want_the_last_place_get_exactly_what_there_is(
         assert {reply.code for reply in replies if reply.status == 409} == {"CLIENT_LIMIT"}
 
 
+@pytest.mark.wall_time
+async def test_a_token_follows_and_who_still_listens_has_come(service: Service) -> None:
+    psychologist = await service.psychologist()
+    client = service.person()
+    starts_at = whole_second(20)
+    booking = (await book_at(client, starts_at, 10)).data
+    session_id = session_of(booking)
+    early = (await client.get("/chat/ably-token", sessionId=session_id)).data
+    assert instant(early["expiresAt"]) == starts_at + timedelta(seconds=10, minutes=5)
+    soon = whole_second(1.2)
+    moved = await move(psychologist, booking, soon, timedelta(seconds=2))
+    assert moved.status == 200, moved.json
+    session = await reaches(client, session_id, "completed")
+    assert session["outcome"] == "psychologist_absent", "the client's token serves at the new time as well"
+
+
+async def test_the_others_are_told_of_a_move_in_the_zone_that_it_was_moved_to(service: Service) -> None:
+    psychologist = await service.psychologist()
+    client = service.person()
+    start = in_days(10, time(9), "Asia/Makassar")
+    for method in ("chat", "online"):
+        booking = (await client.book(start, start + HOUR, timezone="Asia/Makassar", method=method)).data
+        assert (await move(client, booking, start + 2 * HOUR, zone="America/Lima")).status == 200
+        told = (await psychologist.get("/notifications")).data["data"][0]
+        assert told["type"] == "session_rescheduled"
+        assert "22:00 (America/Lima)" in told["message"], method
+        assert (await client.put(f"/counselings/{booking['id']}/cancel")).status == 200
+
+
 async def test_of_ten_moves_of_a_client_who_may_have_two_at_once_exactly_two_succeed(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
@@ -398,31 +411,16 @@ async def test_of_ten_moves_of_a_client_who_may_have_two_at_once_exactly_two_suc
             psychologist, at = await pair.one.psychologist(), in_days(10 + number)
             only = {"psychologistId": str(psychologist.id)}
             bookings.append((await client.book(at, at + HOUR, **only)).data)
-        tz = in_days(30)
+        moved_to = in_days(30)
         replies = await asyncio.gather(
             *(
-                move((client, pair.elsewhere(client))[n % 2], booking, tz + timedelta(minutes=n))
+                move((client, pair.elsewhere(client))[n % 2], booking, moved_to + timedelta(minutes=n))
                 for n, booking in enumerate(bookings)
             )
         )
         assert Counter(reply.status for reply in replies) == {200: 2, 409: 8}
         assert {reply.code for reply in replies if reply.status == 409} == {"CLIENT_LIMIT"}
         [row] = await pair.world.fetch(
-            "SELECT count(*) AS n FROM counselings WHERE starts_at >= $1 AND status = 'pending'", tz
+            "SELECT count(*) AS n FROM counselings WHERE starts_at >= $1 AND status = 'pending'", moved_to
         )
         assert row["n"] == 2
-
-
-async def test_a_token_follows_and_who_still_listens_has_come(service: Service) -> None:
-    psychologist = await service.psychologist()
-    client = service.person()
-    starts_at = whole_second(20)
-    booking = (await book_at(client, starts_at, 10)).data
-    session_id = session_of(booking)
-    early = (await client.get("/chat/ably-token", sessionId=session_id)).data
-    assert instant(early["expiresAt"]) == starts_at + timedelta(seconds=10, minutes=5)
-    soon = whole_second(1.2)
-    moved = await move(psychologist, booking, soon, timedelta(seconds=2), zone=noon_zone())
-    assert moved.status == 200, moved.json
-    session = await reaches(client, session_id, "completed")
-    assert session["outcome"] == "psychologist_absent", "the client's token serves at the new time as well"

@@ -8,6 +8,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.support.envelope import assert_refused
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.sessions import CLOSING, OPENING, SESSION_KEYS, WELCOME, instant, reaches
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.service import Person
+
+pytestmark = pytest.mark.wall_time
 
 KINDS = ["initial_message", "enable_chat", "end_warning", "auto_end"]
 TIMELINE_KEYS = {"trigger", "from", "to", "actorId", "plannedAt", "at", "latenessMs", "outcome", "reason"}

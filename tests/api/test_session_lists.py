@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+import pytest
+
 from tests.support.envelope import envelope_fault
 from tests.support.sessions import SESSION_KEYS, opened
 from tests.support.soon import in_days
@@ -74,6 +76,7 @@ async def test_a_forged_cursor_is_refused(service: Service) -> None:
     assert faults == {}
 
 
+@pytest.mark.wall_time
 async def test_the_active_list_has_what_is_open_now(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     waiting = service.person()

@@ -8,12 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused
-from tests.support.soon import in_days, noon_zone, sunday
+from tests.support.soon import in_days, sunday
+from tests.support.spans import zone_around
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Reply, Service
+
 
 DAY = in_days(30).date()
 #: A year in which every day is still to come.
@@ -50,6 +54,7 @@ def shown(found: list[dict[str, Any]]) -> list[str]:
     return [f"{one['startTime']}-{one['endTime']}" for one in found]
 
 
+@pytest.mark.wall_time
 async def test_slots_lie_within_hours_on_a_grid(service: Service) -> None:
     psychologist = await service.psychologist()
     await works(psychologist, weekly=OFFICE)
@@ -80,6 +85,7 @@ async def test_slots_lie_within_hours_on_a_grid(service: Service) -> None:
     assert west[0]["startsAt"] == f"{DAY}T04:00:00.000Z"
 
 
+@pytest.mark.wall_time
 async def test_what_is_booked_takes_places(service: Service) -> None:
     psychologist = await service.psychologist()
     await works(psychologist, weekly=OFFICE)
@@ -97,11 +103,12 @@ async def test_what_is_booked_takes_places(service: Service) -> None:
     assert len(await slots(client, psychologist)) == 5
 
 
+@pytest.mark.wall_time
 async def test_nothing_is_offered_that_is_past_or_too_far_ahead(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()
-    zone = noon_zone()
     before = datetime.now(UTC)
+    zone = zone_around(before, before)
     found = await slots(
         client, psychologist, date=before.astimezone(ZoneInfo(zone)).date(), timezone=zone, duration=5, step=5
     )
@@ -173,6 +180,7 @@ async def test_every_slot_of_a_day_on_which_the_clocks_change_is_booked_as_shown
             assert length == timedelta(hours=1)
 
 
+@pytest.mark.wall_time
 async def test_in_an_hour_that_comes_twice_only_the_first_is_offered(service: Service) -> None:
     psychologist = await service.psychologist()
     day = sunday(YEAR, 10, -1)

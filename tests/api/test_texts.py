@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,12 +13,14 @@ from rdchat.domain.person import Caller, Role
 from tests.support.envelope import assert_refused
 from tests.support.service import Person, Service, service_settings, whole_second
 from tests.support.sessions import WELCOME, reaches
-from tests.support.soon import book_at, in_days, noon_zone
+from tests.support.soon import book_at, in_days
+from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
 
 CAMPUS = UUID("6f1c2f0e-8a3b-4c59-9d7e-0b2a4c6d8e10")
 TEXTS = f"""
@@ -61,12 +62,11 @@ async def said(person: Person, session_id: str, count: int) -> list[str]:
     return [one["message"] for one in await until(all_said)]
 
 
+@pytest.mark.wall_time
 async def test_an_organisation_speaks_in_its_own_words_and_language(worded: Service) -> None:
     starts_at = whole_second(2)
-    start, end = (
-        f"{one.astimezone(ZoneInfo(noon_zone())):%H:%M:%S}".removesuffix(":00")
-        for one in (starts_at, starts_at + timedelta(seconds=90))
-    )
+    booked = on_the_clock(starts_at, starts_at + timedelta(seconds=90))
+    start, end = (booked[name].removesuffix(":00") for name in ("startTime", "endTime"))
     welcomes = {
         (CAMPUS, None): f"Hello Budi: Dr. Sari is here from {start} to {end}.",
         (CAMPUS, "id"): f"Halo Budi, pukul {start} (2 menit).",
@@ -91,6 +91,7 @@ async def test_the_end_is_said_in_the_default_words(worded: Service) -> None:
     assert (await said(client, session_id, 3))[-1] == "Sampai jumpa, Budi."
 
 
+@pytest.mark.wall_time
 async def test_notifications_are_in_the_language_of_the_session(worded: Service) -> None:
     client = member(worded, CAMPUS)
     start = in_days(3)

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import pytest
+
 from statemachine import AutomationKind, RunAutomation
 from tests.support.service import whole_second
 from tests.support.sessions import reaches
@@ -13,6 +15,7 @@ from tests.support.soon import book_at, in_days
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Service
+
 
 _MOVE_AUTOMATIONS = "UPDATE automations SET due_at = due_at - $2::interval WHERE session_id = $1::uuid"
 _MOVE_SESSION = """
@@ -52,6 +55,7 @@ async def test_what_a_cancelled_booking_will_not_do_is_told(service: Service) ->
     assert [step["trigger"] for step in drawn["path"]] == ["cancel"]
 
 
+@pytest.mark.wall_time
 async def test_a_session_that_was_missed_tells_why_each_timer_did_nothing(service: Service) -> None:
     await service.psychologist()
     client = service.person()

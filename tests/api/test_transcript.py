@@ -17,7 +17,7 @@ from rdchat.postgres import messages
 from rdchat.services import chat
 from tests.support.envelope import assert_refused
 from tests.support.sessions import CLOSING, OPENING, SESSION_KEYS, WELCOME, instant, opened
-from tests.support.soon import in_days, noon_zone
+from tests.support.soon import in_days
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Reply, Service
@@ -29,14 +29,15 @@ async def transcript(person: Person, session_id: str, form: str) -> Reply:
     return await person.get(f"/chat/sessions/{session_id}/transcript", format=form)
 
 
+@pytest.mark.wall_time
 async def test_both_participants_read_the_same_in_every_form(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     for person, text in ((client, "Saya cemas."), (psychologist, "Ceritakan."), (client, EVIL)):
         assert (await person.say(session_id, text)).status == 201
     assert (await client.put(f"/chat/sessions/{session_id}/end")).status == 200
-    zone = ZoneInfo(noon_zone())
 
     whole = (await client.get(f"/chat/sessions/{session_id}/transcript")).data
+    zone = (await client.get(f"/counselings/{whole['session']['counselingId']}")).data["timezone"]
     assert set(whole) == {"session", "messages", "generatedAt"}
     assert set(whole["session"]) == SESSION_KEYS
     assert whole["session"] == await client.session(session_id)
@@ -46,10 +47,10 @@ async def test_both_participants_read_the_same_in_every_form(service: Service) -
     assert instant(whole["generatedAt"]) >= instant(whole["session"]["endedAt"])
 
     text = (await transcript(psychologist, session_id, "txt")).json
-    said = instant(whole["messages"][3]["createdAt"]).astimezone(zone)
+    said = instant(whole["messages"][3]["createdAt"]).astimezone(ZoneInfo(zone))
     assert f"\n{said:%H:%M}  Sari\n       Ceritakan.\n" in text
     assert f"Sari (otomatis)\n       {WELCOME}\n" in text
-    assert f"{noon_zone()}, UTC" in text
+    assert f"{zone}, UTC" in text
     assert "  * Sesi diakhiri oleh Budi\n" in text
     assert text.index("* Chat dibuka") < text.index(OPENING) < text.index(CLOSING) < text.index("diakhiri")
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
+
 from tests.support.waiting import until
 from tests.support.world import World, together
+
+pytestmark = pytest.mark.wall_time
 
 SENDERS = 20
 

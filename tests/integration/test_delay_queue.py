@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio
 
 from rdchat.redis.connection import RedisClient
-from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
+from rdchat.redis.delay_queue import KIND_CODES, SHARDS, DelayQueue, Job, due_key, leases_key
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ def job(kind: AutomationKind = AutomationKind.ENABLE_CHAT, version: int = 1) -> 
 async def claim(queue: DelayQueue, *, lease_ms: int = 8000, limit: int = 100) -> dict[Job, int]:
     claimed = await queue.claim(ALL, look_ahead_ms=1000, lease_ms=lease_ms, limit=limit)
     return {one.job: one.due_ms for one in claimed.claims}
+
+
+def test_codes_of_kinds_never_change() -> None:
+    """Jobs of the release before are in Redis while this one starts: another code is another automation."""
+    assert KIND_CODES == {"initial_message": 0, "enable_chat": 1, "end_warning": 2, "auto_end": 3}
+    assert set(KIND_CODES) == set(AutomationKind), "a new kind needs a code of its own"
 
 
 @pytest.mark.parametrize("kind", KINDS)

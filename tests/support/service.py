@@ -16,6 +16,7 @@ from config import Settings, Texts
 from handlers.server.application import build_runner
 from rdchat.domain.person import Caller, Role
 from rdchat.runtime import Runtime
+from tests.support.spans import on_the_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -142,17 +143,10 @@ class Person:
         return await self.call("PUT", path, json=body if body is not None else {})
 
     async def book(
-        self, starts_at: datetime, ends_at: datetime, *, timezone: str = "UTC", **more: Any
+        self, starts_at: datetime, ends_at: datetime, *, timezone: str | None = None, **more: Any
     ) -> Reply:
         """Book a chat from one whole second to another."""
-        body = {
-            "method": "chat",
-            "date": f"{starts_at:%Y-%m-%d}",
-            "startTime": f"{starts_at:%H:%M:%S}",
-            "endTime": f"{ends_at:%H:%M:%S}",
-            "timezone": timezone,
-            **more,
-        }
+        body = {"method": "chat", **on_the_clock(starts_at, ends_at, timezone), **more}
         return await self.post("/counselings/book", body)
 
     async def book_session(self, starts_at: datetime, ends_at: datetime, **more: Any) -> str:

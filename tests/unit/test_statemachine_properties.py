@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statemachine import (
+    RUN_ORDER,
     TERMINAL,
     AutomationKind,
     AutomationStatus,
@@ -187,7 +188,7 @@ class ChatSession(RuleBasedStateMachine):
         if allowed:
             self.plans += 1
             assert self.session.schedule_version == before.schedule_version + 1
-            assert self.waiting() == list(AutomationKind)
+            assert self.waiting() == list(RUN_ORDER)
 
     @rule(by=people, much=st.sampled_from([timedelta(minutes=5), timedelta(minutes=15)]))
     def extend(self, by: UUID, much: timedelta) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from statemachine import (
+    RUN_ORDER,
     TERMINAL,
     AutomationKind,
     AutomationStatus,
@@ -521,3 +522,8 @@ def test_a_session_for_which_there_is_no_place_is_not_opened() -> None:
     decision = decide(session, timer(ENABLE), START)
     assert (decision.session.status, decision.session.end_reason) == (CANCELLED, EndReason.OVER_LIMIT)
     assert decision.effects == missed_at(START)
+
+
+def test_automations_that_are_due_at_one_instant_run_in_this_order() -> None:
+    assert RUN_ORDER == ("initial_message", "enable_chat", "end_warning", "auto_end")
+    assert set(RUN_ORDER) == set(AutomationKind), "a new kind needs its place"
