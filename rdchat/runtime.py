@@ -89,6 +89,7 @@ class Runtime:
         self._closers: list[Callable[[], Awaitable[Any]]] = []
         self._probes: set[asyncio.Future[Any]] = set()
         self._worker: TimerWorker | None = None
+        self._key_set: KeySet | None = None
 
     @classmethod
     async def start(
@@ -263,19 +264,17 @@ class Runtime:
 
     async def _caller_tokens(self) -> CallerTokens:
         settings = self.settings
-        keys = None
         if settings.jwt_jwks_url is not None:
-            key_set = KeySet(settings.jwt_jwks_url)
-            await key_set.start()
-            self._closers.append(key_set.close)
-            keys = key_set.keys
+            self._key_set = KeySet(settings.jwt_jwks_url)
+            self._closers.append(self._key_set.close)
+            await self._key_set.start()
         return CallerTokens(
             algorithms=settings.jwt_algorithms,
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
             clock=self.clock,
             secret=settings.jwt_secret,
-            keys=keys,
+            key_set=self._key_set,
         )
 
     async def _start_timers(self, redis_url: str) -> None:
@@ -346,7 +345,9 @@ class Runtime:
         postgresql, redis = await asyncio.gather(
             self._probe(pool.probe(self.pool)), self._probe(self.redis.probe())
         )
-        return {"postgresql": postgresql, "redis": redis, "timers": self._timers()}
+        parts = {"postgresql": postgresql, "redis": redis, "timers": self._timers()}
+        # Where tokens are signed with a shared secret, there is none.
+        return parts | {"keySet": self._key_set.status} if self._key_set is not None else parts
 
     def _timers(self) -> str:
         unfired = self._worker.overdue_ms / 1000 if self._worker is not None else 0.0

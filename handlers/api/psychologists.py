@@ -7,7 +7,7 @@ from handlers.api.presenters import psychologist_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import booking
-from rdchat.domain.person import Role
+from rdchat.domain.person import Role, clean_name
 from rdchat.postgres import availability, people
 
 
@@ -44,7 +44,7 @@ async def put_psychologist(call: Call) -> Answer:
     saved, created = await people.put_psychologist(
         call.runtime.pool,
         call.path["id"],
-        full_name=call.body["full_name"].strip(),
+        full_name=clean_name(call.body["full_name"]),
         timezone=call.body["timezone"],
         is_active=call.body["is_active"],
         at=call.runtime.clock.now(),

@@ -19,6 +19,7 @@ from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.person import Caller, Role
+from rdchat.security.caller_tokens import UnknownKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -140,7 +141,10 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         form_reader = FormReader(body_schema, largest=runtime.settings.max_attachment)
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        caller = ANONYMOUS if route.public else _caller(request, runtime)
+        try:
+            caller = ANONYMOUS if route.public else runtime.tokens.verify(_token(request))
+        except UnknownKeyError:
+            caller = await runtime.tokens.verify_fetching(_token(request))
         limit_status = await runtime.rates.hit(route.rate, caller.id) if route.rate is not None else None
         if limit_status is not None and not limit_status.allowed:
             raise RdchatError(
@@ -195,11 +199,11 @@ def _required(schema: Schema) -> set[str]:
     return {field.data_key or name for name, field in schema.fields.items() if field.required}
 
 
-def _caller(request: web.Request, runtime: Runtime) -> Caller:
+def _token(request: web.Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED)
-    return runtime.tokens.verify(token.strip())
+    return token.strip()
 
 
 def _path_id(text: str) -> UUID:
