@@ -45,6 +45,7 @@ from rdchat.services.chat import Chat
 from rdchat.services.counselings import CounselingService
 from rdchat.services.notifier import Notifier
 from rdchat.services.rescheduling import ReschedulingService
+from rdchat.services.seen_people import SeenPeople
 from rdchat.texts.wording import automated_text
 from rdchat.timers.monitor import TimerMonitor
 from rdchat.timers.reconciler import Reconciler
@@ -176,6 +177,9 @@ class Runtime:
         self._closers.append(lambda: cancel(passivation))
 
         self.tokens = await self._caller_tokens()
+        self.people = SeenPeople(self.pool, self.clock)
+        self.people.start()
+        self._closers.append(self.people.close)
         self.counselings = CounselingService(
             pool=self.pool,
             engine=self.engine,
@@ -274,7 +278,8 @@ class Runtime:
             audience=settings.jwt_audience,
             clock=self.clock,
             secret=settings.jwt_secret,
-            key_set=self._key_set,
+            keys=self._key_set.keys if self._key_set is not None else None,
+            find_key=self._key_set.find if self._key_set is not None else None,
         )
 
     async def _start_timers(self, redis_url: str) -> None:

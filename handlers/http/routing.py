@@ -154,6 +154,8 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
             )
         if caller.role not in route.roles:
             raise RdchatError(ErrorCode.FORBIDDEN)
+        if not route.public and runtime.people.is_news(caller):
+            await runtime.people.keep(caller)
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)
         key = request.headers.get("Idempotency-Key") if route.idempotent else None

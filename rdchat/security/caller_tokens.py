@@ -20,10 +20,10 @@ from rdchat.domain.booking import is_zone
 from rdchat.domain.person import Caller, Role, clean_name
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import timedelta
 
     from rdchat.common.clock import Clock
-    from rdchat.security.key_set import KeySet
 
 _CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub")
 #: Tokens whose signature need not be checked again; about 40 MiB of them.
@@ -56,9 +56,9 @@ class UnknownKeyError(RdchatError):
 class CallerTokens:
     """Verifies the tokens of callers.
 
-    `secret` for HMAC algorithms; `key_set` has the public keys for the asymmetric ones. A verified token is
-    remembered until it expires or its key is withdrawn, so that its signature is checked once and not at every
-    request.
+    `secret` for HMAC algorithms; `keys` maps a key id to a public key for the asymmetric ones, and `find_key` may
+    add one to them: it says whether it has. A verified token is remembered until it expires or its key is
+    withdrawn, so that its signature is checked once and not at every request.
     """
 
     def __init__(
@@ -69,15 +69,17 @@ class CallerTokens:
         audience: str,
         clock: Clock,
         secret: str | None = None,
-        key_set: KeySet | None = None,
+        keys: Mapping[str, Any] | None = None,
+        find_key: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
         self._algorithms = list(algorithms)
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
         self._secret = secret
-        self._key_set = key_set
-        self._keys = key_set.keys if key_set is not None else {}
+        # Not `keys or {}`: a mapping that is empty now may have keys in a moment.
+        self._keys = keys if keys is not None else {}
+        self._find_key = find_key
         self._verified: OrderedDict[bytes, tuple[float, Caller, str | None, Any]] = OrderedDict()
 
     def verify(self, token: str) -> Caller:
@@ -120,7 +122,7 @@ class CallerTokens:
         try:
             return self.verify(token)
         except UnknownKeyError as error:
-            if self._key_set is None or not await self._key_set.find(error.kid):
+            if self._find_key is None or not await self._find_key(error.kid):
                 raise
         return self.verify(token)
 

@@ -103,7 +103,12 @@ async def keys(provider: Provider) -> AsyncIterator[KeySet]:
 
 def verifier(keys: KeySet) -> CallerTokens:
     return CallerTokens(
-        algorithms=("RS256",), issuer="rdchat", audience="rdchat", clock=SystemClock(), key_set=keys
+        algorithms=("RS256",),
+        issuer="rdchat",
+        audience="rdchat",
+        clock=SystemClock(),
+        keys=keys.keys,
+        find_key=keys.find,
     )
 
 
