@@ -176,10 +176,7 @@ class Runtime:
         passivation = keep_running(self._passivate, "passivation")
         self._closers.append(lambda: cancel(passivation))
 
-        self.tokens = await self._caller_tokens()
-        self.people = SeenPeople(self.pool, self.clock)
-        self.people.start()
-        self._closers.append(self.people.close)
+        await self._start_callers()
         self.counselings = CounselingService(
             pool=self.pool,
             engine=self.engine,
@@ -266,13 +263,13 @@ class Runtime:
             now=self.clock.now(),
         )
 
-    async def _caller_tokens(self) -> CallerTokens:
+    async def _start_callers(self) -> None:
         settings = self.settings
         if settings.jwt_jwks_url is not None:
             self._key_set = KeySet(settings.jwt_jwks_url)
             self._closers.append(self._key_set.close)
             await self._key_set.start()
-        return CallerTokens(
+        self.tokens = CallerTokens(
             algorithms=settings.jwt_algorithms,
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
@@ -281,6 +278,9 @@ class Runtime:
             keys=self._key_set.keys if self._key_set is not None else None,
             find_key=self._key_set.find if self._key_set is not None else None,
         )
+        self.people = SeenPeople(self.pool, self.clock)
+        self.people.start()
+        self._closers.append(self.people.close)
 
     async def _start_timers(self, redis_url: str) -> None:
         reconciler = Reconciler(self.pool, self.queue, self.engine, self.clock)

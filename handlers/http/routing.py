@@ -141,17 +141,8 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         form_reader = FormReader(body_schema, largest=runtime.settings.max_attachment)
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        try:
-            caller = ANONYMOUS if route.public else runtime.tokens.verify(_token(request))
-        except UnknownKeyError:
-            caller = await runtime.tokens.verify_fetching(_token(request))
-        limit_status = await runtime.rates.hit(route.rate, caller.id) if route.rate is not None else None
-        if limit_status is not None and not limit_status.allowed:
-            raise RdchatError(
-                ErrorCode.RATE_LIMITED,
-                retry_after=limit_status.resets_in,
-                headers=_rate_limit_headers(route, limit_status),
-            )
+        caller = ANONYMOUS if route.public else await _caller(request, runtime)
+        limit_status = await _counted(route, caller, runtime)
         if caller.role not in route.roles:
             raise RdchatError(ErrorCode.FORBIDDEN)
         if not route.public and runtime.people.is_news(caller):
@@ -178,6 +169,19 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
     return endpoint
 
 
+async def _counted(route: Route, caller: Caller, runtime: Runtime) -> RateLimitStatus | None:
+    if route.rate is None:
+        return None
+    limit_status = await runtime.rates.hit(route.rate, caller.id)
+    if limit_status is not None and not limit_status.allowed:
+        raise RdchatError(
+            ErrorCode.RATE_LIMITED,
+            retry_after=limit_status.resets_in,
+            headers=_rate_limit_headers(route, limit_status),
+        )
+    return limit_status
+
+
 def _rate_limit_headers(route: Route, limit_status: RateLimitStatus) -> dict[str, str]:
     """Say where somebody stands, by the header fields of draft-ietf-httpapi-ratelimit-headers."""
     return {
@@ -201,11 +205,15 @@ def _required(schema: Schema) -> set[str]:
     return {field.data_key or name for name, field in schema.fields.items() if field.required}
 
 
-def _token(request: web.Request) -> str:
+async def _caller(request: web.Request, runtime: Runtime) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED)
-    return token.strip()
+    token = token.strip()
+    try:
+        return runtime.tokens.verify(token)
+    except UnknownKeyError:
+        return await runtime.tokens.verify_fetching(token)
 
 
 def _path_id(text: str) -> UUID:

@@ -11,7 +11,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from handlers import schemas
 from handlers.http.forms import MEDIA_TYPE
-from handlers.http.routing import ALL_ROLES, PREFIX
+from handlers.http.routing import PREFIX
 from handlers.openapi import examples
 from handlers.schemas import parts
 from rdchat.common.errors import ERRORS, ErrorCode
@@ -83,8 +83,8 @@ _HEADERS_OF: Final = {
     503: ("Retry-After",),
 }
 
-#: A query parameter that nobody knows is refused, so every route can find its request invalid; and a token may
-#: have a role that may do nothing here.
+#: A query parameter that nobody knows is refused, so every route can find its request invalid; and a token
+#: may have a role that may do nothing here.
 _EVERYWHERE: Final = (
     ErrorCode.UNAUTHENTICATED,
     ErrorCode.FORBIDDEN,
@@ -96,7 +96,7 @@ _JSON: Final = "application/json"
 
 _READY: Final = {
     200: "The replica can serve.",
-    503: "Not ready: about to stop, without PostgreSQL, with late timers, or before keys were ever fetched.",
+    503: "Not ready: about to stop, without PostgreSQL, with late timers, or before keys were fetched.",
 }
 #: Path, summary, media type, schema, and what each status means.
 _OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str]], ...]] = (

@@ -32,8 +32,8 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 #: Letters, marks and symbols by their category that show nothing: fillers of Hangul and Khmer, the grapheme
 #: joiner, the empty Braille cell. A name of nothing else would look empty.
 _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-#: Joiner and non-joiner. The scripts below and emoji are written with them; in all others they would only make
-#: two names look alike.
+#: Joiner and non-joiner. The scripts below and emoji are written with them; in all others they would only
+#: make two names look alike.
 _JOINERS: Final = frozenset("\u200c\u200d")
 _JOINED: Final = (
     *("ARABIC", "SYRIAC", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL"),
@@ -75,8 +75,8 @@ def _is_joined(neighbour: str) -> bool:
 class Caller:
     """Who calls, as their token says.
 
-    `timezone` is an IANA name that is known here, `language` one that the service speaks; None where the token
-    names none. `issued_at` is when the token was made, in seconds since the epoch.
+    `timezone` is an IANA name that is known here, `language` one that the service speaks; None where the
+    token names none. `issued_at` is when the token was made, in seconds since the epoch.
     """
 
     id: UUID

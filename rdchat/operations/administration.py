@@ -70,8 +70,8 @@ async def psychologists(
 ) -> list[str]:
     """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
 
-    Raises RdchatError (VALIDATION_FAILED) for an unknown time zone, a name that shows nothing or is too long, or
-    a new one without a name.
+    Raises RdchatError (VALIDATION_FAILED) for an unknown time zone, a name that shows nothing or is too long,
+    or a new one without a name.
     """
     async with _database(addresses) as pool:
         if psychologist_id is not None:

@@ -46,8 +46,8 @@ SELECT p.id FROM people p JOIN told t ON t.id = p.id
    AND NOT EXISTS (SELECT FROM psychologists s WHERE s.id = p.id)
 """
 
-# Whoever holds one of these sessions in memory, in any process, loses the next commit to the fence and reads the
-# session again, with the name. In the order in which the group commit locks rows.
+# Every process that holds one of these sessions in memory loses its next commit to the fence and reads the
+# session again, with the name. Rows are locked in the order of the group commit.
 _RENEW_SESSIONS = """
 WITH locked AS (
     SELECT id FROM chat_sessions WHERE (client_id = $1 OR psychologist_id = $1) AND ended_at IS NULL

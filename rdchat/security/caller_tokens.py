@@ -1,7 +1,7 @@
 """Who calls: tokens of the identity provider, verified.
 
-Facts about PyJWT that shape it: a token without `exp` passes unless `require` names it, `aud` may be a text or
-a list of texts and nothing else, and a short HMAC key is only warned about (the settings refuse it).
+Facts about PyJWT that shape it: a token without `exp` passes unless `require` names it, `aud` may be a text
+or a list of texts and nothing else, and a short HMAC key is only warned about (the settings refuse it).
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class UnknownKeyError(RdchatError):
 class CallerTokens:
     """Verifies the tokens of callers.
 
-    `secret` for HMAC algorithms; `keys` maps a key id to a public key for the asymmetric ones, and `find_key` may
-    add one to them: it says whether it has. A verified token is remembered until it expires or its key is
-    withdrawn, so that its signature is checked once and not at every request.
+    `secret` for HMAC algorithms; `keys` maps a key id to a public key for the asymmetric ones, and `find_key`
+    may add one to them: it says whether it has. A verified token is remembered until it expires or its key
+    is withdrawn, so that its signature is checked once and not at every request.
     """
 
     def __init__(
@@ -92,8 +92,10 @@ class CallerTokens:
         # By its hash: of a hundred thousand tokens the texts would take more memory than all else.
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(digest)
-        if known is not None and now < known[0] and (known[2] is None or self._keys.get(known[2]) is known[3]):
-            return known[1]
+        if known is not None and now < known[0]:
+            kid = known[2]
+            if kid is None or self._keys.get(kid) is known[3]:
+                return known[1]
         try:
             kid, key = self._key_for(token)
             claims = jwt.decode(

@@ -1,13 +1,12 @@
 """The public keys of the identity provider, fetched from its JSON Web Key Set and kept fresh.
 
-They are fetched every minute, and at once when a token names a key that is not known. The provider may be away
-at any time: keys that are known stay in use, and a replica that starts without it goes on asking.
+They are fetched every minute, and at once when a token names a key that is not known. The provider may be
+away at any time: keys that are known stay in use, and a replica that starts without it goes on asking.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -29,7 +28,7 @@ _LONGEST_PAUSE_SECONDS: Final = 15.0
 _FETCH_SECONDS: Final = 10.0
 #: The start waits so long for a provider that hangs.
 _START_SECONDS: Final = 3.0
-#: As long does a request whose token names an unknown key, and so many at a time: others are answered at once.
+#: So does a request whose token names an unknown key, and so many at a time: others are answered at once.
 _WAIT_SECONDS: Final = 3.0
 _MOST_WAITING: Final = 64
 #: Anybody can write the name of a key. The same one is not asked for again so soon, ...
@@ -102,7 +101,7 @@ class KeySet:
         return fetching.done() and not fetching.cancelled() and fetching.result()
 
     def _may_fetch(self, kid: str) -> bool:
-        """Whether a request may wait for a fetch: for one that is under way always, for another if it is paid."""
+        """Whether a request may wait for a fetch: one that is under way, or another if there were few."""
         now = asyncio.get_running_loop().time()
         if self._unknown.get(kid, now) > now:
             return False
@@ -125,7 +124,7 @@ class KeySet:
             if self._is_known:
                 await asyncio.sleep(_REFRESH_SECONDS)
             else:
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+                await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _fetch(self) -> asyncio.Task[bool]:
@@ -156,8 +155,8 @@ class KeySet:
             return public_keys(await answer.json(content_type=None))
 
     def _take(self, fetched: dict[str, Any]) -> None:
-        # In place: whoever verifies tokens holds this mapping. A key that is gone is no longer trusted, nor is
-        # one that has become another under the same name; one that is the same stays the same object.
+        # In place: whoever verifies tokens holds this mapping. A key that is gone is no longer trusted, nor
+        # is one that has become another under the same name; one that is the same stays the same object.
         for kid, key in fetched.items():
             if self._keys.get(kid) != key:
                 self._keys[kid] = key

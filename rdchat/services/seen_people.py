@@ -1,8 +1,8 @@
 """Who was seen: names and other facts follow the tokens, at the cost of nothing while they stay the same.
 
-What a token says is compared with what this process knows to be kept. Where it differs, or the process has not
-seen the person yet, PostgreSQL is asked before the request goes on, together with all others who come at that
-moment; and only where its row differs as well is anything written.
+What a token says is compared with what this process knows to be kept. Where it differs, or the process has
+not seen the person yet, PostgreSQL is asked before the request goes on, for all who come at that moment at
+once; and only where its row differs as well is anything written.
 """
 
 from __future__ import annotations

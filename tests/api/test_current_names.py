@@ -14,7 +14,6 @@ from tests.support.pair import Pair, a_pair
 from tests.support.service import Person
 from tests.support.sessions import opened
 from tests.support.soon import in_days
-from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -26,7 +26,10 @@ from rdchat.domain.person import LONGEST_NAME, clean_name
         ("d'Arc-O\u2019Neil, M.Psi.", "d'Arc-O\u2019Neil, M.Psi."),
         # Joiners: where they are written, and nowhere else.
         ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937"),
-        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        ),
         ("\U0001f469\u200d\u2695\ufe0f Sari", "\U0001f469\u200d\u2695\ufe0f Sari"),
         ("Bu\u200ddi\u200c", "Budi"),
         ("\u200d\u0915\u200d \u0937", "\u0915 \u0937"),
