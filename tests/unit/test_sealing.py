@@ -37,4 +37,4 @@ def test_after_a_rotation_old_rows_open_and_new_ones_take_the_new_key() -> None:
     rotated = Encryptor({**NEW, **OLD})
     assert rotated.decrypt(before, b"session") == b"lama"
     with pytest.raises(DecryptionError, match="RDCHAT_ENCRYPTION_KEYS"):
-        Encryptor(OLD).open(rotated.encrypt(b"baru", b"session"), b"session")
+        Encryptor(OLD).decrypt(rotated.encrypt(b"baru", b"session"), b"session")
