@@ -40,7 +40,7 @@ from rdchat import __version__
 from rdchat.common.clock import SystemClock
 from rdchat.common.errors import RdchatError
 from rdchat.common.telemetry import configure_logging
-from rdchat.domain.person import Caller, Role
+from rdchat.domain.person import LONGEST_NAME, Caller, Role, clean_name
 from rdchat.local.ably import alone as ably_alone
 from rdchat.local.stores import EmbeddedStoreError
 from rdchat.local.stores.choice import any_stores, own_stores
@@ -195,8 +195,10 @@ def token(role: str, person_id: UUID | None, name: str, email: str | None, hours
 
     It is a JWT, as the identity provider would issue it in production.
     """
-    if not name.strip():
+    if not clean_name(name):
         raise click.UsageError("--name must not be empty.")
+    if len(name) > LONGEST_NAME:
+        raise click.UsageError(f"--name must have at most {LONGEST_NAME} characters.")
     settings = _settings()
     tokens = CallerTokens(
         algorithms=settings.jwt_algorithms,
@@ -205,7 +207,7 @@ def token(role: str, person_id: UUID | None, name: str, email: str | None, hours
         clock=SystemClock(),
         secret=settings.jwt_secret,
     )
-    caller = Caller(person_id or uuid4(), Role(role), name, email)
+    caller = Caller(person_id or uuid4(), Role(role), clean_name(name), email)
     try:
         click.echo(tokens.issue(caller, lifetime=timedelta(hours=hours)))
     except ValueError as error:

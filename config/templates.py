@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What can be filled in, and the most characters of each: tokens and the API limit names to 200, and
-#: dates and times have a form.
+#: What can be filled in, and how many characters each has at most: names have 100, those of earlier rows
+#: up to 200, and dates and times have a form.
 PLACEHOLDERS: Final[Mapping[str, int]] = {
     "clientName": 200,
     "psychologistName": 200,

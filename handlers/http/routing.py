@@ -19,6 +19,7 @@ from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.person import Caller, Role
+from rdchat.security.caller_tokens import UnknownKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -147,16 +148,12 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         form_reader = FormReader(body_schema, largest=runtime.settings.max_attachment)
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        caller = ANONYMOUS if route.public else _caller(request, runtime)
-        limit_status = await runtime.rates.hit(route.rate, caller.id) if route.rate is not None else None
-        if limit_status is not None and not limit_status.allowed:
-            raise RdchatError(
-                ErrorCode.RATE_LIMITED,
-                retry_after=limit_status.resets_in,
-                headers=_rate_limit_headers(route, limit_status),
-            )
+        caller = ANONYMOUS if route.public else await _caller(request, runtime)
+        limit_status = await _counted(route, caller, runtime)
         if not route.public and caller.role not in route.roles:
             raise RdchatError(ErrorCode.FORBIDDEN)
+        if not route.public and runtime.people.is_news(caller):
+            await runtime.people.keep(caller)
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)
         key = request.headers.get("Idempotency-Key") if route.idempotent else None
@@ -177,6 +174,19 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         return response
 
     return endpoint
+
+
+async def _counted(route: Route, caller: Caller, runtime: Runtime) -> RateLimitStatus | None:
+    if route.rate is None:
+        return None
+    limit_status = await runtime.rates.hit(route.rate, caller.id)
+    if limit_status is not None and not limit_status.allowed:
+        raise RdchatError(
+            ErrorCode.RATE_LIMITED,
+            retry_after=limit_status.resets_in,
+            headers=_rate_limit_headers(route, limit_status),
+        )
+    return limit_status
 
 
 def _rate_limit_headers(route: Route, limit_status: RateLimitStatus) -> dict[str, str]:
@@ -202,11 +212,15 @@ def _required(schema: Schema) -> set[str]:
     return {field.data_key or name for name, field in schema.fields.items() if field.required}
 
 
-def _caller(request: web.Request, runtime: Runtime) -> Caller:
+async def _caller(request: web.Request, runtime: Runtime) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED)
-    return runtime.tokens.verify(token.strip())
+    token = token.strip()
+    try:
+        return runtime.tokens.verify(token)
+    except UnknownKeyError:
+        return await runtime.tokens.verify_fetching(token)
 
 
 def _path_id(text: str) -> UUID:

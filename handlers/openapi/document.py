@@ -15,7 +15,6 @@ from handlers.http.routing import PREFIX
 from handlers.openapi import examples
 from handlers.schemas import parts
 from rdchat.common.errors import ERRORS, ErrorCode
-from rdchat.domain.permissions import EVERYONE_SIGNED_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,9 +83,11 @@ _HEADERS_OF: Final = {
     503: ("Retry-After",),
 }
 
-#: A query parameter that nobody knows is refused, so every route can find its request invalid.
+#: A query parameter that nobody knows is refused, so every route can find its request invalid; and a token
+#: may have a role that may do nothing here.
 _EVERYWHERE: Final = (
     ErrorCode.UNAUTHENTICATED,
+    ErrorCode.FORBIDDEN,
     ErrorCode.VALIDATION_FAILED,
     ErrorCode.INTERNAL,
     ErrorCode.UNAVAILABLE,
@@ -95,7 +96,7 @@ _JSON: Final = "application/json"
 
 _READY: Final = {
     200: "The replica can serve.",
-    503: "Not ready: about to stop, or without PostgreSQL.",
+    503: "Not ready: about to stop, without PostgreSQL, with late timers, or before keys were fetched.",
 }
 #: Path, summary, media type, schema, and what each status means.
 _OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str]], ...]] = (
@@ -278,8 +279,6 @@ def errors_of(route: Route) -> set[ErrorCode]:
         codes |= {ErrorCode.IDEMPOTENCY_MISMATCH, ErrorCode.IDEMPOTENCY_IN_FLIGHT}
     if "{" in route.path:
         codes.add(ErrorCode.NOT_FOUND)
-    if route.roles < EVERYONE_SIGNED_IN:
-        codes.add(ErrorCode.FORBIDDEN)
     return codes
 
 

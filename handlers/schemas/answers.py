@@ -252,7 +252,8 @@ class ReadyAnswer(AnswerSchema):
 
     status = choice(
         "status",
-        "`draining`: about to stop. `unavailable`: without PostgreSQL.",
+        "`draining`: about to stop. `unavailable`: without PostgreSQL, with late timers, or before keys for "
+        "callers' tokens were ever fetched.",
         ("ready", "draining", "unavailable"),
     )
     postgresql = fields.String(
@@ -264,4 +265,12 @@ class ReadyAnswer(AnswerSchema):
     )
     timers = fields.String(
         validate=validate.OneOf(("ok", "late")), metadata=about("Timers; left out while draining.")
+    )
+    key_set = fields.String(
+        data_key="keySet",
+        validate=validate.OneOf(("ok", "away")),
+        metadata=about(
+            "The identity provider's keys: `away` until they were fetched once. Left out while draining, and "
+            "where a shared secret is used."
+        ),
     )

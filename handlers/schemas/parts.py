@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marshmallow import ValidationError, fields, validate
 
+from rdchat.domain.person import clean_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -42,7 +44,6 @@ SAID: Final = "Halo, saya siap."
 
 LONGEST_MESSAGE: Final = 4096
 LONGEST_CAPTION: Final = 500
-LONGEST_NAME: Final = 200
 LONGEST_ZONE: Final = 64
 METHODS: Final = ("chat", "online", "offline", "organization")
 COUNSELING_STATUSES: Final = ("pending", "active", "completed", "cancelled")
@@ -127,6 +128,12 @@ def yes_no(key: str, description: str, *, example: bool) -> fields.Boolean:
 def not_blank(value: str) -> None:
     """Refuse a text of nothing but white space."""
     if not value.strip():
+        raise ValidationError("Must not be empty.")
+
+
+def a_name(value: str) -> None:
+    """Refuse a name that shows nothing."""
+    if not clean_name(value):
         raise ValidationError("Must not be empty.")
 
 

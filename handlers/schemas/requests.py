@@ -12,7 +12,6 @@ from handlers.schemas.parts import (
     CURSOR,
     DATE,
     END,
-    LONGEST_NAME,
     LONGEST_ZONE,
     METHODS,
     SARI,
@@ -23,11 +22,12 @@ from handlers.schemas.parts import (
     Moment,
     TrueOrFalse,
     WallTime,
+    a_name,
     about,
-    not_blank,
     page_size,
 )
 from rdchat.domain.booking import ByClock, ByInstants, Times
+from rdchat.domain.person import LONGEST_NAME
 from statemachine import Status
 
 _BY_CLOCK: Final = ("date", "startTime", "endTime", "endDate")
@@ -161,7 +161,7 @@ class PsychologistRequest(Schema):
     full_name = fields.String(
         required=True,
         data_key="fullName",
-        validate=[validate.Length(min=1, max=LONGEST_NAME), not_blank],
+        validate=[validate.Length(min=1, max=LONGEST_NAME), a_name],
         metadata=about("The name that clients see.", SARI["fullName"]),
     )
     timezone = _zone("The time zone they work in")

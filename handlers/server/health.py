@@ -39,8 +39,12 @@ def register(app: web.Application, runtime: Runtime, pages: Pages, *, draining: 
             return json_response({"status": "draining"}, 503)
         parts = await runtime.health.check()
         # Without Redis everything still works, later; without PostgreSQL nothing can be promised. Late timers
-        # are the affair of those who run them: the others can serve.
-        ready = parts["postgresql"] == "ok" and (parts["timers"] == "ok" or not runtime.health.runs_timers)
+        # are the affair of those who run them: the others can serve. Without a key set all calls are refused.
+        ready = (
+            parts["postgresql"] == "ok"
+            and (parts["timers"] == "ok" or not runtime.health.runs_timers)
+            and parts.get("keySet", "ok") == "ok"
+        )
         return json_response({"status": "ready" if ready else "unavailable", **parts}, 200 if ready else 503)
 
     async def metrics(_request: web.Request) -> web.Response:

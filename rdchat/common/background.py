@@ -7,7 +7,7 @@ exception that a loop raises is logged, and the loop is started again after a pa
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -36,7 +36,7 @@ def keep_running(loop: Callable[[], Coroutine[None, None, None]], name: str) -> 
     return asyncio.create_task(supervised(), name=name)
 
 
-async def cancel(task: asyncio.Task[None] | None) -> None:
+async def cancel(task: asyncio.Task[Any] | None) -> None:
     """Cancel a task and wait until it is gone.
 
     Cancels again if it goes on: a cancellation that coincides with the end of what the task waits for can be

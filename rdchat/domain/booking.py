@@ -114,9 +114,14 @@ class Limits:
     per_psychologist: int
 
 
+def is_zone(name: str) -> bool:
+    """Say whether a time zone of this IANA name is known."""
+    return name in _ZONES
+
+
 def zone(name: str) -> ZoneInfo:
     """Find a time zone by its IANA name. Raise RdchatError (VALIDATION_FAILED)."""
-    if name not in _ZONES:
+    if not is_zone(name):
         raise invalid("timezone", "Unknown time zone.")
     return ZoneInfo(name)
 

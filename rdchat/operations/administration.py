@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rdchat.common.clock import SystemClock, from_ms, iso
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.booking import zone
+from rdchat.domain.person import LONGEST_NAME, clean_name
 from rdchat.domain.timeline import path_taken
 from rdchat.postgres import automations, outbox, people, sessions, webhooks
 from rdchat.postgres.migrate import migrate
@@ -69,20 +70,21 @@ async def psychologists(
 ) -> list[str]:
     """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
 
-    Raises RdchatError (VALIDATION_FAILED) for an unknown time zone, or a new one without a name.
+    Raises RdchatError (VALIDATION_FAILED) for an unknown time zone, a name that shows nothing or is too long,
+    or a new one without a name.
     """
     async with _database(addresses) as pool:
         if psychologist_id is not None:
             known = await people.get_psychologist(pool, psychologist_id)
-            full_name = name or (known.full_name if known else "")
-            if not full_name.strip():
+            full_name = _name(name) if name else known.full_name if known else ""
+            if not full_name:
                 raise invalid("name", "Somebody new needs a name.")
             tz = timezone or (known.timezone if known else "Asia/Jakarta")
             zone(tz)
             await people.put_psychologist(
                 pool,
                 psychologist_id,
-                full_name=full_name.strip(),
+                full_name=full_name,
                 timezone=tz,
                 is_active=is_active if is_active is not None else known is None or known.is_active,
                 at=SystemClock().now(),
@@ -91,6 +93,15 @@ async def psychologists(
             f"{one.id}  {'active' if one.is_active else 'inactive':<8}  {one.timezone}  {one.full_name}"
             for one in await people.list_psychologists(pool, all_of_them=True)
         ]
+
+
+def _name(given: str) -> str:
+    if len(given) > LONGEST_NAME:
+        raise invalid("name", f"Must have at most {LONGEST_NAME} characters.")
+    name = clean_name(given)
+    if not name:
+        raise invalid("name", "Must not be empty.")
+    return name
 
 
 async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:

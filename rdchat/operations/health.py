@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rdchat.postgres.pool import Pool
     from rdchat.redis.connection import RedisClient
+    from rdchat.security.key_set import KeySet
     from rdchat.timers.monitor import TimerMonitor
     from rdchat.timers.worker import TimerWorker
 
@@ -21,15 +22,25 @@ _STUCK_SECONDS: Final = 10.0
 
 
 class Health:
-    """Looks after one replica; `worker` is None where it runs no timers."""
+    """Looks after one replica.
+
+    `worker` is None where it runs no timers, `key_set` where callers' tokens are signed with a shared secret.
+    """
 
     def __init__(
-        self, pool: Pool, redis: RedisClient, monitor: TimerMonitor, worker: TimerWorker | None
+        self,
+        pool: Pool,
+        redis: RedisClient,
+        monitor: TimerMonitor,
+        *,
+        worker: TimerWorker | None,
+        key_set: KeySet | None,
     ) -> None:
         self._pool = pool
         self._redis = redis
         self._monitor = monitor
         self._worker = worker
+        self._key_set = key_set
         self._probes: set[asyncio.Future[Any]] = set()
 
     @property
@@ -42,7 +53,8 @@ class Health:
         postgresql, redis = await asyncio.gather(
             self._probe(postgres.probe(self._pool)), self._probe(self._redis.probe())
         )
-        return {"postgresql": postgresql, "redis": redis, "timers": self._timers()}
+        parts = {"postgresql": postgresql, "redis": redis, "timers": self._timers()}
+        return parts | {"keySet": self._key_set.status} if self._key_set is not None else parts
 
     async def close(self) -> None:
         """Give up what is still asked."""

@@ -21,7 +21,7 @@ from rdchat.runtime.parts import (
     start_engine,
     start_local_endpoint,
 )
-from rdchat.runtime.services import start_services, start_timers, start_tokens
+from rdchat.runtime.services import start_callers, start_services, start_timers
 
 if TYPE_CHECKING:
     from config import Settings
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rdchat.services.notifications import NotificationService
     from rdchat.services.psychologists import PsychologistService
     from rdchat.services.rescheduling import ReschedulingService
+    from rdchat.services.seen_people import SeenPeople
     from rdchat.timers.monitor import TimerMonitor
     from rdchat.webhooks.dispatch import Webhooks
 
@@ -58,6 +59,7 @@ class Runtime:
     metrics: Metrics
     limits: Limits
     tokens: CallerTokens
+    people: SeenPeople
     pool: Pool
     queue: DelayQueue
     rates: Rates
@@ -87,10 +89,12 @@ class Runtime:
             stores = await open_stores(base, database_url, redis_url)
             delivery = await start_delivery(base, stores)
             core = start_engine(base, stores, delivery)
-            tokens = await start_tokens(base)
+            callers = await start_callers(base, stores)
             services = start_services(base, stores, delivery, core)
             timers = await start_timers(base, stores, core, redis_url)
-            health = Health(stores.pool, stores.redis, timers.monitor, timers.worker)
+            health = Health(
+                stores.pool, stores.redis, timers.monitor, worker=timers.worker, key_set=callers.key_set
+            )
             base.close_in_turn(health.close)
             show_gauges(
                 base.metrics,
@@ -104,7 +108,8 @@ class Runtime:
                 clock=base.clock,
                 metrics=base.metrics,
                 limits=base.limits,
-                tokens=tokens,
+                tokens=callers.tokens,
+                people=callers.people,
                 pool=stores.pool,
                 queue=stores.queue,
                 rates=stores.rates,

@@ -19,6 +19,7 @@ from rdchat.services.notifications import NotificationService
 from rdchat.services.notifier import Notifier
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.rescheduling import ReschedulingService
+from rdchat.services.seen_people import SeenPeople
 from rdchat.timers.monitor import TimerMonitor
 from rdchat.timers.reconciler import Reconciler
 from rdchat.timers.worker import TimerWorker
@@ -49,23 +50,36 @@ class Timers:
     worker: TimerWorker | None
 
 
-async def start_tokens(base: Base) -> CallerTokens:
-    """Make what verifies callers' tokens, with the identity provider's keys where it has some."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """What knows who calls. `key_set` is None where tokens are signed with a shared secret."""
+
+    tokens: CallerTokens
+    people: SeenPeople
+    key_set: KeySet | None
+
+
+async def start_callers(base: Base, stores: Stores) -> Callers:
+    """Start what verifies callers' tokens, with the identity provider's keys where it has some."""
     settings = base.settings
-    keys = None
+    key_set = None
     if settings.jwt_jwks_url is not None:
         key_set = KeySet(settings.jwt_jwks_url)
-        await key_set.start()
         base.close_in_turn(key_set.close)
-        keys = key_set.keys
-    return CallerTokens(
+        await key_set.start()
+    people = SeenPeople(stores.pool, base.clock)
+    people.start()
+    base.close_in_turn(people.close)
+    tokens = CallerTokens(
         algorithms=settings.jwt_algorithms,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         clock=base.clock,
         secret=settings.jwt_secret,
-        keys=keys,
+        keys=key_set.keys if key_set is not None else None,
+        find_key=key_set.find if key_set is not None else None,
     )
+    return Callers(tokens=tokens, people=people, key_set=key_set)
 
 
 def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -> Services:

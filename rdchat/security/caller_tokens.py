@@ -1,11 +1,12 @@
-"""Tokens: who calls (verified), and what a client may do at Ably (issued). The only module that uses PyJWT.
+"""Who calls: tokens of the identity provider, verified.
 
-Facts about PyJWT that shape it: a token without `exp` passes unless `require` names it, `aud` may be a list
-unless `strict_aud`, and a short HMAC key is only warned about (the settings refuse it).
+Facts about PyJWT that shape it: a token without `exp` passes unless `require` names it, `aud` may be a text
+or a list of texts and nothing else, and a short HMAC key is only warned about (the settings refuse it).
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -13,11 +14,13 @@ from uuid import UUID
 
 import jwt
 
+from config import LANGUAGES
 from rdchat.common.errors import ErrorCode, RdchatError
-from rdchat.domain.person import Caller, Role
+from rdchat.domain.booking import is_zone
+from rdchat.domain.person import Caller, Role, clean_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import timedelta
 
     from rdchat.common.clock import Clock
@@ -26,6 +29,8 @@ _CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub")
 #: Tokens whose signature need not be checked again; about 40 MiB of them.
 _REMEMBERED: Final = 100_000
 _LONGEST_TEXT: Final = 200
+#: Java and Android wrote Indonesian like this for a long time.
+_OLD_LANGUAGES: Final = {"in": "id"}
 #: What a forged or broken token makes PyJWT and the reading of its claims raise.
 _NO_TOKEN: Final = (
     jwt.PyJWTError,
@@ -40,12 +45,20 @@ _NO_TOKEN: Final = (
 _LEEWAY_SECONDS: Final = 5
 
 
+class UnknownKeyError(RdchatError):
+    """A token names a key that is not known here: yet, perhaps."""
+
+    def __init__(self, kid: str) -> None:
+        super().__init__(ErrorCode.UNAUTHENTICATED)
+        self.kid = kid
+
+
 class CallerTokens:
     """Verifies the tokens of callers.
 
-    `secret` for HMAC algorithms; `keys` maps a key id to a public key for the asymmetric ones. A verified
-    token is remembered until it expires or its key is withdrawn, so that its signature is checked once and
-    not at every request.
+    `secret` for HMAC algorithms; `keys` maps a key id to a public key for the asymmetric ones, and `find_key`
+    may add one to them: it says whether it has. A verified token is remembered until it expires or its key
+    is withdrawn, so that its signature is checked once and not at every request.
     """
 
     def __init__(
@@ -57,23 +70,32 @@ class CallerTokens:
         clock: Clock,
         secret: str | None = None,
         keys: Mapping[str, Any] | None = None,
+        find_key: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
         self._algorithms = list(algorithms)
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
         self._secret = secret
-        self._keys = keys or {}
-        self._verified: OrderedDict[bytes, tuple[float, Caller, str | None]] = OrderedDict()
+        # Not `keys or {}`: a mapping that is empty now may have keys in a moment.
+        self._keys = keys if keys is not None else {}
+        self._find_key = find_key
+        self._verified: OrderedDict[bytes, tuple[float, Caller, str | None, Any]] = OrderedDict()
 
     def verify(self, token: str) -> Caller:
-        """Say who calls. Raises RdchatError (UNAUTHENTICATED)."""
+        """Say who calls, with the keys that are known.
+
+        Raises RdchatError: UNAUTHENTICATED, as UnknownKeyError where `verify_fetching` may know better;
+        FORBIDDEN for a valid token with a role that means nothing here.
+        """
         now = self._clock.ms() / 1000
         # By its hash: of a hundred thousand tokens the texts would take more memory than all else.
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(digest)
-        if known is not None and now < known[0] and (known[2] is None or known[2] in self._keys):
-            return known[1]
+        if known is not None and now < known[0]:
+            kid = known[2]
+            if kid is None or self._keys.get(kid) is known[3]:
+                return known[1]
         try:
             kid, key = self._key_for(token)
             claims = jwt.decode(
@@ -83,22 +105,40 @@ class CallerTokens:
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=_LEEWAY_SECONDS,
-                options={"require": list(_CLAIMS), "strict_aud": True},
+                options={"require": list(_CLAIMS)},
             )
             caller = _caller(claims)
             expires = float(claims["exp"])
         except _NO_TOKEN as error:
             raise RdchatError(ErrorCode.UNAUTHENTICATED) from error
-        self._verified[digest] = (expires, caller, kid)
+        self._verified[digest] = (expires, caller, kid, key)
         if len(self._verified) > _REMEMBERED:
             self._verified.popitem(last=False)
         return caller
 
+    async def verify_fetching(self, token: str) -> Caller:
+        """Say who calls; a key that is not known is asked for at once.
+
+        Raises RdchatError like `verify`, and UNAVAILABLE while no key was ever fetched.
+        """
+        try:
+            return self.verify(token)
+        except UnknownKeyError as error:
+            if self._find_key is None or not await self._find_key(error.kid):
+                raise
+        return self.verify(token)
+
     def _key_for(self, token: str) -> tuple[str | None, Any]:
         if self._secret is not None:
             return None, self._secret
-        kid = str(jwt.get_unverified_header(token)["kid"])
-        return kid, self._keys[kid]
+        header = jwt.get_unverified_header(token)
+        kid = header["kid"]
+        if header["alg"] not in self._algorithms or len(kid) > _LONGEST_TEXT:
+            raise ValueError("not signed as tokens are here")
+        key = self._keys.get(kid)
+        if key is None:
+            raise UnknownKeyError(kid)
+        return kid, key
 
     def issue(self, caller: Caller, *, lifetime: timedelta) -> str:
         """Make a token, as an identity provider would (development, tests, the demo)."""
@@ -114,30 +154,68 @@ class CallerTokens:
             "iat": now,
             "exp": now + lifetime,
         }
-        if caller.email is not None:
-            claims["email"] = caller.email
-        if caller.organization_id is not None:
-            claims["organizationId"] = str(caller.organization_id)
+        optional = {
+            "email": caller.email,
+            "organizationId": str(caller.organization_id) if caller.organization_id is not None else None,
+            "zoneinfo": caller.timezone,
+            "locale": caller.language,
+        }
+        claims |= {name: value for name, value in optional.items() if value is not None}
         return jwt.encode(claims, self._secret, algorithm=self._algorithms[0])
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
-    name = _text(claims["fullName"])
-    if not name.strip():
+    name = clean_name(_typed(claims["fullName"]))
+    if not name:
         raise ValueError("fullName")
     email = claims.get("email")
     organization = claims.get("organizationId")
     return Caller(
         id=UUID(claims["sub"]),
-        role=Role(claims["role"]),
-        full_name=name.strip(),
+        full_name=name,
         email=_text(email) if email is not None else None,
         organization_id=UUID(organization) if organization is not None else None,
+        timezone=_timezone(claims.get("zoneinfo")),
+        language=_language(claims.get("locale")),
+        issued_at=float(claims["iat"]),
+        # Last: only who is somebody otherwise hears that their role is none here.
+        role=_role(claims["role"]),
     )
 
 
+def _role(claim: object) -> Role:
+    text = _typed(claim)
+    if not text.strip():
+        raise ValueError("role")
+    try:
+        return Role(text)
+    except ValueError:
+        raise RdchatError(ErrorCode.FORBIDDEN) from None
+
+
+def _timezone(claim: object) -> str | None:
+    """Read an optional claim. A zone that is not known here is none; what is no text at all is no token."""
+    return name if claim is not None and is_zone(name := _typed(claim)) else None
+
+
+def _language(claim: object) -> str | None:
+    """Read the language off a locale such as `id`, `id-ID` or `en_US.UTF-8`; None for any other."""
+    if claim is None:
+        return None
+    spoken = re.split(r"[-_.@]", _typed(claim), maxsplit=1)[0].lower()
+    spoken = _OLD_LANGUAGES.get(spoken, spoken)
+    return spoken if spoken in LANGUAGES else None
+
+
 def _text(claim: object) -> str:
-    if not isinstance(claim, str) or len(claim) > _LONGEST_TEXT or "\x00" in claim:
+    text = _typed(claim)
+    if len(text) > _LONGEST_TEXT or "\x00" in text:
         raise ValueError("not a text that can be stored")
-    claim.encode()  # a lone surrogate raises here, and not in the database
+    text.encode()  # a lone surrogate raises here, and not in the database
+    return text
+
+
+def _typed(claim: object) -> str:
+    if not isinstance(claim, str):
+        raise TypeError("not a text")
     return claim

@@ -10,6 +10,7 @@ from rdchat.domain import permissions
 from rdchat.domain.availability import checked
 from rdchat.domain.booking import zone
 from rdchat.domain.free_slots import free_slots
+from rdchat.domain.person import clean_name
 from rdchat.postgres import availability, people
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class PsychologistService:
         return await people.put_psychologist(
             self.pool,
             psychologist_id,
-            full_name=full_name.strip(),
+            full_name=clean_name(full_name),
             timezone=timezone,
             is_active=is_active,
             at=self.clock.now(),

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import jwt
+
 from handlers.openapi.document import errors_of
 from handlers.server.application import ROUTES
 from rdchat.common.errors import ErrorCode
@@ -15,7 +17,7 @@ from rdchat.domain.person import Caller, Role
 from tests.support.bases import request_of
 from tests.support.envelope import envelope_fault
 from tests.support.forms import upload
-from tests.support.service import Person, Reply, whole_second
+from tests.support.service import SECRET, Person, Reply, whole_second
 from tests.support.soon import book_at, in_days
 from tests.support.waiting import until
 
@@ -109,7 +111,7 @@ def test_every_route_has_its_row_and_every_row_its_route() -> None:
 
 def test_every_refusal_of_the_matrix_is_an_error_of_its_route() -> None:
     for key, row in MATRIX.items():
-        cells = (row.client, row.psychologist, row.admin, row.stranger, row.anonymous)
+        cells = (row.client, row.psychologist, row.admin, row.stranger, row.anonymous, FORBIDDEN)
         known = errors_of(_ROUTES[key])
         assert {cell for cell in cells if isinstance(cell, ErrorCode)} <= known, key
         assert all(isinstance(cell, ErrorCode) or cell is None or cell < 400 for cell in cells), key
@@ -179,6 +181,14 @@ def with_expired_token(service: Service, role: Role) -> Person:
     return Person(service.client, service.base, caller, token)
 
 
+def with_another_role(service: Service) -> Person:
+    """Somebody whom the identity provider knows, but not as one who may use the service."""
+    caller = Caller(uuid4(), Role.CLIENT, "Orang")
+    token = service.runtime.tokens.issue(caller, lifetime=timedelta(minutes=5))
+    other = jwt.decode(token, options={"verify_signature": False}) | {"role": "auditor"}
+    return Person(service.client, service.base, caller, jwt.encode(other, SECRET, algorithm="HS256"))
+
+
 def leak(reply: Reply, here: World) -> str | None:
     """Say what a refusal tells about the session that it refuses."""
     text = str(reply.json)
@@ -194,6 +204,7 @@ async def test_every_route_answers_every_role_as_the_matrix_says(service: Servic
     admin = service.person(Role.SUPER_ADMIN, "Admin")
     nobodies = {"anonymous": without_token(service)}
     nobodies |= {f"expired {role}": with_expired_token(service, role) for role in Role}
+    auditor = with_another_role(service)
     faults = []
     cells = 0
 
@@ -214,6 +225,7 @@ async def test_every_route_answers_every_role_as_the_matrix_says(service: Servic
         present = worlds.get(key, here)
         for who, person in nobodies.items():
             await check(who, person, key, "client", row.anonymous)
+        await check("another role", auditor, key, "client", FORBIDDEN)
         if row.stranger is not None:
             for role, person in strangers.items():
                 await check(f"strange {role}", person, key, "client", row.stranger)

@@ -13,19 +13,25 @@ from uuid import uuid4
 
 import aiohttp
 import jwt
+import pytest
 
-from rdchat.domain.person import Role
+from handlers.server.application import ROUTES as ALL_ROUTES
+from rdchat.domain.person import Caller, Role
+from tests.support.bases import request_of
 from tests.support.envelope import assert_refused, envelope_fault
-from tests.support.service import SECRET, Reply
+from tests.support.service import SECRET, Person, Reply
 from tests.support.soon import in_days, session_soon
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from tests.support.service import Person, Service
+    from tests.support.service import Service
 
 START = in_days(30)
 END = START + timedelta(hours=1)
 _ABSENT = object()
+#: Those that ask for a token.
+ROUTES = tuple(route for route in ALL_ROUTES if not route.public)
+_IDS = ("session", "counseling", "psychologist", "attachment", "notification")
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -146,16 +152,23 @@ async def test_claims_that_are_missing_or_wrong(service: Service) -> None:
         "wrong iss": {"iss": "somebody"},
         "iss a list": {"iss": ["rdchat"]},
         "wrong aud": {"aud": "somebody"},
-        "aud a list": {"aud": ["rdchat"]},
-        "aud a list with others": {"aud": ["others", "rdchat"]},
+        "aud a list of others": {"aud": ["others", "rdchat2"]},
+        "aud an empty list": {"aud": []},
+        "aud empty": {"aud": ""},
+        "aud a number": {"aud": 5},
+        "aud an object": {"aud": {"rdchat": True}},
+        "aud a list with a number": {"aud": ["rdchat", 5]},
+        "aud a list with null": {"aud": [None, "rdchat"]},
+        "aud a nested list": {"aud": [["rdchat"]]},
+        "aud a list with a list": {"aud": ["rdchat", ["rdchat"]]},
         "aud null": {"aud": None},
         "sub not a UUID": {"sub": "budi"},
         "sub empty": {"sub": ""},
         "sub a number": {"sub": 5},
         "sub a list": {"sub": [str(uuid4())]},
-        "unknown role": {"role": "admin"},
-        "role in capitals": {"role": "CLIENT"},
         "role empty": {"role": ""},
+        "role blank": {"role": "  "},
+        "role a number": {"role": 5},
         "role null": {"role": None},
         "role a list": {"role": ["client"]},
         "role an object": {"role": {"client": True}},
@@ -163,20 +176,119 @@ async def test_claims_that_are_missing_or_wrong(service: Service) -> None:
         "name blank": {"fullName": " \u3000"},
         "name null": {"fullName": None},
         "name a number": {"fullName": 5},
-        "name overly long": {"fullName": "x" * 201},
-        "name with NUL": {"fullName": "Bu\x00di"},
-        "name with half a pair": {"fullName": "Bu\ud83ddi"},
+        "name a list": {"fullName": ["Budi"]},
+        "name of control characters": {"fullName": "\x00\x07\x1b\x7f\x85"},
+        "name of line breaks": {"fullName": "\r\n\u2028\u2029"},
+        "name of bidi controls": {"fullName": "\u202e\u2066\u200f"},
+        "name of what cannot be seen": {"fullName": "\u200b\u3164\u2800\ufeff"},
+        "name of half a pair": {"fullName": "\ud83d"},
         "email a number": {"email": 5},
         "email with NUL": {"email": "a\x00@b.id"},
         "organization not a UUID": {"organizationId": "PT Satu"},
         "organization a list": {"organizationId": []},
         "organization a number": {"organizationId": 5},
+        "zoneinfo a number": {"zoneinfo": 7},
+        "zoneinfo a list": {"zoneinfo": ["Asia/Jakarta"]},
+        "zoneinfo an object": {"zoneinfo": {}},
+        "zoneinfo false": {"zoneinfo": False},
+        "locale a number": {"locale": 1},
+        "locale a list": {"locale": ["id"]},
+        "an unknown role and no name": {"role": "auditor", "fullName": ""},
+        "an unknown role of another audience": {"role": "auditor", "aud": "others"},
+        "an unknown role, expired": {"role": "auditor", "exp": now - 60},
+        "issued a minute from now": {"iat": now + 60},
     }
     wrong |= {
         f"without {name}": {name: _ABSENT} for name in ("exp", "iat", "iss", "aud", "sub", "role", "fullName")
     }
     callers = {name: f"Bearer {signed_raw(json.dumps(claims(**changes)))}" for name, changes in wrong.items()}
     assert await let_in(service, callers) == {}
+
+
+async def test_the_audience_may_be_one_of_several(service: Service) -> None:
+    for aud in ("rdchat", ["rdchat"], ["others", "rdchat"], ["rdchat", ""]):
+        assert (await knock(service, f"Bearer {signed(aud=aud)}")).status == 200, aud
+
+
+async def test_clocks_of_issuer_and_service_may_differ_a_little(service: Service) -> None:
+    now = int(time.time())
+    for name in ("iat", "nbf"):
+        for ahead in (1, 4):
+            reply = await knock(service, f"Bearer {signed(**{name: now + ahead})}")
+            assert reply.status == 200, (name, ahead)
+        assert_refused(await knock(service, f"Bearer {signed(**{name: now + 60})}"), 401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize("role", ["admin", "CLIENT", "auditor", " client", "klien\x00", "x" * 1_000])
+async def test_a_role_that_means_nothing_here_is_no_permission(service: Service, role: str) -> None:
+    person_id = uuid4()
+    token = signed(role=role, sub=str(person_id))
+    before = service.runtime.rates.remembered
+    for route in ROUTES:
+        path, options = request_of(route, dict.fromkeys(_IDS, str(uuid4())))
+        person = Person(service.client, service.base, Caller(person_id, Role.CLIENT, "Budi"), token)
+        reply = await person.call(route.method, path, **options)
+        assert_refused(reply, 403, "FORBIDDEN")
+    assert service.runtime.rates.remembered == before
+    assert await service.runtime.pool.fetchval("SELECT count(*) FROM people WHERE id = $1", person_id) == 0
+
+
+async def test_optional_claims_are_read_and_what_is_unknown_is_absent(service: Service) -> None:
+    for zone, expected in (
+        ("Asia/Jakarta", "Asia/Jakarta"),
+        ("UTC", "UTC"),
+        (_ABSENT, None),
+        (None, None),
+        ("", None),
+        ("asia/jakarta", None),
+        ("Atlantis/Poseidonis", None),
+        ("../../etc/passwd", None),
+        ("Asia/Jakarta\x00", None),
+        ("\ud83d", None),
+        ("x" * 5_000, None),
+    ):
+        caller = service.runtime.tokens.verify(signed_raw(json.dumps(claims(zoneinfo=zone))))
+        assert caller.timezone == expected, zone
+    for locale, language in (
+        ("id", "id"),
+        ("id-ID", "id"),
+        ("id_ID", "id"),
+        ("ID", "id"),
+        ("in_ID", "id"),
+        ("en", "en"),
+        ("en-GB-oxendict", "en"),
+        ("en_US.UTF-8", "en"),
+        (_ABSENT, None),
+        (None, None),
+        ("", None),
+        ("de-DE", None),
+        ("idx", None),
+        ("*", None),
+        ("\x00", None),
+        ("\ud83d", None),
+    ):
+        caller = service.runtime.tokens.verify(signed_raw(json.dumps(claims(locale=locale))))
+        assert caller.language == language, locale
+
+
+async def test_a_token_that_is_issued_here_says_what_its_caller_is(service: Service) -> None:
+    tokens = service.runtime.tokens
+    for caller in (
+        Caller(uuid4(), Role.CLIENT, "Budi"),
+        Caller(uuid4(), Role.EMPLOYEE, "Budi", "a@b.id", uuid4(), "Asia/Makassar", "en"),
+    ):
+        assert tokens.verify(tokens.issue(caller, lifetime=timedelta(hours=1))) == caller
+
+
+async def test_a_name_is_cleaned_before_anybody_sees_it(service: Service) -> None:
+    for name, shown in (
+        ("  Budi \n Santoso\x00 ", "Budi Santoso"),
+        ("Bu\ud83ddi", "Budi"),
+        ("\u202eidub", "idub"),
+        ("x" * 201, "x" * 100),
+    ):
+        token = signed_raw(json.dumps(claims(fullName=name)))
+        assert service.runtime.tokens.verify(token).full_name == shown
 
 
 async def test_payloads_that_are_no_claims(service: Service) -> None:

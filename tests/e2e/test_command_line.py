@@ -191,6 +191,14 @@ async def test_a_psychologist_is_changed_field_by_field(data_dir: Path) -> None:
         assert f"{who}  inactive  Asia/Jayapura  Dr. Baru" in output
         status, output = await run(data_dir, "psychologist", "--id", who, "--timezone", "Mars/X")
         assert (status, "Unknown time zone." in output) == (1, True)
+        for name in ("\u202e\u200b", "x" * 101):
+            status, output = await run(data_dir, "psychologist", "--id", who, "--name", name)
+            assert status == 1
+            assert "  name: Must " in output
+            status, output = await run(data_dir, "token", "--name", name)
+            assert (status, "--name must" in output) == (2, True)
+        _, output = await run(data_dir, "psychologist", "--id", who, "--name", " Dr.\u202e \t Baru ")
+        assert "Asia/Jayapura  Dr. Baru" in output
         status, output = await run(data_dir, "psychologist", "--name", "Dr. Siapa")
         assert (status, "--id" in output) == (2, True)
 
