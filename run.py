@@ -46,6 +46,7 @@ from rdchat.local.stores import EmbeddedStoreError
 from rdchat.local.stores.choice import any_stores, own_stores
 from rdchat.operations import administration, drawing
 from rdchat.operations.doctor import examine
+from rdchat.runtime.commands import keep_wall_times
 from rdchat.security.caller_tokens import CallerTokens
 from statemachine import AutomationKind
 from statemachine import diagram as diagrams
@@ -150,6 +151,21 @@ def process() -> None:
         uvloop.run(serve_shared(settings))
     except (ProcessFailedError, OSError, RdchatError) as error:
         raise _complain(error) from None
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be moved.")
+def timezones(*, dry_run: bool) -> None:
+    """Move what a change of the tz database has shifted back to its wall time.
+
+    What was promised is what a clock shows. `serve` looks at each start after a new release of the database.
+    """
+
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        return await keep_wall_times(settings, addresses, dry_run=dry_run)
+
+    for line in _with_stores(work):
+        click.echo(line)
 
 
 @cli.command()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from handlers import schemas
 from handlers.api.presenters import availability_json, slot_json
 from handlers.http.routing import Answer, Call, Route
+from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
 from rdchat.domain.availability import DayException, Hours, WeeklyHours
 from rdchat.domain.free_slots import Wish
@@ -43,7 +44,11 @@ async def list_slots(call: Call) -> Answer:
         length=timedelta(minutes=asked["duration"]),
         step=timedelta(minutes=asked["step"]),
     )
-    found = await call.runtime.psychologists.list_free_slots(call.path["id"], wish)
+    moved = asked["moved"]
+    if moved is not None:
+        # Only one's own: whether somebody else has a counselling then is not to be found out.
+        await call.runtime.counselings.get_counseling(call.caller, moved)
+    found = await call.runtime.psychologists.list_free_slots(call.path["id"], wish, except_counseling=moved)
     return Answer([slot_json(one) for one in found], "Slots retrieved successfully")
 
 
@@ -83,5 +88,6 @@ ROUTES = (
         query=schemas.SlotsQuery,
         data=schemas.SlotAnswer,
         many=True,
+        errors=(ErrorCode.FORBIDDEN,),
     ),
 )

@@ -156,6 +156,11 @@ class SlotsQuery(Schema):
         validate=validate.Length(max=LONGEST_ZONE),
         metadata=about("The time zone to show slots in, by its IANA name."),
     )
+    moved = fields.UUID(
+        load_default=None,
+        data_key="except",
+        metadata=about("An own counselling that is to be moved: its time counts as free."),
+    )
 
 
 class SlotAnswer(AnswerSchema):

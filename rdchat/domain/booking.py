@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
 
 from rdchat.common.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
+
+# Every replica of a release knows the same zones and rules: those of the package, not those of its machine.
+reset_tzpath(())
 
 #: Read once: the set is built from the files of the time zone database. Two of them are no zones: what the
 #: machine happens to be set to, and the name of its not having been set.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _BOOKED = """
 SELECT psychologist_id, starts_at, ends_at FROM counselings
  WHERE psychologist_id = ANY($1) AND status = 'pending'
-   AND starts_at < $3 AND starts_at > $4 AND ends_at > $2
+   AND starts_at < $3 AND starts_at > $4 AND ends_at > $2 AND id IS DISTINCT FROM $5
 """
 
 _ACTIVE = """
@@ -77,11 +77,18 @@ async def put_availability(
 
 
 async def list_booked(
-    pool: Pool, psychologist_ids: Sequence[UUID], since: datetime, until: datetime
+    pool: Pool,
+    psychologist_ids: Sequence[UUID],
+    since: datetime,
+    until: datetime,
+    *,
+    except_counseling: UUID | None = None,
 ) -> dict[UUID, list[Range]]:
     """Read what psychologists have between two instants. Whoever has nothing is left out."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_BOOKED, list(psychologist_ids), since, until, since - LONGEST)
+        rows = await connection.fetch(
+            _BOOKED, list(psychologist_ids), since, until, since - LONGEST, except_counseling
+        )
     found: dict[UUID, list[Range]] = {}
     for row in rows:
         found.setdefault(row["psychologist_id"], []).append((row["starts_at"], row["ends_at"]))

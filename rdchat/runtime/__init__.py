@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rdchat.services.psychologists import PsychologistService
     from rdchat.services.rescheduling import ReschedulingService
     from rdchat.services.seen_people import SeenPeople
+    from rdchat.services.wall_times import WallTimeService
     from rdchat.timers.monitor import TimerMonitor
     from rdchat.webhooks.dispatch import Webhooks
 
@@ -73,6 +74,7 @@ class Runtime:
     chat: ChatService
     counselings: CounselingService
     rescheduling: ReschedulingService
+    wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
     notifications: NotificationService
@@ -123,6 +125,7 @@ class Runtime:
                 chat=services.chat,
                 counselings=services.counselings,
                 rescheduling=services.rescheduling,
+                wall_times=services.wall_times,
                 attachments=services.attachments,
                 psychologists=services.psychologists,
                 notifications=services.notifications,

@@ -20,6 +20,7 @@ from rdchat.services.notifier import Notifier
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.services.seen_people import SeenPeople
+from rdchat.services.wall_times import WallTimeService
 from rdchat.timers.monitor import TimerMonitor
 from rdchat.timers.reconciler import Reconciler
 from rdchat.timers.worker import TimerWorker
@@ -36,6 +37,7 @@ class Services:
     chat: ChatService
     counselings: CounselingService
     rescheduling: ReschedulingService
+    wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
     notifications: NotificationService
@@ -97,10 +99,16 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
     idempotency = IdempotencyService(pool=stores.pool, encryptor=base.encryptor, clock=base.clock)
     idempotency.start()
     base.close_in_turn(idempotency.close)
+    rescheduling = _rescheduling(base, stores, core, counselings)
+    wall_times = WallTimeService(pool=stores.pool, rescheduling=rescheduling, clock=base.clock)
+    if "worker" in base.settings.roles:
+        wall_times.start()
+        base.close_in_turn(wall_times.close)
     return Services(
         chat=chat,
         counselings=counselings,
-        rescheduling=_rescheduling(base, stores, core, counselings),
+        rescheduling=rescheduling,
+        wall_times=wall_times,
         attachments=_start_attachments(base, stores, chat),
         psychologists=PsychologistService(pool=stores.pool, clock=base.clock, limits=base.limits),
         notifications=NotificationService(pool=stores.pool, clock=base.clock),

@@ -117,8 +117,12 @@ class PsychologistService:
             raise _unknown()
         return saved
 
-    async def list_free_slots(self, psychologist_id: UUID, wish: Wish) -> list[FreeSlot]:
+    async def list_free_slots(
+        self, psychologist_id: UUID, wish: Wish, *, except_counseling: UUID | None = None
+    ) -> list[FreeSlot]:
         """List the times of a day that can be booked with somebody, earliest first.
+
+        `except_counseling` is not counted: it is the one that is to be moved.
 
         Raises RdchatError: VALIDATION_FAILED for a length or a time zone that cannot be, NOT_FOUND.
         """
@@ -130,7 +134,10 @@ class PsychologistService:
         hours = await self.get_availability(psychologist_id)
         if not who.is_active or bounds is None:
             return []
-        booked = await availability.list_booked(self.pool, [psychologist_id], *bounds)
+        since, until = bounds[0], bounds[1] + wish.length
+        booked = await availability.list_booked(
+            self.pool, [psychologist_id], since, until, except_counseling=except_counseling
+        )
         return list(free_slots(wish, hours, booked.get(psychologist_id, []), limits=limits, now=now))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
@@ -77,6 +78,18 @@ class ReschedulingService:
                 command, session, counseling, slot, caller_id=caller.id, command_id=command_id
             )
         return await self.counselings.get_counseling(caller, counseling.id)
+
+    async def keep_wall_time(self, counseling: Counseling, slot: Slot) -> None:
+        """Move a counselling to what its wall time means now, on behalf of no person: both are told.
+
+        Raises RdchatError like `reschedule`.
+        """
+        if counseling.session_id is None:
+            await self._move_without_chat(counseling, slot, None)
+            return
+        command = Reschedule(None, slot.starts_at, slot.ends_at, self.leads)
+        session = await self._session(counseling.session_id)
+        await self._carry_out(command, session, counseling, slot, caller_id=None, command_id=uuid4())
 
     async def extend(self, caller: Caller, session_id: UUID, minutes: int, *, command_id: UUID) -> Session:
         """Move the end of an open chat by some minutes, a multiple of the step.
@@ -152,7 +165,7 @@ class ReschedulingService:
         counseling: Counseling,
         slot: Slot,
         *,
-        caller_id: UUID,
+        caller_id: UUID | None,
         command_id: UUID,
     ) -> Session:
         """Carry out a command that was made for `session` as it was read."""
@@ -163,6 +176,12 @@ class ReschedulingService:
             locked = await sessions.get_locked_session(connection, session.id) or session
             # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
             if await commit.find_committed_on(connection, [session.id], [command_id]):
+                return locked
+            if isinstance(command, Reschedule) and (locked.starts_at, locked.ends_at) == (
+                command.starts_at,
+                command.ends_at,
+            ):
+                # It is there already: nothing happens, and no one is told.
                 return locked
             change = self._decide(locked, command, command_id, caller_id)
             if isinstance(command, Extend) and locked.ends_at != session.ends_at:
@@ -182,7 +201,7 @@ class ReschedulingService:
                 endpoints=self.counselings.notifier.webhooks.endpoints,
             )
             await schedule.move_session(connection, change.after, change.timeline[0].trigger)
-            if not moves:
+            if not moves and caller_id is not None:
                 await reads.record_attendance_on(connection, session.id, caller_id, change.after.updated_at)
         numbers = won[session.id]
         change.after.version = change.after.state_version = numbers.version
@@ -191,7 +210,7 @@ class ReschedulingService:
         return change.after
 
     def _decide(
-        self, session: Session, command: Reschedule | Extend, command_id: UUID, caller_id: UUID
+        self, session: Session, command: Reschedule | Extend, command_id: UUID, caller_id: UUID | None
     ) -> Change:
         decision = step(session, command, self.clock.now())
         if isinstance(decision, Refusal):

@@ -1,0 +1,39 @@
+"""Commands that need a replica's services for a moment, without serving."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rdchat.common.clock import iso
+from rdchat.runtime import Runtime
+from rdchat.services.wall_times import TZDATA
+
+if TYPE_CHECKING:
+    from config import Settings
+    from rdchat.common.stores import Addresses
+
+
+async def keep_wall_times(settings: Settings, addresses: Addresses, *, dry_run: bool) -> list[str]:
+    """Move the counsellings that a change of the tz database has shifted. Returns a line for each."""
+    endpoint = settings.ably_endpoint
+    if settings.ably_is_local and endpoint is None:
+        # The service that runs beside this, if one does, has the endpoint; else the outbox keeps the events.
+        endpoint = f"{settings.host}:{settings.ably_local_port}"
+    runtime = await Runtime.start(
+        replace(settings, roles=frozenset(), ably_endpoint=endpoint),
+        database_url=addresses.database_url,
+        redis_url=addresses.redis_url,
+    )
+    try:
+        found = await runtime.wall_times.keep(dry_run=dry_run)
+    finally:
+        await runtime.close()
+    done = "would move" if dry_run else "moved"
+    lines = [
+        f"{done}  {one.counseling_id}  {iso(one.before)} -> {iso(one.after)}"
+        if one.fault is None
+        else f"cannot move  {one.counseling_id}  {iso(one.before)} -> {iso(one.after)}: {one.fault}"
+        for one in found
+    ]
+    return lines or [f"Every counselling keeps its wall time (tz database {TZDATA})."]
