@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
@@ -66,7 +67,7 @@ def test_a_client_books_until_the_notice_begins(role: Role) -> None:
     RULES.check_booking(caller(role), span(limit), NOW)
     RULES.check_booking(caller(role), span(limit + HOUR), NOW)
     late = span(limit - MILLISECOND)
-    assert refusal(lambda: RULES.check_booking(caller(role), late, NOW)) == (
+    assert refusal(partial(RULES.check_booking, caller(role), late, NOW)) == (
         ErrorCode.TOO_LATE,
         f"This time could be booked until {iso(NOW - MILLISECOND)}",
     )
@@ -79,7 +80,7 @@ def test_a_client_cancels_until_the_deadline(role: Role, status: str) -> None:
     RULES.check_cancelling(caller(role), booked(limit, status), NOW)
     for starts_at in (limit - MILLISECOND, NOW, NOW - HOUR):
         late = booked(starts_at, status)
-        assert refusal(lambda late=late: RULES.check_cancelling(caller(role), late, NOW)) == (
+        assert refusal(partial(RULES.check_cancelling, caller(role), late, NOW)) == (
             ErrorCode.TOO_LATE,
             f"The counseling could be cancelled until {iso(starts_at - RULES.cancel_deadline)}",
         )
@@ -92,9 +93,9 @@ def test_a_client_moves_until_the_deadline_to_a_time_that_has_the_notice(role: R
     late, near = booked(limit - MILLISECOND), span(nearest - MILLISECOND)
     expected = f"The counseling could be moved until {iso(NOW - MILLISECOND)}"
     for wanted in (span(limit + HOUR), near, span(late.slot.starts_at, 2 * HOUR)):
-        found = refusal(lambda wanted=wanted: RULES.check_moving(person, late, wanted, NOW))
+        found = refusal(partial(RULES.check_moving, person, late, wanted, NOW))
         assert found == (ErrorCode.TOO_LATE, expected)
-    assert refusal(lambda: RULES.check_moving(person, booked(limit), near, NOW)) == (
+    assert refusal(partial(RULES.check_moving, person, booked(limit), near, NOW)) == (
         ErrorCode.TOO_LATE,
         f"The counseling could be moved to this time until {iso(NOW - MILLISECOND)}",
     )
@@ -139,7 +140,7 @@ def test_one_more_is_booked_below_the_limit_only() -> None:
     for pending in range(3):
         RULES.check_pending(pending)
     for pending in (3, 4, 1000):
-        assert refusal(lambda pending=pending: RULES.check_pending(pending)) == (
+        assert refusal(partial(RULES.check_pending, pending)) == (
             ErrorCode.PENDING_LIMIT,
             "You have too many counselings ahead",
         )
