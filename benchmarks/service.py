@@ -80,6 +80,7 @@ class Service:
             "RDCHAT_ROLES": roles,
             # A crowd shares a few psychologists, and one person writes as many do.
             "RDCHAT_MAX_ACTIVE_PER_PSYCHOLOGIST": "1000000",
+            "RDCHAT_MAX_PENDING_PER_CLIENT": "1000000",
             "RDCHAT_RATE_LIMITS": "off",
             "RDCHAT_DRAIN_SECONDS": "0",
             "PYTHONUNBUFFERED": "1",

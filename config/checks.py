@@ -34,6 +34,9 @@ def contradictions(values: Mapping[str, Any], given: Collection[str]) -> list[st
     shortest, longest = values.get("min_session"), values.get("max_session")
     if shortest and longest and shortest > longest:
         faults.append("RDCHAT_MIN_SESSION: must not be longer than RDCHAT_MAX_SESSION.")
+    notice, horizon = values.get("booking_notice"), values.get("booking_horizon")
+    if notice and horizon and notice >= horizon:
+        faults.append("RDCHAT_BOOKING_NOTICE: must be shorter than RDCHAT_BOOKING_HORIZON.")
     faults += _algorithm_faults(values, given)
     if ("s3_access_key_id" in given) != ("s3_secret_access_key" in given):
         faults.append("RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY: set both of them, or neither.")

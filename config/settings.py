@@ -31,6 +31,7 @@ _ALGORITHMS: Final = frozenset(
 )
 _port = values.whole(least=0, most=65535)
 _lead = values.seconds(least=0, most=86400)
+_ahead = values.seconds(least=0, most=30 * 86400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,27 @@ class Settings:
         values.whole(above=0),
         "5",
         "counsellings that a psychologist may have at one time",
+    )
+    max_pending_per_client: int = setting(
+        "MAX_PENDING_PER_CLIENT",
+        values.whole(above=0),
+        "10",
+        "counsellings that a client may have ahead",
+        details="This and the next two bind clients only, not psychologists or administrators.",
+    )
+    booking_notice: timedelta = setting(
+        "BOOKING_NOTICE",
+        _ahead,
+        "0",
+        "how long before the start a client books at the latest, or moves to that time",
+        unit="seconds",
+    )
+    cancel_deadline: timedelta = setting(
+        "CANCEL_DEADLINE",
+        _ahead,
+        "0",
+        "how long before the start a client cancels or moves at the latest; 0: as long as it is possible",
+        unit="seconds",
     )
     extension_step: timedelta = setting(
         "EXTENSION_STEP",

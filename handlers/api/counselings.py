@@ -143,7 +143,13 @@ ROUTES = (
         rate="booking",
         idempotent=True,
         status=201,
-        errors=(ErrorCode.CLIENT_LIMIT, ErrorCode.PSYCHOLOGIST_LIMIT, ErrorCode.NO_PSYCHOLOGIST),
+        errors=(
+            ErrorCode.TOO_LATE,
+            ErrorCode.PENDING_LIMIT,
+            ErrorCode.CLIENT_LIMIT,
+            ErrorCode.PSYCHOLOGIST_LIMIT,
+            ErrorCode.NO_PSYCHOLOGIST,
+        ),
     ),
     Route(
         method="GET",
@@ -185,6 +191,7 @@ ROUTES = (
         errors=(
             ErrorCode.FORBIDDEN,
             ErrorCode.ILLEGAL_TRANSITION,
+            ErrorCode.TOO_LATE,
             ErrorCode.CLIENT_LIMIT,
             ErrorCode.PSYCHOLOGIST_LIMIT,
             ErrorCode.NO_PSYCHOLOGIST,
@@ -201,6 +208,6 @@ ROUTES = (
         roles=permissions.EVERYONE_SIGNED_IN,
         body=schemas.CancelRequest,
         data=schemas.CounselingAnswer,
-        errors=(ErrorCode.FORBIDDEN, ErrorCode.ILLEGAL_TRANSITION),
+        errors=(ErrorCode.FORBIDDEN, ErrorCode.ILLEGAL_TRANSITION, ErrorCode.TOO_LATE),
     ),
 )

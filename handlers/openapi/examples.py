@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 _JSON: Final = "application/json"
 _REQUEST_ID: Final[str] = ErrorAnswer().fields["request_id"].metadata["example"]
 #: Codes whose message says more than the list of errors does.
-_SAID: Final = {ErrorCode.ILLEGAL_TRANSITION: "This is not possible: the chat session is completed"}
+_SAID: Final = {
+    ErrorCode.ILLEGAL_TRANSITION: "This is not possible: the chat session is completed",
+    ErrorCode.TOO_LATE: "The counseling could be cancelled until 2030-01-14T07:00:00.000Z",
+}
 
 _NOT_READY: Final = {"status": "unavailable", "postgresql": "away", "redis": "ok", "timers": "ok"}
 

@@ -22,6 +22,8 @@ class ErrorCode(StrEnum):
     CLIENT_LIMIT = "CLIENT_LIMIT"
     PSYCHOLOGIST_LIMIT = "PSYCHOLOGIST_LIMIT"
     NO_PSYCHOLOGIST = "NO_PSYCHOLOGIST"
+    TOO_LATE = "TOO_LATE"
+    PENDING_LIMIT = "PENDING_LIMIT"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RATE_LIMITED = "RATE_LIMITED"
@@ -46,6 +48,8 @@ ERRORS: dict[ErrorCode, tuple[int, str]] = {
     ErrorCode.CLIENT_LIMIT: (409, "You already have a counseling at this time"),
     ErrorCode.PSYCHOLOGIST_LIMIT: (409, "Psychologist is at capacity at this time"),
     ErrorCode.NO_PSYCHOLOGIST: (409, "No psychologist is available at this time"),
+    ErrorCode.TOO_LATE: (409, "It is too late for this"),
+    ErrorCode.PENDING_LIMIT: (409, "You have too many counselings ahead"),
     ErrorCode.ILLEGAL_TRANSITION: (409, "This is not possible in the present state"),
     ErrorCode.PAYLOAD_TOO_LARGE: (413, "The request is too large"),
     ErrorCode.RATE_LIMITED: (429, "Too many requests"),

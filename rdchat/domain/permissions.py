@@ -84,6 +84,11 @@ def acting_participant(caller: Caller) -> UUID | None:
     return None if is_administrator(caller) else caller.id
 
 
+def is_client(caller: Caller) -> bool:
+    """Tell whether a caller is bound by the rules for clients; an administrator never is."""
+    return caller.role in CLIENTS
+
+
 def is_administrator(caller: Caller) -> bool:
     """Tell whether a caller runs the service."""
     return caller.role in ADMINISTRATORS

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from rdchat.domain.booking import Booking, Limits
+    from rdchat.domain.booking_rules import BookingRules
     from rdchat.domain.person import Psychologist
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor
@@ -91,6 +92,15 @@ SELECT c.*, client.full_name AS client_name, p.full_name AS psychologist_name, s
   JOIN people client ON client.id = c.client_id
   JOIN people p ON p.id = c.psychologist_id
   LEFT JOIN chat_sessions s ON s.counseling_id = c.id
+"""  # noqa: S608 - constant text
+
+
+#: What a client still has ahead, at an instant: not begun, not cancelled, not over. One by chat begins with
+#: its session, also where that is late.
+_COUNT_PENDING = f"""
+SELECT count(*)
+  FROM counselings c LEFT JOIN chat_sessions s ON s.counseling_id = c.id
+ WHERE c.client_id = $2 AND c.starts_at > $3 AND c.ends_at > $1 AND {STATUS} = 'pending'
 """  # noqa: S608 - constant text
 
 
@@ -161,6 +171,15 @@ async def check_psychologist(
     return people.psychologist_from_row(row)
 
 
+async def check_pending(
+    connection: Connection, client_id: UUID, rules: BookingRules, *, at: datetime
+) -> None:
+    """Lock the client's row and see that one more may lie ahead. Raises RdchatError (PENDING_LIMIT)."""
+    await _lock_client(connection, client_id)
+    # Counted after the lock, in a statement of its own: see `check_psychologist`.
+    rules.check_pending(await connection.fetchval(_COUNT_PENDING, at, client_id, at - LONGEST))
+
+
 async def check_client(
     connection: Connection,
     client_id: UUID,
@@ -173,9 +192,13 @@ async def check_client(
 
     `except_counseling` is not counted: it is the one that is to be moved.
     """
-    await connection.execute("SELECT 1 FROM people WHERE id = $1 FOR NO KEY UPDATE", client_id)
+    await _lock_client(connection, client_id)
     if await _overlap_with(connection, "client_id", client_id, slot, except_counseling) > limits.per_client:
         raise RdchatError(ErrorCode.CLIENT_LIMIT)
+
+
+async def _lock_client(connection: Connection, client_id: UUID) -> None:
+    await connection.execute("SELECT 1 FROM people WHERE id = $1 FOR NO KEY UPDATE", client_id)
 
 
 async def _overlap_with(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rdchat.domain.booking_rules import BookingRules
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
@@ -127,6 +128,11 @@ def _counselings(base: Base, stores: Stores, delivery: Delivery, core: Core) -> 
         encryptor=base.encryptor,
         clock=base.clock,
         limits=base.limits,
+        rules=BookingRules(
+            notice=settings.booking_notice,
+            cancel_deadline=settings.cancel_deadline,
+            max_pending=settings.max_pending_per_client,
+        ),
         leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
         language=settings.language,
         texts=settings.texts,

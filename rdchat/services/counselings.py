@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from config import Texts
     from rdchat.common.clock import Clock
     from rdchat.domain.booking import Booking, Limits, Slot, Times
+    from rdchat.domain.booking_rules import BookingRules
     from rdchat.domain.counseling import Counseling, CounselingFilter
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller, Psychologist
@@ -56,6 +57,7 @@ class CounselingService:
     encryptor: Encryptor
     clock: Clock
     limits: Limits
+    rules: BookingRules
     leads: Leads
     language: str
     texts: Texts
@@ -71,12 +73,16 @@ class CounselingService:
         """Book a counselling; with method chat, its session and automations are in the same transaction.
 
         `counseling_id` is the id that it gets: new, and known to whoever asks again (see `find_booked`).
-        Raises RdchatError: CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, VALIDATION_FAILED, UNAVAILABLE.
+        Raises RdchatError: TOO_LATE, PENDING_LIMIT, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
+        VALIDATION_FAILED, UNAVAILABLE.
         """
         now = self.clock.now()
+        self.rules.check_booking(caller, booking.slot, now)
         session: Session | None = None
         async with transaction(self.pool) as connection:
             await people.upsert_person(connection, caller, now)
+            if permissions.is_client(caller):
+                await counselings.check_pending(connection, booking.client_id, self.rules, at=now)
             await counselings.check_client(connection, booking.client_id, booking.slot, self.limits)
             psychologist = await counselings.choose_psychologist(connection, booking, self.limits)
             await counselings.insert_counseling(
@@ -143,9 +149,10 @@ class CounselingService:
     async def cancel(self, caller: Caller, counseling_id: UUID, reason: str | None) -> Counseling:
         """Cancel a counselling that is not over, its session with it.
 
-        Raises RdchatError: NOT_FOUND, FORBIDDEN, ILLEGAL_TRANSITION, UNAVAILABLE.
+        Raises RdchatError: NOT_FOUND, FORBIDDEN, TOO_LATE, ILLEGAL_TRANSITION, UNAVAILABLE.
         """
         counseling = await self.get_counseling(caller, counseling_id)
+        self.rules.check_cancelling(caller, counseling, self.clock.now())
         by = permissions.acting_participant(caller)
         if counseling.session_id is not None:
             result = await self.engine.submit(counseling.session_id, Cancel(by, reason), actor_id=caller.id)

@@ -63,9 +63,10 @@ class ReschedulingService:
         A command that is carried out meanwhile, on a connection that was lost, is not carried out again; of
         one that was before, whatever its caller was told, `find_committed` knows.
 
-        Raises RdchatError: ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
+        Raises RdchatError: TOO_LATE, ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         UNAVAILABLE.
         """
+        self.counselings.rules.check_moving(caller, counseling, slot, self.clock.now())
         by = permissions.acting_participant(caller)
         if counseling.session_id is None:
             await self._move_without_chat(counseling, slot, by)

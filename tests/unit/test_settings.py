@@ -396,6 +396,30 @@ def test_what_is_empty_counts_as_unset(monkeypatch: pytest.MonkeyPatch, nothing:
     assert plain.ably_is_local
 
 
+def test_rules_for_clients_are_off_but_for_ten_counsellings_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = load(monkeypatch)
+    assert (plain.booking_notice, plain.cancel_deadline) == (timedelta(0), timedelta(0))
+    assert plain.max_pending_per_client == 10
+    told = faults(
+        monkeypatch,
+        RDCHAT_MAX_PENDING_PER_CLIENT="0",
+        RDCHAT_BOOKING_NOTICE="-1",
+        RDCHAT_CANCEL_DEADLINE="2592001",
+    )
+    assert {fault.partition(":")[0] for fault in told} == {
+        "RDCHAT_MAX_PENDING_PER_CLIENT",
+        "RDCHAT_BOOKING_NOTICE",
+        "RDCHAT_CANCEL_DEADLINE",
+    }
+
+
+def test_a_notice_as_long_as_the_horizon_would_forbid_every_booking(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {"RDCHAT_MAX_PENDING_PER_CLIENT": "1", "RDCHAT_CANCEL_DEADLINE": "60"}
+    told = faults(monkeypatch, **changed, RDCHAT_BOOKING_HORIZON="2", RDCHAT_BOOKING_NOTICE="172800")
+    assert told == ["RDCHAT_BOOKING_NOTICE: must be shorter than RDCHAT_BOOKING_HORIZON."]
+    assert load(monkeypatch, RDCHAT_BOOKING_NOTICE="172799").booking_notice == timedelta(seconds=172_799)
+
+
 def test_an_empty_name_of_a_file_leaves_the_secret_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, RDCHAT_JWT_SECRET=SECRET, RDCHAT_JWT_SECRET_FILE="")
     assert settings.jwt_secret == SECRET
