@@ -45,8 +45,9 @@ async def book_counseling(call: Call) -> Answer:
 async def _book(call: Call, counseling_id: UUID) -> Counseling:
     wanted = call.body
     # Wall times without a zone are those of the default one, and are read in the client's own if it is known.
-    own = wanted["timezone"] or call.caller.timezone or DEFAULT_TIMEZONE
-    agreed = own if isinstance(wanted["times"], ByInstants) else wanted["timezone"] or DEFAULT_TIMEZONE
+    said = wanted["timezone"]
+    own = said if said is not None else call.caller.timezone or DEFAULT_TIMEZONE
+    agreed = own if said is not None or isinstance(wanted["times"], ByInstants) else DEFAULT_TIMEZONE
     booking = Booking(
         call.caller.id,
         wanted["method"],
@@ -73,7 +74,8 @@ async def reschedule_counseling(call: Call) -> Answer:
         ):
             moved = await runtime.counselings.get_counseling(call.caller, booked.id)
         else:
-            timezone = call.body["timezone"] or booked.timezone_of(call.caller.id)
+            said = call.body["timezone"]
+            timezone = said if said is not None else booked.timezone_of(call.caller.id)
             slot = runtime.counselings.make_slot(call.body["times"], timezone)
             moved = await runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
         return Answer(counseling_json(moved, call.caller.id), "Counseling rescheduled successfully")

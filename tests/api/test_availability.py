@@ -272,8 +272,9 @@ async def test_what_is_to_be_moved_is_not_in_its_own_way(service: Service) -> No
     await works(psychologist, weekly=[OFFICE | {"endTime": "10:00"}])
     limits, now = service.runtime.limits, service.runtime.clock.now()
 
-    async def refusal(start: time, end: time, **more: Any) -> str | None:
-        slot = booking.slot(DAY, start, end, "Asia/Jakarta", limits=limits, now=now)
+    async def refusal(start: time, ends: time, **more: Any) -> str | None:
+        end = timedelta(hours=ends.hour, minutes=ends.minute)
+        slot = booking.slot_by_clock(DAY, start, end, "Asia/Jakarta", limits=limits, now=now)
         try:
             async with transaction(service.runtime.pool) as connection:
                 if "hours" not in more:

@@ -112,7 +112,7 @@ async def test_of_a_counselling_without_chat_the_other_is_told_as_well(service: 
     assert [one["type"] for one in of_client] == ["session_rescheduled"]
     for one in (*of_psychologist, *of_client):
         assert one["data"] == {"sessionId": None, "counselingId": booked["id"]}
-    assert "09:00 (UTC)" in of_client[0]["message"]
+    assert "02:00 (UTC)" in of_client[0]["message"], "said in Jakarta, read in UTC"
 
     def told() -> list[str]:
         endpoint = service.runtime.ably_local

@@ -63,6 +63,7 @@ async def test_slots_lie_within_hours_on_a_grid(service: Service) -> None:
     assert shown(found) == ["09:00-10:00", "09:30-10:30", "10:00-11:00", "10:30-11:30", "11:00-12:00"]
     assert found[0] == {
         "startTime": "09:00",
+        "endDate": DAY.isoformat(),
         "endTime": "10:00",
         "startsAt": f"{DAY}T02:00:00.000Z",
         "endsAt": f"{DAY}T03:00:00.000Z",
@@ -81,7 +82,7 @@ async def test_slots_lie_within_hours_on_a_grid(service: Service) -> None:
     ]
     # In Caracas, these hours begin in the evening and go over midnight, which no booking can.
     west = await slots(client, psychologist, timezone="America/Caracas", step=60)
-    assert shown(west) == ["00:00-01:00", "22:00-23:00"]
+    assert shown(west) == ["00:00-01:00", "22:00-23:00", "23:00-00:00"]
     assert west[0]["startsAt"] == f"{DAY}T04:00:00.000Z"
 
 
@@ -115,7 +116,7 @@ async def test_nothing_is_offered_that_is_past_or_too_far_ahead(service: Service
     starts = [datetime.fromisoformat(one["startsAt"]) for one in found]
     assert before < starts[0] <= datetime.now(UTC) + timedelta(minutes=5)
     assert starts == [starts[0] + number * timedelta(minutes=5) for number in range(len(starts))]
-    assert found[-1]["endTime"] == "23:55"
+    assert (found[-1]["startTime"], found[-1]["endTime"]) == ("23:55", "00:00")
     days = (in_days(-1), in_days(-2), in_days(-400), in_days(803))
     for day in (*(one.date() for one in days), "0001-01-01", "9999-12-31"):
         for tz in ("Pacific/Kiritimati", "Etc/GMT+12", "UTC"):
@@ -129,7 +130,7 @@ async def test_nothing_is_offered_that_is_past_or_too_far_ahead(service: Service
 
 async def test_who_cannot_be_booked_has_no_slots(service: Service) -> None:
     psychologist = await service.psychologist()
-    assert len(await slots(psychologist, psychologist)) == 46
+    assert len(await slots(psychologist, psychologist)) == 48, "one each half hour of the day"
     admin = service.person(Role.SUPER_ADMIN)
     await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari", "isActive": False})
     assert await slots(psychologist, psychologist) == []

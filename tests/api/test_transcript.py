@@ -37,7 +37,8 @@ async def test_both_participants_read_the_same_in_every_form(service: Service) -
     assert (await client.put(f"/chat/sessions/{session_id}/end")).status == 200
 
     whole = (await client.get(f"/chat/sessions/{session_id}/transcript")).data
-    zone = (await client.get(f"/counselings/{whole['session']['counselingId']}")).data["timezone"]
+    path = f"/counselings/{whole['session']['counselingId']}"
+    zone = (await psychologist.get(path)).data["timezone"]
     assert set(whole) == {"session", "messages", "generatedAt"}
     assert set(whole["session"]) == SESSION_KEYS
     assert whole["session"] == await client.session(session_id)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
+from handlers.schemas.parts import EndTime
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 _SHAPES: tuple[Any, ...] = (1, 0, -1, 1.5, True, False, [], ["Halo"], {}, {"a": 1}, "", "x", "1", "true")
 #: Texts that look like something, and are nothing.
 _TEXTS = ("Halo", "14h", "2027-13-01", "99:99", "\u0661\u0664:\u0660\u0660", "2030-01-15T24:61:00Z")
-_PLACES = (fields.UUID, fields.Date, fields.Time, fields.DateTime)
+_PLACES = (fields.UUID, fields.Date, fields.Time, fields.DateTime, EndTime)
 #: What a field of each kind takes, of the types of JSON.
 _TAKEN = {
     fields.Nested: dict,
