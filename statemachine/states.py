@@ -34,6 +34,12 @@ class EndReason(StrEnum):
     OVER_LIMIT = "over_limit"
 
 
+#: A person called the session off, not the service.
+CALLED_OFF: Final = frozenset(
+    {EndReason.CLIENT_CANCELLED, EndReason.PSYCHOLOGIST_CANCELLED, EndReason.ADMIN_CANCELLED}
+)
+
+
 class SessionOutcome(StrEnum):
     """Who was there in a session that was completed: whoever said something, or came in to listen."""
 

@@ -160,6 +160,20 @@ class Moment(fields.String):
         raise ValidationError("Must be YYYY-MM-DD, or an instant with Z or an offset.")
 
 
+class Instant(fields.DateTime):
+    """An instant: ISO 8601 with `Z` or an offset. Loaded in UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:  # noqa: ANN401, ARG002 - marshmallow's signature
+        try:
+            if not _DATE.fullmatch(value):
+                found = datetime.fromisoformat(value)
+                if found.tzinfo is not None:
+                    return found.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise ValidationError("Must be an instant with Z or an offset.")
+
+
 class CalendarDate(fields.Date):
     """A date: `YYYY-MM-DD`, nothing looser."""
 

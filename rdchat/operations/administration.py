@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rdchat.common.clock import SystemClock, from_ms, iso
-from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.booking import zone
 from rdchat.domain.timeline import path_taken
 from rdchat.postgres import automations, outbox, people, sessions, webhooks
@@ -69,22 +69,19 @@ async def psychologists(
 ) -> list[str]:
     """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
 
-    Raises RdchatError (VALIDATION_FAILED) for an unknown time zone, or a new one without a name.
+    Raises RdchatError: VALIDATION_FAILED for an unknown time zone, or a new one without a name;
+    ILLEGAL_TRANSITION for a person who is known as a client or an administrator.
     """
+    if timezone is not None:
+        zone(timezone)
     async with _database(addresses) as pool:
         if psychologist_id is not None:
-            known = await people.get_psychologist(pool, psychologist_id)
-            full_name = name or (known.full_name if known else "")
-            if not full_name.strip():
-                raise invalid("name", "Somebody new needs a name.")
-            tz = timezone or (known.timezone if known else "Asia/Jakarta")
-            zone(tz)
             await people.put_psychologist(
                 pool,
                 psychologist_id,
-                full_name=full_name.strip(),
-                timezone=tz,
-                is_active=is_active if is_active is not None else known is None or known.is_active,
+                full_name=(name or "").strip() or None,
+                timezone=timezone,
+                is_active=is_active,
                 at=SystemClock().now(),
             )
         return [

@@ -35,7 +35,7 @@ class Trial:
         self.route = route
         self.faults: dict[str, str] = {}
         self.tried = 0
-        role = Role.CLIENT if Role.CLIENT in route.roles else min(route.roles)
+        role = Role.CLIENT if Role.CLIENT in route.roles else min(route.roles, default=Role.CLIENT)
         self._person: Person = service.person(role)
         self._path, self.options = request_of(route)
 
