@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from statemachine.states import OPEN, TERMINAL, EndReason, SessionOutcome, Status
+from statemachine.states import CALLED_OFF, OPEN, TERMINAL, EndReason, SessionOutcome, Status
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,6 +111,21 @@ class Session:
     def participants(self) -> tuple[UUID, UUID]:
         """The client and the psychologist."""
         return self.client_id, self.psychologist_id
+
+    @property
+    def ended_by(self) -> UUID | None:
+        """The participant who ended the open chat before its time; None when nobody did."""
+        match self.end_reason:
+            case EndReason.ENDED_BY_CLIENT:
+                return self.client_id
+            case EndReason.ENDED_BY_PSYCHOLOGIST:
+                return self.psychologist_id
+        return None
+
+    @property
+    def is_called_off(self) -> bool:
+        """Whether a person cancelled it, and not the service."""
+        return self.end_reason in CALLED_OFF
 
     def name_of(self, person_id: UUID) -> str:
         """Return the full name of a participant."""

@@ -34,6 +34,12 @@ class EndReason(StrEnum):
     OVER_LIMIT = "over_limit"
 
 
+#: A person called the session off, not the service.
+CALLED_OFF: Final = frozenset(
+    {EndReason.CLIENT_CANCELLED, EndReason.PSYCHOLOGIST_CANCELLED, EndReason.ADMIN_CANCELLED}
+)
+
+
 class SessionOutcome(StrEnum):
     """Who attended a completed session: those who sent a message, or connected to listen."""
 

@@ -40,8 +40,9 @@ async def upload_message(call: Call) -> Answer:
     """Send a file while the chat is open, with or without words.
 
     What the file is decides its content. Images are written anew without what cameras put into them: no
-    place, no device, no instant. A repeated clientMessageId gives the first message, with 200. Put the file
-    last: then a refusal does not wait for it.
+    place, no device, no instant. A repeated clientMessageId gives the first message, with 200; with other
+    words or another file it is refused, and nothing is sent. Put the file last: then a refusal does not wait
+    for it.
     """
     body = call.body
 
@@ -106,6 +107,7 @@ ROUTES = (
             ErrorCode.SESSION_ENDED,
             ErrorCode.SESSION_NOT_FOUND,
             ErrorCode.NOT_PARTICIPANT,
+            ErrorCode.IDEMPOTENCY_MISMATCH,
         ),
     ),
     Route(

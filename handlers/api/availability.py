@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from handlers import schemas
 from handlers.api.presenters import availability_json, slot_json
@@ -20,19 +21,35 @@ async def get_availability(call: Call) -> Answer:
 
 
 async def put_availability(call: Call) -> Answer:
-    """Replace working hours: psychologists their own, administrators anybody's. What is booked stays."""
+    """Replace working hours: psychologists their own, administrators anybody's.
+
+    What is left out stays, an empty list empties its part, and the same again changes nothing. What is booked
+    stays as well.
+    """
     said = call.body
     saved = await call.runtime.psychologists.save_availability(
         call.caller,
         call.path["id"],
-        [WeeklyHours(one["weekday"], Hours(one["start_time"], one["end_time"])) for one in said["weekly"]],
-        [
-            DayException(one["date"], one["is_available"], Hours(one["start_time"], one["end_time"]))
-            for one in said["exceptions"]
-        ],
-        timezone=said["timezone"],
+        weekly=_weekly(said.get("weekly")),
+        exceptions=_exceptions(said.get("exceptions")),
+        timezone=said.get("timezone"),
     )
     return Answer(availability_json(saved), "Availability saved successfully")
+
+
+def _weekly(said: list[dict[str, Any]] | None) -> list[WeeklyHours] | None:
+    if said is None:
+        return None
+    return [WeeklyHours(one["weekday"], Hours(one["start_time"], one["end_time"])) for one in said]
+
+
+def _exceptions(said: list[dict[str, Any]] | None) -> list[DayException] | None:
+    if said is None:
+        return None
+    return [
+        DayException(one["date"], one["is_available"], Hours(one["start_time"], one["end_time"]))
+        for one in said
+    ]
 
 
 async def list_slots(call: Call) -> Answer:

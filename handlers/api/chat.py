@@ -33,7 +33,11 @@ async def get_ably_token(call: Call) -> Answer:
 
 
 async def send_message(call: Call) -> Answer:
-    """Send a message while the chat is open. A repeated clientMessageId gives the first message, with 200."""
+    """Send a message while the chat is open.
+
+    A repeated clientMessageId gives the first message, with 200; with another text it is refused, and nothing
+    is sent.
+    """
     body = call.body
 
     async def send(message_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
@@ -123,7 +127,7 @@ ROUTES = (
         idempotent=True,
         status=201,
         also=((200, "The first message of this `clientMessageId`: it was sent before."),),
-        errors=(*_CLOSED, *_NO_SESSION),
+        errors=(*_CLOSED, *_NO_SESSION, ErrorCode.IDEMPOTENCY_MISMATCH),
     ),
     Route(
         method="GET",

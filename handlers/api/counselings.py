@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from handlers import schemas
 from handlers.api import cursors
@@ -18,7 +19,6 @@ from rdchat.domain.counseling import CounselingFilter
 
 if TYPE_CHECKING:
     from datetime import date
-    from uuid import UUID
     from zoneinfo import ZoneInfo
 
     from rdchat.domain.counseling import Counseling
@@ -39,7 +39,11 @@ async def book_counseling(call: Call) -> Answer:
                     raise
         return Answer(counseling_json(counseling, call.caller.id), "Counseling booked successfully", 201)
 
-    return await once(call, book)
+    async def present(answered: Any) -> Any:  # noqa: ANN401 - JSON
+        counseling = await call.runtime.counselings.find_booked(UUID(answered["id"]))
+        return answered if counseling is None else counseling_json(counseling, call.caller.id)
+
+    return await once(call, book, present)
 
 
 async def _book(call: Call, counseling_id: UUID) -> Counseling:
@@ -61,7 +65,10 @@ async def _book(call: Call, counseling_id: UUID) -> Counseling:
 
 
 async def reschedule_counseling(call: Call) -> Answer:
-    """Move a counselling that has not begun; its session and its timers move with it."""
+    """Move a counselling that has not begun; its session and its timers move with it.
+
+    To the time that it has, nothing happens, and no one is told.
+    """
 
     async def reschedule(command_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
         runtime = call.runtime
@@ -80,7 +87,11 @@ async def reschedule_counseling(call: Call) -> Answer:
             moved = await runtime.rescheduling.reschedule(call.caller, booked, slot, command_id=command_id)
         return Answer(counseling_json(moved, call.caller.id), "Counseling rescheduled successfully")
 
-    return await once(call, reschedule)
+    async def present(_answered: Any) -> Any:  # noqa: ANN401 - JSON
+        moved = await call.runtime.counselings.get_counseling(call.caller, call.path["id"])
+        return counseling_json(moved, call.caller.id)
+
+    return await once(call, reschedule, present)
 
 
 async def list_counselings(call: Call) -> Answer:
@@ -125,7 +136,10 @@ async def get_counseling(call: Call) -> Answer:
 
 
 async def cancel_counseling(call: Call) -> Answer:
-    """Cancel a counselling that is not over; its session ends with it, and its timers are removed."""
+    """Cancel a counselling that is not over; its session ends with it, and its timers are removed.
+
+    One that was cancelled by a person may be cancelled again: nothing happens, and the first reason stays.
+    """
     cancelled = await call.runtime.counselings.cancel(call.caller, call.path["id"], call.body["reason"])
     return Answer(counseling_json(cancelled, call.caller.id), "Counseling cancelled successfully")
 

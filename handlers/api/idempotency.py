@@ -1,4 +1,4 @@
-"""Idempotency-Key: a request that is sent again is carried out once and answered the same.
+"""Idempotency-Key: a request that is sent again is carried out once, and answered again.
 
 The header is the one of the IETF draft draft-ietf-httpapi-idempotency-key-header.
 """
@@ -28,11 +28,16 @@ _REPLAYED: Final = {"Idempotency-Replayed": "true"}
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-async def once(call: Call, perform: Callable[[UUID, bool], Awaitable[Answer]]) -> Answer:
+async def once(
+    call: Call,
+    perform: Callable[[UUID, bool], Awaitable[Answer]],
+    present: Callable[[Any], Awaitable[Any]] | None = None,
+) -> Answer:
     """Carry out a call, or answer what was answered when it was carried out.
 
     `perform` gets the operation's id and whether it may have been carried out before under this id: it then
-    has to find its own effects.
+    has to find its own effects. `present` makes of the data that was answered what is true of it now; without
+    it, they are answered as they were.
 
     Raises RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, and what `perform` raises.
     """
@@ -46,7 +51,8 @@ async def once(call: Call, perform: Callable[[UUID, bool], Awaitable[Answer]]) -
     begun = await service.begin(request)
     if isinstance(begun, Answered):
         kept = orjson.loads(begun.answer)
-        return Answer(kept["data"], kept["message"], begun.status, _REPLAYED)
+        data = kept["data"] if present is None else await present(kept["data"])
+        return Answer(data, kept["message"], begun.status, _REPLAYED)
     try:
         answer = await perform(begun.operation_id, begun.again)
     except BaseException as error:

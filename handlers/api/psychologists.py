@@ -5,6 +5,7 @@ from __future__ import annotations
 from handlers import schemas
 from handlers.api.presenters import psychologist_json
 from handlers.http.routing import Answer, Call, Route
+from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
 from rdchat.domain.booking import ByClock
 
@@ -28,13 +29,16 @@ async def get_psychologist(call: Call) -> Answer:
 
 
 async def put_psychologist(call: Call) -> Answer:
-    """Create or change a psychologist."""
+    """Create or change a psychologist. What is left out stays, and the same again changes nothing.
+
+    A person who is known as a client or an administrator cannot become a psychologist.
+    """
     saved, created = await call.runtime.psychologists.save_psychologist(
         call.caller,
         call.path["id"],
-        full_name=call.body["full_name"],
-        timezone=call.body["timezone"],
-        is_active=call.body["is_active"],
+        full_name=call.body.get("full_name"),
+        timezone=call.body.get("timezone"),
+        is_active=call.body.get("is_active"),
     )
     return Answer(psychologist_json(saved), "Psychologist saved successfully", 201 if created else 200)
 
@@ -76,5 +80,6 @@ ROUTES = (
         body=schemas.PsychologistRequest,
         data=schemas.PsychologistAnswer,
         also=((201, "The psychologist, created."),),
+        errors=(ErrorCode.ILLEGAL_TRANSITION,),
     ),
 )

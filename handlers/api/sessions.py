@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import web
@@ -17,7 +18,7 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import session_json, timeline_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
-from rdchat.common.errors import ErrorCode
+from rdchat.common.errors import ErrorCode, invalid
 from rdchat.domain import permissions
 from rdchat.domain.timeline import path_taken
 from rdchat.operations import drawing
@@ -64,21 +65,38 @@ async def get_session(call: Call) -> Answer:
 
 
 async def end_session(call: Call) -> Answer:
-    """End an open chat before its time."""
+    """End an open chat before its time. Again, by the one who ended it, it is answered the same."""
     session = await call.runtime.chat.end_session(call.caller, call.path["id"])
     return Answer(session_json(session), "Chat session ended successfully")
 
 
 async def extend_session(call: Call) -> Answer:
-    """Extend an open chat; its warning and its end move with it."""
+    """Extend an open chat; its warning and its end move with it.
+
+    With `endsAt`, the same again changes nothing; with `minutes`, it extends once more.
+    """
+    to = _extension(call.body)
 
     async def extend(command_id: UUID, _again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
         session = await call.runtime.rescheduling.extend(
-            call.caller, call.path["id"], call.body["minutes"], command_id=command_id
+            call.caller, call.path["id"], to, command_id=command_id
         )
         return Answer(session_json(session), "Chat session extended successfully")
 
-    return await once(call, extend)
+    async def present(_answered: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        return session_json(await call.runtime.chat.get_session(call.caller, call.path["id"]))
+
+    return await once(call, extend, present)
+
+
+def _extension(said: dict[str, Any]) -> timedelta | datetime:
+    """Give how much longer a session is to last, or until when."""
+    match said:
+        case {"minutes": minutes, **others} if not others:
+            return timedelta(minutes=minutes)
+        case {"ends_at": datetime() as ends_at, **others} if not others:
+            return ends_at
+    raise invalid("endsAt" if said else "minutes", "Give minutes or endsAt, and not both.")
 
 
 async def read_session(call: Call) -> Answer:

@@ -215,7 +215,8 @@ def _idempotency_key(route: Route) -> Node:
         "in": "header",
         "required": False,
         "description": "Your own key of the request: sent again within a day, it is done once and answered "
-        "the same, with the header `Idempotency-Replayed`.",
+        "again, with the header `Idempotency-Replayed`. What was booked, moved or extended is then shown as "
+        "it is by now.",
         "schema": {
             "type": "string",
             "minLength": 1,

@@ -32,7 +32,7 @@ class UploadRequest(Schema):
         load_default=None,
         data_key="clientMessageId",
         validate=validate.Length(min=1, max=128),
-        metadata=about("Your own id of the message. Repeat it to send safely twice.", OWN_ID),
+        metadata=about("Your own id of the message. Repeat both to send safely twice.", OWN_ID),
     )
     file = fields.Raw(
         required=True,

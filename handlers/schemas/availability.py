@@ -73,14 +73,13 @@ class DayExceptionSchema(Schema):
 
 
 class AvailabilityRequest(Schema):
-    """Say when a psychologist works. It replaces what was said before.
+    """Say when a psychologist works. What is left out stays as it is; an empty list empties its part.
 
     Times are what a clock shows in the psychologist's time zone. Where neither weekly hours nor added ones
     are given, that is always, except for hours that are taken away.
     """
 
     timezone = fields.String(
-        load_default=None,
         validate=validate.Length(max=LONGEST_ZONE),
         metadata=about(
             "The time zone they work in, by its IANA name. Left out, it stays as it is.", "Asia/Makassar"
@@ -88,13 +87,11 @@ class AvailabilityRequest(Schema):
     )
     weekly = fields.List(
         fields.Nested(WeeklyHoursSchema),
-        load_default=list,
         validate=validate.Length(max=_MOST_WINDOWS),
         metadata=about("The hours of every week; those of one day must not overlap."),
     )
     exceptions = fields.List(
         fields.Nested(DayExceptionSchema),
-        load_default=list,
         validate=validate.Length(max=_MOST_EXCEPTIONS),
         metadata=about("What differs on certain days."),
     )

@@ -11,6 +11,7 @@ from handlers.schemas.parts import (
     OWN_ID,
     SAID,
     SESSION_ID,
+    Instant,
     TrueOrFalse,
     WholeNumber,
     about,
@@ -41,17 +42,24 @@ class MessageRequest(Schema):
         allow_none=True,
         data_key="clientMessageId",
         validate=validate.Length(min=1, max=128),
-        metadata=about("Your own id of the message. Repeat it to send safely twice.", OWN_ID),
+        metadata=about("Your own id of the message. Repeat both to send safely twice.", OWN_ID),
     )
 
 
 class ExtendRequest(Schema):
-    """Extend an open session."""
+    """Extend an open session: by `minutes`, or until `endsAt`; one of the two."""
 
     minutes = WholeNumber(
-        required=True,
         validate=validate.Range(min=1, max=1440),
         metadata=about("By how many minutes: a multiple of the service's step, five unless it says so.", 15),
+    )
+    # No example: the request that is shown has one of the two.
+    ends_at = Instant(
+        data_key="endsAt",
+        metadata=about(
+            "Until when, with `Z` or an offset: as far from the present end as `minutes` may be. The end "
+            "that it has changes nothing."
+        ),
     )
 
 

@@ -156,19 +156,23 @@ class CancelRequest(Schema):
 
 
 class PsychologistRequest(Schema):
-    """Create or change a psychologist. What is left out gets its default, also in a change."""
+    """Create or change a psychologist. What is left out stays as it is."""
 
     full_name = fields.String(
-        required=True,
         data_key="fullName",
         validate=[validate.Length(min=1, max=LONGEST_NAME), a_name],
-        metadata=about("The name that clients see.", SARI["fullName"]),
+        metadata=about("The name that clients see. A new one needs it.", SARI["fullName"]),
     )
-    timezone = _zone("The time zone they work in")
+    timezone = fields.String(
+        validate=validate.Length(max=LONGEST_ZONE),
+        metadata=about(
+            "The time zone they work in, by its IANA name. That of a new one is `Asia/Jakarta` unless said.",
+            ZONE,
+        ),
+    )
     is_active = TrueOrFalse(
-        load_default=True,
         data_key="isActive",
-        metadata=about("Whether clients can book them."),
+        metadata=about("Whether clients can book them. A new one can be booked unless said.", example=True),
     )
 
 

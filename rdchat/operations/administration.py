@@ -70,23 +70,19 @@ async def psychologists(
 ) -> list[str]:
     """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
 
-    Raises RdchatError (VALIDATION_FAILED) for an unknown time zone, a name that shows nothing or is too long,
-    or a new one without a name.
+    Raises RdchatError: VALIDATION_FAILED for an unknown time zone, a name that shows nothing or is too long,
+    or a new one without a name; ILLEGAL_TRANSITION for a person who is known as a client or an administrator.
     """
+    if timezone is not None:
+        zone(timezone)
     async with _database(addresses) as pool:
         if psychologist_id is not None:
-            known = await people.get_psychologist(pool, psychologist_id)
-            full_name = _name(name) if name else known.full_name if known else ""
-            if not full_name:
-                raise invalid("name", "Somebody new needs a name.")
-            tz = timezone or (known.timezone if known else "Asia/Jakarta")
-            zone(tz)
             await people.put_psychologist(
                 pool,
                 psychologist_id,
-                full_name=full_name,
-                timezone=tz,
-                is_active=is_active if is_active is not None else known is None or known.is_active,
+                full_name=_name(name) if name else None,
+                timezone=timezone,
+                is_active=is_active,
                 at=SystemClock().now(),
             )
         return [

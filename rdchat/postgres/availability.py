@@ -11,7 +11,7 @@ import orjson
 from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours
 from rdchat.domain.booking import LONGEST, clipped, max_overlap
 from rdchat.postgres.people import psychologist_from_row
-from rdchat.postgres.pool import acquire
+from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,31 +49,49 @@ async def get_availability(pool: Pool, psychologist_id: UUID) -> Availability | 
 async def put_availability(
     pool: Pool,
     psychologist_id: UUID,
-    weekly: Sequence[WeeklyHours],
-    exceptions: Sequence[DayException],
     *,
+    weekly: tuple[WeeklyHours, ...] | None,
+    exceptions: tuple[DayException, ...] | None,
     timezone: str | None,
     at: datetime,
 ) -> Availability | None:
-    """Replace when a psychologist works; `timezone` None leaves their time zone as it is.
+    """Replace when a psychologist works; None leaves a part as it is. What is given is in order.
 
-    A booking that holds the psychologist's row is waited for. Returns what holds now; None: there is no such
-    psychologist.
+    A booking that holds the psychologist's row is waited for. Where nothing differs, nothing is written.
+    Returns what holds now; None: there is no such psychologist.
     """
-    document = {
-        "weekly": [(one.weekday, (one.hours.start, one.hours.end)) for one in weekly],
-        "exceptions": [(one.date, one.is_available, (one.hours.start, one.hours.end)) for one in exceptions],
-    }
-    async with acquire(pool) as connection:
+    async with transaction(pool) as connection:
         row = await connection.fetchrow(
-            "UPDATE psychologists SET timezone = coalesce($2, timezone), availability = $3, updated_at = $4 "
-            "WHERE id = $1 RETURNING timezone, availability",
+            "SELECT timezone, availability FROM psychologists WHERE id = $1 FOR NO KEY UPDATE",
             psychologist_id,
-            timezone,
-            orjson.dumps(document).decode(),
-            at,
         )
-    return None if row is None else hours_from_row(row)
+        if row is None:
+            return None
+        former = hours_from_row(row)
+        present = Availability(
+            former.timezone if timezone is None else timezone,
+            former.weekly if weekly is None else weekly,
+            former.exceptions if exceptions is None else exceptions,
+        )
+        if present != former:
+            await connection.execute(
+                "UPDATE psychologists SET timezone = $2, availability = $3, updated_at = $4 WHERE id = $1",
+                psychologist_id,
+                present.timezone,
+                _document(present),
+                at,
+            )
+    return present
+
+
+def _document(hours: Availability) -> str:
+    document = {
+        "weekly": [(one.weekday, (one.hours.start, one.hours.end)) for one in hours.weekly],
+        "exceptions": [
+            (one.date, one.is_available, (one.hours.start, one.hours.end)) for one in hours.exceptions
+        ],
+    }
+    return orjson.dumps(document).decode()
 
 
 async def list_booked(

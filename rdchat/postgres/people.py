@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from rdchat.domain.person import Psychologist
+from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain.person import Psychologist, Role
 from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from rdchat.domain.person import Caller
     from rdchat.postgres.pool import Connection, Pool
+
+#: The time zone of a psychologist of whom no other is said.
+_USUAL_ZONE: Final = "Asia/Jakarta"
 
 _SEE = """
 WITH before AS (SELECT full_name FROM people WHERE id = $1)
@@ -57,18 +61,19 @@ UPDATE chat_sessions s SET version = s.version + 1, state_version = s.version + 
   FROM locked l WHERE s.id = l.id
 """
 
+_INTRODUCE = """
+INSERT INTO people (id, role, full_name, seen_at) VALUES ($1, 'psychologist', $2, $3)
+ON CONFLICT (id) DO NOTHING
+"""
+
+_LOCKED_PERSON = "SELECT role, full_name FROM people WHERE id = $1 FOR NO KEY UPDATE"
+
+_LOCKED_ZONE = "SELECT timezone, is_active FROM psychologists WHERE id = $1 FOR NO KEY UPDATE"
+
 _PUT = """
 INSERT INTO psychologists (id, timezone, is_active, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
 ON CONFLICT (id) DO UPDATE
    SET timezone = excluded.timezone, is_active = excluded.is_active, updated_at = excluded.updated_at
-RETURNING xmax = 0 AS created
-"""
-
-_NAME = """
-WITH before AS (SELECT full_name FROM people WHERE id = $1)
-INSERT INTO people (id, role, full_name, seen_at) VALUES ($1, 'psychologist', $2, $3)
-ON CONFLICT (id) DO UPDATE SET role = 'psychologist', full_name = excluded.full_name
-RETURNING (SELECT full_name FROM before) AS name_before
 """
 
 _PSYCHOLOGIST = """
@@ -96,18 +101,44 @@ def _facts(caller: Caller) -> tuple[Any, ...]:
 
 
 async def put_psychologist(
-    pool: Pool, psychologist_id: UUID, *, full_name: str, timezone: str, is_active: bool, at: datetime
+    pool: Pool,
+    psychologist_id: UUID,
+    *,
+    full_name: str | None,
+    timezone: str | None,
+    is_active: bool | None,
+    at: datetime,
 ) -> tuple[Psychologist, bool]:
-    """Create or change a psychologist. Returns them, and whether they are new."""
+    """Create or change a psychologist. Returns them, and whether they are new.
+
+    None leaves a field as it is; where nothing differs, nothing is written. Raises RdchatError:
+    VALIDATION_FAILED for a new one without a name, ILLEGAL_TRANSITION for a person known in another role.
+    """
     async with transaction(pool) as connection:
-        name_before = await connection.fetchval(_NAME, psychologist_id, full_name, at)
-        created = await connection.fetchval(_PUT, psychologist_id, timezone, is_active, at)
-        if name_before not in (None, full_name):
+        if full_name is not None:
+            await connection.execute(_INTRODUCE, psychologist_id, full_name, at)
+        # The person is locked before the psychologist, as a booking does it.
+        person = await connection.fetchrow(_LOCKED_PERSON, psychologist_id)
+        if person is not None and person["role"] != Role.PSYCHOLOGIST:
+            raise RdchatError(
+                ErrorCode.ILLEGAL_TRANSITION,
+                f"This person is known as {person['role']} and cannot become a psychologist",
+            )
+        former = await connection.fetchrow(_LOCKED_ZONE, psychologist_id)
+        if person is None or (former is None and full_name is None):
+            raise invalid("fullName", "A new psychologist needs a name.")
+        name = person["full_name"] if full_name is None else full_name
+        usual = (_USUAL_ZONE, True) if former is None else (former["timezone"], former["is_active"])
+        present = usual[0] if timezone is None else timezone, usual[1] if is_active is None else is_active
+        if name != person["full_name"]:
+            await connection.execute("UPDATE people SET full_name = $2 WHERE id = $1", psychologist_id, name)
             await connection.execute(_RENEW_SESSIONS, psychologist_id)
+        if former is None or name != person["full_name"] or present != usual:
+            await connection.execute(_PUT, psychologist_id, *present, at)
         row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
     if row is None:  # pragma: no cover - written in this transaction
         raise LookupError(psychologist_id)
-    return psychologist_from_row(row), bool(created)
+    return psychologist_from_row(row), former is None
 
 
 async def get_psychologist(pool: Pool, psychologist_id: UUID) -> Psychologist | None:

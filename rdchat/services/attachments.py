@@ -15,7 +15,7 @@ from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.domain import permissions
 from rdchat.postgres import attachments, messages
-from rdchat.services.chat import must_be_open
+from rdchat.services.chat import mismatch, must_be_open, must_repeat
 from statemachine import Attachment, SendMessage
 
 if TYPE_CHECKING:
@@ -91,12 +91,11 @@ class AttachmentService:
         Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
         one, and its file is not kept. `again`: one with this id may have been sent before.
 
-        Raises RdchatError: as `check_upload`; VALIDATION_FAILED for a file that cannot be sent.
+        Raises RdchatError: as `check_upload`; VALIDATION_FAILED for a file that cannot be sent;
+        IDEMPOTENCY_MISMATCH where the first one says something else, or has another file.
         """
         session = await self.chat.get_session(caller, session_id, content=True)
         first = await self._first(caller, session, client_message_id)
-        if first is not None:
-            return session, first, False
         sent = (
             await messages.get_message(self.pool, session.id, message_id, encryptor=self.encryptor)
             if again
@@ -104,7 +103,8 @@ class AttachmentService:
         )
         if sent is not None:
             return session, sent, True
-        must_be_open(session)
+        if first is None:
+            must_be_open(session)
         examined = await self.examiner.examine(upload)
         attachment = Attachment(
             uuid4(),
@@ -114,6 +114,10 @@ class AttachmentService:
             examined.width,
             examined.height,
         )
+        if first is not None:
+            must_repeat(first, caption, attachment)
+            await self._must_be_the_file_of(first, examined.content)
+            return session, first, False
         await attachments.insert_pending(
             self.pool, session_id, caller.id, attachment, at=self.clock.now(), encryptor=self.encryptor
         )
@@ -132,7 +136,15 @@ class AttachmentService:
             raise
         if not is_new:
             await self._discard(session_id, attachment.id)
+            await self._must_be_the_file_of(message, examined.content)
         return session, message, is_new
+
+    async def _must_be_the_file_of(self, message: Message, content: bytes) -> None:
+        """Raise IDEMPOTENCY_MISMATCH where a message has another file; one that is gone is not compared."""
+        if message.attachment is not None:
+            kept = await self._content(message.session_id, message.attachment.id)
+            if kept not in (None, content):
+                raise mismatch()
 
     async def _first(self, caller: Caller, session: Session, client_message_id: str | None) -> Message | None:
         if client_message_id is None:
@@ -171,14 +183,19 @@ class AttachmentService:
         found = await self._sent(attachment_id)
         if not permissions.takes_part(person_id, found):
             raise RdchatError(ErrorCode.FORBIDDEN)
+        content = await self._content(found.session_id, attachment_id)
+        if content is None:
+            raise RdchatError(ErrorCode.NOT_FOUND)
+        return OpenedFile(found.attachment, content)
+
+    async def _content(self, session_id: UUID, attachment_id: UUID) -> bytes | None:
         async with self._downloads:
-            encrypted = await self.storage.get(_key(found.session_id, attachment_id))
+            encrypted = await self.storage.get(_key(session_id, attachment_id))
             if encrypted is None:
                 log.error("a file that was sent is not in its storage", attachment=str(attachment_id))
-                raise RdchatError(ErrorCode.NOT_FOUND)
-            context = _context(found.session_id, attachment_id)
-            content = await asyncio.to_thread(self.encryptor.decrypt, encrypted, context)
-        return OpenedFile(found.attachment, content)
+                return None
+            context = _context(session_id, attachment_id)
+            return await asyncio.to_thread(self.encryptor.decrypt, encrypted, context)
 
     async def _sent(self, attachment_id: UUID) -> SentAttachment:
         found = await attachments.get_attachment(self.pool, attachment_id, encryptor=self.encryptor)

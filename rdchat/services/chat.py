@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Never
 
@@ -13,7 +13,7 @@ from rdchat.postgres import messages, reads, sessions
 from rdchat.realtime.ably_client import PublishError
 from rdchat.realtime.publisher import LEASE
 from rdchat.security.ably_tokens import ably_token
-from statemachine import EndSession, Refusal, RefusalCode, SendMessage
+from statemachine import EndSession, Refusal, RefusalCode, SendMessage, Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
     from rdchat.security.encryption import Encryptor
-    from statemachine import Session, Status
+    from statemachine import Attachment, Session
 
 _TOKEN_LIFETIME: Final = timedelta(minutes=30)
 #: After the end, a token still serves to hear the last events and to read what was said.
@@ -96,21 +96,28 @@ class ChatService:
         Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
         one.
 
-        Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
+        Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE;
+        IDEMPOTENCY_MISMATCH where the first one says something else.
         """
         outcome = _accepted(await self.engine.submit(session_id, command, actor_id=caller.id, again=again))
         message = outcome.message
         if message is None:  # pragma: no cover - an accepted SendMessage has its message
             raise UnavailableError("engine")
+        if outcome.repeated:
+            must_repeat(message, command.text, command.attachment)
         return outcome.session, message, not outcome.repeated
 
     async def end_session(self, caller: Caller, session_id: UUID) -> Session:
-        """End an open chat before its time.
+        """End an open chat before its time; the one who has ended it may say so again.
 
         Raises RdchatError: ILLEGAL_TRANSITION, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
         """
-        command = EndSession(caller.id)
-        return _accepted(await self.engine.submit(session_id, command, actor_id=caller.id)).session
+        result = await self.engine.submit(session_id, EndSession(caller.id), actor_id=caller.id)
+        if isinstance(result, Refusal) and result.status is Status.COMPLETED:
+            session = await self.get_session(caller, session_id)
+            if session.ended_by == caller.id:
+                return session
+        return _accepted(result).session
 
     async def send_typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
         """Tell the other participant that somebody is typing; not kept, and lost while Ably is away."""
@@ -276,6 +283,23 @@ def refuse(refusal: Refusal, sentence: str = "This is not possible: the chat ses
     if code is ErrorCode.ILLEGAL_TRANSITION and refusal.status is not None:
         raise RdchatError(code, sentence.format(status=refusal.status.value))
     raise RdchatError(code)
+
+
+def must_repeat(first: Message, text: str, attachment: Attachment | None) -> None:
+    """Raise IDEMPOTENCY_MISMATCH unless a message with the clientMessageId of `first` says the same.
+
+    Of a file, this knows what is told of it; what is in it is not compared.
+    """
+    kept = first.attachment
+    if attachment is not None and kept is not None:
+        attachment = replace(attachment, id=kept.id)
+    if (first.text, kept) != (text, attachment):
+        raise mismatch()
+
+
+def mismatch() -> RdchatError:
+    """Say that a clientMessageId was used before, for something else."""
+    return RdchatError(ErrorCode.IDEMPOTENCY_MISMATCH, "This clientMessageId was used with another message")
 
 
 def must_be_open(session: Session) -> None:

@@ -12,13 +12,13 @@ from rdchat.common.clock import to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.appointment import Appointment
-from rdchat.postgres import counseling_lists, counselings, people
+from rdchat.postgres import counseling_lists, counselings, people, sessions
 from rdchat.postgres.pool import transaction
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
 from rdchat.texts.notifications import notification
 from rdchat.timers.reconciler import HORIZON
-from statemachine import AutomationStatus, Cancel, Refusal, Session
+from statemachine import AutomationStatus, Cancel, Refusal, Session, Status
 from statemachine.effects import NotificationType
 from statemachine.schedule import Leads, plan
 
@@ -149,6 +149,8 @@ class CounselingService:
     async def cancel(self, caller: Caller, counseling_id: UUID, reason: str | None) -> Counseling:
         """Cancel a counselling that is not over, its session with it.
 
+        One that a person has cancelled may be cancelled again: nothing happens, the first reason stays.
+
         Raises RdchatError: NOT_FOUND, FORBIDDEN, TOO_LATE, ILLEGAL_TRANSITION, UNAVAILABLE.
         """
         counseling = await self.get_counseling(caller, counseling_id)
@@ -160,11 +162,18 @@ class CounselingService:
         else:
             cancelled = await self._cancel_without_chat(counseling, by, reason)
         after = await self.get_counseling(caller, counseling_id)
-        if not cancelled:
+        if not cancelled and not await self._is_called_off(after):
             raise RdchatError(
                 ErrorCode.ILLEGAL_TRANSITION, f"The counseling cannot be cancelled: it is {after.status}"
             )
         return after
+
+    async def _is_called_off(self, counseling: Counseling) -> bool:
+        """Ask whether a person has cancelled it, and not the service."""
+        if counseling.session_id is None:
+            return counseling.status == Status.CANCELLED
+        session = await sessions.get_session(self.pool, counseling.session_id)
+        return session is not None and session.is_called_off
 
     async def _cancel_without_chat(self, counseling: Counseling, by: UUID | None, reason: str | None) -> bool:
         now = self.clock.now()

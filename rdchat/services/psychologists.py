@@ -51,19 +51,27 @@ class PsychologistService:
         return found
 
     async def save_psychologist(
-        self, caller: Caller, psychologist_id: UUID, *, full_name: str, timezone: str, is_active: bool
+        self,
+        caller: Caller,
+        psychologist_id: UUID,
+        *,
+        full_name: str | None,
+        timezone: str | None,
+        is_active: bool | None,
     ) -> tuple[Psychologist, bool]:
-        """Create or change one. Returns them, and whether they are new.
+        """Create or change one; None leaves a field as it is. Returns them, and whether they are new.
 
-        Raises RdchatError: FORBIDDEN, VALIDATION_FAILED for an unknown time zone.
+        Raises RdchatError: FORBIDDEN; VALIDATION_FAILED for an unknown time zone, or a new one without a
+        name; ILLEGAL_TRANSITION for a person who is known as a client or an administrator.
         """
         if not permissions.may_manage_psychologists(caller):
             raise RdchatError(ErrorCode.FORBIDDEN)
-        zone(timezone)
+        if timezone is not None:
+            zone(timezone)
         return await people.put_psychologist(
             self.pool,
             psychologist_id,
-            full_name=clean_name(full_name),
+            full_name=clean_name(full_name) if full_name is not None else None,
             timezone=timezone,
             is_active=is_active,
             at=self.clock.now(),
@@ -96,12 +104,12 @@ class PsychologistService:
         self,
         caller: Caller,
         psychologist_id: UUID,
-        weekly: Iterable[WeeklyHours],
-        exceptions: Iterable[DayException],
         *,
+        weekly: Iterable[WeeklyHours] | None,
+        exceptions: Iterable[DayException] | None,
         timezone: str | None,
     ) -> Availability:
-        """Replace somebody's working hours; `timezone` None leaves their time zone as it is.
+        """Replace parts of somebody's working hours; None leaves a part as it is.
 
         Raises RdchatError: FORBIDDEN, VALIDATION_FAILED, NOT_FOUND.
         """
@@ -109,9 +117,14 @@ class PsychologistService:
             raise RdchatError(ErrorCode.FORBIDDEN)
         if timezone is not None:
             zone(timezone)
-        by_day, by_date = checked(weekly, exceptions)
+        by_day, by_date = checked(weekly or (), exceptions or ())
         saved = await availability.put_availability(
-            self.pool, psychologist_id, by_day, by_date, timezone=timezone, at=self.clock.now()
+            self.pool,
+            psychologist_id,
+            weekly=None if weekly is None else by_day,
+            exceptions=None if exceptions is None else by_date,
+            timezone=timezone,
+            at=self.clock.now(),
         )
         if saved is None:
             raise _unknown()

@@ -8,7 +8,7 @@ engine's actors learn of it by their fence, like of everything that another repl
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ from rdchat.postgres.pool import transaction
 from rdchat.realtime.publisher import LEASE
 from rdchat.services.chat import refuse
 from rdchat.services.counselings import arm
-from statemachine import Extend, Refusal, Reschedule, Session, step
+from statemachine import Extend, Refusal, Reschedule, Session, Status, step
 from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ class ReschedulingService:
     ) -> Counseling:
         """Move a counselling that has not begun to another time, with whoever it was booked.
 
-        A command that is carried out meanwhile, on a connection that was lost, is not carried out again; of
-        one that was before, whatever its caller was told, `find_committed` knows.
+        To the time that it has, nothing happens, whatever else is at that time by now. A command that is
+        carried out meanwhile, on a connection that was lost, is not carried out again; of one that was
+        before, whatever its caller was told, `find_committed` knows.
 
         Raises RdchatError: TOO_LATE, ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         UNAVAILABLE.
@@ -75,9 +76,10 @@ class ReschedulingService:
             session = await self._session(counseling.session_id)
             # What the session refuses anyway is said before the limits are asked.
             self._decide(session, command, command_id, caller.id)
-            await self._carry_out(
-                command, session, counseling, slot, caller_id=caller.id, command_id=command_id
-            )
+            if not _is_done(session, command):
+                await self._carry_out(
+                    command, session, counseling, slot, caller_id=caller.id, command_id=command_id
+                )
         return await self.counselings.get_counseling(caller, counseling.id)
 
     async def keep_wall_time(self, counseling: Counseling, slot: Slot) -> None:
@@ -92,8 +94,12 @@ class ReschedulingService:
         session = await self._session(counseling.session_id)
         await self._carry_out(command, session, counseling, slot, caller_id=None, command_id=uuid4())
 
-    async def extend(self, caller: Caller, session_id: UUID, minutes: int, *, command_id: UUID) -> Session:
-        """Move the end of an open chat by some minutes, a multiple of the step.
+    async def extend(
+        self, caller: Caller, session_id: UUID, to: timedelta | datetime, *, command_id: UUID
+    ) -> Session:
+        """Move the end of an open chat, by a multiple of the step: by a length, or to an instant.
+
+        To the end that it has, nothing happens: so an instant may be said twice.
 
         Raises RdchatError: VALIDATION_FAILED, SESSION_NOT_FOUND, NOT_PARTICIPANT, FORBIDDEN, SESSION_ENDED,
         ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, UNAVAILABLE.
@@ -103,23 +109,37 @@ class ReschedulingService:
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
         if await self.find_committed(session_id, command_id):
             return await self._session(session_id)
-        length = timedelta(minutes=minutes)
-        ends_at = session.ends_at + length
+        # What the session refuses anyway, to whatever end, is said before what it asks for is looked at.
+        self._decide(session, Extend(caller.id, session.ends_at, self.leads), command_id, caller.id)
+        ends_at = to if isinstance(to, datetime) else session.ends_at + to
         command = Extend(caller.id, ends_at, self.leads)
-        # What the session refuses anyway is said before what it asks for is looked at.
-        self._decide(session, command, command_id, caller.id)
-        if length % self.extension_step:
-            raise invalid("minutes", f"Must be a multiple of {self.extension_step / timedelta(minutes=1):g}.")
-        if ends_at - session.starts_at > self.limits.longest:
-            longest = self.limits.longest / timedelta(minutes=1)
-            raise invalid("minutes", f"The session must last at most {longest:g} minutes.")
+        if _is_done(session, command):
+            return session
+        self._check_extension(session, ends_at, "endsAt" if isinstance(to, datetime) else "minutes")
         counseling = await counselings.get_counseling(self.pool, session.counseling_id, at=self.clock.now())
         if counseling is None:  # pragma: no cover - a session has its counselling
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
         slot = Slot(session.starts_at, ends_at, counseling.slot.timezone)
         return await self._carry_out(
-            command, session, counseling, slot, caller_id=caller.id, command_id=command_id
+            command,
+            session,
+            counseling,
+            slot,
+            caller_id=caller.id,
+            command_id=command_id,
+            by_length=isinstance(to, timedelta),
         )
+
+    def _check_extension(self, session: Session, ends_at: datetime, field: str) -> None:
+        minute = timedelta(minutes=1)
+        length = ends_at - session.ends_at
+        if length < timedelta(0):
+            raise invalid(field, "Must be later than the end that the session has.")
+        if length % self.extension_step:
+            step_minutes = self.extension_step / minute
+            raise invalid(field, f"The session must be extended by a multiple of {step_minutes:g} minutes.")
+        if ends_at - session.starts_at > self.limits.longest:
+            raise invalid(field, f"The session must last at most {self.limits.longest / minute:g} minutes.")
 
     async def find_committed(self, session_id: UUID, command_id: UUID) -> bool:
         """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE."""
@@ -132,9 +152,17 @@ class ReschedulingService:
         return session
 
     async def _move_without_chat(self, counseling: Counseling, slot: Slot, by: UUID | None) -> None:
+        if counseling.status != Status.PENDING:
+            raise _too_late()
+        if _is_pending_at(counseling, slot):
+            return
         now = self.clock.now()
         async with transaction(self.pool) as connection:
             await self._check_limits(connection, counseling, slot, hours=True)
+            # Read behind the locks: the same move may have been made meanwhile.
+            present = await counselings.get_counseling_on(connection, counseling.id, at=now)
+            if present is not None and _is_pending_at(present, slot):
+                return
             if not await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False):
                 raise _too_late()
             moved = replace(counseling, slot=slot)
@@ -168,8 +196,12 @@ class ReschedulingService:
         *,
         caller_id: UUID | None,
         command_id: UUID,
+        by_length: bool = False,
     ) -> Session:
-        """Carry out a command that was made for `session` as it was read."""
+        """Carry out a command that was made for `session` as it was read.
+
+        `by_length`: its new end was reckoned from the former one, so another that is the same is none of it.
+        """
         moves = isinstance(command, Reschedule)
         async with transaction(self.pool) as connection:
             await self._check_limits(connection, counseling, slot, hours=moves)
@@ -178,13 +210,9 @@ class ReschedulingService:
             # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
             if await commit.find_committed_on(connection, [session.id], [command_id]):
                 return locked
-            if isinstance(command, Reschedule) and (locked.starts_at, locked.ends_at) == (
-                command.starts_at,
-                command.ends_at,
-            ):
-                # It is there already: nothing happens, and no one is told.
-                return locked
             change = self._decide(locked, command, command_id, caller_id)
+            if not by_length and _is_done(locked, command):
+                return locked
             if isinstance(command, Extend) and locked.ends_at != session.ends_at:
                 # What was to be moved is no longer the end: the new end was reckoned from another.
                 raise RdchatError(
@@ -220,6 +248,18 @@ class ReschedulingService:
         builder = ChangeBuilder(session, self.text_of)
         builder.add(decision, command_id=command_id, actor_id=caller_id)
         return builder.change
+
+
+def _is_done(session: Session, command: Reschedule | Extend) -> bool:
+    """Tell whether a session has the time that a command would give it."""
+    starts_at = command.starts_at if isinstance(command, Reschedule) else session.starts_at
+    return (session.starts_at, session.ends_at) == (starts_at, command.ends_at)
+
+
+def _is_pending_at(counseling: Counseling, slot: Slot) -> bool:
+    """Tell whether a counselling has not begun, and has the time that it would be moved to."""
+    present = counseling.slot.starts_at, counseling.slot.ends_at
+    return counseling.status == Status.PENDING and present == (slot.starts_at, slot.ends_at)
 
 
 def _too_late() -> RdchatError:

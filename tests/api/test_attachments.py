@@ -232,31 +232,80 @@ async def test_a_repeated_client_message_id_gives_the_first_and_keeps_nothing_mo
 ) -> None:
     client, psychologist, session_id = await opened(service)
     replies = await asyncio.gather(
-        *(upload(client, session_id, photo(20 + n, 20), client_message_id="a") for n in range(5))
+        *(upload(client, session_id, photo(20, 20), client_message_id="a") for _ in range(5))
     )
     assert Counter(reply.status for reply in replies) == {201: 1, 200: 4}
     assert len({reply.data["attachment"]["id"] for reply in replies}) == 1
     (first,) = [reply.data for reply in replies if reply.status == 201]
-    assert (await upload(client, session_id, TEXT, "a.txt", client_message_id="a")).data["id"] == first["id"]
     (path,) = objects()
     assert path.name == first["attachment"]["id"]
     assert len(await rows(database_url)) == 1
     # Also when the chat is over: it was sent before.
     assert (await psychologist.put(f"/chat/sessions/{session_id}/end")).status == 200
-    again = await upload(client, session_id, photo(), client_message_id="a")
+    again = await upload(client, session_id, photo(20, 20), client_message_id="a")
     assert (again.status, again.data["id"]) == (200, first["id"])
     assert_refused(await upload(client, session_id, photo(), client_message_id="b"), 400, "SESSION_ENDED")
-    # The same id on a message without a file, and the other way round.
     assert len(objects()) == 1
 
 
-async def test_an_id_that_a_text_has_taken_gives_the_text(
+async def test_a_client_message_id_with_another_file_or_other_words_is_refused(
+    service: Service, database_url: str, objects: Callable[[], list[Path]]
+) -> None:
+    client, psychologist, session_id = await opened(service)
+    first = await upload(client, session_id, TEXT, "a.txt", caption="Ini", client_message_id="a")
+    other = bytes([TEXT[0] ^ 1]) + TEXT[1:]
+    cases: list[tuple[bytes, str, str | None]] = [
+        (other, "a.txt", "Ini"),
+        (TEXT + b"!", "a.txt", "Ini"),
+        (TEXT, "b.txt", "Ini"),
+        (TEXT, "a.txt", "Itu"),
+        (TEXT, "a.txt", None),
+        (photo(), "a.txt", "Ini"),
+    ]
+
+    async def check() -> None:
+        for content, name, caption in cases:
+            refused = await upload(client, session_id, content, name, caption=caption, client_message_id="a")
+            assert_refused(refused, 422, "IDEMPOTENCY_MISMATCH")
+        assert_refused(await client.say(session_id, "Ini", "a"), 422, "IDEMPOTENCY_MISMATCH")
+        again = await upload(client, session_id, TEXT, "a.txt", caption="Ini", client_message_id="a")
+        assert (again.status, again.data["id"]) == (200, first.data["id"])
+
+    await check()
+    contents = [TEXT, other] * 4
+    replies = await asyncio.gather(
+        *(upload(client, session_id, content, "a.txt", client_message_id="b") for content in contents)
+    )
+    assert Counter(reply.status for reply in replies) == {201: 1, 200: 3, 422: 4}
+    sent = next(content for content, reply in zip(contents, replies, strict=True) if reply.status == 201)
+    assert [reply.status < 300 for reply in replies] == [content == sent for content in contents]
+    # What was refused is not kept.
+    assert len(objects()) == len(await rows(database_url)) == 2
+    assert (await psychologist.put(f"/chat/sessions/{session_id}/end")).status == 200
+    await check()
+    assert len(objects()) == len(await rows(database_url)) == 2
+
+
+async def test_a_repeated_picture_is_the_same_picture(service: Service) -> None:
+    """It is written anew each time: the same bytes have to come of it."""
+    client, _, session_id = await opened(service)
+    for form in ("PNG", "JPEG", "WEBP"):
+        first, again = [
+            await upload(client, session_id, photo(form=form), client_message_id=form) for _ in range(2)
+        ]
+        assert (first.status, again.status) == (201, 200)
+        refused = await upload(client, session_id, photo(61, form=form), client_message_id=form)
+        assert_refused(refused, 422, "IDEMPOTENCY_MISMATCH")
+
+
+async def test_an_id_that_a_text_has_taken_is_no_files(
     service: Service, objects: Callable[[], list[Path]]
 ) -> None:
     client, _, session_id = await opened(service)
-    said = (await client.say(session_id, "Halo", "a")).data
-    again = await upload(client, session_id, photo(), client_message_id="a")
-    assert (again.status, again.data) == (200, said)
+    await client.say(session_id, "Halo", "a")
+    for caption in (None, "Halo"):
+        refused = await upload(client, session_id, photo(), caption=caption, client_message_id="a")
+        assert_refused(refused, 422, "IDEMPOTENCY_MISMATCH")
     assert objects() == []
 
 

@@ -88,8 +88,10 @@ async def test_what_was_put_is_what_is_got_and_can_be_put_again(service: Service
     assert (await psychologist.get(f"{path}/availability")).data == data
     assert (await psychologist.get(path)).data["timezone"] == "Asia/Makassar"
     assert await works(psychologist, **data) == data
-    # All of it is replaced, but for the time zone, which belongs to the psychologist.
-    assert await works(psychologist) == {"timezone": "Asia/Makassar", "weekly": [], "exceptions": []}
+    # What is left out stays; an empty list empties its part.
+    assert await works(psychologist) == data
+    assert await works(psychologist, weekly=[]) == data | {"weekly": []}
+    assert await works(psychologist, exceptions=[]) == data | {"weekly": [], "exceptions": []}
 
 
 async def test_everybody_reads_but_only_they_and_administrators_write(service: Service) -> None:
@@ -247,7 +249,7 @@ async def test_a_booking_that_waited_for_a_change_of_hours_keeps_to_the_new_ones
     await works(psychologist, exceptions=[exception(DAY, add=False)])
     closed = await pool.fetchval("SELECT availability FROM psychologists")
     for named in ({"psychologistId": str(psychologist.id)}, {}):
-        await works(psychologist)
+        await works(psychologist, exceptions=[])
         async with pool.acquire() as connection:
             change = connection.transaction()
             await change.start()

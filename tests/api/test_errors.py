@@ -138,9 +138,9 @@ async def test_a_transition_that_is_not_possible_names_the_state(service: Servic
     assert_refused(ended, 409, "ILLEGAL_TRANSITION")
     assert "pending" in ended.json["message"]
     await client.put(f"/counselings/{counseling['id']}/cancel")
-    again = await client.put(f"/counselings/{counseling['id']}/cancel")
-    assert_refused(again, 409, "ILLEGAL_TRANSITION")
-    assert "cancelled" in again.json["message"]
+    ended = await client.put(f"/chat/sessions/{session_id}/end")
+    assert_refused(ended, 409, "ILLEGAL_TRANSITION")
+    assert "cancelled" in ended.json["message"]
 
 
 async def test_a_body_that_is_too_large(service: Service) -> None:

@@ -13,7 +13,7 @@ from tests.support.envelope import assert_refused
 from tests.support.forms import form, photo
 from tests.support.pair import a_pair
 from tests.support.service import whole_second
-from tests.support.sessions import instant, opened
+from tests.support.sessions import instant, opened, reaches
 from tests.support.soon import book_at, in_days
 from tests.support.spans import on_the_clock
 from tests.support.world import at_instant
@@ -260,3 +260,61 @@ async def test_through_two_replicas_there_is_one_effect(
         start = whole_second(7200)
         booking = (await book_at(client, start, 60)).data
         assert booking["status"] == "pending"
+
+
+async def test_a_replayed_answer_shows_what_is_true_now(requests: Requests) -> None:
+    client, psychologist = requests.client, requests.psychologist
+
+    async def replayed(kind: str, person: Person, first: Reply, data: dict[str, Any]) -> None:
+        again = await requests.send(kind, person, f"{kind}-now")
+        assert (again.status, again.data, again.json["message"]) == (
+            first.status,
+            data,
+            first.json["message"],
+        )
+        assert again.headers["Idempotency-Replayed"] == "true"
+
+    booked = await requests.send("book", client, "book-now")
+    path = f"/counselings/{booked.data['id']}"
+    wish = {name: value for name, value in booking_at(33).items() if name != "method"}
+    moved = await client.put(f"{path}/reschedule", wish)
+    assert moved.data["scheduledAt"] != booked.data["scheduledAt"]
+    await replayed("book", client, booked, moved.data)
+    cancelled = await client.put(f"{path}/cancel")
+    assert cancelled.data["status"] == "cancelled"
+    await replayed("book", client, booked, cancelled.data)
+
+    moved = await requests.send("reschedule", client, "reschedule-now")
+    await replayed("reschedule", client, moved, moved.data)
+    later = await psychologist.put(f"/counselings/{requests.counseling_id}/reschedule", wish)
+    assert later.data["scheduledAt"] != moved.data["scheduledAt"]
+    done = await requests.effects()
+    await replayed("reschedule", client, moved, later.data)
+
+    extended = await requests.send("extend", psychologist, "extend-now")
+    await replayed("extend", psychologist, extended, extended.data)
+    ended = await client.put(f"/chat/sessions/{requests.session_id}/end")
+    await replayed("extend", psychologist, extended, ended.data)
+    assert (await requests.effects())[2] == done[2] + 1
+
+
+@pytest.mark.wall_time
+async def test_a_replayed_booking_says_that_its_chat_has_opened(service: Service) -> None:
+    await service.psychologist()
+    client = service.person()
+    starts_at = whole_second(1)
+    body = {"method": "chat", **on_the_clock(starts_at, starts_at + timedelta(minutes=1))}
+
+    async def book() -> Reply:
+        return await client.call("POST", "/counselings/book", json=body, headers=keyed("buka"))
+
+    booked = await book()
+    assert (booked.status, booked.data["status"]) == (201, "pending")
+    session_id = booked.data["chatSession"]["sessionId"]
+    await reaches(client, session_id, "active")
+    again = await book()
+    assert again.status == 201
+    assert again.data == booked.data | {
+        "status": "active",
+        "chatSession": booked.data["chatSession"] | {"status": "active", "isChatEnabled": True},
+    }

@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from rdchat.domain.person import Role
-from tests.support.envelope import envelope_fault
+from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.service import whole_second
 from tests.support.sessions import opened, reaches
 from tests.support.soon import book_at, in_days, session_soon
 
 if TYPE_CHECKING:
-    from tests.support.service import Service
+    from tests.support.service import Person, Service
 
 
 async def test_a_repeated_client_message_id_is_the_same_message(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     first = await client.say(session_id, "Halo", "a")
     assert first.status == 201
-    for text in ("Halo", "Sesuatu yang lain"):
-        again = await client.say(session_id, text, "a")
-        assert (again.status, again.data) == (200, first.data)
+    again = await client.say(session_id, "Halo", "a")
+    assert (again.status, again.data) == (200, first.data)
     replies = await asyncio.gather(*(client.say(session_id, "Sekali saja", "b") for _ in range(20)))
     assert Counter(reply.status for reply in replies) == {201: 1, 200: 19}
     assert all(reply.data == replies[0].data for reply in replies)
@@ -44,6 +43,50 @@ async def test_a_repeated_client_message_id_is_the_same_message(service: Service
     service.runtime.engine.passivate(idle_seconds=-1)
     forgotten = await client.say(session_id, "Halo", "a")
     assert (forgotten.status, forgotten.data) == (200, first.data)
+
+
+async def test_a_client_message_id_with_other_words_is_refused(service: Service) -> None:
+    client, psychologist, session_id = await opened(service)
+    first = await client.say(session_id, "Halo", "a")
+
+    async def check(person: Person) -> None:
+        for text in ("Sesuatu yang lain", "halo", "Halo ", "Hal\u200bo"):
+            refused = await person.say(session_id, text, "a")
+            assert_refused(refused, 422, "IDEMPOTENCY_MISMATCH")
+            assert "clientMessageId" in refused.json["message"]
+        again = await person.say(session_id, "Halo", "a")
+        assert (again.status, again.data) == (200, first.data)
+
+    await check(client)
+    service.runtime.engine.passivate(idle_seconds=-1)
+    await check(client)
+    # Of some that come at once, and are worked on together, one is sent; who says the same gets the same.
+    words = ["satu", "dua", "tiga"] * 6
+    replies = await asyncio.gather(*(client.say(session_id, text, "b") for text in words))
+    assert Counter(reply.status for reply in replies) == {201: 1, 200: 5, 422: 12}
+    [sent] = [reply.data for reply in replies if reply.status == 201]
+    for text, reply in zip(words, replies, strict=True):
+        if reply.status == 422:
+            assert reply.code == "IDEMPOTENCY_MISMATCH"
+            assert text != sent["message"]
+        else:
+            assert reply.data == sent
+    # A key does not change it, and is not used up by it.
+    body = {"sessionId": session_id, "message": "lain", "clientMessageId": "a"}
+    headers = {"Idempotency-Key": "k"}
+    for _ in range(2):
+        refused = await client.call("POST", "/chat/messages", json=body, headers=headers)
+        assert_refused(refused, 422, "IDEMPOTENCY_MISMATCH")
+    again = await client.call("POST", "/chat/messages", json=body | {"message": "Halo"}, headers=headers)
+    assert (again.status, again.data) == (200, first.data)
+    assert [one["message"] for one in await client.history(session_id)][2:] == ["Halo", sent["message"]]
+    # Also when the chat is over.
+    assert (await psychologist.put(f"/chat/sessions/{session_id}/end")).status == 200
+    await check(client)
+    service.runtime.engine.passivate(idle_seconds=-1)
+    await check(client)
+    replies = await asyncio.gather(*(client.say(session_id, text, "a") for text in ("Halo", "lain") * 3))
+    assert [reply.status for reply in replies] == [200, 422] * 3
 
 
 async def test_the_same_client_message_id_in_two_sessions_is_two_messages(service: Service) -> None:

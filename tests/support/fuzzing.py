@@ -27,8 +27,8 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     # In the future, the end after the start and not too far from it, a zone and a psychologist that exist.
     "book_counseling": frozenset({"date", "startTime", "endTime", "timezone", "psychologistId"}),
     "reschedule_counseling": frozenset({"date", "startTime", "endTime", "timezone"}),
-    # A multiple of the step, and not too long in all.
-    "extend_session": frozenset({"minutes"}),
+    # One of the two, a multiple of the step, and not too long in all.
+    "extend_session": frozenset({"minutes", "endsAt"}),
     # A form that is none, and a file that is none of the kinds that can be sent.
     "upload_message": frozenset({"file", "body"}),
     # Hours that overlap, exceptions without the times that they need, a zone that exists.
@@ -42,8 +42,8 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     "get_history": frozenset({"before"}),
     # Opaque: only the service knows which texts are cursors.
     "list_sessions": frozenset({"cursor"}),
-    # A zone that exists.
-    "put_psychologist": frozenset({"timezone"}),
+    # A zone that exists, and a name for a new one.
+    "put_psychologist": frozenset({"fullName", "timezone"}),
 }
 #: What schemathesis itself lets a valid request be answered with.
 _ACCEPTED = ("2xx", "401", "403", "404", "409", "429")
