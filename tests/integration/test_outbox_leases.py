@@ -101,7 +101,7 @@ async def test_what_was_published_but_not_confirmed_is_forgotten_at_shutdown(
             raise UnavailableError("PostgreSQL")
         await confirm(pool, ids)
 
-    monkeypatch.setattr(outbox, "confirm", fail_once)
+    monkeypatch.setattr(outbox, "delete_entries", fail_once)
     leaving = replica(database, ably, relay=False)
     leaving.hand_over([await stored(database, 1)])
     await until(lambda: failed)

@@ -59,7 +59,7 @@ async def publisher(ably: Ably, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async def confirm(*_: Any) -> None:
         return
 
-    monkeypatch.setattr(outbox, "confirm", confirm)
+    monkeypatch.setattr(outbox, "delete_entries", confirm)
     made = Publisher(None, ably, None, Metrics())  # type: ignore[arg-type]
     made.start(relay=False)
     yield made
