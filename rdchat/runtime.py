@@ -363,9 +363,15 @@ class Runtime:
         # Not `asyncio.timeout`: a cancelled question to a hanging server takes its time to come back.
         probe = asyncio.ensure_future(question)
         self._probes.add(probe)
-        probe.add_done_callback(self._probes.discard)
+        probe.add_done_callback(self._probe_ended)
         await asyncio.wait({probe}, timeout=_PROBE_SECONDS)
         if not probe.done():
             probe.cancel()
             return "away"
-        return "away" if probe.exception() is not None else "ok"
+        return "away" if probe.cancelled() or probe.exception() is not None else "ok"
+
+    def _probe_ended(self, probe: asyncio.Future[Any]) -> None:
+        self._probes.discard(probe)
+        # Whoever asked may have gone: an error that nobody reads would be complained of when it is collected.
+        if not probe.cancelled():
+            probe.exception()
