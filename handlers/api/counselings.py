@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from handlers import schemas
@@ -30,13 +31,14 @@ async def book_counseling(call: Call) -> Answer:
     """Book a counselling; with method chat, its session is created as pending and its timers are set."""
 
     async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+        booked = partial(call.runtime.counselings.booked, call.caller, counseling_id)
+        counseling = await booked() if again else None
         if counseling is None:
             try:
                 counseling = await _book(call, counseling_id)
             except RdchatError:
                 # On a connection that was lost, it may have been booked at this very moment.
-                counseling = await call.runtime.counselings.booked(counseling_id) if again else None
+                counseling = await booked() if again else None
                 if counseling is None:
                     raise
         return Answer(counseling_json(counseling), "Counseling booked successfully", 201)

@@ -86,13 +86,18 @@ class ReschedulingService:
         session = await self._session(session_id)
         if caller.id not in session.participants:
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
-        if await self.find_committed(session_id, command_id):
+        if await commit.find_committed(self.pool, [session_id], [command_id]):
             return await self._session(session_id)
         length = timedelta(minutes=minutes)
         ends_at = session.ends_at + length
         command = Extend(caller.id, ends_at, self.leads)
         # What the session refuses anyway is said before what it asks for is looked at.
-        self._decide(session, command, command_id, caller.id)
+        try:
+            self._decide(session, command, command_id, caller.id)
+        except RdchatError:
+            if await self.find_committed(session_id, command_id):
+                return await self._session(session_id)
+            raise
         if length % self.extension_step:
             raise invalid("minutes", f"Must be a multiple of {self.extension_step / timedelta(minutes=1):g}.")
         if ends_at - session.starts_at > self.limits.longest:
@@ -110,8 +115,13 @@ class ReschedulingService:
         )
 
     async def find_committed(self, session_id: UUID, command_id: UUID) -> bool:
-        """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE."""
-        return bool(await commit.find_committed(self.pool, [session_id], [command_id]))
+        """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE.
+
+        Asked behind the session's lock: what is about to be committed on a connection that was lost holds it.
+        """
+        async with transaction(self.pool) as connection:
+            await schedule.lock_session(connection, session_id)
+            return bool(await commit.find_committed_on(connection, [session_id], [command_id]))
 
     async def _session(self, session_id: UUID) -> Session:
         session = await sessions.get_session(self.pool, session_id)

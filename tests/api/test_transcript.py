@@ -156,7 +156,7 @@ async def test_an_answer_that_cannot_be_finished_breaks_off(
             raise UnavailableError("PostgreSQL")
         return await read(*arguments, first=first, **options)
 
-    monkeypatch.setattr(messages, "messages_between", failing)
+    monkeypatch.setattr(messages, "list_messages", failing)
     for form in ("json", "txt", "html"):
         failing_from = 0
         assert_refused(await transcript(client, session_id, form), 503, "UNAVAILABLE")

@@ -131,7 +131,7 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "problem"),
     [
         (["--key", "no-key"], "--key must be app.id:secret"),
         (["--limit", "message_sise=3"], "there is no limit 'message_sise'; there is message_size"),

@@ -125,7 +125,9 @@ async def test_whoever_lost_its_lease_changes_nothing(database: Pool, receiver: 
     assert (await row(database, delivery_id))["status"] == "delivered"
 
 
-@pytest.mark.parametrize("sealed", [b"\0\0", b"", b"\4gone" + b"x" * 40], ids=["changed", "empty", "old key"])
+@pytest.mark.parametrize(
+    "encrypted", [b"\0\0", b"", b"\4gone" + b"x" * 40], ids=["changed", "empty", "old key"]
+)
 async def test_a_body_that_does_not_open_harms_nobody_else_and_is_given_up_in_the_end(
     database: Pool, receiver: Receiver, encrypted: bytes
 ) -> None:

@@ -331,6 +331,39 @@ async def test_a_repetition_after_the_end_is_the_message_and_no_refusal(
     assert isinstance(refused, Refusal)
 
 
+async def test_who_comes_too_late_ends_the_session(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, open_session: Session
+) -> None:
+    """A refusal by the clock alone would not bind whoever decided before the end and has yet to commit."""
+    clock.instant = open_session.ends_at
+    refused = await engine.submit(open_session.id, message(open_session, "Halo", "a"))
+    assert refused == Refusal(RefusalCode.SESSION_ENDED, Status.COMPLETED)
+    assert storage.truth[open_session.id].status is Status.COMPLETED
+    assert [one.message_type for one in storage.said(open_session.id)] == ["automated"]
+    ended = [one for one in storage.timeline if one.trigger == "auto_end"]
+    assert len(ended) == 1
+    settled = await engine.submit(open_session.id, RunAutomation(AutomationKind.AUTO_END, 1))
+    assert settled == Refusal(RefusalCode.SETTLED, Status.COMPLETED)
+
+
+async def test_a_message_that_is_on_its_way_elsewhere_at_the_end_is_no_refusal(
+    engine: Engine, storage: MemoryStorage, effects: Effects, clock: SetClock, open_session: Session
+) -> None:
+    storage.land_late = True
+    other = Engine(storage, effects, clock)
+    other.start()
+    sent = asyncio.create_task(other.submit(open_session.id, message(open_session, "Halo", "a")))
+    await until(lambda: not storage.land_late)
+    await other.close()
+    with pytest.raises(UnavailableError):
+        await sent
+    clock.instant = open_session.ends_at
+    again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    assert again.repeated
+    assert [one.text for one in storage.said(open_session.id)][:1] == ["Halo"]
+    assert storage.truth[open_session.id].status is Status.COMPLETED
+
+
 async def test_what_fell_due_earlier_runs_first(
     engine: Engine, storage: MemoryStorage, clock: SetClock
 ) -> None:
