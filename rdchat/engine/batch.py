@@ -86,14 +86,15 @@ class _Work:
 class Batch:
     """Runs once.
 
-    `committed` lists the changes that are in PostgreSQL; `again` what has to be retried; `fenced` counts the
-    changes that were decided on an older version than PostgreSQL's.
+    `committed` lists the changes that are in PostgreSQL, `uncertain` those that may be; `again` what has to
+    be retried; `fenced` counts the changes that were decided on an older version than PostgreSQL's.
     """
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
         self.committed: list[Change] = []
+        self.uncertain: list[Change] = []
         self.again: list[tuple[Actor, PendingCommand]] = []
         self.fenced = 0
 
@@ -232,6 +233,7 @@ class Batch:
             won = await self._storage.commit(changes)
         except UnavailableError as error:
             log.warning("a commit has an unknown outcome", sessions=len(changes), what=error.what)
+            self.uncertain += changes
             self._retry(works, uncertain=True)
         except CommitRefusedError as error:
             await self._commit_singly(works, error)

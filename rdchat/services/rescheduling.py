@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError, invalid
 from rdchat.domain.booking import Slot, zone
 from rdchat.engine.change import Change, ChangeBuilder
 from rdchat.postgres import commit, counselings, reads, schedule, sessions
@@ -169,33 +169,42 @@ class ReschedulingService:
     ) -> Session:
         """Carry out a command that was made for `session` as it was read."""
         moves = isinstance(command, Reschedule)
-        async with transaction(self.pool) as connection:
-            await self._check_limits(connection, counseling, slot, hours=moves)
-            await schedule.lock_session(connection, session.id)
-            locked = await sessions.get_locked_session(connection, session.id) or session
-            # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
-            if await commit.find_committed_on(connection, [session.id], [command_id]):
-                return locked
-            change = self._decide(locked, command, command_id, caller_id)
-            if isinstance(command, Extend) and locked.ends_at != session.ends_at:
-                # What was to be moved is no longer the end: the new end was reckoned from another.
-                raise RdchatError(
-                    ErrorCode.ILLEGAL_TRANSITION, "The chat session was extended at the same time: look again"
+        change: Change | None = None
+        try:
+            async with transaction(self.pool) as connection:
+                await self._check_limits(connection, counseling, slot, hours=moves)
+                await schedule.lock_session(connection, session.id)
+                locked = await sessions.get_locked_session(connection, session.id) or session
+                # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
+                if await commit.find_committed_on(connection, [session.id], [command_id]):
+                    return locked
+                change = self._decide(locked, command, command_id, caller_id)
+                if isinstance(command, Extend) and locked.ends_at != session.ends_at:
+                    # What was to be moved is no longer the end: the new end was reckoned from another.
+                    raise RdchatError(
+                        ErrorCode.ILLEGAL_TRANSITION,
+                        "The chat session was extended at the same time: look again",
+                    )
+                # The session says whether it has begun: one whose start is due but was not run can be moved.
+                await schedule.move_counseling(
+                    connection, counseling.id, slot, change.after.updated_at, begun_too=True
                 )
-            # The session says whether it has begun: one whose start is due but was not run can be moved.
-            await schedule.move_counseling(
-                connection, counseling.id, slot, change.after.updated_at, begun_too=True
-            )
-            won = await commit.write(
-                connection,
-                [change],
-                encryptor=self.encryptor,
-                outbox_lease=LEASE,
-                endpoints=self.counselings.notifier.webhooks.endpoints,
-            )
-            await schedule.move_session(connection, change.after, change.timeline[0].trigger)
-            if not moves:
-                await reads.record_attendance_on(connection, session.id, caller_id, change.after.updated_at)
+                won = await commit.write(
+                    connection,
+                    [change],
+                    encryptor=self.encryptor,
+                    outbox_lease=LEASE,
+                    endpoints=self.counselings.notifier.webhooks.endpoints,
+                )
+                await schedule.move_session(connection, change.after, change.timeline[0].trigger)
+                if not moves:
+                    await reads.record_attendance_on(
+                        connection, session.id, caller_id, change.after.updated_at
+                    )
+        except UnavailableError:
+            if change is not None:
+                self.effects.uncertain([change])
+            raise
         numbers = won[session.id]
         change.after.version = change.after.state_version = numbers.version
         self.effects.committed([change])

@@ -42,10 +42,14 @@ if TYPE_CHECKING:
 class Effects:
     def __init__(self) -> None:
         self.changes: list[Change] = []
+        self.doubted: list[Change] = []
         self.lost = 0
 
     def committed(self, changes: list[Change]) -> None:
         self.changes += changes
+
+    def uncertain(self, changes: list[Change]) -> None:
+        self.doubted += changes
 
     def fenced(self, sessions: int) -> None:
         self.lost += sessions
@@ -205,7 +209,7 @@ async def test_talk_loses_to_an_end_elsewhere(
 
 
 async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repeated(
-    engine: Engine, storage: MemoryStorage, open_session: Session
+    engine: Engine, storage: MemoryStorage, effects: Effects, open_session: Session
 ) -> None:
     storage.lose_after = 1
     sent = message(open_session)
@@ -213,6 +217,9 @@ async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repe
     assert outcome.message is not None
     assert outcome.message.id == sent.message_id
     assert len(storage.said(open_session.id)) == 1
+    assert not effects.changes
+    [doubted] = effects.doubted
+    assert doubted.messages == [outcome.message], "its events are looked for"
 
 
 async def test_an_end_that_happened_before_the_connection_was_lost_is_no_illegal_transition(
