@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from rdchat.common.background import cancel, keep_running
-from rdchat.common.clock import SystemClock
+from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.common.errors import UnavailableError
 from rdchat.common.telemetry import Metrics
 from rdchat.domain.booking import Limits
@@ -28,6 +28,7 @@ from rdchat.files.storage import storage_for
 from rdchat.local.ably import AblyLocal
 from rdchat.postgres import idempotency, pool
 from rdchat.postgres.migrate import migrate
+from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
 from rdchat.realtime.publisher import LEASE, Publisher
@@ -95,7 +96,7 @@ class Runtime:
         cls, settings: Settings, *, database_url: str, redis_url: str, clock: Clock | None = None
     ) -> Runtime:
         """Start a replica on running stores. Raises UnavailableError when PostgreSQL does not answer."""
-        self = cls(settings, clock or SystemClock())
+        self = cls(settings, clock or CorrectedClock())
         try:
             await self._start(database_url, redis_url)
         except BaseException:
@@ -126,6 +127,7 @@ class Runtime:
         applied = await migrate(self.pool)
         if applied:
             log.info("migrations applied", names=applied)
+        await self._start_clock()
 
         self.redis = redis_connection.connect(redis_url)
         self._closers.append(self.redis.aclose)
@@ -228,6 +230,21 @@ class Runtime:
         if "worker" in settings.roles:
             await self._start_timers(redis_url)
         self._show_metrics()
+
+    async def _start_clock(self) -> None:
+        clock = self.clock
+        if not isinstance(clock, CorrectedClock):
+            return
+        keeper = ClockKeeper(self.pool, clock)
+        await keeper.start()
+        self._closers.append(keeper.close)
+        if clock.problem is not None:
+            log.warning("PostgreSQL's clock is followed", what=clock.problem)
+        self.metrics.gauge(
+            "rdchat_clock_offset_seconds",
+            "How far this machine's clock is ahead of PostgreSQL's, which is followed.",
+            lambda: clock.machine_ahead_seconds,
+        )
 
     @property
     def limits(self) -> Limits:
@@ -346,7 +363,8 @@ class Runtime:
         postgresql, redis = await asyncio.gather(
             self._probe(pool.probe(self.pool)), self._probe(self.redis.probe())
         )
-        return {"postgresql": postgresql, "redis": redis, "timers": self._timers()}
+        clock = self.clock.problem if isinstance(self.clock, CorrectedClock) else None
+        return {"postgresql": postgresql, "redis": redis, "timers": self._timers(), "clock": clock or "ok"}
 
     def _timers(self) -> str:
         unfired = self._worker.overdue_ms / 1000 if self._worker is not None else 0.0
