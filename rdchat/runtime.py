@@ -18,6 +18,7 @@ import structlog
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.common.errors import UnavailableError
+from rdchat.common.late_writes import LateWrites
 from rdchat.common.telemetry import Metrics
 from rdchat.domain.booking import Limits
 from rdchat.engine.engine import Engine
@@ -86,6 +87,7 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.metrics = Metrics()
+        self.late_writes = LateWrites()
         self.ably_local: AblyLocal | None = None
         self._closers: list[Callable[[], Awaitable[Any]]] = []
         self._probes: set[asyncio.Future[Any]] = set()
@@ -210,8 +212,7 @@ class Runtime:
             encryptor=encryptor,
             clock=self.clock,
         )
-        housekeeping = keep_running(self._forget_answers, "housekeeping")
-        self._closers.append(lambda: cancel(housekeeping))
+        self._closers.append(self._start_housekeeping())
         self.attachments = AttachmentService(
             pool=self.pool,
             chat=self.chat,
@@ -326,6 +327,16 @@ class Runtime:
         while True:
             await asyncio.sleep(_PASSIVATE_EVERY_SECONDS)
             self.engine.passivate(idle_seconds=_PASSIVATE_AFTER_SECONDS)
+
+    def _start_housekeeping(self) -> Callable[[], Awaitable[None]]:
+        housekeeping = keep_running(self._forget_answers, "housekeeping")
+        self.late_writes.start()
+
+        async def close() -> None:
+            await cancel(housekeeping)
+            await self.late_writes.close()
+
+        return close
 
     async def _forget_answers(self) -> None:
         while True:

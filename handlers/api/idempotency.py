@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -56,13 +57,15 @@ async def once(call: Call, perform: Callable[[UUID, bool], Awaitable[Answer]]) -
             kept = orjson.loads(answer)
             return Answer(kept["data"], kept["message"], status, _REPLAYED)
         case Begun(operation_id=operation_id, again=again):
-            return await _carry_out(call, request, lambda: perform(operation_id, again))
+            return await _carry_out(call, request, operation_id, lambda: perform(operation_id, again))
     if begun is idempotency.MISMATCH:
         raise RdchatError(ErrorCode.IDEMPOTENCY_MISMATCH)
     raise RdchatError(ErrorCode.IDEMPOTENCY_IN_FLIGHT, retry_after=1)
 
 
-async def _carry_out(call: Call, request: Request, perform: Callable[[], Awaitable[Answer]]) -> Answer:
+async def _carry_out(
+    call: Call, request: Request, operation_id: UUID, perform: Callable[[], Awaitable[Answer]]
+) -> Answer:
     runtime = call.runtime
     try:
         answer = await perform()
@@ -73,15 +76,22 @@ async def _carry_out(call: Call, request: Request, perform: Callable[[], Awaitab
             await _note(lambda: idempotency.give_away(runtime.pool, request, runtime.clock.now()))
         raise
     kept = as_json({"data": answer.data, "message": answer.message})
-    # It was done, whether or not that can be noted: the operation's id tells it the next time.
-    await _note(
-        lambda: idempotency.finish(runtime.pool, request, answer.status, kept, encryptor=runtime.encryptor)
+    finish = partial(
+        idempotency.finish,
+        runtime.pool,
+        request,
+        operation_id,
+        Answered(answer.status, kept),
+        encryptor=runtime.encryptor,
     )
+    # It was done, whether or not that can be noted: the operation's id tells it the next time.
+    if not await _note(finish):
+        runtime.late_writes.add(finish, idempotency.KEPT)
     return answer
 
 
-async def _note(write: Callable[[], Awaitable[None]]) -> None:
-    """Write what became of a request, on another connection if the first was just lost; else let it be.
+async def _note(write: Callable[[], Awaitable[None]]) -> bool:
+    """Write what became of a request, on another connection if the first was just lost; say whether it was.
 
     Without it, whoever sends the request again is told for a while that it is still being worked on.
     """
@@ -89,8 +99,10 @@ async def _note(write: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(_NOTE_SECONDS):
             while True:
                 with contextlib.suppress(UnavailableError):
-                    return await write()
+                    await write()
+                    return True
                 await asyncio.sleep(_NOTE_PAUSE_SECONDS)
+    return False
 
 
 def _fingerprint(call: Call) -> bytes:

@@ -36,7 +36,11 @@ UPDATE idempotency SET started_at = $4
  WHERE person_id = $1 AND key = $2 AND status IS NULL AND started_at = $3
 """
 
-_FINISH = "UPDATE idempotency SET status = $3, answer = $4 WHERE person_id = $1 AND key = $2"
+# Told late, it may find the key used for something else.
+_FINISH = """
+UPDATE idempotency SET status = $4, answer = $5
+ WHERE person_id = $1 AND key = $2 AND operation_id = $3 AND status IS NULL
+"""
 
 _DROP = "DELETE FROM idempotency WHERE person_id = $1 AND key = $2 AND status IS NULL"
 
@@ -104,11 +108,15 @@ async def begin(
         return Begun(found["operation_id"], again=True) if rows_changed(taken) == 1 else IN_FLIGHT
 
 
-async def finish(pool: Pool, request: Request, status: int, answer: bytes, *, encryptor: Encryptor) -> None:
-    """Keep the answer for whoever asks again."""
-    encrypted = encryptor.encrypt(answer, request.person_id.bytes)
+async def finish(
+    pool: Pool, request: Request, operation_id: UUID, answered: Answered, *, encryptor: Encryptor
+) -> None:
+    """Keep the answer to an operation for whoever asks again."""
+    encrypted = encryptor.encrypt(answered.answer, request.person_id.bytes)
     async with acquire(pool) as connection:
-        await connection.execute(_FINISH, request.person_id, request.key, status, encrypted)
+        await connection.execute(
+            _FINISH, request.person_id, request.key, operation_id, answered.status, encrypted
+        )
 
 
 async def drop(pool: Pool, request: Request) -> None:
