@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -28,19 +29,20 @@ async def book_counseling(call: Call) -> Answer:
     """Book a counselling; with method chat, its session is created as pending and its timers are set."""
 
     async def book(counseling_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
-        counseling = await call.runtime.counselings.find_booked(counseling_id) if again else None
+        find = partial(call.runtime.counselings.find_booked, call.caller, counseling_id)
+        counseling = await find() if again else None
         if counseling is None:
             try:
                 counseling = await _book(call, counseling_id)
             except RdchatError:
                 # On a connection that was lost, it may have been booked at this very moment.
-                counseling = await call.runtime.counselings.find_booked(counseling_id) if again else None
+                counseling = await find() if again else None
                 if counseling is None:
                     raise
         return Answer(counseling_json(counseling, call.caller.id), "Counseling booked successfully", 201)
 
     async def present(answered: Any) -> Any:  # noqa: ANN401 - JSON
-        counseling = await call.runtime.counselings.find_booked(UUID(answered["id"]))
+        counseling = await call.runtime.counselings.find_booked(call.caller, UUID(answered["id"]))
         return answered if counseling is None else counseling_json(counseling, call.caller.id)
 
     return await once(call, book, present)

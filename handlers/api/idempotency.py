@@ -58,9 +58,8 @@ async def once(
     except BaseException as error:
         await service.note_failure(request, error)
         raise
-    await service.keep_answer(
-        request, answer.status, as_json({"data": answer.data, "message": answer.message})
-    )
+    kept = as_json({"data": answer.data, "message": answer.message})
+    await service.keep_answer(request, begun.operation_id, Answered(answer.status, kept))
     return answer
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import structlog
 
@@ -29,6 +30,7 @@ from statemachine import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
     from rdchat.common.clock import Clock
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from rdchat.engine.actor import Actor, PendingCommand
     from rdchat.engine.change import Change
     from rdchat.engine.storage import CommitResult, Storage
-    from statemachine import Session
+    from statemachine import AutomationKind, Session
 
 log = structlog.get_logger(__name__)
 
@@ -84,14 +86,15 @@ class _Work:
 class Batch:
     """Runs once.
 
-    `committed` lists the changes that are in PostgreSQL; `again` what has to be retried; `fenced` counts the
-    changes that were decided on an older version than PostgreSQL's.
+    `committed` lists the changes that are in PostgreSQL, `uncertain` those that may be; `again` what has to
+    be retried; `fenced` counts the changes that were decided on an older version than PostgreSQL's.
     """
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
         self.committed: list[Change] = []
+        self.uncertain: list[Change] = []
         self.again: list[tuple[Actor, PendingCommand]] = []
         self.fenced = 0
 
@@ -202,17 +205,14 @@ class Batch:
     ) -> tuple[Session, CommandResult | Refusal]:
         now = self._clock.now()
         if isinstance(pending.command, RunAutomation):
-            # Whatever fell due before this automation and was not run yet goes first, in its order.
-            for automation in session.due(now):
-                if automation.kind is pending.command.kind:
-                    break
-                earlier = RunAutomation(automation.kind, session.schedule_version)
-                decision = step(session, earlier, now)
-                if not isinstance(decision, Refusal):
-                    builder.add(decision, command_id=pending.command_id, actor_id=None)
-                    session = decision.session
+            session = _run_due(builder, session, now, pending.command_id, before=pending.command.kind)
         decision = step(session, pending.command, now)
         if isinstance(decision, Refusal):
+            if decision.code is RefusalCode.SESSION_ENDED and session.is_open:
+                # By the clock alone, which binds nobody: an earlier attempt at this message, decided before
+                # the end, may have yet to commit elsewhere. The end itself settles that, by its fence.
+                session = _run_due(builder, session, now, uuid4())
+                decision = Refusal(decision.code, session.status)
             return session, decision
         message = builder.add(decision, command_id=pending.command_id, actor_id=pending.actor_id)
         if isinstance(pending.command, Cancel):
@@ -233,6 +233,7 @@ class Batch:
             won = await self._storage.commit(changes)
         except UnavailableError as error:
             log.warning("a commit has an unknown outcome", sessions=len(changes), what=error.what)
+            self.uncertain += changes
             self._retry(works, uncertain=True)
         except CommitRefusedError as error:
             await self._commit_singly(works, error)
@@ -323,3 +324,22 @@ class Batch:
                 pending.uncertain = pending.uncertain or uncertain
                 pending.away = uncertain or away
                 self.again.append((work.actor, pending))
+
+
+def _run_due(
+    builder: ChangeBuilder,
+    session: Session,
+    now: datetime,
+    command_id: UUID,
+    *,
+    before: AutomationKind | None = None,
+) -> Session:
+    """Run what has fallen due and was not run yet, in its order, up to the automation that comes after."""
+    for automation in session.due(now):
+        if automation.kind is before:
+            break
+        decision = step(session, RunAutomation(automation.kind, session.schedule_version), now)
+        if not isinstance(decision, Refusal):
+            builder.add(decision, command_id=command_id, actor_id=None)
+            session = decision.session
+    return session

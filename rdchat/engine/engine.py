@@ -69,6 +69,10 @@ class Effects(Protocol):
         """Take over the changes of one commit, in the order in which sessions were committed."""
         ...
 
+    def uncertain(self, changes: list[Change]) -> None:
+        """Take over changes of which it is unknown whether they are, or will be, committed."""
+        ...
+
     def fenced(self, sessions: int) -> None:
         """Note how many changes lost to the version fence."""
         ...
@@ -238,6 +242,8 @@ class Engine:
         try:
             commands = {actor: _take(actor) for actor in actors}
             again = await batch.run(commands)
+            if batch.uncertain:
+                self._effects.uncertain(batch.uncertain)
             if batch.committed:
                 self._effects.committed(batch.committed)
             if batch.fenced:

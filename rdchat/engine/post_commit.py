@@ -38,6 +38,10 @@ class EntryPublisher(Protocol):
         """Take committed outbox entries over for publishing."""
         ...
 
+    def doubt(self, entries: Iterable[OutboxEntry]) -> None:
+        """Take over outbox entries that may be committed, or not."""
+        ...
+
 
 #: A session that nobody changed for so long gets its snapshot.
 _QUIET_SECONDS: Final = 90.0
@@ -116,6 +120,10 @@ class PostCommitEffects:
         else:
             self._outdated.append(session.id)
         self._talking[session.id] = session, now
+
+    def uncertain(self, changes: list[Change]) -> None:
+        """Have the events of changes published that are committed although nobody was told."""
+        self._publisher.doubt(change.outbox_entry for change in changes if change.outbox_entry is not None)
 
     def fenced(self, sessions: int) -> None:
         """Count changes that lost to the version fence."""

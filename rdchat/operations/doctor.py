@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from rdchat.common.clock import SystemClock
+from rdchat.common.corrected_clock import problem
 from rdchat.common.errors import UnavailableError
 from rdchat.files.storage import storage_for
 from rdchat.postgres.pool import acquire, close, connect
+from rdchat.postgres.server_clock import measure
 from rdchat.realtime.ably_client import AblyClient, PublishError
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.connection import LOST
@@ -30,6 +32,7 @@ async def examine(settings: Settings, addresses: Addresses) -> int:
     findings = [
         ("Settings", True, "no faults"),
         ("PostgreSQL", *await _database(addresses)),
+        ("Clock", *await _clock(addresses)),
         ("Redis", *await _redis(addresses)),
         ("Ably", *await _ably(settings)),
         ("Files", *await _files(settings)),
@@ -59,6 +62,18 @@ async def _database(addresses: Addresses) -> tuple[bool, str]:
     if not gist:
         return False, f"{version}, but the extension btree_gist is not available"
     return True, f"{version}{', embedded' if addresses.embedded else ''}"
+
+
+async def _clock(addresses: Addresses) -> tuple[bool, str]:
+    try:
+        pool = await connect(addresses.database_url, size=2, patience=2.0)
+    except UnavailableError:
+        return False, "nothing to compare it with"
+    try:
+        ahead = -await measure(pool, SystemClock().ms) / 1000
+    finally:
+        await close(pool)
+    return problem(ahead) is None, problem(ahead) or f"{abs(ahead) * 1000:.0f} ms from PostgreSQL's"
 
 
 async def _redis(addresses: Addresses) -> tuple[bool, str]:

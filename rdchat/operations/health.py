@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.postgres import pool as postgres
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from rdchat.common.clock import Clock
     from rdchat.postgres.pool import Pool
     from rdchat.redis.connection import RedisClient
     from rdchat.security.key_set import KeySet
@@ -33,6 +35,7 @@ class Health:
         redis: RedisClient,
         monitor: TimerMonitor,
         *,
+        clock: Clock,
         worker: TimerWorker | None,
         key_set: KeySet | None,
     ) -> None:
@@ -41,6 +44,7 @@ class Health:
         self._monitor = monitor
         self._worker = worker
         self._key_set = key_set
+        self._clock = clock
         self._probes: set[asyncio.Future[Any]] = set()
 
     @property
@@ -53,7 +57,13 @@ class Health:
         postgresql, redis = await asyncio.gather(
             self._probe(postgres.probe(self._pool)), self._probe(self._redis.probe())
         )
-        parts = {"postgresql": postgresql, "redis": redis, "timers": self._timers()}
+        clock = self._clock.problem if isinstance(self._clock, CorrectedClock) else None
+        parts = {
+            "postgresql": postgresql,
+            "redis": redis,
+            "timers": self._timers(),
+            "clock": clock or "ok",
+        }
         return parts | {"keySet": self._key_set.status} if self._key_set is not None else parts
 
     async def close(self) -> None:
@@ -72,9 +82,15 @@ class Health:
         # Not `asyncio.timeout`: a cancelled question to a hanging server takes its time to come back.
         probe = asyncio.ensure_future(question)
         self._probes.add(probe)
-        probe.add_done_callback(self._probes.discard)
+        probe.add_done_callback(self._probe_ended)
         await asyncio.wait({probe}, timeout=_PROBE_SECONDS)
         if not probe.done():
             probe.cancel()
             return "away"
-        return "away" if probe.exception() is not None else "ok"
+        return "away" if probe.cancelled() or probe.exception() is not None else "ok"
+
+    def _probe_ended(self, probe: asyncio.Future[Any]) -> None:
+        self._probes.discard(probe)
+        # An error that is not read by the one who asked would be complained of when it is collected.
+        if not probe.cancelled():
+            probe.exception()

@@ -51,7 +51,7 @@ TALK_OUTBOX_ENTRY: StatementPart = (
 entry AS (
     INSERT INTO outbox (session_id, version, id, first_seq, messages, created_at, lease_until)
     SELECT p.session_id, w.version, p.id, w.last_seq - w.said + 1, w.said, p.created_at,
-           now() + {3}::interval
+           clock_timestamp() + {3}::interval
     FROM unnest({0}::uuid[], {1}::bigint[], {2}::timestamptz[]) AS p (session_id, id, created_at)
     JOIN won w ON w.id = p.session_id
 )""",
@@ -148,7 +148,7 @@ OUTBOX_ENTRY: StatementPart = (
     """
 entry AS (
     INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
-    SELECT p.*, now() + {5}::interval
+    SELECT p.*, clock_timestamp() + {5}::interval
     FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::bytea[], {4}::timestamptz[])
         AS p (session_id, version, id, events, created_at)
     WHERE p.session_id IN (SELECT id FROM won)

@@ -37,7 +37,11 @@ UPDATE idempotency SET started_at = $4
  WHERE person_id = $1 AND key = $2 AND status IS NULL AND started_at = $3
 """
 
-_FINISH = "UPDATE idempotency SET status = $3, answer = $4 WHERE person_id = $1 AND key = $2"
+# Told late, it may find the key used for something else.
+_FINISH = """
+UPDATE idempotency SET status = $4, answer = $5
+ WHERE person_id = $1 AND key = $2 AND operation_id = $3 AND status IS NULL
+"""
 
 _DROP = "DELETE FROM idempotency WHERE person_id = $1 AND key = $2 AND status IS NULL"
 
@@ -81,12 +85,14 @@ async def begin(
 
 
 async def finish(
-    pool: Pool, request: KeyedRequest, status: int, answer: bytes, *, encryptor: Encryptor
+    pool: Pool, request: KeyedRequest, operation_id: UUID, answered: Answered, *, encryptor: Encryptor
 ) -> None:
-    """Keep the answer for whoever asks again."""
-    encrypted = encryptor.encrypt(answer, request.person_id.bytes)
+    """Keep the answer to an operation for whoever asks again."""
+    encrypted = encryptor.encrypt(answered.answer, request.person_id.bytes)
     async with acquire(pool) as connection:
-        await connection.execute(_FINISH, request.person_id, request.key, status, encrypted)
+        await connection.execute(
+            _FINISH, request.person_id, request.key, operation_id, answered.status, encrypted
+        )
 
 
 async def drop(pool: Pool, request: KeyedRequest) -> None:

@@ -29,7 +29,7 @@ async def migrate(pool: Pool) -> list[str]:
             for path in sorted(_DIRECTORY.glob("*.sql")):
                 if path.stem in done:
                     continue
-                async with connection.transaction():
+                async with connection.transaction(isolation="read_committed"):
                     await connection.execute(path.read_text(encoding="utf-8"))
                     await connection.execute("INSERT INTO migrations VALUES ($1, now())", path.stem)
                 applied_now.append(path.stem)

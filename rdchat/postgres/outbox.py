@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _INSERT = """
 INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
-VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
+VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6::interval)
 """
 
 _CONFIRM = "DELETE FROM outbox WHERE id = ANY($1)"
@@ -31,6 +31,8 @@ _EXTEND = """
 UPDATE outbox SET lease_until = now() + $2::interval
  WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE id = ANY($1) FOR UPDATE SKIP LOCKED))
 """
+
+_RECLAIM = _EXTEND + "RETURNING *"
 
 # Whole sessions are taken over, never a part of one: their order survives their publisher.
 _TAKE_OVER = """
@@ -83,6 +85,19 @@ async def take_over_entries(
     """Lease entries that their process did not get published, in the order in which they were written."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TAKE_OVER, lease, limit)
+    return await _entries(pool, rows, encryptor)
+
+
+async def reclaim_entries(
+    pool: Pool, ids: Sequence[int], *, lease: timedelta, encryptor: Encryptor
+) -> list[OutboxEntry]:
+    """Find which of this process' own entries were committed after all, and lease them to it again."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_RECLAIM, ids, lease)
+    return await _entries(pool, rows, encryptor)
+
+
+async def _entries(pool: Pool, rows: Sequence[asyncpg.Record], encryptor: Encryptor) -> list[OutboxEntry]:
     entries = []
     for record in rows:
         entry = (

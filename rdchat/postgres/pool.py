@@ -42,8 +42,31 @@ _STATEMENT_SECONDS = 10.0
 #: reading all of one for each row of the other. Planned once for good, since planning the group commit takes
 #: longer than running it.
 _PLANNING = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
-#: A replica that stops in the middle of a transaction must not hold its locks for ever (milliseconds).
-_TIMEOUTS = {"idle_in_transaction_session_timeout": "15000"}
+#: What correctness rests on, whatever the server, the database or the role has for a default. "Lock, then
+#: count" sees what the one before has committed at READ COMMITTED alone, and what is acknowledged must be on
+#: disk. Time limits are this side's affair, but for one: a replica that stops in the middle of a transaction
+#: must not hold its locks for ever (milliseconds). `search_path` is the operator's: it says where tables are.
+_PINNED = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "15000",
+}
+#: Of PostgreSQL 17 and later; an older one refuses a connection that names it.
+_RECENT = {"transaction_timeout": "0"}
+_IN_FORCE = """
+SELECT lower(name) AS name, CASE WHEN name = ANY($2) THEN set_config(name, '0', false) ELSE setting END
+  FROM pg_settings WHERE lower(name) = ANY($1) OR name = ANY($2)
+"""
 _ACQUIRE_SECONDS = 5.0
 
 
@@ -58,14 +81,40 @@ async def connect(url: str, *, size: int = 10, patience: float = 30.0) -> Pool:
                 max_size=size,
                 command_timeout=_STATEMENT_SECONDS,
                 timeout=_ACQUIRE_SECONDS,
+                init=_check_settings,
                 reset=_nothing_to_reset,
-                server_settings={"application_name": "rdchat", "timezone": "UTC"} | _PLANNING | _TIMEOUTS,
+                server_settings=_settings_sent(),
             )
         except LOST as error:
             if asyncio.get_running_loop().time() >= deadline:
                 raise UnavailableError("PostgreSQL") from error
             log.warning("PostgreSQL is not there yet", error=str(error) or type(error).__name__)
             await asyncio.sleep(0.2)
+
+
+class _SettingsLostError(asyncpg.InterfaceError):
+    """A connection does not have the settings that it was opened with."""
+
+
+def _settings_sent() -> dict[str, str]:
+    return {"application_name": "rdchat"} | _PLANNING | _PINNED
+
+
+async def _check_settings(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """See that a new connection has what was asked for: a pooler between may swallow it.
+
+    Better no connection than one on which limits can be passed, or what was acknowledged can be lost.
+    """
+    wrong = {
+        name: value
+        for name, value in await connection.fetch(_IN_FORCE, list(_PINNED), list(_RECENT))
+        if value != (_PINNED | _RECENT)[name]
+    }
+    if wrong:
+        what = ", ".join(f"{name} = {value}" for name, value in sorted(wrong.items()))
+        raise _SettingsLostError(
+            f"PostgreSQL, or a pooler before it, does not take this session's settings: {what}"
+        )
 
 
 async def _nothing_to_reset(_connection: object) -> None:
@@ -93,8 +142,8 @@ async def acquire(pool: Pool) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """Borrow a connection with a transaction open on it."""
-    async with acquire(pool) as connection, connection.transaction():
+    """Borrow a connection with a transaction open on it, in which each statement sees what is committed."""
+    async with acquire(pool) as connection, connection.transaction(isolation="read_committed"):
         yield connection
 
 

@@ -26,7 +26,7 @@ WITH step AS (
 ),
 entry AS (
     INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
-    SELECT $1, $5, $6, $7, $4, now() + $8::interval FROM step
+    SELECT $1, $5, $6, $7, $4, clock_timestamp() + $8::interval FROM step
 )
 SELECT EXISTS (SELECT FROM step)
 """

@@ -118,7 +118,16 @@ class AblyClient:
         reason = f"{answer.status_code} {answer.error_code} {answer.error_message}"
         # A key whose tokens cannot be revoked: they expire.
         permanent = answer.status_code < _OUR_FAULT_ENDS and answer.status_code not in _AGAIN
+        if permanent and await self._is_ahead(body["issuedBefore"]):
+            return PublishError(f"{reason}: Ably's clock is behind", permanent=False)
         return PublishError(reason, permanent=permanent)
+
+    async def _is_ahead(self, instant_ms: int) -> bool:
+        """Ask whether an instant is still to come by Ably's clock; what cannot be asked may be."""
+        try:
+            return instant_ms > int(await self._call(self._rest.time))
+        except PublishError:
+            return True
 
     async def publish_now(self, channel: str, name: str, data: dict[str, Any], *, client_id: str) -> None:
         """Publish an ephemeral event in the name of a client. Raise PublishError."""

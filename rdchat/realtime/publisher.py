@@ -6,6 +6,7 @@ instead of making many. A channel has one request in flight; a request carries t
 hundred channels. Tokens of a session that is over are revoked by a task of its own, after everything else of
 their outbox entry: trouble there keeps no messages back. Entries that stay unpublished are kept by extending
 their lease; those whose process died are taken over by the first replica that sees their lease run out.
+Entries of commits whose answer was lost are looked for (`doubts`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rdchat.common.errors import UnavailableError
 from rdchat.events.channels import REVOCATION
 from rdchat.postgres import outbox
 from rdchat.realtime.ably_client import BATCH_CHANNELS, PublishError
+from rdchat.realtime.doubts import Doubts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,10 +39,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: A process that has not published an event by then is considered dead, unless it extends the lease.
-LEASE: Final = timedelta(seconds=10)
-_EXTEND_SECONDS: Final = 3.0
-_TAKE_OVER_SECONDS: Final = 2.0
+#: A process that has not published an event by then is taken to be dead, unless it extends the lease.
+LEASE: Final = timedelta(seconds=3)
+#: What is not published at once, because Ably is away, is kept for longer: there may be much of it.
+_LONG_LEASE: Final = timedelta(seconds=10)
+#: Leases that run out within this time are extended.
+_EXTEND_BEFORE_SECONDS: Final = 2.0
+_EXTEND_SECONDS: Final = 0.5
+_TAKE_OVER_SECONDS: Final = 0.5
 _TAKE_OVER_LIMIT: Final = 500
 #: Events beyond this stay in the outbox only and are claimed in portions: an outage does not fill memory.
 _HELD: Final = 20_000
@@ -64,11 +70,12 @@ Group = list["Event"]
 class _Held:
     """An outbox entry that this process has yet to publish: how many of its groups Ably has not accepted.
 
-    `revocation` is the group that comes last.
+    `leased_until` is by the event loop's clock. `revocation` is the group that comes last.
     """
 
     entry: OutboxEntry
     groups: int
+    leased_until: float
     revocation: Group | None = None
 
 
@@ -85,6 +92,7 @@ class Publisher:
         self._revocations: deque[tuple[_Held, Group]] = deque()
         self._revoking = asyncio.Event()
         self._held: dict[int, _Held] = {}
+        self._doubts = Doubts(pool, encryptor, lease=LEASE, publish=self._take)
         self._unconfirmed: list[int] = []
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -97,6 +105,7 @@ class Publisher:
     def start(self, *, relay: bool) -> None:
         """Start publishing; with `relay`, orphans of other processes as well."""
         loops = [self._publish_loop] * _WORKERS + [self._revoke_loop, self._confirm_loop, self._keep_leases]
+        loops.append(self._doubts.run)
         if relay:
             loops.append(self._take_over)
         self._tasks = [keep_running(loop, f"publisher {loop.__name__}") for loop in loops]
@@ -108,7 +117,7 @@ class Publisher:
                 await self._idle.wait()
         for task in self._tasks:
             await cancel(task)
-        left = [entry_id for entry_id, held in self._held.items() if held.groups]
+        left = [entry_id for entry_id, held in self._held.items() if held.groups] + self._doubts.held_back
         with contextlib.suppress(UnavailableError):
             if self._unconfirmed:
                 await outbox.delete_entries(self._pool, self._unconfirmed)
@@ -116,7 +125,15 @@ class Publisher:
                 await outbox.extend_leases(self._pool, left, timedelta(0))
 
     def hand_over(self, entries: Iterable[OutboxEntry]) -> None:
-        """Accept entries for publishing. They must be committed, and in order for each session."""
+        """Take entries over for publishing. They must be committed, and in the order of their sessions."""
+        self._take(entry for entry in entries if not self._doubts.holds_back(entry))
+
+    def doubt(self, entries: Iterable[OutboxEntry]) -> None:
+        """Take over entries of a commit whose outcome is unknown: published, if it should have happened."""
+        self._doubts.add(entries)
+
+    def _take(self, entries: Iterable[OutboxEntry]) -> None:
+        leased_until = asyncio.get_running_loop().time() + LEASE.total_seconds()
         for entry in entries:
             if entry.id in self._held:
                 continue
@@ -126,7 +143,7 @@ class Publisher:
             groups: dict[str, Group] = {}
             for event in entry.events:
                 groups.setdefault(event.base, []).append(event)
-            held = self._held[entry.id] = _Held(entry, len(groups))
+            held = self._held[entry.id] = _Held(entry, len(groups), leased_until)
             for group in groups.values():
                 channel = group[0].channel
                 if group[0].name == REVOCATION:
@@ -275,12 +292,21 @@ class Publisher:
     # ---- the outbox ---------------------------------------------------------------------------------------
 
     async def _keep_leases(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_EXTEND_SECONDS)
-            waiting = [entry_id for entry_id, held in self._held.items() if held.groups]
-            for start in range(0, len(waiting), _CONFIRM_LIMIT):
+            now = loop.time()
+            ending = [
+                held
+                for held in self._held.values()
+                if held.groups and held.leased_until < now + _EXTEND_BEFORE_SECONDS
+            ]
+            for start in range(0, len(ending), _CONFIRM_LIMIT):
+                some = ending[start : start + _CONFIRM_LIMIT]
                 with contextlib.suppress(UnavailableError):
-                    await outbox.extend_leases(self._pool, waiting[start : start + _CONFIRM_LIMIT], LEASE)
+                    await outbox.extend_leases(self._pool, [held.entry.id for held in some], _LONG_LEASE)
+                    for held in some:
+                        held.leased_until = now + _LONG_LEASE.total_seconds()
 
     async def _take_over(self) -> None:
         while True:

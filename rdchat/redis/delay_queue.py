@@ -5,6 +5,9 @@ lease of a claimed job runs out). A job is in exactly one of them. A claim moves
 look-ahead from `due` to `leases`; finishing removes them; a lease that ran out is claimed again. Nothing here
 decides whether an automation runs: that is the commit's affair, so a job claimed twice does no harm.
 
+A third key marks how far a shard is filled. With it goes a member of `due` that is no job: when Redis loses
+everything, or that set alone, whoever claims next finds out.
+
 Every script touches the keys of one shard, which share a hash tag, so the queue spreads over a cluster.
 """
 
@@ -182,8 +185,7 @@ class DelayQueue:
 
     async def filled_until(self) -> int | None:
         """Return up to which instant (ms) all shards are filled; None if one was emptied or never filled."""
-        marks = await self._store.many([("GET", filled_key(shard)) for shard in range(SHARDS)])
-        raise_first(marks)
+        marks = await self._run(scripts.FILLED, [(shard, []) for shard in range(SHARDS)])
         return min((int(mark) for mark in marks), default=None) if all(marks) else None
 
     async def mark_filled(self, until_ms: int, *, create: bool = False) -> None:

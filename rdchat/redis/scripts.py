@@ -8,17 +8,36 @@ from __future__ import annotations
 
 from typing import Final
 
+#: A member of each set of due instants that is no job: a set that is empty does not exist, and could not be
+#: told from one that was lost alone, evicted or deleted. It is due later than anything else can be.
+KEEPER: Final = "keeper"
+KEEPER_MS: Final = 2**53 - 1
+
 #: Jobs in one call: Lua hands on at most some 8,000 values.
 MOST: Final = 1_000
+
+# Puts the due instant of the first job into `head`: -1 where there is none.
+_HEAD: Final = f"""
+local head = -1
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if first[2] and first[1] ~= '{KEEPER}' then head = tonumber(first[2]) end
+"""
+# Puts the mark into `mark`: false where it, or the keeper, is gone.
+_MARK: Final = f"""
+local mark = redis.call('GET', KEYS[3])
+if mark and not redis.call('ZSCORE', KEYS[1], '{KEEPER}') then mark = false end
+"""
 
 # ARGV: look-ahead ms, lease ms, limit. Returns: due of the new head (or -1), whether the shard was filled,
 # then per job its member and due instant (0: its lease ran out). Redis' own clock rules: replicas need not
 # agree.
-CLAIM: Final = """
+CLAIM: Final = (
+    _MARK
+    + """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit = tonumber(ARGV[3])
-local out = {-1, redis.call('EXISTS', KEYS[3])}
+local out = {-1, mark and 1 or 0}
 local leases = {}
 local lost = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, limit)
 for i = 1, #lost do
@@ -41,10 +60,13 @@ if #lost < limit then
   if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
 end
 if #leases > 0 then redis.call('ZADD', KEYS[2], unpack(leases)) end
-local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if head[2] then out[1] = tonumber(head[2]) end
+"""
+    + _HEAD
+    + """
+out[1] = head
 return out
 """
+)
 
 # ARGV: score and member of each job. Moves jobs that exist already, leased or not.
 SCHEDULE: Final = """
@@ -74,13 +96,19 @@ if #missing == 0 then return 0 end
 return redis.call('ZADD', KEYS[1], 'NX', unpack(missing))
 """
 
+# Returns: the mark, or nil.
+FILLED: Final = _MARK + "return mark"
+
 # ARGV: instant (ms), 1 to make a mark where there is none.
-MARK: Final = """
-local mark = redis.call('GET', KEYS[3])
+MARK: Final = (
+    _MARK
+    + f"""
 if not mark and ARGV[2] == '0' then return 0 end
 if not mark or tonumber(mark) < tonumber(ARGV[1]) then redis.call('SET', KEYS[3], ARGV[1]) end
+if not mark then redis.call('ZADD', KEYS[1], '{KEEPER_MS}', '{KEEPER}') end
 return 1
 """
+)
 
 # ARGV: score and member of each. A job whose lease was lost meanwhile belongs to another worker now.
 POSTPONE: Final = """
@@ -96,10 +124,13 @@ return redis.call('ZADD', KEYS[1], unpack(back))
 """
 
 # Returns: waiting, leased, overdue by more than ARGV[1] ms, due of the head (or -1).
-LOOK: Final = """
+LOOK: Final = (
+    _HEAD
+    + f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return {redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]),
-        redis.call('ZCOUNT', KEYS[1], '-inf', now - ARGV[1]), tonumber(head[2] or -1)}
+local waiting = redis.call('ZCARD', KEYS[1])
+if redis.call('ZSCORE', KEYS[1], '{KEEPER}') then waiting = waiting - 1 end
+return {{waiting, redis.call('ZCARD', KEYS[2]), redis.call('ZCOUNT', KEYS[1], '-inf', now - ARGV[1]), head}}
 """
+)

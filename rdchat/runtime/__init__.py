@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rdchat.common.clock import SystemClock
+from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.operations.gauges import show_gauges
 from rdchat.operations.health import Health
 from rdchat.runtime.parts import (
@@ -87,7 +87,7 @@ class Runtime:
     ) -> Runtime:
         """Start a replica on running stores. Raises UnavailableError when PostgreSQL does not answer."""
         async with AsyncExitStack() as closing:
-            base = make_base(settings, clock or SystemClock(), closing)
+            base = make_base(settings, clock or CorrectedClock(), closing)
             stores = await open_stores(base, database_url, redis_url)
             delivery = await start_delivery(base, stores)
             core = start_engine(base, stores, delivery)
@@ -95,7 +95,12 @@ class Runtime:
             services = start_services(base, stores, delivery, core)
             timers = await start_timers(base, stores, core, redis_url)
             health = Health(
-                stores.pool, stores.redis, timers.monitor, worker=timers.worker, key_set=callers.key_set
+                stores.pool,
+                stores.redis,
+                timers.monitor,
+                clock=base.clock,
+                worker=timers.worker,
+                key_set=callers.key_set,
             )
             base.close_in_turn(health.close)
             show_gauges(

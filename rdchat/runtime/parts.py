@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.common.telemetry import Metrics
 from rdchat.domain.booking import Limits
 from rdchat.engine.engine import Engine
@@ -18,6 +19,7 @@ from rdchat.engine.post_commit import PostCommitEffects
 from rdchat.local.ably import AblyLocal
 from rdchat.postgres import pool as postgres
 from rdchat.postgres.migrate import migrate
+from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
 from rdchat.realtime.publisher import LEASE, Publisher
@@ -124,6 +126,7 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
     applied = await migrate(pool)
     if applied:
         log.info("migrations applied", names=applied)
+    await _follow_clock(base, pool)
     redis = redis_connection.connect(redis_url)
     base.close_in_turn(redis.aclose)
     rates = Rates(redis, base.settings.rate_limits)
@@ -137,6 +140,23 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
         rates=rates,
         queue=DelayQueue(redis, on_scheduled=woken.set),
         woken=woken,
+    )
+
+
+async def _follow_clock(base: Base, pool: Pool) -> None:
+    """Work by PostgreSQL's clock. A clock that was given, as by tests, is left as it is."""
+    clock = base.clock
+    if not isinstance(clock, CorrectedClock):
+        return
+    keeper = ClockKeeper(pool, clock)
+    await keeper.start()
+    base.close_in_turn(keeper.close)
+    if clock.problem is not None:
+        log.warning("PostgreSQL's clock is followed", what=clock.problem)
+    base.metrics.gauge(
+        "rdchat_clock_offset_seconds",
+        "How far this machine's clock is ahead of PostgreSQL's, which is followed.",
+        lambda: clock.machine_ahead_seconds,
     )
 
 

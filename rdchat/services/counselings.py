@@ -189,9 +189,16 @@ class CounselingService:
         self.notifier.publish(entries)
         return cancelled
 
-    async def find_booked(self, counseling_id: UUID) -> Counseling | None:
-        """Find a counselling that was perhaps booked."""
-        return await counselings.get_counseling(self.pool, counseling_id, at=self.clock.now())
+    async def find_booked(self, caller: Caller, counseling_id: UUID) -> Counseling | None:
+        """Find a counselling that the caller has perhaps booked.
+
+        Looked for behind the lock on their row, new as it may be: a booking that is about to be committed on
+        a connection that was lost holds it.
+        """
+        now = self.clock.now()
+        async with transaction(self.pool) as connection:
+            await people.upsert_person(connection, caller, now)
+        return await counselings.get_counseling(self.pool, counseling_id, at=now)
 
     async def get_counseling(self, caller: Caller, counseling_id: UUID) -> Counseling:
         """Read a counselling of the caller's. Raises RdchatError: NOT_FOUND, FORBIDDEN."""

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.common.late_writes import LateWrites
 from rdchat.domain.idempotency import Answered, Begun
 from rdchat.postgres import idempotency
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from uuid import UUID
 
     from rdchat.common.clock import Clock
     from rdchat.domain.idempotency import KeyedRequest
@@ -37,6 +40,7 @@ class IdempotencyService:
     pool: Pool
     encryptor: Encryptor
     clock: Clock
+    late_writes: LateWrites = field(default_factory=LateWrites)
     _forgetting: asyncio.Task[None] | None = None
 
     async def begin(self, request: KeyedRequest) -> Begun | Answered:
@@ -53,12 +57,16 @@ class IdempotencyService:
             raise RdchatError(ErrorCode.IDEMPOTENCY_MISMATCH)
         raise RdchatError(ErrorCode.IDEMPOTENCY_IN_FLIGHT, retry_after=1)
 
-    async def keep_answer(self, request: KeyedRequest, status: int, answer: bytes) -> None:
-        """Keep the answer for whoever asks again.
+    async def keep_answer(self, request: KeyedRequest, operation_id: UUID, answered: Answered) -> None:
+        """Keep the answer to an operation for a repeated request; later, if PostgreSQL does not take it now.
 
         It was done, whether or not that can be noted: the operation's id tells it the next time.
         """
-        await _note(lambda: idempotency.finish(self.pool, request, status, answer, encryptor=self.encryptor))
+        finish = partial(
+            idempotency.finish, self.pool, request, operation_id, answered, encryptor=self.encryptor
+        )
+        if not await _note(finish):
+            self.late_writes.add(finish, idempotency.KEPT)
 
     async def note_failure(self, request: KeyedRequest, error: BaseException) -> None:
         """Note that a request was refused, and may be sent again, or that its outcome is unknown."""
@@ -72,10 +80,12 @@ class IdempotencyService:
     def start(self) -> None:
         """Begin to forget answers that have been kept for long enough."""
         self._forgetting = keep_running(self._forget_for_ever, "forgetting answers")
+        self.late_writes.start()
 
     async def close(self) -> None:
         """Stop forgetting."""
         await cancel(self._forgetting)
+        await self.late_writes.close()
 
     async def _forget_for_ever(self) -> None:
         while True:
@@ -84,10 +94,13 @@ class IdempotencyService:
             await asyncio.sleep(_FORGET_EVERY_SECONDS)
 
 
-async def _note(write: Callable[[], Awaitable[None]]) -> None:
+async def _note(write: Callable[[], Awaitable[None]]) -> bool:
+    """Write on another connection if the first was just lost. Return whether it was written."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_NOTE_SECONDS):
             while True:
                 with contextlib.suppress(UnavailableError):
-                    return await write()
+                    await write()
+                    return True
                 await asyncio.sleep(_NOTE_PAUSE_SECONDS)
+    return False

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.booking import Slot
 from rdchat.engine.change import Change, ChangeBuilder
@@ -107,10 +107,15 @@ class ReschedulingService:
         session = await self._session(session_id)
         if not permissions.may_extend(caller, session):
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
-        if await self.find_committed(session_id, command_id):
+        if await commit.find_committed(self.pool, [session_id], [command_id]):
             return await self._session(session_id)
         # What the session refuses anyway, to whatever end, is said before what it asks for is looked at.
-        self._decide(session, Extend(caller.id, session.ends_at, self.leads), command_id, caller.id)
+        try:
+            self._decide(session, Extend(caller.id, session.ends_at, self.leads), command_id, caller.id)
+        except RdchatError:
+            if await self.find_committed(session_id, command_id):
+                return await self._session(session_id)
+            raise
         ends_at = to if isinstance(to, datetime) else session.ends_at + to
         command = Extend(caller.id, ends_at, self.leads)
         if _is_done(session, command):
@@ -142,8 +147,13 @@ class ReschedulingService:
             raise invalid(field, f"The session must last at most {self.limits.longest / minute:g} minutes.")
 
     async def find_committed(self, session_id: UUID, command_id: UUID) -> bool:
-        """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE."""
-        return bool(await commit.find_committed(self.pool, [session_id], [command_id]))
+        """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE.
+
+        Asked behind the session's lock: what is about to be committed on a connection that was lost holds it.
+        """
+        async with transaction(self.pool) as connection:
+            await schedule.lock_session(connection, session_id)
+            return bool(await commit.find_committed_on(connection, [session_id], [command_id]))
 
     async def _session(self, session_id: UUID) -> Session:
         session = await sessions.get_session(self.pool, session_id)
@@ -203,35 +213,44 @@ class ReschedulingService:
         `by_length`: its new end was reckoned from the former one, so another that is the same is none of it.
         """
         moves = isinstance(command, Reschedule)
-        async with transaction(self.pool) as connection:
-            await self._check_limits(connection, counseling, slot, hours=moves)
-            await schedule.lock_session(connection, session.id)
-            locked = await sessions.get_locked_session(connection, session.id) or session
-            # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
-            if await commit.find_committed_on(connection, [session.id], [command_id]):
-                return locked
-            change = self._decide(locked, command, command_id, caller_id)
-            if not by_length and _is_done(locked, command):
-                return locked
-            if isinstance(command, Extend) and locked.ends_at != session.ends_at:
-                # What was to be moved is no longer the end: the new end was reckoned from another.
-                raise RdchatError(
-                    ErrorCode.ILLEGAL_TRANSITION, "The chat session was extended at the same time: look again"
+        change: Change | None = None
+        try:
+            async with transaction(self.pool) as connection:
+                await self._check_limits(connection, counseling, slot, hours=moves)
+                await schedule.lock_session(connection, session.id)
+                locked = await sessions.get_locked_session(connection, session.id) or session
+                # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
+                if await commit.find_committed_on(connection, [session.id], [command_id]):
+                    return locked
+                change = self._decide(locked, command, command_id, caller_id)
+                if not by_length and _is_done(locked, command):
+                    return locked
+                if isinstance(command, Extend) and locked.ends_at != session.ends_at:
+                    # What was to be moved is no longer the end: the new end was reckoned from another.
+                    raise RdchatError(
+                        ErrorCode.ILLEGAL_TRANSITION,
+                        "The chat session was extended at the same time: look again",
+                    )
+                # The session says whether it has begun: one whose start is due but was not run can be moved.
+                await schedule.move_counseling(
+                    connection, counseling.id, slot, change.after.updated_at, begun_too=True
                 )
-            # The session says whether it has begun: one whose start is due but was not run can be moved.
-            await schedule.move_counseling(
-                connection, counseling.id, slot, change.after.updated_at, begun_too=True
-            )
-            won = await commit.write(
-                connection,
-                [change],
-                encryptor=self.encryptor,
-                outbox_lease=LEASE,
-                endpoints=self.counselings.notifier.webhooks.endpoints,
-            )
-            await schedule.move_session(connection, change.after, change.timeline[0].trigger)
-            if not moves and caller_id is not None:
-                await reads.record_attendance_on(connection, session.id, caller_id, change.after.updated_at)
+                won = await commit.write(
+                    connection,
+                    [change],
+                    encryptor=self.encryptor,
+                    outbox_lease=LEASE,
+                    endpoints=self.counselings.notifier.webhooks.endpoints,
+                )
+                await schedule.move_session(connection, change.after, change.timeline[0].trigger)
+                if not moves and caller_id is not None:
+                    await reads.record_attendance_on(
+                        connection, session.id, caller_id, change.after.updated_at
+                    )
+        except UnavailableError:
+            if change is not None:
+                self.effects.uncertain([change])
+            raise
         numbers = won[session.id]
         change.after.version = change.after.state_version = numbers.version
         self.effects.committed([change])

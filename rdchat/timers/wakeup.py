@@ -1,8 +1,8 @@
-"""Waking up at an instant of the wall clock, to a tenth of a millisecond.
+"""Waking up at an instant, to a tenth of a millisecond.
 
 Event loops count in whole milliseconds: they wake up as much as one late, or early, which takes another
-round. On Linux the kernel's timers do better, for a system call each, and follow the clock when it is set.
-Elsewhere the loop's own timers have to do.
+round. On Linux the kernel's timers do better, for a system call each. Elsewhere the loop's own timers have to
+do. Both count from now: the instant is one of PostgreSQL's clock, and the wall clock here may be another.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# From <time.h> and <sys/timerfd.h>.
-_CLOCK_REALTIME: Final = 0
-_TFD_TIMER_ABSTIME: Final = 1
+# From <time.h>. It goes on while the machine is suspended.
+_CLOCK_BOOTTIME: Final = 7
 
 
 class Wakeup(Protocol):
@@ -69,18 +68,18 @@ class _KernelTimer:
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback = callback
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._file = self._libc.timerfd_create(_CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
+        self._file = self._libc.timerfd_create(_CLOCK_BOOTTIME, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._file < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         self._value = _TimerValue()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._file, self._expired)
 
-    def set(self, at_ms: float, now_ms: float) -> None:  # noqa: ARG002 - the kernel knows what time it is
-        # An instant of zero would switch the timer off.
-        seconds, nanoseconds = divmod(max(1, round(at_ms * 1_000_000)), 1_000_000_000)
+    def set(self, at_ms: float, now_ms: float) -> None:
+        # A time of zero would switch the timer off.
+        seconds, nanoseconds = divmod(max(1, round((at_ms - now_ms) * 1_000_000)), 1_000_000_000)
         self._value.value.seconds, self._value.value.nanoseconds = seconds, nanoseconds
-        self._libc.timerfd_settime(self._file, _TFD_TIMER_ABSTIME, ctypes.byref(self._value), None)
+        self._libc.timerfd_settime(self._file, 0, ctypes.byref(self._value), None)
 
     def close(self) -> None:
         if self._file >= 0:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
+from handlers.api import idempotency as handling
+from rdchat.common.errors import UnavailableError
+from rdchat.postgres import idempotency
+from rdchat.postgres.idempotency import Answered, Request
 from tests.support.envelope import assert_refused
 from tests.support.forms import form, photo
 from tests.support.pair import a_pair
@@ -16,6 +22,7 @@ from tests.support.service import whole_second
 from tests.support.sessions import instant, opened, reaches
 from tests.support.soon import book_at, in_days
 from tests.support.spans import on_the_clock
+from tests.support.waiting import until
 from tests.support.world import at_instant
 
 if TYPE_CHECKING:
@@ -225,6 +232,54 @@ async def test_a_refusal_does_not_use_the_key_up(service: Service) -> None:
     await client.put(f"/counselings/{first['id']}/cancel")
     booked = await client.call("POST", "/counselings/book", json=taken, headers=keyed("c"))
     assert (booked.status, "Idempotency-Replayed" in booked.headers) == (201, False)
+
+
+async def test_an_answer_that_cannot_be_noted_in_time_is_noted_later(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL is away between the effect and the note, for longer than the answer waits."""
+    monkeypatch.setattr(handling, "_NOTE_SECONDS", 0.05)
+    finish, away, tried = idempotency.finish, True, asyncio.Event()
+
+    async def finish_later(*told: Any, **named: Any) -> None:
+        if away:
+            tried.set()
+            raise UnavailableError("PostgreSQL")
+        await finish(*told, **named)
+
+    monkeypatch.setattr(idempotency, "finish", finish_later)
+    await service.psychologist()
+    client = service.person()
+    ask = partial(client.call, "POST", "/counselings/book", json=booking_at(20), headers=keyed("satu"))
+    first = await ask()
+    assert first.status == 201
+    await tried.wait()
+    assert_refused(await ask(), 409, "IDEMPOTENCY_IN_FLIGHT")
+    away = False
+
+    async def is_replayed() -> bool:
+        again = await ask()
+        return again.status == 201 and again.data == first.data and "Idempotency-Replayed" in again.headers
+
+    await until(is_replayed, 5)
+    assert await service.runtime.pool.fetchval("SELECT count(*) FROM counselings") == 1
+
+
+async def test_an_answer_that_is_noted_late_is_not_taken_for_that_to_another_request(
+    service: Service,
+) -> None:
+    runtime = service.runtime
+    request = Request(uuid4(), "satu", b"x")
+    now = runtime.clock.now()
+    first, second = uuid4(), uuid4()
+    await idempotency.begin(runtime.pool, request, first, now, encryptor=runtime.encryptor)
+    await idempotency.drop(runtime.pool, request)
+    await idempotency.begin(runtime.pool, request, second, now, encryptor=runtime.encryptor)
+    await idempotency.finish(runtime.pool, request, first, Answered(201, b"{}"), encryptor=runtime.encryptor)
+    assert (
+        await idempotency.begin(runtime.pool, request, uuid4(), now, encryptor=runtime.encryptor)
+        is idempotency.IN_FLIGHT
+    )
 
 
 async def test_a_key_is_its_senders_own(service: Service) -> None:

@@ -29,7 +29,7 @@ async def test_health_metrics_and_documentation_need_no_token(service: Service) 
     assert await page_of(service, "/healthz") == (200, "application/json", {"status": "ok"})
     status, _, ready = await page_of(service, "/readyz")
     assert (status, ready["status"]) == (200, "ready")
-    assert ready == {"status": "ready", "postgresql": "ok", "redis": "ok", "timers": "ok"}
+    assert ready == {"status": "ready", "postgresql": "ok", "redis": "ok", "timers": "ok", "clock": "ok"}
     await service.person().get("/counselings")
     status, content_type, metrics = await page_of(service, "/metrics")
     assert (status, content_type) == (200, "text/plain")

@@ -8,7 +8,7 @@ import signal
 import time
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -65,9 +65,8 @@ async def test_postgres_is_killed_over_the_end_while_both_talk(
             await until(lambda: any(said.refused for said in world.said), 3)
             own_postgres.start()
             await until(lambda: world.all_are("completed"), 8)
-        # A message whose commit lost its answer comes to Ably by the outbox's lease, after later ones.
-        await world.expire_leases()
-        await world.check(5, in_order=False)
+        # Also a message whose commit lost its answer comes to Ably in its place.
+        await world.check(5)
         answers = {refusal for said in world.said for refusal in said.refused}
         assert answers == {(503, "UNAVAILABLE"), (400, "SESSION_ENDED")}
 
@@ -129,8 +128,78 @@ async def test_a_commit_that_lands_after_its_connection_was_lost(world: World) -
         for task in sending:
             said, reply = task.result()
             assert said.replies, f"answered {reply}"
-        await world.expire_leases()
-        await world.check(8, in_order=False)
+        # At once, not when a lease has run out, nor behind the end.
+        await until(lambda: all(_heard(world, talk, "sekali saja") for talk in talks), 1)
+        await world.check(8)
+
+
+async def test_a_message_behind_a_lock_over_the_end_is_not_refused_elsewhere(world: World) -> None:
+    """Its sender gives up waiting and asks another replica: one and the same answer, whatever it is."""
+    one, other = await world.replica(), await world.replica()
+    [talk] = await world.book(one.base, starts_in=1, lasts=3)
+    await until(lambda: world.all_are("active"), 5)
+    await at_instant(talk.ends_at, offset=-0.7)
+    holder = await asyncpg.connect(world.database_url)
+    lock = holder.transaction()
+    await lock.start()
+    await holder.execute("SELECT 1 FROM chat_sessions FOR UPDATE")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(world.say(talk, talk.client, "sekali"))
+        await until(lambda: _waiting_for_lock(world, 1), 3)
+        await at_instant(talk.ends_at, offset=0.1)
+        [said] = world.said
+        there = world.at(talk.client, other.base)
+        group.create_task(world.say(talk, there, "sekali", again=said))
+        await at_instant(talk.ends_at, offset=0.6)
+        await lock.rollback()
+    await holder.close()
+    assert sorted(status for status, _, _ in said.replies) == [200, 201], f"refused: {said}"
+    await world.check(8, in_order=False)
+
+
+async def test_what_has_a_key_is_not_refused_while_it_may_still_land(world: World) -> None:
+    """An extension and a booking whose commits land unheard, after the clock would have refused them."""
+    await world.fetch(_SLOW_COMMIT)
+    await world.fetch(_SLOW_COMMIT_TRIGGER)
+    async with _proxy(world.database_url) as proxy:
+        replica = world.new_replica(database_url=proxy.address)
+        await replica.start()
+        [talk] = await world.book(replica.base, starts_in=1, lasts=3)
+        await until(lambda: world.all_are("active"), 5)
+        client = world.person(replica.base)
+        host = await world.psychologist(replica.base)
+        soon = talk.ends_at
+        slot = {"date": f"{soon:%Y-%m-%d}", "startTime": f"{soon:%H:%M:%S}", "timezone": "UTC"}
+        slot["endTime"] = f"{soon + timedelta(seconds=30):%H:%M:%S}"
+        booking = {"method": "chat", "psychologistId": str(host.id), **slot}
+        asked = (
+            (talk.psychologist, "PUT", f"/chat/sessions/{talk.id}/extend", {"minutes": 5}),
+            (client, "POST", "/counselings/book", booking),
+        )
+        await at_instant(talk.ends_at, offset=-1.2)
+        holder = await asyncpg.connect(world.database_url)
+        await holder.execute("SELECT pg_advisory_lock(4711)")
+        async with asyncio.TaskGroup() as group:
+            first = [
+                group.create_task(person.call(method, path, json=body, headers={"Idempotency-Key": path}))
+                for person, method, path, body in asked
+            ]
+            await until(lambda: _waiting_for_lock(world, 2), 3)
+            proxy.cut()
+            assert [(await one).status for one in first] == [503, 503]
+            await at_instant(talk.ends_at, offset=0.1)
+            again = [
+                group.create_task(person.call(method, path, json=body, headers={"Idempotency-Key": path}))
+                for person, method, path, body in asked
+            ]
+            await until(lambda: _done_or_waiting(world, again[0], 4), 3)
+            await until(lambda: _done_or_waiting(world, again[1], 4), 3)
+            await holder.close()
+        replies = [one.result() for one in again]
+        assert [reply.status for reply in replies] == [200, 201], [reply.json for reply in replies]
+        assert len(await world.fetch("SELECT 1 FROM counselings")) == 2
+        [session] = await world.fetch("SELECT * FROM chat_sessions WHERE id = $1", UUID(talk.id))
+        assert session["ends_at"] == talk.ends_at + timedelta(minutes=5)
 
 
 async def test_what_has_a_key_is_done_once_when_its_commit_lands_unheard(world: World) -> None:
@@ -299,6 +368,14 @@ async def _waiting_for_lock(world: World, count: int) -> bool:
         "WHERE datname = current_database() AND application_name = 'rdchat' AND wait_event_type = 'Lock'"
     )
     return bool(rows[0]["n"] >= count)
+
+
+def _heard(world: World, talk: Talk, text: str) -> bool:
+    return text in [event["content"] for event in world.events(f"chat:session:{talk.id}", "message")]
+
+
+async def _done_or_waiting(world: World, task: asyncio.Task[Any], count: int) -> bool:
+    return task.done() or await _waiting_for_lock(world, count)
 
 
 def _signal(pids: list[int], number: int) -> None:

@@ -54,6 +54,21 @@ async def test_an_emptied_redis_is_filled_again(world: World, monkeypatch: pytes
     await on_time(world, 3)
 
 
+async def test_a_set_that_redis_loses_alone_is_filled_again(world: World) -> None:
+    """As by eviction. The mark stays, so nothing but who claims can notice."""
+    async with world.service() as service:
+        talks = await world.book(service.base, starts_in=3, lasts=2, count=3)
+        # The round at the start is over, and the next one comes long after.
+        await until(service.runtime.queue.filled_until, 5)
+        client = redis.asyncio.Redis.from_url(world.redis_url)
+        await client.delete(*map(due_key, range(SHARDS)))
+        await client.aclose()
+        await until(lambda: world.all_are("active"), 6)
+        assert len(talks) == 3
+        await world.check(8)
+    await on_time(world, 3)
+
+
 async def test_redis_restarts_empty_before_the_start(
     tmp_path: Path, database_url: str, own_redis: EmbeddedRedis
 ) -> None:

@@ -199,6 +199,32 @@ async def test_who_claims_sees_that_redis_was_emptied(queue: DelayQueue, client:
     assert not await complete()
 
 
+async def test_who_claims_sees_that_a_set_alone_was_lost(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    """As by eviction: the mark says that everything is there, and nothing is."""
+
+    async def complete() -> bool:
+        return (await queue.claim(ALL, look_ahead_ms=0, lease_ms=1000, limit=1)).complete
+
+    one = job()
+    await queue.mark_filled(now_ms() + 1000, anew=True)
+    await queue.schedule([(one, now_ms())])
+    assert list(await claim(queue)) == [one]
+    await queue.finish([one])
+    assert await complete(), "a set without jobs was not lost"
+    assert sum(depth.waiting for depth in await queue.depth()) == 0
+    await client.delete(due_key(one.shard))
+    assert not await complete()
+    assert await queue.filled_until() is None
+    # What comes meanwhile makes a set again, but not a full one.
+    await queue.schedule([(one, now_ms() + 60_000)])
+    assert not await complete()
+    begun = now_ms()
+    await queue.mark_filled(begun, anew=True)
+    assert await queue.filled_until() == begun
+
+
 async def test_what_only_a_newer_release_knows_is_left_alone(
     queue: DelayQueue, client: redis.asyncio.Redis
 ) -> None:

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 
 from rdchat.redis.connection import RedisClient
 from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
+from rdchat.redis.scripts import KEEPER
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
@@ -165,12 +166,20 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.clear()
         self.marked = None
 
+    @rule()
+    def lose_what_is_due(self) -> None:
+        self.run(self.client.delete(*map(due_key, range(SHARDS))))
+        self.model = {job: held for job, held in self.model.items() if held.leased}
+        self.marked = None
+
     @invariant()
     def both_hold_the_same(self) -> None:
         held = self.run(self._held())
         for shard, (due, leases) in enumerate(held):
             own = {job: held for job, held in self.model.items() if job.shard == shard}
-            assert dict(due) == {job.member(): held.due for job, held in own.items() if not held.leased}
+            waiting = dict(due)
+            assert (waiting.pop(KEEPER.encode(), None) is not None) == (self.marked is not None)
+            assert waiting == {job.member(): held.due for job, held in own.items() if not held.leased}
             assert set(leases) == {job.member() for job, held in own.items() if held.leased}
         depths = self.run(self.queue.depth())
         assert sum(depth.waiting + depth.leased for depth in depths) == len(self.model)

@@ -11,7 +11,7 @@ import pytest
 from rdchat.common.clock import to_ms
 from rdchat.postgres import automations, pool
 from rdchat.redis import connection
-from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key
 from rdchat.timers.reconciler import HORIZON, Reconciler
 from statemachine import AutomationKind
 from tests.support.memory_storage import SetClock
@@ -161,6 +161,18 @@ async def test_redis_emptied_while_it_is_filled_is_filled_from_the_start(
     await reconciler.run_once()
     assert await queue.holds() == 45
     assert await queue.filled_until() is not None
+
+
+async def test_a_shard_that_was_lost_alone_is_filled_again(
+    reconciler: Reconciler, queue: WatchedQueue, database: Pool, clock: SetClock
+) -> None:
+    jobs = await store(database, [clock.now() + timedelta(hours=1, minutes=number) for number in range(45)])
+    await reconciler.run_once()
+    await (await queue.store.client()).delete(due_key(jobs[0].shard))
+    assert await queue.holds() < 45
+    await reconciler.run_once()
+    assert await queue.holds() == 45
+    assert await queue.filled_until() == to_ms(clock.now() + HORIZON)
 
 
 async def test_the_near_ones_come_before_the_far_ones(

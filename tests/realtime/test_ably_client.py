@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from rdchat.common.clock import SystemClock
 from rdchat.events.channels import MESSAGE, chat_channel
 from rdchat.events.outbox_entry import OutboxEntryBuilder
 from rdchat.realtime.ably_client import AblyClient
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from rdchat.events.outbox_entry import Event
     from rdchat.local.ably import AblyLocal
+    from rdchat.realtime.ably_client import PublishError
 
 
 def group(session_id: UUID, content: str = "x") -> list[Event]:
@@ -43,3 +46,26 @@ async def test_what_a_refusal_means(
     assert taken is None
     assert refused is not None
     assert (refused.crowded, refused.permanent) == (False, True)
+
+
+async def test_a_revocation_of_the_future_is_asked_for_again(
+    make_endpoint: Callable[..., Awaitable[AblyLocal]], key: tuple[str, str], mint: Callable[..., str]
+) -> None:
+    """Ably's clock, or ours, is off: the tokens can be revoked a little later."""
+    endpoint = await make_endpoint()
+    client = AblyClient(":".join(key), endpoint=endpoint.address, server_token=mint)
+
+    async def revoke(**ago: float) -> PublishError | None:
+        builder = OutboxEntryBuilder(uuid4(), 1)
+        builder.revoke(SystemClock().now() - timedelta(**ago))
+        return await client.revoke(builder.events)
+
+    try:
+        assert await revoke(seconds=0) is None
+        ahead, late = await revoke(seconds=-60), await revoke(hours=2)
+    finally:
+        await client.close()
+    assert ahead is not None
+    assert not ahead.permanent
+    assert late is not None
+    assert late.permanent

@@ -42,10 +42,14 @@ if TYPE_CHECKING:
 class Effects:
     def __init__(self) -> None:
         self.changes: list[Change] = []
+        self.doubted: list[Change] = []
         self.lost = 0
 
     def committed(self, changes: list[Change]) -> None:
         self.changes += changes
+
+    def uncertain(self, changes: list[Change]) -> None:
+        self.doubted += changes
 
     def fenced(self, sessions: int) -> None:
         self.lost += sessions
@@ -205,7 +209,7 @@ async def test_talk_loses_to_an_end_elsewhere(
 
 
 async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repeated(
-    engine: Engine, storage: MemoryStorage, open_session: Session
+    engine: Engine, storage: MemoryStorage, effects: Effects, open_session: Session
 ) -> None:
     storage.lose_after = 1
     sent = message(open_session)
@@ -213,6 +217,9 @@ async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repe
     assert outcome.message is not None
     assert outcome.message.id == sent.message_id
     assert len(storage.said(open_session.id)) == 1
+    assert not effects.changes
+    [doubted] = effects.doubted
+    assert doubted.messages == [outcome.message], "its events are looked for"
 
 
 async def test_an_end_that_happened_before_the_connection_was_lost_is_no_illegal_transition(
@@ -329,6 +336,39 @@ async def test_a_repetition_after_the_end_is_the_message_and_no_refusal(
     assert (again.repeated, again.message) == (True, first.message)
     refused = await engine.submit(open_session.id, message(open_session, "Halo", "b"))
     assert isinstance(refused, Refusal)
+
+
+async def test_who_comes_too_late_ends_the_session(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, open_session: Session
+) -> None:
+    """A refusal by the clock alone would not bind whoever decided before the end and has yet to commit."""
+    clock.instant = open_session.ends_at
+    refused = await engine.submit(open_session.id, message(open_session, "Halo", "a"))
+    assert refused == Refusal(RefusalCode.SESSION_ENDED, Status.COMPLETED)
+    assert storage.truth[open_session.id].status is Status.COMPLETED
+    assert [one.message_type for one in storage.said(open_session.id)] == ["automated"]
+    ended = [one for one in storage.timeline if one.trigger == "auto_end"]
+    assert len(ended) == 1
+    settled = await engine.submit(open_session.id, RunAutomation(AutomationKind.AUTO_END, 1))
+    assert settled == Refusal(RefusalCode.SETTLED, Status.COMPLETED)
+
+
+async def test_a_message_that_is_on_its_way_elsewhere_at_the_end_is_no_refusal(
+    engine: Engine, storage: MemoryStorage, effects: Effects, clock: SetClock, open_session: Session
+) -> None:
+    storage.land_late = True
+    other = Engine(storage, effects, clock)
+    other.start()
+    sent = asyncio.create_task(other.submit(open_session.id, message(open_session, "Halo", "a")))
+    await until(lambda: not storage.land_late)
+    await other.close()
+    with pytest.raises(UnavailableError):
+        await sent
+    clock.instant = open_session.ends_at
+    again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    assert again.repeated
+    assert [one.text for one in storage.said(open_session.id)][:1] == ["Halo"]
+    assert storage.truth[open_session.id].status is Status.COMPLETED
 
 
 async def test_what_fell_due_earlier_runs_first(

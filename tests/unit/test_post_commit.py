@@ -51,9 +51,13 @@ class Redis:
 class Publisher:
     def __init__(self) -> None:
         self.entries: list[OutboxEntry] = []
+        self.doubted: list[OutboxEntry] = []
 
     def hand_over(self, entries: Iterable[OutboxEntry]) -> None:
         self.entries += entries
+
+    def doubt(self, entries: Iterable[OutboxEntry]) -> None:
+        self.doubted += entries
 
 
 def changed(session: Session, command: SendMessage | EndSession) -> Change:

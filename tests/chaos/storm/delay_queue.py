@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rdchat.redis.delay_queue import SHARDS, Job, due_key, leases_key
+from rdchat.redis.scripts import KEEPER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +48,7 @@ class Queue:
         """Count."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for shard in range(SHARDS):
-                pipeline.zcard(due_key(shard))
+                pipeline.zcount(due_key(shard), "-inf", f"({KEEPER_MS}")
                 pipeline.zcard(leases_key(shard))
             counts = await pipeline.execute()
         return Held(sum(counts[::2]), sum(counts[1::2]))

@@ -10,6 +10,7 @@ import asyncpg
 
 from rdchat.redis.connection import connect
 from rdchat.redis.delay_queue import SHARDS, Job, due_key, leases_key
+from rdchat.redis.scripts import KEEPER
 from rdchat.security.encryption import Encryptor
 from tests.support.service import ENCRYPTION_KEY
 
@@ -94,6 +95,7 @@ async def read_record(database_url: str, redis_url: str, files: Path) -> Record:
             for shard in range(SHARDS)
             for key in (due_key(shard), leases_key(shard))
             for member in await store.one("ZRANGE", key, 0, -1)
+            if member != KEEPER.encode()
         ]
     finally:
         await store.aclose()
