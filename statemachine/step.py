@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 def _asked(function: Callable[[TransitionContext], T]) -> Callable[[EventData], T]:
     def ask(event: EventData) -> T:
-        return function(event.kwargs["case"])
+        return function(event.kwargs["context"])
 
     ask.__name__ = function.__name__
     ask.__doc__ = function.__doc__
