@@ -38,7 +38,7 @@ class Encryptor:
         return self._head + nonce + self._cipher.encrypt(nonce, plaintext, context)
 
     def decrypt(self, encrypted: bytes, context: bytes) -> bytes:
-        """Give the plaintext back. Raises SealError."""
+        """Give the plaintext back. Raises DecryptionError."""
         start = 1 + encrypted[0]
         cipher = self._ciphers.get(encrypted[1:start])
         if cipher is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -29,7 +30,7 @@ class Provider:
     """An identity provider with changing keys."""
 
     def __init__(self) -> None:
-        self.private = {"one": _key(), "two": _key()}
+        self.private = {"one": _key("one"), "two": _key("two")}
         self.published = ["one"]
         self.status = 200
         self.url = ""
@@ -61,7 +62,9 @@ def claims() -> dict[str, Any]:
     }
 
 
-def _key() -> rsa.RSAPrivateKey:
+@cache
+def _key(_kid: str) -> rsa.RSAPrivateKey:
+    """Making one takes half a second; what it is does not matter."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 

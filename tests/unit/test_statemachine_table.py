@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -40,7 +41,7 @@ from statemachine.effects import (
     StoreMessage,
 )
 from statemachine.schedule import Leads, plan
-from statemachine.step import MACHINE
+from statemachine.step import MACHINE, build_machine
 from statemachine.table import TABLE
 
 CLIENT, PSYCHOLOGIST, STRANGER = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -489,6 +490,33 @@ def test_no_model_is_registered_with_the_machine() -> None:
     assert MACHINE.models == []
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_the_machine_is_made_of_the_table_alone(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the program starts: what the running one was built of, it was built of then."""
+    machine = build_machine()
+    assert machine.events.keys() == {row.trigger for row in TABLE}
+    assert (machine.models, machine.initial) == ([], PENDING.name)
+    monkeypatch.setattr(sys.modules["statemachine.step"], "MACHINE", machine)
+    before = a_session(example.source)
+    before.is_over_limit = example.over_limit
+    decision = decide(before, example.command, example.now)
+    assert (decision.session.status, decision.effects) == (example.destination, example.effects)
+    assert machine.models == []
+
+
+def test_guards_and_actions_keep_their_names_in_the_machine() -> None:
+    machine = build_machine()
+    for trigger in {row.trigger for row in TABLE}:
+        built = [moved for moves in machine.events[trigger].transitions.values() for moved in moves]
+        rows = [row for row in TABLE if row.trigger == trigger]
+        assert {asked.func.__name__ for moved in built for asked in moved.conditions} == {
+            guard.__name__ for row in rows for guard in row.guards
+        }
+        assert {(asked.__name__, asked.__doc__) for moved in built for asked in moved.after} == {
+            (action.__name__, action.__doc__) for row in rows for action in row.actions
+        }
+
+
 # ---- moving -----------------------------------------------------------------------------------------------
 
 
@@ -513,6 +541,17 @@ def test_an_extended_session_is_warned_again_and_ends_later() -> None:
     again = decide(session, timer(WARNING, 2), LATER - timedelta(minutes=5)).session
     assert again.status is ENDING_SOON
     assert decide(again, timer(AUTO_END, 2), LATER).session.status is COMPLETED
+
+
+def test_an_extension_whose_warning_is_due_right_now_does_not_go_back() -> None:
+    now = END - timedelta(minutes=1)
+    later = Extend(PSYCHOLOGIST, now + timedelta(minutes=5), Leads())
+    assert decide(a_session(ENDING_SOON), later, now).session.status is ENDING_SOON
+    assert decide(a_session(ENDING_SOON), later, now - TICK).session.status is ACTIVE
+
+
+def test_both_are_known_by_name() -> None:
+    assert (a_session().name_of(CLIENT), a_session().name_of(PSYCHOLOGIST)) == ("Budi", "Sari")
 
 
 def test_a_session_for_which_there_is_no_place_is_not_opened() -> None:

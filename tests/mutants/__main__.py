@@ -1,0 +1,145 @@
+"""Change the code in small ways and see whether tests notice: `python -m tests.mutants [target ...]`.
+
+Targets, and the tests that have to notice, are in `targets.toml`; mutants that may live, with the reasons, in
+`survivors.toml`. mutmut makes the mutants and runs the tests, in a copy of the tree in `.mutants/`. The exit
+status says whether each target has enough of its mutants caught and no survivor that is not listed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tests.mutants.verdict import Survivor, Verdict, listed, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+#: What is mutated has to be importable beside what is not; tests read some of the rest.
+COPIED = ["config", "statemachine", "rdchat", "handlers"]
+COPIED_ALONG = ["run.py", "web", "docs", "README.md", "CHANGELOG.md", "tools"]
+#: What a log line says, branches that no input reaches, and what is said to the type checker alone.
+NEVER_CHANGED = [
+    r"\blog\.(debug|info|warning|error|exception)\(",
+    "pragma: no cover",
+    r"= cast\(\"\w+\", [\w.]+\)$",
+]
+
+
+@click.command()
+@click.argument("targets", nargs=-1)
+@click.option("--again", is_flag=True, help="Keep the last run, and try its survivors only.")
+def main(targets: tuple[str, ...], *, again: bool) -> None:
+    """Count what the tests of each of TARGETS, by default of all, do not notice."""
+    known: dict[str, dict[str, Any]] = tomllib.loads((HERE / "targets.toml").read_text())
+    unknown = set(targets) - known.keys()
+    if unknown:
+        raise click.UsageError(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    accepted = listed(HERE / "survivors.toml")
+    verdicts = [judge(name, known[name], accepted, again=again) for name in targets or known]
+    click.echo(table(verdicts))
+    sys.exit(0 if all(verdict.holds for verdict in verdicts) else 1)
+
+
+def judge(name: str, target: dict[str, Any], accepted: list[Survivor], *, again: bool) -> Verdict:
+    tree = ROOT / ".mutants" / name
+    if not again:
+        shutil.rmtree(tree, ignore_errors=True)
+    lay_out(tree, target)
+    earlier = [mutant for mutant, status in statuses(tree).items() if status == "survived"] if again else []
+    with servers() if target.get("servers") else contextlib.nullcontext({}) as places:
+        # What stays in the stores is one mutant's: those that have stores run one after another.
+        command = ["run", *earlier, "--max-children", "1" if places else "2"]
+        environment = os.environ | places
+        if not again or earlier:
+            subprocess.run([mutmut(), *command], cwd=tree, env=environment, check=True)
+    found = statuses(tree)
+    survivors = [
+        Survivor.read(mutant, mutmut_says(tree, "show", mutant))
+        for mutant, status in found.items()
+        if status not in {"killed", "timeout"}
+    ]
+    return Verdict.of(name, list(found.values()), survivors, accepted)
+
+
+def lay_out(tree: Path, target: dict[str, Any]) -> None:
+    """Copy what is tested to where it may be changed, with mutmut's settings for this target."""
+    tree.mkdir(parents=True, exist_ok=True)
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+    for name in [*COPIED, *COPIED_ALONG, "tests"]:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tree / name, ignore=ignored, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, tree / name)
+    settings = {
+        "source_paths": COPIED,
+        "only_mutate": target["modules"],
+        "also_copy": COPIED_ALONG,
+        "do_not_mutate_patterns": NEVER_CHANGED,
+        "pytest_add_cli_args_test_selection": target["tests"],
+        "pytest_add_cli_args": [
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-o",
+            "addopts=-p no:schemathesis",
+        ],
+        "timeout_multiplier": 5.0,
+        "track_dependencies": False,
+        "use_git_change_detection": False,
+    }
+    lines = [f"{key} = {toml(value)}" for key, value in settings.items()]
+    project = (ROOT / "pyproject.toml").read_text()
+    (tree / "pyproject.toml").write_text("\n".join([project, "[tool.mutmut]", *lines, ""]))
+
+
+def toml(value: list[str] | float | bool) -> str:  # noqa: FBT001 - a setting is what it is
+    if isinstance(value, list):
+        return "[" + ", ".join(f"'{item}'" for item in value) + "]"
+    return str(value).lower()
+
+
+@contextlib.contextmanager
+def servers() -> Iterator[dict[str, str]]:
+    """Keep stores for all tests of a target, and tell where they are as `tests/conftest.py` expects it."""
+    from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis  # noqa: PLC0415 - not for --help
+
+    with tempfile.TemporaryDirectory() as folder:
+        postgres = EmbeddedPostgres(Path(folder) / "pg", settings={"fsync": "off", "max_connections": "200"})
+        redis = EmbeddedRedis(Path(folder) / "redis")
+        try:
+            yield {"TEST_POSTGRES_URL": postgres.start(), "TEST_REDIS_URL": redis.start()}
+        finally:
+            redis.stop()
+            postgres.stop()
+
+
+def statuses(tree: Path) -> dict[str, str]:
+    lines = [line.strip() for line in mutmut_says(tree, "results", "--all", "true").splitlines()]
+    return {mutant: status for mutant, _, status in (line.partition(": ") for line in lines if ": " in line)}
+
+
+def mutmut_says(tree: Path, *arguments: str) -> str:
+    done = subprocess.run([mutmut(), *arguments], cwd=tree, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def mutmut() -> str:
+    return str(Path(sys.executable).with_name("mutmut"))
+
+
+if __name__ == "__main__":
+    main()
