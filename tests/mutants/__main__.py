@@ -39,7 +39,7 @@ NEVER_CHANGED = [
 
 @click.command()
 @click.argument("targets", nargs=-1)
-@click.option("--again", is_flag=True, help="Keep the last run, and try its survivors only.")
+@click.option("--again", is_flag=True, help="Try only what was not caught the last time.")
 def main(targets: tuple[str, ...], *, again: bool) -> None:
     """Count what the tests of each of TARGETS, by default of all, do not notice."""
     known: dict[str, dict[str, Any]] = tomllib.loads((HERE / "targets.toml").read_text())
@@ -57,7 +57,8 @@ def judge(name: str, target: dict[str, Any], accepted: list[Survivor], *, again:
     if not again:
         shutil.rmtree(tree, ignore_errors=True)
     lay_out(tree, target)
-    earlier = [mutant for mutant, status in statuses(tree).items() if status == "survived"] if again else []
+    # What ran out of time is tried again as well: it may have been the machine that was slow.
+    earlier = [mutant for mutant, status in statuses(tree).items() if status != "killed"] if again else []
     with servers() if target.get("servers") else contextlib.nullcontext({}) as places:
         # What stays in the stores is one mutant's: those that have stores run one after another.
         command = ["run", *earlier, "--max-children", "1" if places else "2"]
@@ -98,6 +99,7 @@ def lay_out(tree: Path, target: dict[str, Any]) -> None:
             "addopts=-p no:schemathesis",
         ],
         "timeout_multiplier": 5.0,
+        "timeout_constant": 3.0,
         "track_dependencies": False,
         "use_git_change_detection": False,
     }

@@ -34,7 +34,7 @@ class Survivor:
 
 def _changed(lines: list[str], sign: str) -> str:
     changed = (line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(sign * 3))
-    return "\n".join(changed)
+    return "\n".join(changed).strip()
 
 
 def listed(page: Path) -> list[Survivor]:
@@ -43,7 +43,11 @@ def listed(page: Path) -> list[Survivor]:
     for entry in entries:
         if not entry["reason"].strip():
             raise ValueError(f"a survivor of {entry['function']} is listed without a reason")
-    return [Survivor(entry["function"], entry["removed"], entry["added"]) for entry in entries]
+    return [
+        Survivor(entry["function"], entry["removed"].strip(), added.strip())
+        for entry in entries
+        for added in ([entry["added"]] if isinstance(entry["added"], str) else entry["added"])
+    ]
 
 
 @dataclass(frozen=True, slots=True)

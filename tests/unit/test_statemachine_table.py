@@ -27,8 +27,11 @@ from statemachine import (
     SendMessage,
     Session,
     Status,
+    guards,
     step,
 )
+from statemachine.attachment import Attachment
+from statemachine.context import TransitionContext
 from statemachine.effects import (
     BroadcastStatus,
     CancelTimers,
@@ -40,7 +43,8 @@ from statemachine.effects import (
     StoreAutomatedMessage,
     StoreMessage,
 )
-from statemachine.schedule import Leads, plan
+from statemachine.schedule import Leads, minutes_left, plan
+from statemachine.session import Automation
 from statemachine.step import MACHINE, build_machine
 from statemachine.table import TABLE
 
@@ -548,6 +552,56 @@ def test_an_extension_whose_warning_is_due_right_now_does_not_go_back() -> None:
     later = Extend(PSYCHOLOGIST, now + timedelta(minutes=5), Leads())
     assert decide(a_session(ENDING_SOON), later, now).session.status is ENDING_SOON
     assert decide(a_session(ENDING_SOON), later, now - TICK).session.status is ACTIVE
+
+
+def test_an_extension_lays_out_end_and_warning_anew_and_leaves_what_is_behind() -> None:
+    extended = decide(a_session(ENDING_SOON), LONGER, WARNING_DUE + TICK).session.automations
+    assert [extended[kind].kind for kind in AutomationKind] == list(AutomationKind)
+    assert extended[AUTO_END].due_at == LATER
+    given = decide(a_session(ENDING_SOON), A_LITTLE_LONGER, END - timedelta(minutes=2)).session
+    assert (given.automations[WARNING].due_at, given.automations[WARNING].status) == (WARNING_DUE, DONE)
+    # Its warning would be due at this very instant: it was given, and is not given again.
+    now = END - timedelta(minutes=1)
+    at_once = decide(a_session(ENDING_SOON), Extend(PSYCHOLOGIST, now + timedelta(minutes=5), Leads()), now)
+    assert at_once.session.automations[WARNING].status is DONE
+    # Here it was never given, for timers run late; it belongs to the new end although it is due already.
+    late = decide(a_session(ACTIVE), A_LITTLE_LONGER, END - timedelta(minutes=2)).session
+    assert late.automations[WARNING] == Automation(WARNING, END - timedelta(minutes=4))
+
+
+def test_a_session_that_is_over_says_so_in_what_it_leaves_undone() -> None:
+    cancelled = a_session(CANCELLED).automations
+    assert {(left.status, left.reason) for left in cancelled.values()} == {
+        (AutomationStatus.CANCELLED, EndReason.CLIENT_CANCELLED)
+    }
+    missed = decide(a_session(), timer(ENABLE), LATE).session.automations
+    assert {(left.status, left.reason) for left in missed.values()} == {(SKIPPED, EndReason.MISSED)}
+    completed = decide(a_session(ACTIVE), EndSession(PSYCHOLOGIST), DURING).session.automations
+    assert (completed[AUTO_END].status, completed[AUTO_END].reason) == (
+        AutomationStatus.CANCELLED,
+        EndReason.ENDED_BY_PSYCHOLOGIST,
+    )
+
+
+def test_a_message_takes_its_attachment_along() -> None:
+    attachment = Attachment(UUID(int=5), "a.pdf", "application/pdf", 10)
+    said = SendMessage(UUID(int=77), CLIENT, "", "c-1", attachment)
+    (stored,) = decide(a_session(ACTIVE), said, DURING).effects
+    assert isinstance(stored, StoreMessage)
+    assert stored.attachment == attachment
+
+
+def test_what_no_person_asks_for_is_asked_by_no_participant() -> None:
+    context = TransitionContext(a_session(), timer(ENABLE), START)
+    assert guards.participant(context) is False
+    assert context.refusal is RefusalCode.NOT_PARTICIPANT
+
+
+@pytest.mark.parametrize(
+    ("left", "minutes"), [(-TICK, 0), (0 * TICK, 0), (TICK, 1), (timedelta(minutes=2), 2)]
+)
+def test_no_minutes_are_left_only_when_it_is_over(left: timedelta, minutes: int) -> None:
+    assert minutes_left(a_session(), END - left) == minutes
 
 
 def test_both_are_known_by_name() -> None:
