@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import fakeredis
 import pytest
 import redis.asyncio
 
+from rdchat.redis import scripts
 from rdchat.redis.connection import RedisClient
-from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, leases_key
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, filled_key, leases_key
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def test_a_member_is_nineteen_bytes_and_reads_back(kind: AutomationKind) -> None
 
 
 def test_anything_else_is_not_a_job() -> None:
-    for member in (b"", b"x" * 19, job().member() + b"!"):
+    good = job().member()
+    kinds = len(KINDS)
+    for member in (b"", b"x" * 19, good + b"!", good[:16] + bytes([kinds]) + good[17:]):
         with pytest.raises(ValueError, match="not a job"):
             Job.from_member(member)
 
@@ -191,6 +194,60 @@ async def test_who_claims_sees_that_redis_was_emptied(queue: DelayQueue, client:
     assert await complete()
     await client.flushall()
     assert not await complete()
+
+
+async def test_it_is_filled_as_far_as_the_shard_that_is_filled_least(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    assert await queue.filled_until() is None
+    await queue.mark_filled(5000)
+    assert await queue.filled_until() is None  # nothing was noted before, so somebody has to begin
+    await queue.mark_filled(5000, anew=True)
+    await queue.mark_filled(4000)
+    assert await queue.filled_until() == 5000
+    await client.set(filled_key(3), 4500)
+    assert await queue.filled_until() == 4500
+    await client.delete(filled_key(SHARDS - 1))
+    await queue.mark_filled(6000)
+    assert await queue.filled_until() is None
+
+
+async def test_a_shard_that_cannot_be_asked_is_not_filled_up_to_anything(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    await queue.mark_filled(5000, anew=True)
+    await client.delete(filled_key(3))
+    await client.lpush(filled_key(3), "no text")
+    with pytest.raises(redis.ResponseError):
+        await queue.filled_until()
+
+
+async def test_a_shard_whose_head_was_due_in_1970_still_has_one(queue: DelayQueue) -> None:
+    await queue.schedule([(Job(UUID(int=3), KINDS[0], 1), 0)])
+    depths = await queue.depth()
+    assert [depth.head_ms for depth in depths] == [None, None, None, 0, None, None, None, None]
+
+
+async def test_more_jobs_than_one_call_takes_go_in_several(
+    client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts, "MOST", 2)
+    sizes: list[int] = []
+    store = RedisClient(client)
+    queue, many = DelayQueue(store), store.many
+
+    async def measured(commands: list[tuple[Any, ...]]) -> list[Any]:
+        sizes.extend(len(command) for command in commands)
+        return await many(commands)
+
+    monkeypatch.setattr(store, "many", measured)
+    jobs = [Job(UUID(int=3), KINDS[0], version) for version in range(5)]
+    await queue.schedule([(one, now_ms()) for one in jobs])
+    # Command, script, number of keys and the keys are six; then two for each job.
+    assert sizes == [6 + 4, 6 + 4, 6 + 2]
+    sizes.clear()
+    await queue.remove(jobs)
+    assert sizes == [6 + 2, 6 + 2, 6 + 1]
 
 
 async def test_what_only_a_newer_release_knows_is_left_alone(

@@ -8,6 +8,7 @@ status says whether each target has enough of its mutants caught and no survivor
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -59,18 +60,15 @@ def judge(name: str, target: dict[str, Any], accepted: list[Survivor], *, again:
     lay_out(tree, target)
     # What ran out of time is tried again as well: it may have been the machine that was slow.
     earlier = [mutant for mutant, status in statuses(tree).items() if status != "killed"] if again else []
-    with servers() if target.get("servers") else contextlib.nullcontext({}) as places:
+    with servers(wanted=target.get("servers", False)) as places:
         # What stays in the stores is one mutant's: those that have stores run one after another.
         command = ["run", *earlier, "--max-children", "1" if places else "2"]
         environment = os.environ | places
         if not again or earlier:
             subprocess.run([mutmut(), *command], cwd=tree, env=environment, check=True)
     found = statuses(tree)
-    survivors = [
-        Survivor.read(mutant, mutmut_says(tree, "show", mutant))
-        for mutant, status in found.items()
-        if status not in {"killed", "timeout"}
-    ]
+    alive = [mutant for mutant, status in found.items() if status not in {"killed", "timeout"}]
+    survivors = [Survivor.read(mutant, diff) for mutant, diff in diffs(tree, alive).items()]
     return Verdict.of(name, list(found.values()), survivors, accepted)
 
 
@@ -115,8 +113,11 @@ def toml(value: list[str] | float | bool) -> str:  # noqa: FBT001 - a setting is
 
 
 @contextlib.contextmanager
-def servers() -> Iterator[dict[str, str]]:
+def servers(*, wanted: bool) -> Iterator[dict[str, str]]:
     """Keep stores for all tests of a target, and tell where they are as `tests/conftest.py` expects it."""
+    if not wanted:
+        yield {}
+        return
     from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis  # noqa: PLC0415 - not for --help
 
     with tempfile.TemporaryDirectory() as folder:
@@ -130,13 +131,21 @@ def servers() -> Iterator[dict[str, str]]:
 
 
 def statuses(tree: Path) -> dict[str, str]:
-    lines = [line.strip() for line in mutmut_says(tree, "results", "--all", "true").splitlines()]
-    return {mutant: status for mutant, _, status in (line.partition(": ") for line in lines if ": " in line)}
+    said = said_by([mutmut(), "results", "--all", "true"], tree)
+    lines = [line.strip().partition(": ") for line in said.splitlines()]
+    return {mutant: status for mutant, colon, status in lines if colon}
 
 
-def mutmut_says(tree: Path, *arguments: str) -> str:
-    done = subprocess.run([mutmut(), *arguments], cwd=tree, check=True, capture_output=True, text=True)
-    return done.stdout
+def diffs(tree: Path, mutants: list[str]) -> dict[str, str]:
+    # What `mutmut show` prints, for all of them in one process: there may be hundreds.
+    show = "import json, sys; from mutmut.mutation.diff_apply import get_diff_for_mutant as diff; "
+    show += "print(json.dumps({mutant: diff(mutant) for mutant in sys.argv[1:]}))"
+    shown: dict[str, str] = json.loads(said_by([sys.executable, "-c", show, *mutants], tree))
+    return shown
+
+
+def said_by(command: list[str], tree: Path) -> str:
+    return subprocess.run(command, cwd=tree, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def mutmut() -> str:
