@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from functools import cache
@@ -33,9 +34,12 @@ class Provider:
         self.private = {"one": _key("one"), "two": _key("two")}
         self.published = ["one"]
         self.status = 200
+        self.hangs = False
         self.url = ""
 
     async def answer(self, _request: web.Request) -> web.Response:
+        if self.hangs:
+            await asyncio.Event().wait()
         keys = [
             {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.private[kid].public_key())), "kid": kid}
             for kid in self.published
@@ -73,7 +77,7 @@ async def provider() -> AsyncIterator[Provider]:
     provider = Provider()
     app = web.Application()
     app.router.add_get("/keys", provider.answer)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
@@ -120,8 +124,21 @@ async def test_keys_are_fetched_and_follow_the_provider(
 
 async def test_without_keys_the_service_does_not_start(provider: Provider) -> None:
     provider.published = []
-    with pytest.raises(UnavailableError):
-        await KeySet(provider.url).start()
+    keys = KeySet(provider.url)
+    with pytest.raises(UnavailableError) as caught:
+        await keys.start()
+    assert caught.value.what == f"the key set at {provider.url}"
+    await keys.close()
+
+
+async def test_a_provider_that_does_not_answer_is_given_up(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_set_module, "_FETCH_SECONDS", 0.05)
+    provider.hangs = True
+    async with asyncio.timeout(5):
+        with pytest.raises(UnavailableError):
+            await KeySet(provider.url).start()
 
 
 async def test_a_shared_secret_is_no_public_key(provider: Provider) -> None:

@@ -108,6 +108,11 @@ def test_an_issued_token_holds_what_an_identity_provider_would_write(tokens: Cal
     assert bare.keys() == {"sub", "role", "fullName", "iss", "aud", "iat", "exp"}
 
 
+def test_a_token_is_issued_with_the_first_algorithm(clock: AheadClock) -> None:
+    token = made(clock, algorithms=("HS512", "HS256")).issue(CALLER, lifetime=timedelta(minutes=1))
+    assert jwt.get_unverified_header(token)["alg"] == "HS512"
+
+
 def test_tokens_are_issued_only_with_the_secret(clock: AheadClock) -> None:
     with pytest.raises(
         ValueError, match=r"^tokens are issued by the identity provider behind RDCHAT_JWT_JWKS_URL$"
