@@ -20,7 +20,7 @@ from rdchat.common.clock import SystemClock
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.security import key_set as key_set_module
 from rdchat.security.caller_tokens import CallerTokens
-from rdchat.security.key_set import KeySet
+from rdchat.security.key_set import KeySet, public_keys
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -139,6 +139,12 @@ async def test_a_provider_that_does_not_answer_is_given_up(
     async with asyncio.timeout(5):
         with pytest.raises(UnavailableError):
             await KeySet(provider.url).start()
+
+
+@pytest.mark.parametrize("key_set", [{}, {"keys": []}, [], {"keys": [{"kty": "unknown"}]}, {"keys": None}])
+def test_what_is_no_key_set_is_said_so(key_set: Any) -> None:
+    with pytest.raises(ValueError, match=r"^not a JSON Web Key Set with a usable key$"):
+        public_keys(key_set)
 
 
 async def test_a_shared_secret_is_no_public_key(provider: Provider) -> None:
