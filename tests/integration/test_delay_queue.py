@@ -58,6 +58,12 @@ def test_a_member_is_nineteen_bytes_and_reads_back(kind: AutomationKind) -> None
     assert Job.from_member(one.member()) == one
 
 
+def test_a_member_has_the_last_two_bytes_of_the_schedule_version() -> None:
+    one = job(version=65536 + 513)
+    assert one.member()[17:] == b"\x02\x01"
+    assert Job.from_member(one.member()).schedule_version == 513
+
+
 def test_anything_else_is_not_a_job() -> None:
     good = job().member()
     kinds = len(KINDS)
@@ -223,9 +229,23 @@ async def test_a_shard_that_cannot_be_asked_is_not_filled_up_to_anything(
 
 
 async def test_a_shard_whose_head_was_due_in_1970_still_has_one(queue: DelayQueue) -> None:
-    await queue.schedule([(Job(UUID(int=3), KINDS[0], 1), 0)])
+    await queue.schedule([(Job(UUID(int=3), kind, 1), 0) for kind in KINDS[:2]])
     depths = await queue.depth()
     assert [depth.head_ms for depth in depths] == [None, None, None, 0, None, None, None, None]
+    assert (await queue.claim(ALL, look_ahead_ms=0, lease_ms=8000, limit=1)).heads == {3: 0}
+
+
+async def test_shards_that_cannot_be_asked_are_named_until_it_is_all_of_them(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    one = Job(UUID(int=4), KINDS[0], 1)
+    await queue.schedule([(one, now_ms())])
+    await client.lpush(due_key(3), "no sorted set")
+    claimed = await queue.claim(ALL, look_ahead_ms=0, lease_ms=8000, limit=1)
+    assert claimed.away == [3]
+    assert [claim.job for claim in claimed.claims] == [one]
+    with pytest.raises(redis.ResponseError):
+        await queue.claim([3], look_ahead_ms=0, lease_ms=8000, limit=1)
 
 
 async def test_more_jobs_than_one_call_takes_go_in_several(
