@@ -39,7 +39,7 @@ NEVER_CHANGED = [
 
 #: A test that takes as long as this hangs, and fails. mutmut's own limit, for all tests of a mutant together,
 #: comes long after: on a busy machine it would count as caught what was only slow.
-HANGS_SECONDS = 20
+HANGS_SECONDS = 10
 
 
 @click.command()
