@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -187,6 +188,13 @@ async def test_the_same_key_with_anything_else_is_refused(edge_of: Edge, parts: 
     await edge_of.ask()
     assert (await edge_of.refused(**parts)).code is ErrorCode.IDEMPOTENCY_MISMATCH
     assert len(edge_of.carried_out) == 1
+
+
+async def test_values_that_json_does_not_know_are_told_apart(edge_of: Edge) -> None:
+    await edge_of.ask(body={"timezone": ZoneInfo("Asia/Jakarta")})
+    assert (await edge_of.ask(body={"timezone": ZoneInfo("Asia/Jakarta")})).headers is not None
+    another = {"timezone": ZoneInfo("Asia/Makassar")}
+    assert (await edge_of.refused(body=another)).code is ErrorCode.IDEMPOTENCY_MISMATCH
 
 
 async def test_the_order_of_fields_and_another_sender_do_not_matter(edge_of: Edge) -> None:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -59,9 +59,12 @@ def main(targets: tuple[str, ...], *, again: bool) -> None:
 
 def judge(name: str, target: dict[str, Any], accepted: list[Survivor], *, again: bool) -> Verdict:
     tree = ROOT / ".mutants" / name
+    project = settings(target)
+    # With other settings mutmut forgets what was caught.
+    again = again and (tree / "pyproject.toml").exists() and (tree / "pyproject.toml").read_text() == project
     if not again:
         shutil.rmtree(tree, ignore_errors=True)
-    lay_out(tree, target)
+    lay_out(tree, project)
     # What ran out of time is tried again as well: it may have been the machine that was slow.
     earlier = [mutant for mutant, status in statuses(tree).items() if status != "killed"] if again else []
     with servers(wanted=target.get("servers", False)) as places:
@@ -69,15 +72,16 @@ def judge(name: str, target: dict[str, Any], accepted: list[Survivor], *, again:
         command = ["run", *earlier, "--max-children", "1" if places else "2"]
         environment = os.environ | places
         if not again or earlier:
-            subprocess.run([mutmut(), *command], cwd=tree, env=environment, check=True)
+            with progress(tree) as output:
+                subprocess.run([mutmut(), *command], cwd=tree, env=environment, check=True, stdout=output)
     found = statuses(tree)
     alive = [mutant for mutant, status in found.items() if status not in {"killed", "timeout"}]
     survivors = [Survivor.read(mutant, diff) for mutant, diff in diffs(tree, alive).items()]
     return Verdict.of(name, list(found.values()), survivors, accepted)
 
 
-def lay_out(tree: Path, target: dict[str, Any]) -> None:
-    """Copy what is tested to where it may be changed, with mutmut's settings for this target."""
+def lay_out(tree: Path, project: str) -> None:
+    """Copy what is tested to where it may be changed."""
     tree.mkdir(parents=True, exist_ok=True)
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
     for name in [*COPIED, *COPIED_ALONG, "tests"]:
@@ -86,7 +90,12 @@ def lay_out(tree: Path, target: dict[str, Any]) -> None:
             shutil.copytree(source, tree / name, ignore=ignored, dirs_exist_ok=True)
         else:
             shutil.copy2(source, tree / name)
-    settings = {
+    (tree / "pyproject.toml").write_text(project)
+
+
+def settings(target: dict[str, Any]) -> str:
+    """Write the project's settings with mutmut's for a target."""
+    chosen = {
         "source_paths": COPIED,
         "only_mutate": target["modules"],
         "also_copy": COPIED_ALONG,
@@ -106,15 +115,24 @@ def lay_out(tree: Path, target: dict[str, Any]) -> None:
         "track_dependencies": False,
         "use_git_change_detection": False,
     }
-    lines = [f"{key} = {toml(value)}" for key, value in settings.items()]
-    project = (ROOT / "pyproject.toml").read_text()
-    (tree / "pyproject.toml").write_text("\n".join([project, "[tool.mutmut]", *lines, ""]))
+    lines = [f"{key} = {toml(value)}" for key, value in chosen.items()]
+    return "\n".join([(ROOT / "pyproject.toml").read_text(), "[tool.mutmut]", *lines, ""])
 
 
 def toml(value: list[str] | float | bool) -> str:  # noqa: FBT001 - a setting is what it is
     if isinstance(value, list):
         return "[" + ", ".join(f"'{item}'" for item in value) + "]"
     return str(value).lower()
+
+
+@contextlib.contextmanager
+def progress(tree: Path) -> Iterator[IO[str] | None]:
+    """Show how mutmut gets on at a terminal; else keep it beside the copy, for it writes a lot."""
+    if sys.stdout.isatty():
+        yield None
+        return
+    with tree.with_suffix(".log").open("w") as log:
+        yield log
 
 
 @contextlib.contextmanager
