@@ -583,6 +583,12 @@ def test_a_session_that_is_over_says_so_in_what_it_leaves_undone() -> None:
     )
 
 
+@pytest.mark.parametrize(("late", "lateness_ms"), [(0 * TICK, 0), (TICK, 0), (timedelta(milliseconds=2), 2)])
+def test_lateness_is_counted_in_whole_milliseconds(late: timedelta, lateness_ms: int) -> None:
+    opened = decide(a_session(), timer(ENABLE), START + late).session
+    assert opened.automations[ENABLE].lateness_ms == lateness_ms
+
+
 def test_a_message_takes_its_attachment_along() -> None:
     attachment = Attachment(UUID(int=5), "a.pdf", "application/pdf", 10)
     said = SendMessage(UUID(int=77), CLIENT, "", "c-1", attachment)
