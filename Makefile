@@ -13,7 +13,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-hours watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks map docs lock clean
+.PHONY: help run test coverage mutants test-hours watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ test: $(READY_DEV) ## install what is missing and run the complete test suite, o
 
 coverage: $(READY_DEV) ## the complete test suite, with what it covers; fails below the floor in pyproject.toml
 	@$(BIN)/python -m pytest --cov --cov-report=term $(or $(ARGS),-n 3)
+
+mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice (ARGS="engine tokens"; --again: survivors)
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 watch: $(READY_DEV) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
 	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)
@@ -86,7 +89,7 @@ lock: $(READY_DEV) ## resolve both lock files, keeping the pins that still fit (
 	@$(COMPILE) $(ARGS) --constraints requirements.lock --group dev -o requirements-dev.lock
 
 clean: ## remove the virtual environment and caches (never the data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .mutants
 
 # pip checks every hash; nothing outside the lock files is installed.
 $(READY): requirements.lock

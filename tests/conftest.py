@@ -40,6 +40,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # TEST_POSTGRES_URL names one that already runs, and is used by one run of tests after another.
+    if running := os.environ.get("TEST_POSTGRES_URL"):
+        yield running
+        return
     server = EmbeddedPostgres(
         tmp_path_factory.mktemp("pg"),
         settings={"fsync": "off", "max_connections": "200"},
@@ -51,6 +55,10 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # TEST_REDIS_URL names one that already runs: it is emptied before each test.
+    if running := os.environ.get("TEST_REDIS_URL"):
+        yield running
+        return
     # TEST_REDIS_SERVER names another server's binary, for instance a plain redis-server.
     server = EmbeddedRedis(
         tmp_path_factory.mktemp("redis"), binary=os.environ.get("TEST_REDIS_SERVER") or None
@@ -65,8 +73,12 @@ def migrated_template(postgres_server: str) -> str:
 
     async def prepare() -> None:
         admin = await asyncpg.connect(postgres_server)
-        await admin.execute("CREATE DATABASE rdchat_template")
+        ready = await admin.fetchval("SELECT count(*) FROM pg_database WHERE datname = 'rdchat_template'")
+        if not ready:
+            await admin.execute("CREATE DATABASE rdchat_template")
         await admin.close()
+        if ready:
+            return
         database = await pool.connect(at_database(postgres_server, "rdchat_template"))
         await migrate(database)
         await pool.close(database)
@@ -82,7 +94,7 @@ def at_database(url: str, name: str) -> str:
 
 @pytest.fixture
 async def database_url(postgres_server: str, migrated_template: str) -> AsyncIterator[str]:
-    name = f"test_{next(_numbers)}"
+    name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(postgres_server)
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
     yield at_database(postgres_server, name)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import fakeredis
 import pytest
 import redis.asyncio
 
+from rdchat.redis import scripts
 from rdchat.redis.connection import RedisClient
-from rdchat.redis.delay_queue import KIND_CODES, SHARDS, DelayQueue, Job, due_key, leases_key
+from rdchat.redis.delay_queue import (
+    KIND_CODES,
+    SHARDS,
+    DelayQueue,
+    Job,
+    due_key,
+    filled_key,
+    leases_key,
+)
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
@@ -63,8 +72,16 @@ def test_a_member_is_nineteen_bytes_and_reads_back(kind: AutomationKind) -> None
     assert Job.from_member(one.member()) == one
 
 
+def test_a_member_has_the_last_two_bytes_of_the_schedule_version() -> None:
+    one = job(version=65536 + 513)
+    assert one.member()[17:] == b"\x02\x01"
+    assert Job.from_member(one.member()).schedule_version == 513
+
+
 def test_anything_else_is_not_a_job() -> None:
-    for member in (b"", b"x" * 19, job().member() + b"!"):
+    good = job().member()
+    kinds = len(KINDS)
+    for member in (b"", b"x" * 19, good + b"!", good[:16] + bytes([kinds]) + good[17:]):
         with pytest.raises(ValueError, match="not a job"):
             Job.from_member(member)
 
@@ -208,7 +225,7 @@ async def test_who_claims_sees_that_a_set_alone_was_lost(
         return (await queue.claim(ALL, look_ahead_ms=0, lease_ms=1000, limit=1)).complete
 
     one = job()
-    await queue.mark_filled(now_ms() + 1000, anew=True)
+    await queue.mark_filled(now_ms() + 1000, create=True)
     await queue.schedule([(one, now_ms())])
     assert list(await claim(queue)) == [one]
     await queue.finish([one])
@@ -221,8 +238,76 @@ async def test_who_claims_sees_that_a_set_alone_was_lost(
     await queue.schedule([(one, now_ms() + 60_000)])
     assert not await complete()
     begun = now_ms()
-    await queue.mark_filled(begun, anew=True)
+    await queue.mark_filled(begun, create=True)
     assert await queue.filled_until() == begun
+
+
+async def test_it_is_filled_as_far_as_the_shard_that_is_filled_least(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    assert await queue.filled_until() is None
+    await queue.mark_filled(5000)
+    assert await queue.filled_until() is None  # nothing was noted before, so somebody has to begin
+    await queue.mark_filled(5000, create=True)
+    await queue.mark_filled(4000)
+    assert await queue.filled_until() == 5000
+    await client.set(filled_key(3), 4500)
+    assert await queue.filled_until() == 4500
+    await client.delete(filled_key(SHARDS - 1))
+    await queue.mark_filled(6000)
+    assert await queue.filled_until() is None
+
+
+async def test_a_shard_that_cannot_be_asked_is_not_filled_up_to_anything(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    await queue.mark_filled(5000, create=True)
+    await client.delete(filled_key(3))
+    await client.lpush(filled_key(3), "no text")
+    with pytest.raises(redis.ResponseError):
+        await queue.filled_until()
+
+
+async def test_a_shard_whose_head_was_due_in_1970_still_has_one(queue: DelayQueue) -> None:
+    await queue.schedule([(Job(UUID(int=3), kind, 1), 0) for kind in KINDS[:2]])
+    depths = await queue.depth()
+    assert [depth.head_ms for depth in depths] == [None, None, None, 0, None, None, None, None]
+    assert (await queue.claim(ALL, look_ahead_ms=0, lease_ms=8000, limit=1)).heads == {3: 0}
+
+
+async def test_shards_that_cannot_be_asked_are_named_until_it_is_all_of_them(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    one = Job(UUID(int=4), KINDS[0], 1)
+    await queue.schedule([(one, now_ms())])
+    await client.lpush(due_key(3), "no sorted set")
+    claimed = await queue.claim(ALL, look_ahead_ms=0, lease_ms=8000, limit=1)
+    assert claimed.away == [3]
+    assert [claim.job for claim in claimed.claims] == [one]
+    with pytest.raises(redis.ResponseError):
+        await queue.claim([3], look_ahead_ms=0, lease_ms=8000, limit=1)
+
+
+async def test_more_jobs_than_one_call_takes_go_in_several(
+    client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts, "MOST", 2)
+    sizes: list[int] = []
+    store = RedisClient(client)
+    queue, many = DelayQueue(store), store.many
+
+    async def measured(commands: list[tuple[Any, ...]]) -> list[Any]:
+        sizes.extend(len(command) for command in commands)
+        return await many(commands)
+
+    monkeypatch.setattr(store, "many", measured)
+    jobs = [Job(UUID(int=3), KINDS[0], version) for version in range(5)]
+    await queue.schedule([(one, now_ms()) for one in jobs])
+    # Command, script, number of keys and the keys are six; then two for each job.
+    assert sizes == [6 + 4, 6 + 4, 6 + 2]
+    sizes.clear()
+    await queue.remove(jobs)
+    assert sizes == [6 + 2, 6 + 2, 6 + 1]
 
 
 async def test_what_only_a_newer_release_knows_is_left_alone(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from rdchat.common.clock import SystemClock
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.security import key_set as key_set_module
 from rdchat.security.caller_tokens import CallerTokens
-from rdchat.security.key_set import KeySet
+from rdchat.security.key_set import KeySet, public_keys
 from tests.support.service import Service, service_settings
 from tests.support.waiting import until
 
@@ -32,9 +33,10 @@ class Provider:
     """An identity provider with changing keys. `asked` counts how often it was; `held` keeps answers back."""
 
     def __init__(self) -> None:
-        self.private = {"one": _key(), "two": _key()}
+        self.private = {"one": _key("one"), "two": _key("two")}
         self.published = ["one"]
         self.status = 200
+        self.hangs = False
         self.url = ""
         self.asked = 0
         self.held = asyncio.Event()
@@ -44,6 +46,8 @@ class Provider:
 
     async def answer(self, _request: web.Request) -> web.Response:
         self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
         keys = [
             {
                 **json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.private[kid].public_key())),
@@ -74,7 +78,9 @@ def claims() -> dict[str, Any]:
     }
 
 
-def _key() -> rsa.RSAPrivateKey:
+@cache
+def _key(_kid: str) -> rsa.RSAPrivateKey:
+    """Making one takes half a second; what it is does not matter."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -83,7 +89,7 @@ async def provider() -> AsyncIterator[Provider]:
     provider = Provider()
     app = web.Application()
     app.router.add_get("/keys", provider.answer)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
@@ -165,6 +171,24 @@ async def test_a_key_that_was_published_a_moment_ago_is_accepted_at_once(
     assert (await tokens.verify_fetching(provider.token("two"))).full_name == "Budi"
     assert tokens.verify(provider.token("two")).full_name == "Budi"
     assert provider.asked == 3
+
+
+async def test_a_provider_that_does_not_answer_is_given_up(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_set_module, "_FETCH_SECONDS", 0.05)
+    provider.hangs = True
+    keys = KeySet(provider.url)
+    async with asyncio.timeout(5):
+        await keys.start()
+    assert keys.status == "away"
+    await keys.close()
+
+
+@pytest.mark.parametrize("key_set", [{}, {"keys": []}, [], {"keys": [{"kty": "unknown"}]}, {"keys": None}])
+def test_what_is_no_key_set_is_said_so(key_set: Any) -> None:
+    with pytest.raises(ValueError, match=r"^not a JSON Web Key Set with a usable key$"):
+        public_keys(key_set)
 
 
 async def test_a_key_that_a_fetch_under_way_came_too_early_for_is_asked_for_again(

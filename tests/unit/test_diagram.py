@@ -13,7 +13,7 @@ import pytest
 import resvg_py
 
 from rdchat.operations import drawing
-from statemachine import TERMINAL, Status
+from statemachine import TERMINAL, AutomationKind, Status
 from statemachine.diagram import Path, arrows, as_json, dot, markdown, mermaid
 from statemachine.step import MACHINE
 from statemachine.table import TABLE
@@ -135,6 +135,7 @@ def test_mermaid_highlights() -> None:
     assert "Class completed s_default" in drawn
     assert "✓ enable_chat [time to talk]" in drawn
     assert "✓ send_message [participant, before end] ×3" in drawn  # noqa: RUF001 - a multiplication sign
+    assert "×1" not in drawn  # noqa: RUF001 - a multiplication sign
     assert "✓" not in mermaid()
     assert "s_active\n" not in mermaid()
 
@@ -149,6 +150,33 @@ def test_dot_highlights() -> None:
     assert "✓" not in dot()
     assert dot().count("{") == dot().count("}") == 1
     assert all("peripheries=2" in lines[status] for status in TERMINAL)
+
+
+def test_dot_says_how_each_part_looks() -> None:
+    lines = dot(TALKED).split("\n")
+    assert lines[:7] == [
+        "digraph session {",
+        '  graph [rankdir=LR, nodesep=0.6, ranksep=1.1, fontname="Helvetica", bgcolor="white"];',
+        '  node [shape=box, style="rounded,filled", fillcolor="white", color="#475569"];',
+        '  node [fontname="Helvetica"];',
+        '  edge [color="#64748b", fontcolor="#334155", fontname="Helvetica", fontsize=11];',
+        '  start [shape=point, width=0.14, fillcolor="#0f172a"];',
+        "  start -> pending;",
+    ]
+    assert lines[7:12] == [
+        '  pending [label="pending", fillcolor="#ffedd5", color="#c2410c"];',
+        '  active [label="active", fillcolor="#ffedd5", color="#c2410c"];',
+        '  ending_soon [label="ending_soon", fillcolor="#fdba74", color="#c2410c", penwidth=3];',
+        '  completed [label="completed", peripheries=2];',
+        '  cancelled [label="cancelled", peripheries=2];',
+    ]
+    assert (
+        '  pending -> active [label="✓ enable_chat [time to talk]", color="#ea580c", fontcolor="#9a3412", '
+        "penwidth=2.5];"
+    ) in lines
+    both = next(line for line in lines if line.startswith("  active -> completed"))
+    assert both == r'  active -> completed [label="auto_end\nend [participant]"];'
+    assert lines[-2:] == ["}", ""]
 
 
 # ---- JSON -------------------------------------------------------------------------------------------------
@@ -180,6 +208,36 @@ def test_json_highlights() -> None:
     ]
     assert sum(arrow["timesTaken"] for arrow in drawn["arrows"]) == len(TALKED.taken) == len(drawn["path"])
     assert drawn["path"][1] == {"source": "pending", "trigger": "enable_chat", "destination": "active"}
+
+
+def test_json_has_exactly_what_is_documented() -> None:
+    drawn = as_json(TALKED)
+    assert drawn["initial"] == "pending"
+    assert [state for state in drawn["states"] if state["open"]] == [
+        {"name": "active", "open": True, "terminal": False, "current": False, "visited": True},
+        {"name": "ending_soon", "open": True, "terminal": False, "current": True, "visited": True},
+    ]
+    timers = {row["trigger"]: row["byTimer"] for row in drawn["rows"]}
+    assert {trigger for trigger, by_timer in timers.items() if by_timer} == set(AutomationKind)
+    assert {"send_message", "end", "cancel"} <= timers.keys()
+    assert {
+        "source": "pending",
+        "trigger": "enable_chat",
+        "destination": "active",
+        "condition": "time to talk",
+        "timesTaken": 1,
+    } in drawn["arrows"]
+    assert (
+        next(arrow for arrow in drawn["arrows"] if arrow["trigger"] == "initial_message")["condition"] is None
+    )
+
+
+def test_what_a_guard_or_action_does_is_its_first_line() -> None:
+    for row, given in zip(as_json()["rows"], TABLE, strict=True):
+        described = [part["description"] for part in row["guards"] + row["actions"]]
+        assert described == [
+            (function.__doc__ or "").splitlines()[0] for function in (*given.guards, *given.actions)
+        ]
 
 
 # ---- pictures ---------------------------------------------------------------------------------------------

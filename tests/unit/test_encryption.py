@@ -1,4 +1,5 @@
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rdchat.security.encryption import DecryptionError, Encryptor
 
@@ -38,3 +39,22 @@ def test_after_a_rotation_old_rows_open_and_new_ones_take_the_new_key() -> None:
     assert rotated.decrypt(before, b"session") == b"lama"
     with pytest.raises(DecryptionError, match="RDCHAT_ENCRYPTION_KEYS"):
         Encryptor(OLD).decrypt(rotated.encrypt(b"baru", b"session"), b"session")
+
+
+def test_a_value_has_the_form_that_is_written_down() -> None:
+    key = b"k" * 32
+    encrypted = Encryptor({"kid": key}).encrypt(b"ya", b"session")
+    assert encrypted[:4] == b"\x03kid"
+    assert AESGCM(key).decrypt(encrypted[4:16], encrypted[16:], b"session") == b"ya"
+
+
+@pytest.mark.parametrize(
+    ("encryptor", "why"),
+    [
+        (Encryptor(OLD), "sealed with a key that RDCHAT_ENCRYPTION_KEYS does not name"),
+        (Encryptor({"new": b"x" * 32}), "changed, or of another context"),
+    ],
+)
+def test_the_log_can_say_why_a_value_does_not_open(encryptor: Encryptor, why: str) -> None:
+    with pytest.raises(DecryptionError, match=f"^{why}$"):
+        encryptor.decrypt(Encryptor(NEW).encrypt(b"ya", b"session"), b"session")

@@ -14,8 +14,9 @@ from rdchat.common.telemetry import Metrics
 from rdchat.engine import post_commit
 from rdchat.engine.change import ChangeBuilder
 from rdchat.engine.post_commit import PostCommitEffects
+from rdchat.redis.delay_queue import Job
 from rdchat.texts.wording import automated_text
-from statemachine import EndSession, Refusal, SendMessage, Session, Status, step
+from statemachine import AutomationKind, Cancel, EndSession, Refusal, SendMessage, Session, Status, step
 from tests.support.memory_storage import MemoryStorage, SetClock
 from tests.support.waiting import until
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from rdchat.engine.change import Change
     from rdchat.events.outbox_entry import OutboxEntry
-    from rdchat.redis.delay_queue import Job
 
 
 class Redis:
@@ -60,7 +60,7 @@ class Publisher:
         self.doubted += entries
 
 
-def changed(session: Session, command: SendMessage | EndSession) -> Change:
+def changed(session: Session, command: SendMessage | EndSession | Cancel) -> Change:
     decision = step(session, command, SetClock().now())
     assert not isinstance(decision, Refusal)
     builder = ChangeBuilder(session, partial(automated_text, Texts()))
@@ -134,6 +134,36 @@ async def test_what_is_over_or_not_yet_open_gets_none(redis: Redis, publisher: P
     await made.close()
     assert redis.saved == 0
     assert {job.session_id for job in redis.removed} == {ending.id}
+
+
+async def test_every_timer_of_what_is_over_is_taken_out_and_whoever_notifies_is_told(
+    redis: Redis, publisher: Publisher
+) -> None:
+    storage, clock, told = MemoryStorage(), SetClock(), []
+    metrics = Metrics()
+    made = PostCommitEffects(
+        publisher,
+        redis,  # type: ignore[arg-type]
+        redis,  # type: ignore[arg-type]
+        metrics,
+        on_notified=lambda: told.append(True),
+    )
+    ending = [storage.add(clock, status=Status.ACTIVE) for _ in range(2)]
+    ended = [changed(session, EndSession(session.client_id)) for session in ending]
+    made.committed(ended)
+    assert told == []
+    cancelled = changed(ending[0], Cancel(ending[0].client_id))
+    assert cancelled.notifications
+    made.committed([cancelled])
+    assert told == [True]
+    made.fenced(3)
+    await made.close()
+    jobs = {Job(session.id, kind, 1) for session in ending for kind in AutomationKind}
+    assert set(redis.removed) == jobs
+    counted = metrics.page().decode()
+    assert "rdchat_fenced_sessions_total 3.0" in counted
+    for kind in AutomationKind:
+        assert f'kind="{kind}",status="cancelled"' in counted
 
 
 async def test_closing_keeps_what_was_still_being_talked_in(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -27,8 +28,11 @@ from statemachine import (
     SendMessage,
     Session,
     Status,
+    guards,
     step,
 )
+from statemachine.attachment import Attachment
+from statemachine.context import TransitionContext
 from statemachine.effects import (
     BroadcastStatus,
     CancelTimers,
@@ -40,8 +44,9 @@ from statemachine.effects import (
     StoreAutomatedMessage,
     StoreMessage,
 )
-from statemachine.schedule import Leads, plan
-from statemachine.step import MACHINE
+from statemachine.schedule import Leads, minutes_left, plan
+from statemachine.session import Automation
+from statemachine.step import MACHINE, build_machine
 from statemachine.table import TABLE
 
 CLIENT, PSYCHOLOGIST, STRANGER = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -490,6 +495,33 @@ def test_no_model_is_registered_with_the_machine() -> None:
     assert MACHINE.models == []
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_the_machine_is_made_of_the_table_alone(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the program starts: what the running one was built of, it was built of then."""
+    machine = build_machine()
+    assert machine.events.keys() == {row.trigger for row in TABLE}
+    assert (machine.models, machine.initial) == ([], PENDING.name)
+    monkeypatch.setattr(sys.modules["statemachine.step"], "MACHINE", machine)
+    before = a_session(example.source)
+    before.is_over_limit = example.over_limit
+    decision = decide(before, example.command, example.now)
+    assert (decision.session.status, decision.effects) == (example.destination, example.effects)
+    assert machine.models == []
+
+
+def test_guards_and_actions_keep_their_names_in_the_machine() -> None:
+    machine = build_machine()
+    for trigger in {row.trigger for row in TABLE}:
+        built = [moved for moves in machine.events[trigger].transitions.values() for moved in moves]
+        rows = [row for row in TABLE if row.trigger == trigger]
+        assert {asked.func.__name__ for moved in built for asked in moved.conditions} == {
+            guard.__name__ for row in rows for guard in row.guards
+        }
+        assert {(asked.__name__, asked.__doc__) for moved in built for asked in moved.after} == {
+            (action.__name__, action.__doc__) for row in rows for action in row.actions
+        }
+
+
 # ---- moving -----------------------------------------------------------------------------------------------
 
 
@@ -514,6 +546,73 @@ def test_an_extended_session_is_warned_again_and_ends_later() -> None:
     again = decide(session, timer(WARNING, 2), LATER - timedelta(minutes=5)).session
     assert again.status is ENDING_SOON
     assert decide(again, timer(AUTO_END, 2), LATER).session.status is COMPLETED
+
+
+def test_an_extension_whose_warning_is_due_right_now_does_not_go_back() -> None:
+    now = END - timedelta(minutes=1)
+    later = Extend(PSYCHOLOGIST, now + timedelta(minutes=5), Leads())
+    assert decide(a_session(ENDING_SOON), later, now).session.status is ENDING_SOON
+    assert decide(a_session(ENDING_SOON), later, now - TICK).session.status is ACTIVE
+
+
+def test_an_extension_lays_out_end_and_warning_anew_and_leaves_what_is_behind() -> None:
+    extended = decide(a_session(ENDING_SOON), LONGER, WARNING_DUE + TICK).session.automations
+    assert [extended[kind].kind for kind in AutomationKind] == list(AutomationKind)
+    assert extended[AUTO_END].due_at == LATER
+    given = decide(a_session(ENDING_SOON), A_LITTLE_LONGER, END - timedelta(minutes=2)).session
+    assert (given.automations[WARNING].due_at, given.automations[WARNING].status) == (WARNING_DUE, DONE)
+    # Its warning would be due at this very instant: it was given, and is not given again.
+    now = END - timedelta(minutes=1)
+    at_once = decide(a_session(ENDING_SOON), Extend(PSYCHOLOGIST, now + timedelta(minutes=5), Leads()), now)
+    assert at_once.session.automations[WARNING].status is DONE
+    # Here it was never given, for timers run late; it belongs to the new end although it is due already.
+    late = decide(a_session(ACTIVE), A_LITTLE_LONGER, END - timedelta(minutes=2)).session
+    assert late.automations[WARNING] == Automation(WARNING, END - timedelta(minutes=4))
+
+
+def test_a_session_that_is_over_says_so_in_what_it_leaves_undone() -> None:
+    cancelled = a_session(CANCELLED).automations
+    assert {(left.status, left.reason) for left in cancelled.values()} == {
+        (AutomationStatus.CANCELLED, EndReason.CLIENT_CANCELLED)
+    }
+    missed = decide(a_session(), timer(ENABLE), LATE).session.automations
+    assert {(left.status, left.reason) for left in missed.values()} == {(SKIPPED, EndReason.MISSED)}
+    completed = decide(a_session(ACTIVE), EndSession(PSYCHOLOGIST), DURING).session.automations
+    assert (completed[AUTO_END].status, completed[AUTO_END].reason) == (
+        AutomationStatus.CANCELLED,
+        EndReason.ENDED_BY_PSYCHOLOGIST,
+    )
+
+
+@pytest.mark.parametrize(("late", "lateness_ms"), [(0 * TICK, 0), (TICK, 0), (timedelta(milliseconds=2), 2)])
+def test_lateness_is_counted_in_whole_milliseconds(late: timedelta, lateness_ms: int) -> None:
+    opened = decide(a_session(), timer(ENABLE), START + late).session
+    assert opened.automations[ENABLE].lateness_ms == lateness_ms
+
+
+def test_a_message_takes_its_attachment_along() -> None:
+    attachment = Attachment(UUID(int=5), "a.pdf", "application/pdf", 10)
+    said = SendMessage(UUID(int=77), CLIENT, "", "c-1", attachment)
+    (stored,) = decide(a_session(ACTIVE), said, DURING).effects
+    assert isinstance(stored, StoreMessage)
+    assert stored.attachment == attachment
+
+
+def test_what_no_person_asks_for_is_asked_by_no_participant() -> None:
+    context = TransitionContext(a_session(), timer(ENABLE), START)
+    assert guards.participant(context) is False
+    assert context.refusal is RefusalCode.NOT_PARTICIPANT
+
+
+@pytest.mark.parametrize(
+    ("left", "minutes"), [(-TICK, 0), (0 * TICK, 0), (TICK, 1), (timedelta(minutes=2), 2)]
+)
+def test_no_minutes_are_left_only_when_it_is_over(left: timedelta, minutes: int) -> None:
+    assert minutes_left(a_session(), END - left) == minutes
+
+
+def test_both_are_known_by_name() -> None:
+    assert (a_session().name_of(CLIENT), a_session().name_of(PSYCHOLOGIST)) == ("Budi", "Sari")
 
 
 def test_a_session_for_which_there_is_no_place_is_not_opened() -> None:

@@ -1,0 +1,267 @@
+"""Tokens of callers, without a service: what is read from them, what is refused, and how long one is good."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pytest
+
+from rdchat.common.clock import SystemClock, to_ms
+from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.domain.person import Caller, Role
+from rdchat.security import caller_tokens
+from rdchat.security.caller_tokens import CallerTokens
+
+KEY = "a secret that is long enough for sixty-four bytes, which HS512 would want of it"
+SOMEBODY = UUID("00000000-0000-4000-8000-000000000001")
+FIRM = UUID("00000000-0000-4000-8000-000000000002")
+CALLER = Caller(SOMEBODY, Role.CLIENT, "Budi", "budi@example.id", FIRM)
+
+
+class AheadClock(SystemClock):
+    """The machine's clock, and what is added to it. PyJWT reads the machine's own."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+    def ms(self) -> float:
+        return super().ms() + self.ahead / timedelta(milliseconds=1)
+
+
+@pytest.fixture
+def clock() -> AheadClock:
+    return AheadClock()
+
+
+def made(clock: AheadClock, **changes: Any) -> CallerTokens:
+    given: dict[str, Any] = {
+        "algorithms": ("HS256", "HS512"),
+        "issuer": "issuer",
+        "audience": "audience",
+        "secret": KEY,
+    }
+    return CallerTokens(clock=clock, **(given | changes))
+
+
+@pytest.fixture
+def tokens(clock: AheadClock) -> CallerTokens:
+    return made(clock)
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    now = to_ms(SystemClock().now()) / 1000
+    good = {
+        "sub": str(SOMEBODY),
+        "role": "client",
+        "fullName": "Budi",
+        "iss": "issuer",
+        "aud": "audience",
+        "iat": now,
+        "exp": now + 600,
+    }
+    return {name: value for name, value in (good | changes).items() if value is not ...}
+
+
+def signed(**changes: Any) -> str:
+    return jwt.encode(claims(**changes), KEY, algorithm="HS256")
+
+
+def refused(tokens: CallerTokens, token: str) -> None:
+    with pytest.raises(RdchatError) as caught:
+        tokens.verify(token)
+    assert caught.value.code is ErrorCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("caller", [CALLER, Caller(SOMEBODY, Role.PSYCHOLOGIST, "Dewi")])
+def test_a_token_says_who_it_was_issued_to(tokens: CallerTokens, caller: Caller) -> None:
+    assert tokens.verify(tokens.issue(caller, lifetime=timedelta(minutes=1))) == caller
+
+
+def test_an_issued_token_holds_what_an_identity_provider_would_write(tokens: CallerTokens) -> None:
+    before = int(SystemClock().now().timestamp())
+    token = tokens.issue(CALLER, lifetime=timedelta(minutes=1))
+    after = int(SystemClock().now().timestamp())
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+    read = jwt.decode(token, KEY, algorithms=["HS256"], audience="audience")
+    issued = read.pop("iat")
+    assert before <= issued <= after
+    assert read == {
+        "sub": str(SOMEBODY),
+        "role": "client",
+        "fullName": "Budi",
+        "iss": "issuer",
+        "aud": "audience",
+        "exp": issued + 60,
+        "email": "budi@example.id",
+        "organizationId": str(FIRM),
+    }
+    bare = jwt.decode(
+        tokens.issue(Caller(SOMEBODY, Role.CLIENT, "Budi"), lifetime=timedelta(minutes=1)),
+        options={"verify_signature": False},
+    )
+    assert bare.keys() == {"sub", "role", "fullName", "iss", "aud", "iat", "exp"}
+
+
+def test_a_token_is_issued_with_the_first_algorithm(clock: AheadClock) -> None:
+    token = made(clock, algorithms=("HS512", "HS256")).issue(CALLER, lifetime=timedelta(minutes=1))
+    assert jwt.get_unverified_header(token)["alg"] == "HS512"
+
+
+def test_tokens_are_issued_only_with_the_secret(clock: AheadClock) -> None:
+    with pytest.raises(
+        ValueError, match=r"^tokens are issued by the identity provider behind RDCHAT_JWT_JWKS_URL$"
+    ):
+        made(clock, secret=None).issue(CALLER, lifetime=timedelta(minutes=1))
+
+
+def test_each_algorithm_that_is_named_is_taken_and_no_other(tokens: CallerTokens) -> None:
+    assert tokens.verify(jwt.encode(claims(), KEY, algorithm="HS512")).id == SOMEBODY
+    refused(tokens, jwt.encode(claims(), KEY, algorithm="HS384"))
+    refused(tokens, jwt.encode(claims(), KEY + "!", algorithm="HS256"))
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "iss", "aud", "sub", "role", "fullName"])
+def test_no_claim_may_be_missing(tokens: CallerTokens, name: str) -> None:
+    refused(tokens, signed(**{name: ...}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "another"},
+        {"aud": "another"},
+        {"aud": ["audience"]},
+        {"sub": "budi"},
+        {"role": "admin"},
+        {"fullName": " \u3000"},
+        {"fullName": "x" * 201},
+        {"fullName": 5},
+        {"fullName": "Bu\x00di"},
+        {"email": 5},
+        {"email": "b" * 201},
+        {"organizationId": "PT Satu"},
+    ],
+)
+def test_a_claim_that_is_wrong_is_refused(tokens: CallerTokens, changes: dict[str, Any]) -> None:
+    refused(tokens, signed(**changes))
+
+
+def test_names_are_trimmed_and_may_have_two_hundred_characters(tokens: CallerTokens) -> None:
+    assert tokens.verify(signed(fullName="  Budi ")).full_name == "Budi"
+    assert tokens.verify(signed(fullName="x" * 200)).full_name == "x" * 200
+
+
+def test_an_email_or_organization_of_null_is_none(tokens: CallerTokens) -> None:
+    caller = tokens.verify(signed(email=None, organizationId=None))
+    assert (caller.email, caller.organization_id) == (None, None)
+
+
+@pytest.mark.parametrize("token", ["", "a.b.c", "\ud83d", "😊.😊.😊"])
+def test_what_is_no_token_at_all_is_refused(tokens: CallerTokens, token: str) -> None:
+    refused(tokens, token)
+
+
+def test_clocks_may_differ_by_five_seconds(tokens: CallerTokens) -> None:
+    now = int(SystemClock().now().timestamp())
+    assert tokens.verify(signed(iat=now + 4, exp=now + 60)).id == SOMEBODY
+    assert tokens.verify(signed(exp=now - 3)).id == SOMEBODY
+    refused(tokens, signed(exp=now - 6))
+    refused(tokens, signed(iat=now + 60, exp=now + 120))
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note each token whose signature is checked."""
+    checked: list[str] = []
+    decode = jwt.decode
+
+    def noting(token: str, *args: Any, **options: Any) -> dict[str, Any]:
+        checked.append(token)
+        return decode(token, *args, **options)
+
+    monkeypatch.setattr(jwt, "decode", noting)
+    return checked
+
+
+def test_a_signature_is_checked_once_until_the_token_expires(
+    tokens: CallerTokens, clock: AheadClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = counted(monkeypatch)
+    now = int(SystemClock().now().timestamp())
+    token, another = signed(exp=now + 600), signed(exp=now + 601)
+    assert tokens.verify(token) == tokens.verify(token) == tokens.verify(token)
+    assert checked == [token]
+    tokens.verify(another)
+    assert checked == [token, another]
+    clock.ahead = timedelta(seconds=590)
+    tokens.verify(token)
+    assert checked == [token, another]
+    clock.ahead = timedelta(seconds=601)
+    tokens.verify(token)
+    assert checked == [token, another, token]
+
+
+def test_a_token_is_looked_at_again_at_the_very_instant_that_it_expires(
+    tokens: CallerTokens, clock: AheadClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = counted(monkeypatch)
+    expires = int(SystemClock().now().timestamp()) + 600
+    token = signed(exp=expires)
+    tokens.verify(token)
+    monkeypatch.setattr(clock, "ms", lambda: expires * 1000 - 1)
+    tokens.verify(token)
+    assert len(checked) == 1
+    monkeypatch.setattr(clock, "ms", lambda: expires * 1000)
+    tokens.verify(token)
+    assert len(checked) == 2
+
+
+def test_the_oldest_token_is_forgotten_first(tokens: CallerTokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caller_tokens, "_REMEMBERED", 2)
+    checked = counted(monkeypatch)
+    first, second, third = (signed(fullName=name) for name in ("A", "B", "C"))
+    for token in (first, second):
+        tokens.verify(token)
+    tokens.verify(first)
+    assert checked == [first, second]
+    tokens.verify(third)
+    for token in (second, third):
+        tokens.verify(token)
+    assert checked == [first, second, third]
+    tokens.verify(first)
+    assert checked == [first, second, third, first]
+
+
+def test_the_key_is_the_one_that_the_token_names(clock: AheadClock) -> None:
+    keys = {"1": KEY, "two": KEY[::-1]}
+    tokens = made(clock, secret=None, keys=keys)
+    by_one = jwt.encode(claims(), KEY, algorithm="HS256", headers={"kid": "1"})
+    assert tokens.verify(by_one).id == SOMEBODY
+    refused(tokens, jwt.encode(claims(), KEY, algorithm="HS256", headers={"kid": "two"}))
+    refused(tokens, jwt.encode(claims(), KEY, algorithm="HS256", headers={"kid": "three"}))
+    refused(tokens, signed())
+    del keys["1"]
+    refused(tokens, by_one)
+    refused(made(clock, secret=None), by_one)
+
+
+def test_a_named_key_is_remembered_with_its_token(clock: AheadClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = counted(monkeypatch)
+    tokens = made(clock, secret=None, keys={"one": KEY})
+    token = jwt.encode(claims(), KEY, algorithm="HS256", headers={"kid": "one"})
+    assert tokens.verify(token) == tokens.verify(token)
+    assert checked == [token]
+
+
+def test_the_clock_of_an_issued_token_is_the_one_that_was_given(
+    tokens: CallerTokens, clock: AheadClock
+) -> None:
+    clock.ahead = -timedelta(minutes=2)
+    old = tokens.issue(CALLER, lifetime=timedelta(minutes=1))
+    assert jwt.decode(old, options={"verify_signature": False})["exp"] < datetime.now(UTC).timestamp()
+    refused(tokens, old)

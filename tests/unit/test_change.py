@@ -1,0 +1,193 @@
+"""What decisions on a session become: messages, lines of the timeline, notifications, events of a commit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import pytest
+
+from rdchat.engine.change import ChangeBuilder
+from statemachine import (
+    AutomationKind,
+    Cancel,
+    Command,
+    Decision,
+    EndSession,
+    RunAutomation,
+    SendMessage,
+    Session,
+    Status,
+    step,
+)
+from statemachine.attachment import Attachment
+from tests.support.memory_storage import MemoryStorage, SetClock
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rdchat.domain.message import Message
+
+COMMAND, MESSAGE = UUID(int=1), UUID(int=2)
+NOW = SetClock().instant
+
+
+def text_of(kind: str, session: Session) -> str:
+    return f"{kind} of {session.id}"
+
+
+def a_session(status: Status) -> Session:
+    session = MemoryStorage().add(SetClock(), status=status)
+    session.version = 7
+    return session
+
+
+def decide(
+    builder: ChangeBuilder, command: Command, at: datetime, actor_id: UUID | None = None
+) -> Message | None:
+    decision = step(builder.change.after, command, at)
+    assert isinstance(decision, Decision), decision
+    return builder.add(decision, command_id=COMMAND, actor_id=actor_id)
+
+
+@pytest.fixture
+def open_session() -> Session:
+    return a_session(Status.ACTIVE)
+
+
+@pytest.fixture
+def builder(open_session: Session) -> ChangeBuilder:
+    return ChangeBuilder(open_session, text_of)
+
+
+def test_nothing_decided_is_an_empty_change(builder: ChangeBuilder, open_session: Session) -> None:
+    assert builder.is_empty
+    assert builder.change.before is builder.change.after is open_session
+    assert builder.change.outbox_entry is None
+    assert builder.change.automations == []
+    assert (builder.change.cancels_timers, builder.change.reschedules_timers) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("attachment", "kind"),
+    [
+        (None, "text"),
+        (Attachment(UUID(int=5), "a.pdf", "application/pdf", 10), "file"),
+        (Attachment(UUID(int=5), "a.png", "image/png", 10, 3, 4), "image"),
+    ],
+)
+def test_what_a_person_says_is_a_message_and_no_line(
+    builder: ChangeBuilder, open_session: Session, attachment: Attachment | None, kind: str
+) -> None:
+    command = SendMessage(MESSAGE, open_session.client_id, "Halo", "c-1", attachment)
+    said = decide(builder, command, NOW, open_session.client_id)
+    change = builder.change
+    assert said is not None
+    assert change.messages == [said]
+    assert (said.id, said.session_id, said.seq, said.text) == (MESSAGE, open_session.id, 1, "Halo")
+    assert (said.sender_id, said.sender_name) == (open_session.client_id, "Budi")
+    assert (said.message_type, said.client_message_id, said.created_at) == (kind, "c-1", NOW)
+    assert said.attachment == attachment
+    assert not builder.is_empty
+    assert change.only_talks
+    assert (change.timeline, change.notifications) == ([], [])
+    assert change.has_spoken(open_session.client_id)
+    assert not change.has_spoken(open_session.psychologist_id)
+    change.again = True
+    assert not change.only_talks
+
+
+def test_an_automated_message_is_the_psychologists_and_nobody_has_spoken() -> None:
+    session = a_session(Status.PENDING)
+    builder, start = ChangeBuilder(session, text_of), session.starts_at
+    assert decide(builder, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start) is None
+    change = builder.change
+    (said,) = change.messages
+    assert (said.session_id, said.seq, said.text) == (session.id, 1, f"enable_chat of {session.id}")
+    assert (said.sender_id, said.sender_name) == (session.psychologist_id, "Sari")
+    assert (said.message_type, said.client_message_id, said.created_at) == ("automated", None, start)
+    assert not change.has_spoken(session.psychologist_id)
+    (line,) = change.timeline
+    assert (line.command_id, line.trigger, line.actor_id) == (COMMAND, "enable_chat", None)
+    assert (line.source, line.destination) == ("pending", "active")
+    assert (line.planned_at, line.at) == (start, start)
+    assert (line.outcome, line.reason) == ("done", None)
+    assert change.automations == [change.after.automations[AutomationKind.ENABLE_CHAT]]
+    assert not change.only_talks
+    (told,) = change.notifications
+    assert (told.person_id, told.type, told.created_at) == (session.psychologist_id, "chat_enabled", start)
+    again = ChangeBuilder(session, text_of)
+    decide(again, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start)
+    assert again.change.notifications[0].id == told.id
+    session.version += 1
+    later = ChangeBuilder(session, text_of)
+    decide(later, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start)
+    assert later.change.notifications[0].id != told.id
+    assert change.outbox_entry is not None
+    names = [(event.channel, event.name) for event in change.outbox_entry.events]
+    assert {name for channel, name in names if channel.endswith(str(session.id))} == {
+        "message",
+        "session-status",
+    }
+    assert [name for channel, name in names if channel.endswith(str(session.psychologist_id))] == [
+        "notification"
+    ]
+
+
+def test_an_end_by_hand_is_a_line_with_its_actor_and_calls_off_what_was_planned(
+    builder: ChangeBuilder, open_session: Session
+) -> None:
+    by = open_session.psychologist_id
+    decide(builder, EndSession(by), NOW, by)
+    change = builder.change
+    assert (change.timeline[0].trigger, change.timeline[0].actor_id) == ("end", by)
+    assert (change.timeline[0].planned_at, change.timeline[0].outcome, change.timeline[0].reason) == (
+        None,
+    ) * 3
+    called_off = change.timeline[1:]
+    assert {line.trigger for line in called_off} <= set(AutomationKind)
+    assert {line.command_id for line in called_off} <= {COMMAND}
+    assert len(change.automations) == len(AutomationKind)
+    assert (change.cancels_timers, change.reschedules_timers) == (True, False)
+    assert change.after.status is Status.COMPLETED
+
+
+def test_several_decisions_are_one_change_with_one_entry(
+    builder: ChangeBuilder, open_session: Session
+) -> None:
+    client = open_session.client_id
+    decide(builder, SendMessage(MESSAGE, client, "Halo", None), NOW, client)
+    entry = builder.change.outbox_entry
+    assert entry is not None
+    first = len(entry.events)
+    decide(builder, SendMessage(uuid4(), client, "Apa kabar?", None), NOW + timedelta(seconds=1), client)
+    decide(builder, Cancel(client), NOW + timedelta(seconds=2), client)
+    change = builder.change
+    assert change.outbox_entry is entry
+    assert (entry.session_id, entry.version, entry.created_at) == (open_session.id, 8, NOW)
+    assert len(entry.events) > first
+    assert [message.seq for message in change.messages] == [1, 2]
+    assert [told.person_id for told in change.notifications] == [open_session.psychologist_id]
+    assert change.before is open_session
+
+
+def test_talk_takes_the_numbers_that_the_commit_gave(builder: ChangeBuilder, open_session: Session) -> None:
+    client = open_session.client_id
+    for text in ("Halo", "Apa kabar?"):
+        decide(builder, SendMessage(uuid4(), client, text, None), NOW, client)
+    change = builder.change
+    before = change.outbox_entry
+    assert before is not None
+    change.renumber(12, 9)
+    assert [message.seq for message in change.messages] == [8, 9]
+    assert (change.after.version, change.after.last_seq) == (12, 9)
+    assert change.outbox_entry is not None
+    entry = change.outbox_entry
+    assert (entry.id, entry.session_id, entry.version) == (before.id, open_session.id, 12)
+    assert entry.created_at == before.created_at
+    assert len(entry.events) == len(before.events)
+    assert [event.data for event in entry.events] != [event.data for event in before.events]
+    change.outbox_entry = None
+    change.renumber(13, 10)
+    assert change.outbox_entry is None
