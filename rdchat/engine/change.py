@@ -17,7 +17,7 @@ from rdchat.events.outbox_entry import (
     new_entry_id,
 )
 from rdchat.texts.notifications import notification
-from statemachine import SendMessage
+from statemachine import Refusal, SendMessage, step
 from statemachine.effects import (
     BroadcastStatus,
     CancelTimers,
@@ -29,9 +29,10 @@ from statemachine.effects import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from rdchat.domain.notification import Notification
-    from statemachine import Automation, AutomationKind, Decision, Session
+    from statemachine import Automation, AutomationKind, Command, Decision, Session
 
 
 @dataclass(slots=True)
@@ -204,3 +205,21 @@ class ChangeBuilder:
             channels.NOTIFICATION,
             payloads.notification_data(new),
         )
+
+
+def decide(
+    session: Session,
+    command: Command,
+    now: datetime,
+    *,
+    command_id: UUID,
+    actor_id: UUID | None,
+    text_of: Callable[[str, Session], str],
+) -> Change | Refusal:
+    """Put one command to a session, and collect what it changes."""
+    decision = step(session, command, now)
+    if isinstance(decision, Refusal):
+        return decision
+    builder = ChangeBuilder(session, text_of)
+    builder.add(decision, command_id=command_id, actor_id=actor_id)
+    return builder.change

@@ -6,23 +6,25 @@ from typing import TYPE_CHECKING
 
 from asyncpg import PostgresError, UniqueViolationError
 
+from rdchat.engine.change import decide
 from rdchat.engine.storage import CommitRefusedError
 from rdchat.postgres import commit as group
-from rdchat.postgres import messages, sessions
+from rdchat.postgres import messages, schedule, sessions
+from statemachine import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from rdchat.domain.booking import Limits
     from rdchat.domain.message import Message
     from rdchat.engine.change import Change
     from rdchat.engine.storage import CommitResult
-    from rdchat.postgres.pool import Pool
+    from rdchat.postgres.pool import Connection, Pool
     from rdchat.redis.snapshots import Snapshots
     from rdchat.security.encryption import Encryptor
-    from statemachine import Session
+    from statemachine import Command, Session
 
 
 class StoredSessions:
@@ -74,6 +76,38 @@ class StoredSessions:
             raise CommitRefusedError(str(error), repeats=True) from error
         except PostgresError as error:
             raise CommitRefusedError(f"{type(error).__name__}: {error}") from error
+
+    async def decide_and_write(
+        self,
+        connection: Connection,
+        session: Session,
+        command: Command,
+        now: datetime,
+        *,
+        command_id: UUID,
+        actor_id: UUID | None,
+    ) -> Change | Refusal:
+        """Do in the open transaction what the engine does in one of its own: decide, write, plan again.
+
+        For commands that have to hold other rows as well. The session was read behind the lock on its row.
+        Give the change to `Effects.committed` after the commit.
+        """
+        change = decide(
+            session, command, now, command_id=command_id, actor_id=actor_id, text_of=self.automated_text
+        )
+        if isinstance(change, Refusal):
+            return change
+        won = await group.write(
+            connection,
+            [change],
+            encryptor=self._encryptor,
+            outbox_lease=self._outbox_lease,
+            endpoints=self._endpoints,
+        )
+        if change.reschedules_timers:
+            await schedule.move_session(connection, change.after, command.trigger)
+        change.after.version = change.after.state_version = won[session.id].version
+        return change
 
     async def find_committed(self, session_ids: Sequence[UUID], command_ids: Sequence[UUID]) -> set[UUID]:
         """Look for the rows that the commands would have left."""

@@ -94,9 +94,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """The engine, and what follows its commits."""
+    """The engine, what it reads and writes, and what follows its commits."""
 
     engine: Engine
+    storage: StoredSessions
     effects: PostCommitEffects
 
 
@@ -235,4 +236,4 @@ def start_engine(base: Base, stores: Stores, delivery: Delivery) -> Core:
     passivation = Passivation(engine)
     passivation.start()
     base.close_in_turn(passivation.close)
-    return Core(engine=engine, effects=effects)
+    return Core(engine=engine, storage=storage, effects=effects)

@@ -147,12 +147,11 @@ def _rescheduling(
         counselings=counselings,
         effects=core.effects,
         queue=stores.queue,
-        encryptor=base.encryptor,
+        storage=core.storage,
         clock=base.clock,
         limits=base.limits,
         leads=counselings.leads,
         extension_step=base.settings.extension_step,
-        text_of=base.text_of,
     )
 
 

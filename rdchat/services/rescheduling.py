@@ -9,35 +9,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.booking import Slot
-from rdchat.engine.change import Change, ChangeBuilder
 from rdchat.postgres import commit, counselings, reads, schedule, sessions
 from rdchat.postgres.pool import transaction
-from rdchat.realtime.publisher import LEASE
 from rdchat.services.chat import refuse
 from rdchat.services.counselings import arm
 from statemachine import Extend, Refusal, Reschedule, Session, Status, step
 from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from uuid import UUID
 
     from rdchat.common.clock import Clock
     from rdchat.domain.booking import Limits
     from rdchat.domain.counseling import Counseling
     from rdchat.domain.person import Caller
+    from rdchat.engine.change import Change
     from rdchat.engine.engine import Effects
     from rdchat.postgres.pool import Connection, Pool
+    from rdchat.postgres.storage import StoredSessions
     from rdchat.redis.delay_queue import DelayQueue
-    from rdchat.security.encryption import Encryptor
     from rdchat.services.counselings import CounselingService
     from statemachine.schedule import Leads
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,11 @@ class ReschedulingService:
     counselings: CounselingService
     effects: Effects
     queue: DelayQueue
-    encryptor: Encryptor
+    storage: StoredSessions
     clock: Clock
     limits: Limits
     leads: Leads
     extension_step: timedelta
-    text_of: Callable[[str, Session], str]
 
     async def reschedule(
         self, caller: Caller, counseling: Counseling, slot: Slot, *, command_id: UUID
@@ -75,7 +74,7 @@ class ReschedulingService:
             command = Reschedule(by, slot.starts_at, slot.ends_at, self.leads)
             session = await self._session(counseling.session_id)
             # What the session refuses anyway is said before the limits are asked.
-            self._decide(session, command, command_id, caller.id)
+            self._check(session, command, self.clock.now())
             if not _is_done(session, command):
                 await self._carry_out(
                     command, session, counseling, slot, caller_id=caller.id, command_id=command_id
@@ -111,7 +110,7 @@ class ReschedulingService:
             return await self._session(session_id)
         # What the session refuses anyway, to whatever end, is said before what it asks for is looked at.
         try:
-            self._decide(session, Extend(caller.id, session.ends_at, self.leads), command_id, caller.id)
+            self._check(session, Extend(caller.id, session.ends_at, self.leads), self.clock.now())
         except RdchatError:
             if await self.find_committed(session_id, command_id):
                 return await self._session(session_id)
@@ -222,7 +221,8 @@ class ReschedulingService:
                 # Asked behind the locks: on a connection that was lost, it may have waited for them as well.
                 if await commit.find_committed_on(connection, [session.id], [command_id]):
                     return locked
-                change = self._decide(locked, command, command_id, caller_id)
+                now = self.clock.now()
+                self._check(locked, command, now)
                 if not by_length and _is_done(locked, command):
                     return locked
                 if isinstance(command, Extend) and locked.ends_at != session.ends_at:
@@ -232,41 +232,32 @@ class ReschedulingService:
                         "The chat session was extended at the same time: look again",
                     )
                 # The session says whether it has begun: one whose start is due but was not run can be moved.
-                await schedule.move_counseling(
-                    connection, counseling.id, slot, change.after.updated_at, begun_too=True
+                await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=True)
+                change = self._taken(
+                    command,
+                    await self.storage.decide_and_write(
+                        connection, locked, command, now, command_id=command_id, actor_id=caller_id
+                    ),
                 )
-                won = await commit.write(
-                    connection,
-                    [change],
-                    encryptor=self.encryptor,
-                    outbox_lease=LEASE,
-                    endpoints=self.counselings.notifier.webhooks.endpoints,
-                )
-                await schedule.move_session(connection, change.after, change.timeline[0].trigger)
                 if not moves and caller_id is not None:
-                    await reads.record_attendance_on(
-                        connection, session.id, caller_id, change.after.updated_at
-                    )
+                    await reads.record_attendance_on(connection, session.id, caller_id, now)
         except UnavailableError:
             if change is not None:
                 self.effects.uncertain([change])
             raise
-        numbers = won[session.id]
-        change.after.version = change.after.state_version = numbers.version
         self.effects.committed([change])
         await arm(self.queue, change.after, self.clock.now())
         return change.after
 
-    def _decide(
-        self, session: Session, command: Reschedule | Extend, command_id: UUID, caller_id: UUID | None
-    ) -> Change:
-        decision = step(session, command, self.clock.now())
-        if isinstance(decision, Refusal):
+    def _check(self, session: Session, command: Reschedule | Extend, now: datetime) -> None:
+        """Raise what the session refuses anyway, before anything else is asked."""
+        self._taken(command, step(session, command, now))
+
+    def _taken(self, command: Reschedule | Extend, answer: T | Refusal) -> T:
+        if isinstance(answer, Refusal):
             done = "moved" if isinstance(command, Reschedule) else "extended"
-            refuse(decision, f"The chat session cannot be {done}: it is {{status}}")
-        builder = ChangeBuilder(session, self.text_of)
-        builder.add(decision, command_id=command_id, actor_id=caller_id)
-        return builder.change
+            refuse(answer, f"The chat session cannot be {done}: it is {{status}}")
+        return answer
 
 
 def _is_done(session: Session, command: Reschedule | Extend) -> bool:
