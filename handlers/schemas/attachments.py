@@ -8,7 +8,7 @@ from handlers.schemas.answers import AnswerSchema
 from handlers.schemas.parts import (
     ATTACHMENT_ID,
     LONGEST_CAPTION,
-    OWN_ID,
+    OWN_FILE_ID,
     SESSION_ID,
     SIGNED,
     about,
@@ -32,7 +32,10 @@ class UploadRequest(Schema):
         load_default=None,
         data_key="clientMessageId",
         validate=validate.Length(min=1, max=128),
-        metadata=about("Your own id of the message. Repeat both to send safely twice.", OWN_ID),
+        metadata=about(
+            "Your own id of the message: sent again with the same words and file, it is stored once.",
+            OWN_FILE_ID,
+        ),
     )
     file = fields.Raw(
         required=True,

@@ -42,7 +42,9 @@ class MessageRequest(Schema):
         allow_none=True,
         data_key="clientMessageId",
         validate=validate.Length(min=1, max=128),
-        metadata=about("Your own id of the message. Repeat both to send safely twice.", OWN_ID),
+        metadata=about(
+            "Your own id of the message: sent again with the same text, it is stored once.", OWN_ID
+        ),
     )
 
 

@@ -25,6 +25,8 @@ NOTIFICATION_ID: Final = "2d7c9e40-1f6a-4b83-8c25-d0e4b6a79f18"
 ATTACHMENT_ID: Final = "b52f7a90-1c4e-4d86-93a7-0f6e2d8c5b14"
 #: The client's own id of a message.
 OWN_ID: Final = "budi-phone-17"
+#: The one of a message with a file: no two messages have the same.
+OWN_FILE_ID: Final = "budi-phone-18"
 #: Where the list of sessions goes on after the one of the story.
 CURSOR: Final = "MjAzMC0wMS0xNVQwNzowMDowMCswMDowMHxmMWQyYzNiNC01YTY5LTQ3ODgtOWNhYi0wZTFmMmEzYjRjNWQ="
 
