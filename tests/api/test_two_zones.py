@@ -5,13 +5,13 @@ On 10 March 2031 New York is four hours behind UTC, Jayapura nine hours ahead, a
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from rdchat.domain.person import Role
+from rdchat.domain.person import Caller, Role
 from rdchat.services.wall_times import TZDATA
 from tests.support.envelope import assert_refused
 from tests.support.service import Person, Service, service_settings
@@ -252,3 +252,21 @@ async def test_zones_are_those_of_the_release_not_of_the_machine(anna: Person) -
         assert_refused(
             await anna.post("/counselings/book", body | {"timezone": name}), 400, "VALIDATION_FAILED"
         )
+
+
+async def test_a_zone_that_the_token_names_is_the_one_that_its_person_reads(
+    service: Service, dewi: Person
+) -> None:
+    caller = Caller(uuid4(), Role.CLIENT, "Anna", timezone=NEW_YORK)
+    token = service.runtime.tokens.issue(caller, lifetime=timedelta(hours=1))
+    anna = Person(service.client, service.base, caller, token)
+    with_her = {"method": "online", "psychologistId": str(dewi.id)}
+    instants = {"startsAt": "2031-03-11T03:30:00Z", "endsAt": "2031-03-11T04:30:00Z"}
+    reply = await anna.post("/counselings/book", with_her | instants)
+    assert reply.status == 201, reply.json
+    assert wall(reply.data) == ("2031-03-10", "23:30", "2031-03-11", "00:30", NEW_YORK)
+    # Wall times without a zone are those of Jakarta, whoever says them.
+    by_clock = {"date": "2031-03-12", "startTime": "14:00", "endTime": "15:00"}
+    reply = await anna.post("/counselings/book", with_her | by_clock)
+    assert reply.data["scheduledAt"] == "2031-03-12T07:00:00.000Z"
+    assert wall(reply.data) == ("2031-03-12", "03:00", "2031-03-12", "04:00", NEW_YORK)

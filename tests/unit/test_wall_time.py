@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from rdchat.common.errors import RdchatError
 from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours, to_instant
-from rdchat.domain.booking import Limits, instant, slot_by_clock
+from rdchat.domain.booking import Limits, instant, slot_by_clock, slot_by_instants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -266,3 +266,40 @@ def test_hours_around_a_change_do_not_depend_on_how_far_one_looks() -> None:
                 if not always.covers(since, until) or (half is None and not said.covers(since, until)):
                     faults.append(f"{name} {since}: not always")
     assert faults == []
+
+
+@given(
+    names=st.tuples(st.sampled_from(ZONES), st.sampled_from(ZONES)),
+    moment=st.datetimes(datetime(2024, 1, 1), datetime(2060, 1, 1)),  # noqa: DTZ001 - put into UTC below
+    length=st.integers(1, 24 * 60),
+)
+@example(names=("Europe/Berlin", "Asia/Jayapura"), moment=datetime(2026, 10, 25, 1, 30), length=60)  # noqa: DTZ001
+@example(names=("America/New_York", "Pacific/Kiritimati"), moment=datetime(2031, 3, 11, 3, 30), length=60)  # noqa: DTZ001
+@settings(max_examples=500, deadline=None)
+def test_two_people_in_two_zones_read_the_same_instants(
+    names: tuple[str, str], moment: datetime, length: int
+) -> None:
+    """Whatever either clock shows, with its fold, means the very instants that were booked."""
+    starts_at = moment.replace(microsecond=0, second=0, tzinfo=UTC)
+    booked_slot = slot_by_instants(
+        starts_at, starts_at + length * MINUTE, names[0], limits=LIMITS, now=LONG_AGO
+    )
+    for name in names:
+        shown, tz = booked_slot.wall_times(name), ZoneInfo(name)
+        read = (
+            datetime.combine(shown.day, shown.start, tz).astimezone(UTC),
+            datetime.combine(shown.end_day, shown.end, tz).astimezone(UTC),
+        )
+        assert read == (booked_slot.starts_at, booked_slot.ends_at)
+        if shown.start.fold == shown.end.fold == 0:
+            # And said again by that clock, it is the same slot.
+            again = slot_by_clock(
+                shown.day,
+                shown.start,
+                since_midnight(shown.end),
+                name,
+                end_date=shown.end_day,
+                limits=LIMITS,
+                now=LONG_AGO,
+            )
+            assert (again.starts_at, again.ends_at) == read
