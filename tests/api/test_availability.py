@@ -46,7 +46,7 @@ async def works(psychologist: Person, **said: Any) -> dict[str, Any]:
     return data
 
 
-async def book(person: Person, start: str, end: str, day: date = DAY, **more: Any) -> Reply:
+async def book(person: Person, start: str, end: str, day: date = DAY, /, **more: Any) -> Reply:
     body = {"method": "online", "date": day.isoformat(), "startTime": start, "endTime": end, **more}
     return await person.post("/counselings/book", body)
 
@@ -273,7 +273,8 @@ async def test_what_is_to_be_moved_is_not_in_its_own_way(service: Service) -> No
     limits, now = service.runtime.limits, service.runtime.clock.now()
 
     async def refusal(start: time, end: time, **more: Any) -> str | None:
-        slot = booking.slot(DAY, start, end, "Asia/Jakarta", limits=limits, now=now)
+        until_end = timedelta(hours=end.hour, minutes=end.minute)
+        slot = booking.slot_by_clock(DAY, start, until_end, "Asia/Jakarta", limits=limits, now=now)
         try:
             async with transaction(service.runtime.pool) as connection:
                 if "hours" not in more:

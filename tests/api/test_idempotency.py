@@ -87,6 +87,7 @@ class Requests:
             " (SELECT max(ends_at) FROM chat_sessions) AS ends,"
             " (SELECT sum(schedule_version) FROM chat_sessions) AS plans"
         )
+        assert row is not None
         return tuple(row)
 
 

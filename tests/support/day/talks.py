@@ -16,7 +16,7 @@ from tests.support.sessions import reaches
 if TYPE_CHECKING:
     from tests.support.day.cast import Day
     from tests.support.day.phone import Phone
-    from tests.support.service import Person
+    from tests.support.service import Person, Reply
 
 _LASTS = 14
 _ROUNDS = 3
@@ -177,7 +177,7 @@ class Talk:
     async def the_client_talks_until_the_door_closes(self) -> None:
         """Nothing is refused before the end, and everything after it."""
         await self.day.comes(_LASTS - 0.2)
-        answers = []
+        answers: list[Reply] = []
         while not answers or answers[-1].status == 201:
             answers.append(await self.client.say(self.id, f"Satu lagi <4.{len(answers)}>"))
         assert_refused(answers[-1], 400, "SESSION_ENDED")
