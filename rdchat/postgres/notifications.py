@@ -9,6 +9,7 @@ from rdchat.events.payloads import notification_data
 from rdchat.events.webhook import WebhookEvent, notification_event
 from rdchat.postgres import webhooks
 from rdchat.postgres.pool import acquire, rows_changed
+from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ def notification_row(new: Notification) -> tuple[Any, ...]:
         new.session_id,
         new.person_id,
         new.id,
-        new.type,
+        new.type.value,
         new.title,
         new.message,
         new.counseling_id,
@@ -98,7 +99,7 @@ def _notification(found: asyncpg.Record) -> Notification:
     return Notification(
         id=found["id"],
         person_id=found["person_id"],
-        type=found["type"],
+        type=NotificationType(found["type"]),
         title=found["title"],
         message=found["message"],
         session_id=found["session_id"],

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from rdchat.services.notifier import Notifier
 
 #: The type of the notification that somebody has booked.
-_BOOKED: Final = "counseling_booked"
+_BOOKED: Final = NotificationType.COUNSELING_BOOKED
 
 log = structlog.get_logger(__name__)
 
