@@ -63,7 +63,7 @@ class SessionStatusEvent(AnswerSchema):
 
 
 class MessageReadEvent(AnswerSchema):
-    """Somebody has read the other's messages, up to one."""
+    """A participant has read the other's messages, up to one."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
     user_id = identity("userId", "Who has read.", CLIENT_ID)
@@ -72,7 +72,7 @@ class MessageReadEvent(AnswerSchema):
 
 
 class TypingEvent(AnswerSchema):
-    """Somebody is typing, or no longer. Trust the `clientId` that Ably shows, not the `userId`."""
+    """A participant is typing, or no longer. Trust the `clientId` that Ably shows, not the `userId`."""
 
     user_id = identity("userId", "Who.", CLIENT_ID)
     is_typing = yes_no("isTyping", "True on starting, false on stopping.", example=True)

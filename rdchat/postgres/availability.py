@@ -57,7 +57,7 @@ async def put_availability(
 ) -> Availability | None:
     """Replace when a psychologist works; `timezone` None leaves their time zone as it is.
 
-    A booking that holds the psychologist's row is waited for. Returns what holds now; None: there is no such
+    A booking that holds the psychologist's row is waited for. Return what holds now; None: there is no such
     psychologist.
     """
     document = {
@@ -79,7 +79,7 @@ async def put_availability(
 async def list_booked(
     pool: Pool, psychologist_ids: Sequence[UUID], since: datetime, until: datetime
 ) -> dict[UUID, list[Range]]:
-    """Read what psychologists have between two instants. Whoever has nothing is left out."""
+    """Read what psychologists have between two instants. Those who have nothing are left out."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_BOOKED, list(psychologist_ids), since, until, since - LONGEST)
     found: dict[UUID, list[Range]] = {}
@@ -103,13 +103,13 @@ async def list_free_psychologists(pool: Pool, slot: Slot, limits: Limits) -> lis
 
 
 def hours_from_row(row: asyncpg.Record) -> Availability:
-    """Read when somebody works off a row of `psychologists`."""
+    """Read when a psychologist works off a row of `psychologists`."""
     return _parsed(row["timezone"], row["availability"] or "{}")
 
 
 @lru_cache(maxsize=256)
 def _parsed(timezone: str, stored: str) -> Availability:
-    """Remembered: a booking that names nobody reads those of everybody."""
+    """Remembered: a booking that names no psychologist reads those of all."""
     document: dict[str, Any] = orjson.loads(stored)
     return Availability(
         timezone,

@@ -85,7 +85,7 @@ async def upsert_person(connection: Connection, caller: Caller, at: datetime) ->
 
 
 async def insert_new(pool: Pool, callers: Sequence[Caller], at: datetime) -> set[UUID]:
-    """Keep those who were never seen. Returns the others of whom their token says something new."""
+    """Keep those who were never seen. Return the others of whom their token says something new."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_COMPARE, *zip(*map(_facts, callers), strict=True), at)
     return {row["id"] for row in rows}
@@ -98,7 +98,7 @@ def _facts(caller: Caller) -> tuple[Any, ...]:
 async def put_psychologist(
     pool: Pool, psychologist_id: UUID, *, full_name: str, timezone: str, is_active: bool, at: datetime
 ) -> tuple[Psychologist, bool]:
-    """Create or change a psychologist. Returns them, and whether they are new."""
+    """Create or change a psychologist. Return them, and whether they are new."""
     async with transaction(pool) as connection:
         name_before = await connection.fetchval(_NAME, psychologist_id, full_name, at)
         created = await connection.fetchval(_PUT, psychologist_id, timezone, is_active, at)

@@ -1,7 +1,8 @@
 """Carrying out a request with an Idempotency-Key once: note it before, keep its answer after.
 
 Notes of what became of a request are tried again for a moment, on another connection if the first was just
-lost. Where that fails too, whoever sends the request again is told for a while that it is still under way.
+lost. Where that fails too, a client that sends the request again is told for a while that it is still under
+way.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class IdempotencyService:
     async def begin(self, request: KeyedRequest) -> Begun | Answered:
         """Note a request, or find what was answered to it.
 
-        Raises RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, UNAVAILABLE.
+        Raise RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, UNAVAILABLE.
         """
         begun = await idempotency.begin(
             self.pool, request, uuid4(), self.clock.now(), encryptor=self.encryptor
@@ -54,7 +55,7 @@ class IdempotencyService:
         raise RdchatError(ErrorCode.IDEMPOTENCY_IN_FLIGHT, retry_after=1)
 
     async def keep_answer(self, request: KeyedRequest, status: int, answer: bytes) -> None:
-        """Keep the answer for whoever asks again.
+        """Keep the answer for when the request comes again.
 
         It was done, whether or not that can be noted: the operation's id tells it the next time.
         """

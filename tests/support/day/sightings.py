@@ -36,7 +36,7 @@ class Sightings(NamedTuple):
 
 
 async def check_phones(day: Day, record: Record) -> None:
-    """Check what everybody heard; those who have not looked at their phone yet do so now."""
+    """Check what all of them heard; those who have not looked at their phone yet do so now."""
     people = {one.id: one for one in (*day.clients, *day.psychologists.values())}
     over = {str(row["id"]) for row in record["sessions"] if row["ended_at"] is not None}
     for phone in day.phones.values():
@@ -60,7 +60,7 @@ async def check_phones(day: Day, record: Record) -> None:
         with contextlib.suppress(AssertionError):
             await until(complete)
         assert _seen(phone) == wanted, f"{phone.person.caller.full_name} in {phone.session_id}"
-    # So nobody was told anything that no phone was there to hear.
+    # So no one was told anything that no phone was there to hear.
     assert {row["person_id"] for row in record["notifications"]} <= {
         phone.person.id for phone in day.phones.values()
     }
@@ -176,7 +176,7 @@ def _as_html(text: str) -> str:
 
 
 async def check_notifications(day: Day, record: Record) -> None:
-    """Let everybody read what they were told: one first, then all of it."""
+    """Let all of them read what they were told: one first, then all of it."""
     for person in (*day.clients, *day.psychologists.values()):
         told = {str(row["id"]) for row in record["notifications"] if row["person_id"] == person.id}
         listed = (await person.get("/notifications", limit=100)).data
