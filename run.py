@@ -231,7 +231,7 @@ def token(role: str, person_id: UUID | None, name: str, email: str | None, hours
 
 
 @cli.command()
-@click.option("--id", "psychologist_id", type=click.UUID, help="Who; without it, everybody is listed.")
+@click.option("--id", "psychologist_id", type=click.UUID, help="Who; without it, all are listed.")
 @click.option("--name", help="Their full name.")
 @click.option("--timezone", help="Their time zone. [default: as it is, or Asia/Jakarta]")
 @click.option(

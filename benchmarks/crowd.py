@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
 _CROWD = """
 CREATE TEMPORARY TABLE crowd AS
@@ -73,7 +76,7 @@ SELECT id, 0, 0, gen_random_uuid(), 'book', client_id, 'pending', 'pending', boo
 
 
 async def plant(
-    connection: asyncpg.Connection[asyncpg.Record],
+    connection: Connection,
     *,
     sessions: int,
     first: datetime,
@@ -124,7 +127,7 @@ UPDATE automations SET status = 'done', executed_at = $1, lateness_ms = 0
 )
 
 
-async def open_all(connection: asyncpg.Connection[asyncpg.Record], at: datetime) -> None:
+async def open_all(connection: Connection, at: datetime) -> None:
     """Open all pending sessions, without a word: a crowd that talks at once, without waiting for timers."""
     async with connection.transaction():
         for statement in _OPEN:

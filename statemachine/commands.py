@@ -48,7 +48,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Reschedule:
-    """Somebody moves a session that has not begun. `by` is None for an administrator."""
+    """A person moves a session that has not begun. `by` is None for an administrator."""
 
     by: UUID | None
     starts_at: datetime

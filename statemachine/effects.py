@@ -32,6 +32,8 @@ class NotificationType(StrEnum):
     SESSION_MISSED = "session_missed"
     SESSION_RESCHEDULED = "session_rescheduled"
     SESSION_EXTENDED = "session_extended"
+    #: Written by the booking itself; no effect asks for it.
+    COUNSELING_BOOKED = "counseling_booked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ async def admit_upload(call: Call) -> None:
 async def upload_message(call: Call) -> Answer:
     """Send a file while the chat is open, with or without words.
 
-    What the file is decides its content. Images are written anew without what cameras put into them: no
+    What the file is decides its content. Images are re-encoded without what cameras put into them: no
     place, no device, no instant. A repeated clientMessageId gives the first message, with 200; with other
     words or another file it is refused, and nothing is sent. Put the file last: then a refusal does not wait
     for it.

@@ -1,4 +1,4 @@
-"""/psychologists/{id}/availability and /slots: when somebody works, and when they can still be booked."""
+"""/psychologists/{id}/availability and /slots: when psychologists work, and can still be booked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def get_availability(call: Call) -> Answer:
 
 
 async def put_availability(call: Call) -> Answer:
-    """Replace working hours: psychologists their own, administrators anybody's.
+    """Replace working hours: psychologists their own, administrators anyone's.
 
     What is left out stays, an empty list empties its part, and the same again changes nothing. What is booked
     stays as well.

@@ -119,7 +119,7 @@ async def list_counselings(call: Call) -> Answer:
 
 
 def _moment(asked: date | None, tz: ZoneInfo, field: str, *, days: int = 0) -> datetime | None:
-    """Give the instant that was asked for, or the one at which the day of it, or a later one, begins."""
+    """Return the instant that was asked for, or the one at which the day of it, or a later one, begins."""
     if asked is None or isinstance(asked, datetime):
         return asked
     try:

@@ -35,7 +35,7 @@ def write(starts_at: datetime, row_id: UUID) -> str:
 def read(cursor: str | None) -> tuple[datetime, UUID] | None:
     """Read a cursor: the start and the id of the last row that was seen. None: from the beginning.
 
-    Raises RdchatError (VALIDATION_FAILED).
+    Raise RdchatError (VALIDATION_FAILED).
     """
     if cursor is None:
         return None

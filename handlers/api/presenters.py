@@ -93,7 +93,7 @@ def attachment_json(attachment: Attachment, link: Link | None) -> dict[str, Any]
     """Show an attachment, with a link to it."""
     shown = payloads.attachment_data(attachment)
     if link is not None:
-        # Relative: only whoever calls knows by which address this service is reached.
+        # Relative: only the caller knows by which address this service is reached.
         path = f"{PREFIX}/chat/attachments/{attachment.id}/content"
         shown |= {"url": f"{path}?token={link.token}", "expiresAt": iso(link.expires_at)}
     return shown
@@ -129,7 +129,7 @@ def counseling_json(counseling: Counseling, reader: UUID) -> dict[str, Any]:
 
 
 def listed_counseling_json(counseling: Counseling, reader: UUID) -> dict[str, Any]:
-    """Show a counselling to whoever looks it up: also whom the psychologist is to expect."""
+    """Show a counselling to the caller who looks it up: also whom the psychologist is to expect."""
     client = {"id": str(counseling.client_id), "fullName": counseling.client_name}
     return counseling_json(counseling, reader) | {"client": client}
 
@@ -149,7 +149,7 @@ def psychologist_json(psychologist: Psychologist) -> dict[str, Any]:
 
 
 def availability_json(said: Availability) -> dict[str, Any]:
-    """Show when somebody works."""
+    """Show when a psychologist works."""
     return {
         "timezone": said.timezone,
         "weekly": [{"weekday": one.weekday} | _hours(one.hours) for one in said.weekly],

@@ -65,7 +65,7 @@ def failure(error: RdchatError, request_id: str) -> web.Response:
 
 def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
     """Answer with JSON. Nothing of it may be cached: it belongs to one person."""
-    # Not by `content_type` and `charset`: aiohttp would put the header together anew for every answer.
+    # Not by `content_type` and `charset`: aiohttp would put the header together again for every answer.
     return web.Response(body=as_json(body), status=status, headers=_HEADERS)
 
 

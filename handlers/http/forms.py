@@ -1,7 +1,7 @@
 """Reading `multipart/form-data` with one file in it: strictly, within bounds of size, time and memory.
 
 aiohttp's own `request.post()` takes any parts, writes files to the disk as they are, and reads to the end
-before anybody has looked at what comes.
+before anyone has looked at what comes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class FormReader:
 
         `before_file` is called with the texts that come before the file; what it raises ends the reading.
 
-        Raises RdchatError: VALIDATION_FAILED, PAYLOAD_TOO_LARGE, UNAVAILABLE.
+        Raise RdchatError: VALIDATION_FAILED, PAYLOAD_TOO_LARGE, UNAVAILABLE.
         """
         form = _Form(self, request)
         try:
@@ -75,7 +75,7 @@ class FormReader:
             self._held -= form.held
 
     def hold(self, size: int) -> None:
-        """Account for some more bytes. Raises UnavailableError when there are too many."""
+        """Account for some more bytes. Raise UnavailableError when there are too many."""
         if self._held + size > _ALL_BYTES:
             raise UnavailableError("memory for files")
         self._held += size

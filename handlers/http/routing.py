@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rdchat.runtime import Runtime
 
 PREFIX: Final = "/api/v1"
-#: Bodies are small. Whoever takes longer has gone, or wants to hold connections open.
+#: Bodies are small. A client that takes longer has gone, or wants to hold connections open.
 _BODY_SECONDS: Final = 10
 ANONYMOUS: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
@@ -64,7 +64,7 @@ class Route:
 
     `data` describes the answer's data, `done` says what a success with `status` means, and `also` what one
     with another status does; `message` is the sentence in their envelope. `rate` is the kind of calls that it
-    is counted as, None where nobody may ever be locked out; an `idempotent` one heeds the header
+    is counted as, None where no one may ever be locked out; an `idempotent` one heeds the header
     Idempotency-Key (its handler does, see `handlers/api/idempotency.py`). `errors` lists the codes beyond
     those that the route's other values imply. A handler may also answer with a response of its own, as the
     diagram does; `bare` lists the media types of such answers.
@@ -190,7 +190,7 @@ async def _counted(route: Route, caller: Caller, runtime: Runtime) -> RateLimitS
 
 
 def _rate_limit_headers(route: Route, limit_status: RateLimitStatus) -> dict[str, str]:
-    """Say where somebody stands, by the header fields of draft-ietf-httpapi-ratelimit-headers."""
+    """Show how much of a rate limit is left, by the header fields of draft-ietf-httpapi-ratelimit-headers."""
     return {
         "RateLimit-Policy": f'"{route.rate}";q={limit_status.limit};w={limit_status.window}',
         "RateLimit": f'"{route.rate}";r={limit_status.left};t={limit_status.resets_in}',

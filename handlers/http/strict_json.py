@@ -19,7 +19,7 @@ class StrictJsonError(ValueError):
 
 
 def loads(body: bytes) -> Any:  # noqa: ANN401 - whatever the JSON says
-    """Read a body. Raises StrictJsonError."""
+    """Read a body. Raise StrictJsonError."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:

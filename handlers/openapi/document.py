@@ -83,7 +83,7 @@ _HEADERS_OF: Final = {
     503: ("Retry-After",),
 }
 
-#: A query parameter that nobody knows is refused, so every route can find its request invalid; and a token
+#: A query parameter that is not known is refused, so every route can find its request invalid; and a token
 #: may have a role that may do nothing here.
 _EVERYWHERE: Final = (
     ErrorCode.UNAUTHENTICATED,
@@ -222,7 +222,7 @@ def _idempotency_key(route: Route) -> Node:
             "minLength": 1,
             "maxLength": 255,
             "pattern": "^[!-~]+$",
-            # Another one for each operation: whoever tries them all as they are shown uses no key twice.
+            # Another one for each operation: a reader who tries them all as they are shown uses no key twice.
             "example": f"{parts.OWN_ID}-{route.operation}",
         },
     }

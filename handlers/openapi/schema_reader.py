@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Node = dict[str, Any]
 
-#: Schemas may contain themselves; nobody reads deeper than this.
+#: Schemas may contain themselves; no one reads deeper than this.
 _DEEPEST: Final = 6
 _COMBINING: Final = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 _BY_FORMAT: Final = {

@@ -50,14 +50,14 @@ def _person(description: str, example: dict[str, str]) -> fields.Nested:
 
 
 class Person(AnswerSchema):
-    """Somebody, by id and name."""
+    """A person, by id and name."""
 
     id = identity("id", "Their id: the `sub` of their tokens.", PSYCHOLOGIST_ID)
     full_name = text("fullName", "Their name, for display.", SARI["fullName"])
 
 
 class PsychologistAnswer(Person):
-    """Somebody whom clients can book."""
+    """A psychologist whom clients can book."""
 
     timezone = text("timezone", "The time zone they work in.", ZONE)
     is_active = yes_no("isActive", "Whether clients can book them.", example=True)
@@ -113,7 +113,7 @@ class SessionAnswer(AnswerSchema):
     )
     outcome = choice(
         "outcome",
-        "Who was there, once it is completed; null otherwise. Whoever neither wrote nor listened was absent.",
+        "Who was there, once it is completed; null otherwise. One who neither wrote nor listened was absent.",
         SessionOutcome,
         None,
         allow_none=True,
@@ -129,7 +129,7 @@ class SessionAnswer(AnswerSchema):
 
 
 class ListedSession(SessionAnswer):
-    """A chat session in the list of somebody's sessions."""
+    """A chat session in the list of a person's sessions."""
 
     unread_count = number("unreadCount", "How many messages of the other the caller has not read.", 1)
 

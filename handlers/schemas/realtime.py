@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from marshmallow import fields
 
 from handlers.schemas.answers import AnswerSchema
@@ -30,10 +28,6 @@ from handlers.schemas.parts import (
 from statemachine import EndReason
 from statemachine.effects import NotificationType, StatusEvent
 
-#: Not all of them are known to the state machine: bookings and new times happen outside it.
-_STATUSES: Final = tuple(StatusEvent)
-_NOTIFICATIONS: Final = tuple(dict.fromkeys((*NotificationType, "counseling_booked")))
-
 
 class MessageEvent(MessageFacts):
     """A message, automated ones included. Order by `seq`, which has no gaps."""
@@ -52,7 +46,7 @@ class SessionStatusEvent(AnswerSchema):
     """What a session has become."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
-    status = choice("status", "What happened to it.", _STATUSES)
+    status = choice("status", "What happened to it.", StatusEvent)
     ends_at = instant("endsAt", "When the chat is to close.", END)
     minutes_left = fields.Integer(
         data_key="minutesLeft", metadata=about("How many minutes are left; with `ending_soon`.", 5)
@@ -69,7 +63,7 @@ class SessionStatusEvent(AnswerSchema):
 
 
 class MessageReadEvent(AnswerSchema):
-    """Somebody has read the other's messages, up to one."""
+    """A participant has read the other's messages, up to one."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
     user_id = identity("userId", "Who has read.", CLIENT_ID)
@@ -78,7 +72,7 @@ class MessageReadEvent(AnswerSchema):
 
 
 class TypingEvent(AnswerSchema):
-    """Somebody is typing, or no longer. Trust the `clientId` that Ably shows, not the `userId`."""
+    """A participant is typing, or no longer. Trust the `clientId` that Ably shows, not the `userId`."""
 
     user_id = identity("userId", "Who.", CLIENT_ID)
     is_typing = yes_no("isTyping", "True on starting, false on stopping.", example=True)
@@ -96,7 +90,7 @@ class NotificationEvent(AnswerSchema):
     """Something that one person should know, wherever they are in the product."""
 
     id = identity("id", "The notification's id.", NOTIFICATION_ID)
-    type = choice("type", "What it is about, for programs.", _NOTIFICATIONS, NotificationType.CHAT_ENABLED)
+    type = choice("type", "What it is about, for programs.", NotificationType, NotificationType.CHAT_ENABLED)
     title = text("title", "A headline, for people.", "Sesi dimulai")
     message = text("message", "A sentence, for people.", "Sesi chat dengan Budi Santoso sudah dibuka.")
     data = fields.Nested(

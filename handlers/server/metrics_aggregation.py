@@ -1,6 +1,6 @@
 """Metrics of several processes that share a port, as one page.
 
-Whoever asks for /metrics reaches one of the processes by chance, so each must answer for all. Each shows its
+A request for /metrics reaches one of the processes by chance, so each must answer for all. Each shows its
 own page on a socket in a folder that they share; the others add it to theirs.
 """
 
@@ -76,7 +76,7 @@ async def _ask(socket: Path) -> str | None:
     try:
         async with (
             aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
-            http.get("http://sibling/metrics") as answer,
+            http.get("http://process/metrics") as answer,
         ):
             return await answer.text()
     except (aiohttp.ClientError, TimeoutError, OSError):

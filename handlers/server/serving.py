@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Connections that wait to be accepted: at the full hour everybody comes at once.
+#: Connections that wait to be accepted: at the full hour all clients come at once.
 _BACKLOG: Final = 1_024
 #: How long a request under way may take once the replica stops.
 _SHUTDOWN_SECONDS: Final = 10.0
@@ -46,7 +46,7 @@ class Sharing:
     """How a process serves that shares its port with others.
 
     `number` counts them from 0; `folder` has a socket of each, where it shows its own metrics; `lifeline` is
-    a file descriptor that is readable to its end once whoever started the process is gone.
+    a file descriptor that is readable to its end once the process that started this one is gone.
     """
 
     number: int

@@ -56,7 +56,7 @@ async def supervise(
 ) -> None:
     """Serve with `processes` processes until SIGINT or SIGTERM; `command` starts one (see `serve_shared`).
 
-    Raises ProcessFailedError when one does not start, OSError when the port is taken.
+    Raise ProcessFailedError when one does not start, OSError when the port is taken.
     """
     port = _reserve(settings.host, settings.port)
     endpoint = await start_local_endpoint(settings)
@@ -100,7 +100,7 @@ async def supervise(
 
 
 def _reserve(host: str, port: int) -> int:
-    """Find out that nobody else has the port, or which one is free. Raises OSError."""
+    """Find out that no other program has the port, or which one is free. Raise OSError."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
@@ -116,7 +116,7 @@ class _Child:
         self._process: Process | None = None
 
     async def start(self) -> None:
-        """Start it, and wait until it serves. Raises ProcessFailedError."""
+        """Start it, and wait until it serves. Raise ProcessFailedError."""
         # Not in our process group: Ctrl-C is for us alone, and we hand it on.
         process = self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=PIPE, stdout=PIPE, start_new_session=True
@@ -179,7 +179,7 @@ def _line(source: Any) -> bytes:  # noqa: ANN401 - a raw file; reading it to the
     while not line.endswith(b"\n"):
         byte = source.read(1)
         if not byte:
-            raise ProcessFailedError("started by nobody: `serve --processes` does that")
+            raise ProcessFailedError("not started by `serve --processes`")
         line += byte
     return line
 

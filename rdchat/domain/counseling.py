@@ -1,4 +1,4 @@
-"""A counselling, as it was booked, and which of somebody's counsellings are looked for."""
+"""A counselling, as it was booked, and which of a person's counsellings are looked for."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Counseling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounselingFilter:
-    """A part of somebody's counsellings: those that start from `since` on and before `until`.
+    """A part of a person's counsellings: those that start from `since` on and before `until`.
 
     `before` is the (start, id) of the last one that the caller has seen.
     """

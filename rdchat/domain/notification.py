@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from statemachine.effects import NotificationType
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
@@ -19,7 +21,7 @@ class Notification:
 
     id: UUID
     person_id: UUID
-    type: str
+    type: NotificationType
     title: str
     message: str
     session_id: UUID | None

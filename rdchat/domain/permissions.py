@@ -42,7 +42,7 @@ class Shared(Protocol):
 
 
 def takes_part(person_id: UUID, shared: Shared) -> bool:
-    """Tell whether somebody is one of the two."""
+    """Return whether a person is one of the two."""
     return person_id in shared.participants
 
 

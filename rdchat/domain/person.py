@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """Who somebody is. The first three are clients; what each may do is in `permissions`."""
+    """Who a person is. The first three are clients; what each may do is in `permissions`."""
 
     CLIENT = "client"
     STUDENT = "student"

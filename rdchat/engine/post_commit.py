@@ -79,7 +79,7 @@ class PostCommitEffects:
     def start(self) -> None:
         """Begin to work."""
         self._tasks = [
-            keep_running(self._run, "aftermath"),
+            keep_running(self._run, "post-commit effects"),
             keep_running(self._keep_quiet_sessions, "snapshots"),
         ]
 

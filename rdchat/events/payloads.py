@@ -78,7 +78,7 @@ def notification_data(notification: Notification) -> dict[str, Any]:
     """Make the payload of a `notification` event."""
     return {
         "id": str(notification.id),
-        "type": notification.type,
+        "type": notification.type.value,
         "title": notification.title,
         "message": notification.message,
         "data": {

@@ -52,7 +52,7 @@ async def _queue(addresses: Addresses) -> AsyncIterator[DelayQueue]:
 
 
 async def migrate_now(_settings: Settings, addresses: Addresses) -> list[str]:
-    """Apply migrations. Returns their names."""
+    """Apply migrations. Return their names."""
     pool = await connect(addresses.database_url, size=2, patience=3.0)
     try:
         return await migrate(pool)
@@ -70,7 +70,7 @@ async def psychologists(
 ) -> list[str]:
     """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
 
-    Raises RdchatError: VALIDATION_FAILED for an unknown time zone, a name that shows nothing or is too long,
+    Raise RdchatError: VALIDATION_FAILED for an unknown time zone, a name that shows nothing or is too long,
     or a new one without a name; ILLEGAL_TRANSITION for a person who is known as a client or an administrator.
     """
     if timezone is not None:
@@ -101,7 +101,7 @@ def _name(given: str) -> str:
 
 
 async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
-    """Read the way that a session took. Raises RdchatError (SESSION_NOT_FOUND)."""
+    """Read the way that a session took. Raise RdchatError (SESSION_NOT_FOUND)."""
     async with _database(addresses) as pool:
         session = await sessions.get_session(pool, session_id)
         if session is None:
@@ -117,7 +117,7 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
         depths = await queue.depth()
         dead = await automations.list_dead_letters(pool)
         unpublished = await outbox.count_entries(pool)
-        untold, undelivered = await webhooks.count_deliveries(pool)
+        waiting, given_up = await webhooks.count_deliveries(pool)
         dead_webhooks = await webhooks.list_dead_deliveries(pool)
         overdue, oldest = await automations.count_overdue(pool, SystemClock().now() - _LATE)
     lines = ["shard  waiting  leased  overdue  next due"]
@@ -132,7 +132,7 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
         f"  {letter['session_id']}  {letter['kind']}  attempts {letter['attempts']}  {letter['reason']}"
         for letter in dead
     ]
-    lines += [f"webhooks waiting: {untold}", f"dead webhooks: {undelivered}"]
+    lines += [f"webhooks waiting: {waiting}", f"dead webhooks: {given_up}"]
     lines += [
         f"  {one['id']}  {one['type']}  {place_of(one['endpoint'])}  attempts {one['attempts']}"
         f"  {one['last_error']}"
@@ -142,9 +142,9 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
 
 
 async def drop_automation(addresses: Addresses, session_id: UUID, kind: AutomationKind) -> list[str]:
-    """Cancel one automation of a session. Returns a line for each that was dropped.
+    """Cancel one automation of a session. Return a line for each that was dropped.
 
-    Raises RdchatError (FORBIDDEN) for the end of a session: without it the chat would stay open for ever.
+    Raise RdchatError (FORBIDDEN) for the end of a session: without it the chat would stay open for ever.
     """
     if kind is AutomationKind.AUTO_END:
         raise RdchatError(
@@ -157,7 +157,7 @@ async def drop_automation(addresses: Addresses, session_id: UUID, kind: Automati
 
 
 async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str]:
-    """Schedule a session's dead letters again. Returns a line for each."""
+    """Schedule a session's dead letters again. Return a line for each."""
     async with _queue(addresses) as queue, _database(addresses) as pool:
         jobs = await automations.revive_dead_letters(pool, session_id)
         await queue.schedule(jobs)
@@ -165,7 +165,7 @@ async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str
 
 
 async def retry_webhooks(addresses: Addresses, delivery_ids: Sequence[UUID]) -> list[str]:
-    """Schedule dead webhooks again: those named, or all of them. Returns a line for each."""
+    """Schedule dead webhooks again: those named, or all of them. Return a line for each."""
     async with _database(addresses) as pool:
         revived = await webhooks.revive_deliveries(pool, delivery_ids or None, now=SystemClock().now())
     return [f"scheduled {one['id']}  {one['type']}" for one in revived] or ["No dead webhooks."]

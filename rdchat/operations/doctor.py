@@ -28,7 +28,7 @@ _PROBE: Final = "doctor"
 
 
 async def examine(settings: Settings, addresses: Addresses) -> int:
-    """Print a table of findings. Returns 0 when nothing is wrong, else 1."""
+    """Print a table of findings. Return 0 when nothing is wrong, else 1."""
     findings = [
         ("Settings", True, "no faults"),
         ("PostgreSQL", *await _database(addresses)),

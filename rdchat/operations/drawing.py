@@ -131,7 +131,7 @@ def _rasterised(drawn: str) -> bytes:
 
 
 def route(source: Status, destination: Status) -> _Route:
-    """Give the way an arrow takes. KeyError: the table has an arrow that nobody laid out yet."""
+    """Return the way an arrow takes. Raise KeyError for an arrow of the table that is not laid out yet."""
     if source is not destination:
         return _ROUTES[source, destination]
     x, y = _PLACES[source]

@@ -43,6 +43,6 @@ def show_gauges(
     )
     metrics.gauge(
         "rdchat_automations_overdue",
-        "Automations that nobody has tried although they are far too late.",
+        "Automations that no process has tried although they are far too late.",
         lambda: monitor.status.overdue,
     )

@@ -67,7 +67,7 @@ class Health:
         return parts | {"keySet": self._key_set.status} if self._key_set is not None else parts
 
     async def close(self) -> None:
-        """Give up what is still asked."""
+        """Cancel the checks that still run."""
         for probe in self._probes:
             probe.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)

@@ -55,10 +55,10 @@ UPDATE automations SET status = 'scheduled', attempts = 0, executed_at = NULL, r
 RETURNING kind, schedule_version, due_at
 """
 
-#: Nobody needs to know how many thousands.
+#: No one needs to know how many thousands.
 OVERDUE_COUNTED: Final = 1_000
 
-# What has failed before is waiting for its next attempt: that is somebody's fault, but not the timers'.
+# What has failed before is waiting for its next attempt: something else is at fault then, not the timers.
 _OVERDUE = """
 SELECT count(*) AS automations, min(due_at) AS oldest FROM (
     SELECT due_at FROM automations WHERE status = 'scheduled' AND attempts = 0 AND due_at <= $1
@@ -66,7 +66,7 @@ SELECT count(*) AS automations, min(due_at) AS oldest FROM (
 ) AS late
 """
 
-# The session's version is raised as well: whoever has it in memory has to read it again.
+# The session's version is raised as well: a process that has it in memory has to read it again.
 _DROP = """
 WITH dropped AS (
     UPDATE automations SET status = 'cancelled', reason = 'dropped'
@@ -115,7 +115,7 @@ async def list_scheduled(
 async def count_overdue(pool: Pool, before: datetime) -> tuple[int, datetime | None]:
     """Count the automations that were due before an instant and were never tried, up to OVERDUE_COUNTED.
 
-    Returns the count, and when the oldest of them was due.
+    Return the count, and when the oldest of them was due.
     """
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_OVERDUE, before, OVERDUE_COUNTED)
@@ -123,7 +123,7 @@ async def count_overdue(pool: Pool, before: datetime) -> tuple[int, datetime | N
 
 
 async def count_failure(pool: Pool, job: Job, reason: str) -> int | None:
-    """Note that an automation failed. Returns its attempts so far, None when it is settled by now."""
+    """Note that an automation failed. Return its attempts so far, None when it is settled by now."""
     async with acquire(pool) as connection:
         attempts: int | None = await connection.fetchval(
             _COUNT_FAILURE, job.session_id, job.kind.value, job.schedule_version, reason
@@ -144,7 +144,7 @@ async def list_dead_letters(pool: Pool, *, limit: int = 100) -> list[dict[str, o
 
 
 async def revive_dead_letters(pool: Pool, session_id: UUID) -> list[tuple[Job, int]]:
-    """Schedule the dead letters of a session again. Returns them with their due instants (ms)."""
+    """Schedule the dead letters of a session again. Return them with their due instants (ms)."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_REVIVE, session_id)
     return [
@@ -154,7 +154,7 @@ async def revive_dead_letters(pool: Pool, session_id: UUID) -> list[tuple[Job, i
 
 
 async def drop_automation(pool: Pool, session_id: UUID, kind: AutomationKind, *, at: datetime) -> list[Job]:
-    """Cancel an automation that waits or was given up. Returns what has to leave the delay queue."""
+    """Cancel an automation that waits or was given up. Return what has to leave the delay queue."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_DROP, session_id, kind.value, at)
     return [Job(session_id, kind, row["schedule_version"]) for row in rows]

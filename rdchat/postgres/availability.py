@@ -58,7 +58,7 @@ async def put_availability(
     """Replace when a psychologist works; None leaves a part as it is. What is given is in order.
 
     A booking that holds the psychologist's row is waited for. Where nothing differs, nothing is written.
-    Returns what holds now; None: there is no such psychologist.
+    Return what holds now; None: there is no such psychologist.
     """
     async with transaction(pool) as connection:
         row = await connection.fetchrow(
@@ -102,7 +102,7 @@ async def list_booked(
     *,
     except_counseling: UUID | None = None,
 ) -> dict[UUID, list[Range]]:
-    """Read what psychologists have between two instants. Whoever has nothing is left out."""
+    """Read what psychologists have between two instants. Those who have nothing are left out."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(
             _BOOKED, list(psychologist_ids), since, until, since - LONGEST, except_counseling
@@ -128,13 +128,13 @@ async def list_free_psychologists(pool: Pool, slot: Slot, limits: Limits) -> lis
 
 
 def hours_from_row(row: asyncpg.Record) -> Availability:
-    """Read when somebody works off a row of `psychologists`."""
+    """Read when a psychologist works off a row of `psychologists`."""
     return _parsed(row["timezone"], row["availability"] or "{}")
 
 
 @lru_cache(maxsize=256)
 def _parsed(timezone: str, stored: str) -> Availability:
-    """Remembered: a booking that names nobody reads those of everybody."""
+    """Remembered: a booking that names no psychologist reads those of all."""
     document: dict[str, Any] = orjson.loads(stored)
     return Availability(
         timezone,

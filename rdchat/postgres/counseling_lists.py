@@ -1,4 +1,4 @@
-"""Lists of somebody's counsellings."""
+"""Lists of a person's counsellings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BY_PERSON: Final = (
 async def list_counselings(
     pool: Pool, person_id: UUID, part: CounselingFilter, *, at: datetime
 ) -> list[Counseling]:
-    """List somebody's counsellings as they stand at an instant, latest start first."""
+    """List a person's counsellings as they stand at an instant, latest start first."""
     start, counseling_id = part.before or (None, None)
     async with acquire(pool) as connection:
         rows = await connection.fetch(

@@ -76,7 +76,7 @@ SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id) WHERE s.id
 """
 
 #: Where a counselling stands at an instant, `$1`. One by chat follows its session, any other the clock:
-#: nobody tells us whether people meet.
+#: no one tells us whether people meet.
 STATUS: Final = """
   CASE WHEN c.status <> 'pending' THEN c.status
        WHEN s.status IN ('active', 'ending_soon') THEN 'active'
@@ -107,12 +107,12 @@ SELECT count(*)
 async def choose_psychologist(connection: Connection, booking: Booking, limits: Limits) -> Psychologist:
     """Find who takes a booking, and lock their row until the transaction ends.
 
-    Raises RdchatError: PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, or VALIDATION_FAILED for one who does not exist.
+    Raise RdchatError: PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, or VALIDATION_FAILED for one who does not exist.
     """
     slot = booking.slot
     if booking.psychologist_id is not None:
         if booking.psychologist_id == booking.client_id:
-            raise invalid("psychologistId", "Nobody can book themselves.")
+            raise invalid("psychologistId", "No one can book themselves.")
         known = await connection.fetchval(
             "SELECT is_active FROM psychologists WHERE id = $1", booking.psychologist_id
         )
@@ -124,10 +124,10 @@ async def choose_psychologist(connection: Connection, booking: Booking, limits: 
     midnight, next_midnight = (to_instant(one, time(0), tz) for one in (day, day + timedelta(days=1)))
     candidates = await connection.fetch(_CANDIDATES, midnight, next_midnight, booking.client_id)
     for candidate in candidates:
-        # Asked again under the lock; but whoever does not work then need not be locked to know it.
+        # Asked again under the lock; but one who does not work then need not be locked to know it.
         if not availability.hours_from_row(candidate).covers(slot.starts_at, slot.ends_at):
             continue
-        # A savepoint: the lock on somebody who turns out to be full is let go before the next one is taken.
+        # A savepoint: the lock on one who turns out to be full is let go before the next one is taken.
         savepoint = connection.transaction()
         await savepoint.start()
         try:
@@ -152,14 +152,14 @@ async def check_psychologist(
     """Lock a psychologist's row, and see that they can be booked and that one more fits.
 
     `except_counseling` is not counted: it is the one that is to be moved. `hours` False: whether they still
-    take bookings and work then is not asked. Whoever locks a client's row as well does that first.
+    take bookings and work then is not asked. A caller that locks a client's row as well does that first.
 
-    Raises RdchatError: NO_PSYCHOLOGIST outside of their working hours, PSYCHOLOGIST_LIMIT.
+    Raise RdchatError: NO_PSYCHOLOGIST outside of their working hours, PSYCHOLOGIST_LIMIT.
     """
     row = await connection.fetchrow(_LOCKED_PSYCHOLOGIST, psychologist_id)
     if row is None:
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
-    # The row is as whoever had the lock before us has left it, and so are its hours.
+    # The row is as the one who had the lock before us has left it, and so are its hours.
     if hours and not (
         row["is_active"] and availability.hours_from_row(row).covers(slot.starts_at, slot.ends_at)
     ):
@@ -188,7 +188,7 @@ async def check_client(
     *,
     except_counseling: UUID | None = None,
 ) -> None:
-    """Lock the client's row and see that one more fits. Raises RdchatError (CLIENT_LIMIT).
+    """Lock the client's row and see that one more fits. Raise RdchatError (CLIENT_LIMIT).
 
     `except_counseling` is not counted: it is the one that is to be moved.
     """
@@ -204,7 +204,7 @@ async def _lock_client(connection: Connection, client_id: UUID) -> None:
 async def _overlap_with(
     connection: Connection, column: str, person_id: UUID, slot: Slot, except_counseling: UUID | None
 ) -> int:
-    """Count how many counsellings somebody would have at once, during the slot, with one more in it."""
+    """Count how many counsellings a person would have at once, during the slot, with one more in it."""
     rows = await connection.fetch(
         f"SELECT starts_at, ends_at FROM counselings WHERE {column} = $1 AND {_PRESENT} "  # noqa: S608 - a column's name, ours
         "AND starts_at < $3 AND starts_at > $4 AND ends_at > $2 AND id IS DISTINCT FROM $5",
@@ -229,7 +229,7 @@ async def insert_counseling(
     encryptor: Encryptor,
     at: datetime,
 ) -> None:
-    """Write a counselling. Raises RdchatError (CLIENT_LIMIT) where it overlaps another, or is there."""
+    """Write a counselling. Raise RdchatError (CLIENT_LIMIT) where it overlaps another, or is there."""
     slot = booking.slot
     notes = (
         encryptor.encrypt(booking.notes.encode(), counseling_id.bytes) if booking.notes is not None else None
@@ -320,7 +320,7 @@ async def get_notes(pool: Pool, counseling_id: UUID, *, encryptor: Encryptor) ->
 async def cancel_without_chat(
     connection: Connection, counseling_id: UUID, reason: str | None, *, encryptor: Encryptor, at: datetime
 ) -> bool:
-    """Cancel a counselling that has no session. Returns whether it was not over yet."""
+    """Cancel a counselling that has no session. Return whether it was not over yet."""
     tag: Any = await connection.execute(
         "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
         f"WHERE id = $1 AND {_PRESENT} AND ends_at > $3",

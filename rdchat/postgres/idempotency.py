@@ -1,7 +1,8 @@
 """Requests that carry a key of their sender's, so that sending one again does nothing again.
 
-A request is noted before it is carried out, and its answer after. Between the two a process may die; whoever
-sends the request again then takes it over under the same operation id, by which its effects are recognised.
+A request is noted before it is carried out, and its answer after. Between the two a process may die; one
+that gets the request again then takes it over under the same operation id, by which its effects are
+recognised.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
     from rdchat.security.encryption import Encryptor
 
-#: Nobody waits longer for an answer; what is older was left behind by a process that is gone.
+#: No one waits longer for an answer; what is older was left behind by a process that is gone.
 _UNDER_WAY: Final = timedelta(seconds=20)
 #: How long an answer is kept.
 KEPT: Final = timedelta(hours=24)
@@ -87,7 +88,7 @@ async def begin(
 async def finish(
     pool: Pool, request: KeyedRequest, operation_id: UUID, answered: Answered, *, encryptor: Encryptor
 ) -> None:
-    """Keep the answer to an operation for whoever asks again."""
+    """Keep the answer to an operation for a repeated request."""
     encrypted = encryptor.encrypt(answered.answer, request.person_id.bytes)
     async with acquire(pool) as connection:
         await connection.execute(
@@ -102,12 +103,12 @@ async def drop(pool: Pool, request: KeyedRequest) -> None:
 
 
 async def give_away(pool: Pool, request: KeyedRequest, at: datetime) -> None:
-    """Let whoever sends the request next take it over at once: its outcome here is unknown."""
+    """Let the request be taken over at once when it comes again: its outcome here is unknown."""
     async with acquire(pool) as connection:
         await connection.execute(_GIVE_AWAY, request.person_id, request.key, at - _UNDER_WAY)
 
 
 async def forget(pool: Pool, before: datetime) -> int:
-    """Delete what is older than an instant. Returns how many."""
+    """Delete what is older than an instant. Return how many."""
     async with acquire(pool) as connection:
         return rows_changed(await connection.execute(_FORGET, before))

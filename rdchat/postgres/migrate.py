@@ -16,7 +16,7 @@ _LOCK = 0x72_64_63_68
 
 
 async def migrate(pool: Pool) -> list[str]:
-    """Bring the schema up to date. Returns the names of the migrations that were applied now."""
+    """Bring the schema up to date. Return the names of the migrations that were applied now."""
     applied_now: list[str] = []
     async with acquire(pool) as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)

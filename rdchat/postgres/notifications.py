@@ -9,6 +9,7 @@ from rdchat.events.payloads import notification_data
 from rdchat.events.webhook import WebhookEvent, notification_event
 from rdchat.postgres import webhooks
 from rdchat.postgres.pool import acquire, rows_changed
+from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ def notification_row(new: Notification) -> tuple[Any, ...]:
         new.session_id,
         new.person_id,
         new.id,
-        new.type,
+        new.type.value,
         new.title,
         new.message,
         new.counseling_id,
@@ -55,7 +56,7 @@ def notification_row(new: Notification) -> tuple[Any, ...]:
 
 
 def webhook_event(new: Notification) -> WebhookEvent:
-    """Make the event of a notification that leaves the house."""
+    """Return the webhook event of a notification."""
     return notification_event(new.person_id, notification_data(new), at=new.created_at)
 
 
@@ -70,7 +71,7 @@ async def insert_notification(
 async def list_notifications(
     pool: Pool, person_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> tuple[list[Notification], int]:
-    """List somebody's notifications, newest first, and count the unread ones.
+    """List a person's notifications, newest first, and count the unread ones.
 
     `before` is the (instant, id) of the last one that the caller has seen.
     """
@@ -82,14 +83,14 @@ async def list_notifications(
 
 
 async def mark_read(pool: Pool, person_id: UUID, notification_id: UUID, at: datetime) -> Notification | None:
-    """Note that somebody has read a notification; the first time counts. None when it is not theirs."""
+    """Note that a person has read a notification; the first time counts. None when it is not theirs."""
     async with acquire(pool) as connection:
         found = await connection.fetchrow(_READ, person_id, notification_id, at)
     return None if found is None else _notification(found)
 
 
 async def mark_all_read(pool: Pool, person_id: UUID, at: datetime) -> int:
-    """Note that somebody has read everything. Returns how many were unread."""
+    """Note that a person has read everything. Return how many were unread."""
     async with acquire(pool) as connection:
         return rows_changed(await connection.execute(_READ_ALL, person_id, at))
 
@@ -98,7 +99,7 @@ def _notification(found: asyncpg.Record) -> Notification:
     return Notification(
         id=found["id"],
         person_id=found["person_id"],
-        type=found["type"],
+        type=NotificationType(found["type"]),
         title=found["title"],
         message=found["message"],
         session_id=found["session_id"],

@@ -90,7 +90,7 @@ async def upsert_person(connection: Connection, caller: Caller, at: datetime) ->
 
 
 async def insert_new(pool: Pool, callers: Sequence[Caller], at: datetime) -> set[UUID]:
-    """Keep those who were never seen. Returns the others of whom their token says something new."""
+    """Keep those who were never seen. Return the others of whom their token says something new."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_COMPARE, *zip(*map(_facts, callers), strict=True), at)
     return {row["id"] for row in rows}
@@ -109,9 +109,9 @@ async def put_psychologist(
     is_active: bool | None,
     at: datetime,
 ) -> tuple[Psychologist, bool]:
-    """Create or change a psychologist. Returns them, and whether they are new.
+    """Create or change a psychologist. Return them, and whether they are new.
 
-    None leaves a field as it is; where nothing differs, nothing is written. Raises RdchatError:
+    None leaves a field as it is; where nothing differs, nothing is written. Raise RdchatError:
     VALIDATION_FAILED for a new one without a name, ILLEGAL_TRANSITION for a person known in another role.
     """
     async with transaction(pool) as connection:

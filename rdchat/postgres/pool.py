@@ -71,7 +71,7 @@ _ACQUIRE_SECONDS = 5.0
 
 
 async def connect(url: str, *, size: int = 10, patience: float = 30.0) -> Pool:
-    """Open a pool of up to `size` connections, trying for `patience` seconds. Raises UnavailableError."""
+    """Open a pool of up to `size` connections, trying for `patience` seconds. Raise UnavailableError."""
     deadline = asyncio.get_running_loop().time() + patience
     while True:
         try:
@@ -135,7 +135,7 @@ async def available() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def acquire(pool: Pool) -> AsyncIterator[Connection]:
-    """Borrow a connection. Raises UnavailableError when there is none to be had."""
+    """Borrow a connection. Raise UnavailableError when there is none to be had."""
     async with available(), pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
         yield connection
 
@@ -148,7 +148,7 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def probe(pool: Pool) -> None:
-    """Ask PostgreSQL for a sign of life. Raises UnavailableError."""
+    """Ask PostgreSQL for a sign of life. Raise UnavailableError."""
     async with acquire(pool) as connection:
         await connection.execute("SELECT 1")
 

@@ -63,7 +63,7 @@ _UNREAD_SINCE = (
 async def insert_read(
     pool: Pool, person_id: UUID, up_to_seq: int, entry: OutboxEntry, *, encryptor: Encryptor, lease: timedelta
 ) -> bool:
-    """Note that somebody has read so far, with the event that tells it. Returns whether that is further.
+    """Note that a person has read so far, with the event that tells it. Return whether that is further.
 
     `entry` is the event's; two devices of one person may both get further at once, and both are told.
     """
@@ -76,14 +76,14 @@ async def insert_read(
 
 
 async def get_read_horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tuple[int, datetime | None]:
-    """Say how far somebody has read, and when they got there: 0 and None before they have read anything."""
+    """Return how far a person has read, and since when: 0 and None before they have read anything."""
     async with acquire(pool) as connection:
         found = await connection.fetchrow(_HORIZON, session_id, person_id)
     return (found["up_to_seq"], found["read_at"]) if found is not None else (0, None)
 
 
 async def record_attendance(pool: Pool, session_id: UUID, person_id: UUID, until: datetime) -> None:
-    """Note that somebody is there until an instant; whoever is after the start has come to the session."""
+    """Note that a person is there until an instant; one who is after the start has come to the session."""
     async with acquire(pool) as connection:
         await record_attendance_on(connection, session_id, person_id, until)
 
@@ -96,14 +96,14 @@ async def record_attendance_on(
 
 
 async def count_unread_in(pool: Pool, person_id: UUID, session_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Count what somebody has not read of others in some sessions; those without are left out."""
+    """Count what a person has not read of others in some sessions; those without are left out."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_UNREAD_IN, person_id, list(session_ids))
     return {row["id"]: row["unread"] for row in rows}
 
 
 async def count_unread_since(pool: Pool, person_id: UUID, since: datetime) -> dict[UUID, int]:
-    """Count what somebody has not read, by session that started since an instant, latest message first."""
+    """Count what a person has not read, by session that started since an instant, latest message first."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_UNREAD_SINCE, person_id, since)
     return {row["id"]: row["unread"] for row in rows}

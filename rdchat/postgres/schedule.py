@@ -50,9 +50,9 @@ async def lock_session(connection: Connection, session_id: UUID) -> None:
 async def move_counseling(
     connection: Connection, counseling_id: UUID, slot: Slot, at: datetime, *, begun_too: bool
 ) -> bool:
-    """Give a counselling that is not over another range. Returns whether there was one to move.
+    """Give a counselling that is not over another range. Return whether there was one to move.
 
-    `begun_too`: also when it has begun. Raises RdchatError (CLIENT_LIMIT) where another overlaps.
+    `begun_too`: also when it has begun. Raise RdchatError (CLIENT_LIMIT) where another overlaps.
     """
     try:
         tag = await connection.execute(

@@ -43,7 +43,7 @@ SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psycholog
 _SESSION = _ROWS.format(more="")
 _BY_IDS = _SESSION + "WHERE s.id = ANY($1)"
 
-# Whoever comes earlier has the place: the same for all who ask, so two that start together never both miss.
+# The earlier one has the place: the same for all who ask, so two that start together never both miss.
 # Counted no further than needed.
 _PLACES_TAKEN = """
 SELECT count(*) FROM (

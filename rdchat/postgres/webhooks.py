@@ -61,7 +61,7 @@ UPDATE webhook_deliveries
  WHERE id = $1 AND status <> 'delivered'
 """
 
-# Whoever has claimed the row since knows better.
+# A process that has claimed the row since knows better.
 _FAILED = """
 UPDATE webhook_deliveries SET status = $3, due_at = $4, last_status = $5, last_error = $6
  WHERE id = $1 AND attempts = $2 AND status = 'scheduled'
@@ -73,7 +73,7 @@ UPDATE webhook_deliveries SET due_at = $2, attempts = attempts - 1
 """
 
 _ABANDON = """
-UPDATE webhook_deliveries SET status = 'dead', last_error = 'nobody delivers to this endpoint'
+UPDATE webhook_deliveries SET status = 'dead', last_error = 'no process delivers to this endpoint'
  WHERE status = 'scheduled' AND endpoint <> ALL($1) AND due_at < $2
 """
 
@@ -134,7 +134,7 @@ async def insert_deliveries(
 async def claim_deliveries(
     pool: Pool, endpoint: str, *, now: datetime, until: datetime, limit: int
 ) -> list[ClaimedDelivery]:
-    """Claim what is due for an endpoint, the longest due first; nobody else gets it before `until`."""
+    """Claim what is due for an endpoint, the longest due first; no other process gets it before `until`."""
     async with acquire(pool) as connection:
         records = await connection.fetch(_CLAIM, endpoint, now, until, limit)
     return [ClaimedDelivery(one["id"], one["type"], one["body"], one["attempts"]) for one in records]
@@ -149,7 +149,7 @@ async def mark_delivered(pool: Pool, delivery: ClaimedDelivery, *, at: datetime,
 async def mark_failed(
     pool: Pool, delivery: ClaimedDelivery, *, due_at: datetime, dead: bool, status: int | None, reason: str
 ) -> bool:
-    """Schedule a delivery again, or give it up. False when somebody else has claimed or settled it since."""
+    """Schedule a delivery again, or give it up. Return False when another process has it or settled it."""
     state = "dead" if dead else "scheduled"
     async with acquire(pool) as connection:
         tag = await connection.execute(_FAILED, delivery.id, delivery.attempts, state, due_at, status, reason)
@@ -157,7 +157,7 @@ async def mark_failed(
 
 
 async def give_back_delivery(pool: Pool, delivery: ClaimedDelivery, *, now: datetime) -> None:
-    """Undo a claim: the attempt was not finished, and whoever comes next may make it at once."""
+    """Undo a claim: the attempt was not finished, and the next process may make it at once."""
     async with acquire(pool) as connection:
         await connection.execute(_GIVE_BACK, delivery.id, now, delivery.attempts)
 
@@ -170,7 +170,7 @@ async def tidy_deliveries(
     delivered_before: datetime,
     dead_before: datetime,
 ) -> int:
-    """Give up what nobody delivers any more, and delete what is over. Returns how many were given up."""
+    """Give up what no process delivers any more, and delete what is over. Return how many were given up."""
     async with acquire(pool) as connection:
         abandoned = await connection.execute(_ABANDON, endpoints, unclaimed_since)
         await connection.execute(_FORGET_DELIVERED, delivered_before)
@@ -194,6 +194,6 @@ async def list_dead_deliveries(pool: Pool, *, limit: int = 100) -> list[dict[str
 async def revive_deliveries(
     pool: Pool, delivery_ids: Sequence[UUID] | None, *, now: datetime
 ) -> list[asyncpg.Record]:
-    """Schedule deliveries that were given up again: all, or those named. Returns id, endpoint, type."""
+    """Schedule deliveries that were given up again: all, or those named. Return id, endpoint, type."""
     async with acquire(pool) as connection:
         return await connection.fetch(_REVIVE, now, delivery_ids)

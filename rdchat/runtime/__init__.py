@@ -85,7 +85,7 @@ class Runtime:
     async def start(
         cls, settings: Settings, *, database_url: str, redis_url: str, clock: Clock | None = None
     ) -> Runtime:
-        """Start a replica on running stores. Raises UnavailableError when PostgreSQL does not answer."""
+        """Start a replica on running stores. Raise UnavailableError when PostgreSQL does not answer."""
         async with AsyncExitStack() as closing:
             base = make_base(settings, clock or CorrectedClock(), closing)
             stores = await open_stores(base, database_url, redis_url)

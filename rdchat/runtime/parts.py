@@ -121,7 +121,7 @@ def make_base(settings: Settings, clock: Clock, closing: AsyncExitStack) -> Base
 
 
 async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
-    """Connect to the stores, and bring the schema up to date. Raises UnavailableError without PostgreSQL."""
+    """Connect to the stores, and bring the schema up to date. Raise UnavailableError without PostgreSQL."""
     pool = await postgres.connect(database_url)
     base.close_in_turn(lambda: postgres.close(pool))
     applied = await migrate(pool)

@@ -83,9 +83,9 @@ class CallerTokens:
         self._verified: OrderedDict[bytes, tuple[float, Caller, str | None, Any]] = OrderedDict()
 
     def verify(self, token: str) -> Caller:
-        """Say who calls, with the keys that are known.
+        """Return who calls, by the keys that are known.
 
-        Raises RdchatError: UNAUTHENTICATED, as UnknownKeyError where `verify_fetching` may know better;
+        Raise RdchatError: UNAUTHENTICATED, as UnknownKeyError where `verify_fetching` may know better;
         FORBIDDEN for a valid token with a role that means nothing here.
         """
         now = self._clock.ms() / 1000
@@ -117,9 +117,9 @@ class CallerTokens:
         return caller
 
     async def verify_fetching(self, token: str) -> Caller:
-        """Say who calls; a key that is not known is asked for at once.
+        """Return who calls; a key that is not known is asked for at once.
 
-        Raises RdchatError like `verify`, and UNAVAILABLE while no key was ever fetched.
+        Raise RdchatError like `verify`, and UNAVAILABLE while no key was ever fetched.
         """
         try:
             return self.verify(token)
@@ -178,7 +178,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
         timezone=_timezone(claims.get("zoneinfo")),
         language=_language(claims.get("locale")),
         issued_at=float(claims["iat"]),
-        # Last: only who is somebody otherwise hears that their role is none here.
+        # Last: only a caller whose other claims hold hears that their role is none here.
         role=_role(claims["role"]),
     )
 

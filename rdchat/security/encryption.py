@@ -20,11 +20,11 @@ _NONCE_BYTES = 12
 
 
 class DecryptionError(Exception):
-    """An encrypted value does not open: unknown key, other context, or changed bytes."""
+    """An encrypted value cannot be decrypted: unknown key, other context, or changed bytes."""
 
 
 class Encryptor:
-    """Seals with the first key, opens with all of them. `keys` maps a key id to 32 bytes."""
+    """Encrypts with the first key, decrypts with all of them. `keys` maps a key id to 32 bytes."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {kid.encode(): AESGCM(key) for kid, key in keys.items()}
@@ -33,16 +33,16 @@ class Encryptor:
         self._head = bytes([len(kid)]) + kid
 
     def encrypt(self, plaintext: bytes, context: bytes) -> bytes:
-        """Seal `plaintext` for `context`."""
+        """Encrypt `plaintext` for `context`."""
         nonce = os.urandom(_NONCE_BYTES)
         return self._head + nonce + self._cipher.encrypt(nonce, plaintext, context)
 
     def decrypt(self, encrypted: bytes, context: bytes) -> bytes:
-        """Give the plaintext back. Raises DecryptionError."""
+        """Return the plaintext. Raise DecryptionError."""
         start = 1 + encrypted[0]
         cipher = self._ciphers.get(encrypted[1:start])
         if cipher is None:
-            raise DecryptionError("sealed with a key that RDCHAT_ENCRYPTION_KEYS does not name")
+            raise DecryptionError("encrypted with a key that RDCHAT_ENCRYPTION_KEYS does not name")
         try:
             return cipher.decrypt(
                 encrypted[start : start + _NONCE_BYTES], encrypted[start + _NONCE_BYTES :], context

@@ -31,7 +31,7 @@ _START_SECONDS: Final = 3.0
 #: So does a request whose token names an unknown key, and so many at a time: others are answered at once.
 _WAIT_SECONDS: Final = 3.0
 _MOST_WAITING: Final = 64
-#: Anybody can write the name of a key. The same one is not asked for again so soon, ...
+#: Anyone can write the name of a key. The same one is not asked for again so soon, ...
 _UNKNOWN_SECONDS: Final = 5.0
 #: ... and for different ones there are so many fetches at once, and then one at a time after so long.
 _MOST_FETCHES: Final = 5
@@ -75,9 +75,9 @@ class KeySet:
         await cancel(self._fetching)
 
     async def find(self, kid: str) -> bool:
-        """Ask the provider for a key that is not known. Says whether it is known now.
+        """Ask the provider for a key that is not known. Return whether it is known now.
 
-        Raises UnavailableError while no keys were ever fetched.
+        Raise UnavailableError while no keys were ever fetched.
         """
         # A fetch that was under way may have begun before the key was there: then one more.
         for _ in range(2):
@@ -92,7 +92,7 @@ class KeySet:
         return kid in self._keys
 
     async def _wait_for(self, fetching: asyncio.Task[bool]) -> bool:
-        """Wait for a fetch, but not for long. Says whether the provider has answered."""
+        """Wait for a fetch, but not for long. Return whether the provider has answered."""
         self._waiting += 1
         try:
             await asyncio.wait({fetching}, timeout=_WAIT_SECONDS)
@@ -155,7 +155,7 @@ class KeySet:
             return public_keys(await answer.json(content_type=None))
 
     def _take(self, fetched: dict[str, Any]) -> None:
-        # In place: whoever verifies tokens holds this mapping. A key that is gone is no longer trusted, nor
+        # In place: what verifies tokens holds this mapping. A key that is gone is no longer trusted, nor
         # is one that has become another under the same name; one that is the same stays the same object.
         for kid, key in fetched.items():
             if self._keys.get(kid) != key:
@@ -168,7 +168,7 @@ class KeySet:
 def public_keys(key_set: dict[str, Any]) -> dict[str, Any]:
     """Read a JSON Web Key Set: public keys by key id; keys of unknown kinds are left out.
 
-    Raises ValueError when that leaves none, or it is no key set.
+    Raise ValueError when that leaves none, or it is no key set.
     """
     try:
         keys = jwt.PyJWKSet.from_dict(key_set).keys

@@ -44,7 +44,7 @@ _DOWNLOADS_AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A file for somebody who may see it."""
+    """A file for a caller who may see it."""
 
     attachment: Attachment
     content: bytes
@@ -67,9 +67,9 @@ class AttachmentService:
     # ---- sending ------------------------------------------------------------------------------------------
 
     async def check_upload(self, caller: Caller, session_id: UUID, client_message_id: str | None) -> None:
-        """Ask whether it is worth reading a file that somebody begins to send; the engine decides for good.
+        """Ask whether it is worth reading a file that the caller begins to send; the engine decides for good.
 
-        Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
+        Raise RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
         """
         session = await self.chat.get_session(caller, session_id, content=True)
         if not session.is_open and await self._first(caller, session, client_message_id) is None:
@@ -88,10 +88,10 @@ class AttachmentService:
     ) -> tuple[Session, Message, bool]:
         """Send a file as a message.
 
-        Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
+        Return the session, the message, and whether it is new: a repeated clientMessageId gives the first
         one, and its file is not kept. `again`: one with this id may have been sent before.
 
-        Raises RdchatError: as `check_upload`; VALIDATION_FAILED for a file that cannot be sent;
+        Raise RdchatError: as `check_upload`; VALIDATION_FAILED for a file that cannot be sent;
         IDEMPOTENCY_MISMATCH where the first one says something else, or has another file.
         """
         session = await self.chat.get_session(caller, session_id, content=True)
@@ -160,7 +160,7 @@ class AttachmentService:
     async def get_attachment(self, caller: Caller, attachment_id: UUID) -> Attachment:
         """Look at an attachment, as a participant of its session.
 
-        Raises RdchatError: NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
+        Raise RdchatError: NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
         """
         found = await self._sent(attachment_id)
         if not permissions.may_read_content(caller, found):
@@ -168,13 +168,13 @@ class AttachmentService:
         return found.attachment
 
     def make_link(self, caller: Caller, attachment_id: UUID) -> Link:
-        """Make a link for somebody who may see the attachment."""
+        """Make a link for a caller who may see the attachment."""
         return self.links.sign(attachment_id, caller.id)
 
     async def open_file(self, attachment_id: UUID, token: str) -> OpenedFile:
         """Open an attachment by a link.
 
-        Raises RdchatError: FORBIDDEN for a link that is forged, expired or of another attachment; NOT_FOUND,
+        Raise RdchatError: FORBIDDEN for a link that is forged, expired or of another attachment; NOT_FOUND,
         UNAVAILABLE.
         """
         person_id = self.links.verify(token, attachment_id)
@@ -220,9 +220,9 @@ class AttachmentService:
             await asyncio.sleep(_SWEEP_SECONDS)
 
     async def sweep(self) -> int:
-        """Take away what was announced long ago and never sent. Returns how many.
+        """Take away what was announced long ago and never sent. Return how many.
 
-        The object goes first: an object without a row would never be found again. Raises UnavailableError.
+        The object goes first: an object without a row would never be found again. Raise UnavailableError.
         """
         swept = 0
         while True:

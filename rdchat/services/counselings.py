@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from rdchat.services.notifier import Notifier
 
 #: The type of the notification that somebody has booked.
-_BOOKED: Final = "counseling_booked"
+_BOOKED: Final = NotificationType.COUNSELING_BOOKED
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +109,7 @@ class CounselingService:
                 entries = await self.notify_others(connection, counseling, caller.id, _BOOKED, now)
         self.notifier.publish(entries)
         if session is not None:
-            await arm(self.queue, session, self.clock.now())
+            await schedule_timers(self.queue, session, self.clock.now())
         return counseling
 
     async def notify_others(
@@ -220,7 +220,7 @@ class CounselingService:
         return await counselings.get_notes(self.pool, counseling.id, encryptor=self.encryptor)
 
 
-async def arm(queue: DelayQueue, session: Session, now: datetime) -> None:
+async def schedule_timers(queue: DelayQueue, session: Session, now: datetime) -> None:
     """Put a session's automations into the delay queue. Where that fails, the reconciler does it."""
     jobs = [
         (Job(session.id, one.kind, session.schedule_version), to_ms(one.due_at))

@@ -1,7 +1,8 @@
 """Carrying out a request with an Idempotency-Key once: note it before, keep its answer after.
 
 Notes of what became of a request are tried again for a moment, on another connection if the first was just
-lost. Where that fails too, whoever sends the request again is told for a while that it is still under way.
+lost. Where that fails too, a client that sends the request again is told for a while that it is still under
+way.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class IdempotencyService:
     async def begin(self, request: KeyedRequest) -> Begun | Answered:
         """Note a request, or find what was answered to it.
 
-        Raises RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, UNAVAILABLE.
+        Raise RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, UNAVAILABLE.
         """
         begun = await idempotency.begin(
             self.pool, request, uuid4(), self.clock.now(), encryptor=self.encryptor

@@ -35,12 +35,12 @@ class NotificationService:
         return await notifications.list_notifications(self.pool, caller.id, before=before, limit=limit)
 
     async def mark_read(self, caller: Caller, notification_id: UUID) -> Notification:
-        """Note that the caller has read a notification of theirs. Raises RdchatError (NOT_FOUND)."""
+        """Note that the caller has read a notification of theirs. Raise RdchatError (NOT_FOUND)."""
         read = await notifications.mark_read(self.pool, caller.id, notification_id, self.clock.now())
         if read is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Notification not found")
         return read
 
     async def mark_all_read(self, caller: Caller) -> int:
-        """Note that the caller has read everything. Returns how many were unread."""
+        """Note that the caller has read everything. Return how many were unread."""
         return await notifications.mark_all_read(self.pool, caller.id, self.clock.now())

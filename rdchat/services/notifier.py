@@ -13,6 +13,7 @@ from rdchat.events import outbox_entry
 from rdchat.postgres import notifications, outbox
 from rdchat.realtime.publisher import LEASE
 from rdchat.texts.notifications import appointment_notification
+from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,8 +55,9 @@ class Notifier:
         at: datetime,
     ) -> list[OutboxEntry]:
         """Write what people are told of an appointment, as `insert` does."""
+        told = NotificationType(kind)
         return [
-            await self.insert(connection, appointment_notification(appointment, uuid4(), person_id, kind, at))
+            await self.insert(connection, appointment_notification(appointment, uuid4(), person_id, told, at))
             for person_id in people
         ]
 

@@ -18,7 +18,7 @@ from rdchat.domain.booking import Slot
 from rdchat.postgres import commit, counselings, reads, schedule, sessions
 from rdchat.postgres.pool import transaction
 from rdchat.services.chat import refuse
-from rdchat.services.counselings import arm
+from rdchat.services.counselings import schedule_timers
 from statemachine import Extend, Refusal, Reschedule, Session, Status, step
 from statemachine.effects import NotificationType
 
@@ -246,7 +246,7 @@ class ReschedulingService:
                 self.effects.uncertain([change])
             raise
         self.effects.committed([change])
-        await arm(self.queue, change.after, self.clock.now())
+        await schedule_timers(self.queue, change.after, self.clock.now())
         return change.after
 
     def _check(self, session: Session, command: Reschedule | Extend, now: datetime) -> None:

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _REMEMBERED: Final = 100_000
 #: A request goes on without it then: an old name is better than no answer.
 _WAIT_SECONDS: Final = 0.5
-#: After PostgreSQL was away, nobody waits for so long.
+#: After PostgreSQL was away, no request waits for so long.
 _REST_SECONDS: Final = 1.0
 
 
@@ -60,7 +60,7 @@ class SeenPeople:
         self._task = keep_running(self._run, "seen people")
 
     async def close(self) -> None:
-        """Stop. Whoever waits goes on."""
+        """Stop. Requests that wait go on."""
         await cancel(self._task)
         _let_go(self._pending.values())
 

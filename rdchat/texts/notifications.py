@@ -7,48 +7,60 @@ from typing import TYPE_CHECKING, Final
 from rdchat.domain.appointment import Appointment
 from rdchat.domain.notification import Notification
 from rdchat.texts.wording import day_in_words, time_in_words, wall_time
+from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from statemachine import Session
-    from statemachine.effects import NotificationType
-
 
 _NOTIFICATIONS: Final = {
-    "chat_enabled": ("Sesi dimulai", "Sesi chat dengan {client} sudah dibuka."),
-    "session_cancelled": ("Sesi dibatalkan", "Sesi konseling dengan {other} dibatalkan."),
-    "session_missed": ("Sesi terlewat", "Sesi chat dengan {other} tidak dapat dibuka tepat waktu."),
-    "session_rescheduled": (
+    NotificationType.CHAT_ENABLED: ("Sesi dimulai", "Sesi chat dengan {client} sudah dibuka."),
+    NotificationType.SESSION_CANCELLED: ("Sesi dibatalkan", "Sesi konseling dengan {other} dibatalkan."),
+    NotificationType.SESSION_MISSED: (
+        "Sesi terlewat",
+        "Sesi chat dengan {other} tidak dapat dibuka tepat waktu.",
+    ),
+    NotificationType.SESSION_RESCHEDULED: (
         "Jadwal berubah",
         "Sesi konseling dengan {other} dipindahkan ke {when}.",
     ),
-    "session_extended": ("Sesi diperpanjang", "Sesi chat dengan {other} diperpanjang sampai {end}."),
-    "counseling_booked": ("Konseling baru", "{client} memesan sesi konseling: {when}."),
+    NotificationType.SESSION_EXTENDED: (
+        "Sesi diperpanjang",
+        "Sesi chat dengan {other} diperpanjang sampai {end}.",
+    ),
+    NotificationType.COUNSELING_BOOKED: ("Konseling baru", "{client} memesan sesi konseling: {when}."),
 }
 
-
 _NOTIFICATIONS_IN_ENGLISH: Final = {
-    "chat_enabled": ("Session started", "The chat session with {client} is open."),
-    "session_cancelled": ("Session cancelled", "The counselling session with {other} was cancelled."),
-    "session_missed": ("Session missed", "The chat session with {other} could not be opened in time."),
-    "session_rescheduled": (
+    NotificationType.CHAT_ENABLED: ("Session started", "The chat session with {client} is open."),
+    NotificationType.SESSION_CANCELLED: (
+        "Session cancelled",
+        "The counselling session with {other} was cancelled.",
+    ),
+    NotificationType.SESSION_MISSED: (
+        "Session missed",
+        "The chat session with {other} could not be opened in time.",
+    ),
+    NotificationType.SESSION_RESCHEDULED: (
         "New time",
         "The counselling session with {other} was moved to {when}.",
     ),
-    "session_extended": (
+    NotificationType.SESSION_EXTENDED: (
         "Session extended",
         "The chat session with {other} was extended until {end}.",
     ),
-    "counseling_booked": ("New counselling", "{client} has booked a counselling session: {when}."),
+    NotificationType.COUNSELING_BOOKED: (
+        "New counselling",
+        "{client} has booked a counselling session: {when}.",
+    ),
 }
-
 
 _WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
 
 
-def notification_words(appointment: Appointment, person_id: UUID, kind: str) -> tuple[str, str]:
+def notification_words(appointment: Appointment, person_id: UUID, kind: NotificationType) -> tuple[str, str]:
     """Give the title and the text of what one participant is told, in the appointment's language.
 
     Days and times are those of the zone of the one who is told.
@@ -68,7 +80,7 @@ def notification_words(appointment: Appointment, person_id: UUID, kind: str) -> 
 
 
 def appointment_notification(
-    appointment: Appointment, notification_id: UUID, person_id: UUID, kind: str, at: datetime
+    appointment: Appointment, notification_id: UUID, person_id: UUID, kind: NotificationType, at: datetime
 ) -> Notification:
     """Put what one participant is told of an appointment into words."""
     title, message = notification_words(appointment, person_id, kind)
@@ -85,9 +97,7 @@ def appointment_notification(
 
 
 def notification(
-    session: Session, notification_id: UUID, person_id: UUID, kind: NotificationType | str, at: datetime
+    session: Session, notification_id: UUID, person_id: UUID, kind: NotificationType, at: datetime
 ) -> Notification:
     """Put what one participant is told of a session into words."""
-    return appointment_notification(
-        Appointment.of_session(session), notification_id, person_id, str(kind), at
-    )
+    return appointment_notification(Appointment.of_session(session), notification_id, person_id, kind, at)

@@ -46,7 +46,7 @@ async def works(psychologist: Person, **said: Any) -> dict[str, Any]:
     return data
 
 
-async def book(person: Person, start: str, end: str, day: date = DAY, **more: Any) -> Reply:
+async def book(person: Person, start: str, end: str, day: date = DAY, /, **more: Any) -> Reply:
     body = {"method": "online", "date": day.isoformat(), "startTime": start, "endTime": end, **more}
     return await person.post("/counselings/book", body)
 

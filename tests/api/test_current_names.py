@@ -36,7 +36,9 @@ def renamed(service: Service, person: Person, name: str, **facts: Any) -> Person
 
 
 async def row_of(service: Service, person: Person) -> dict[str, Any]:
-    return dict(await service.runtime.pool.fetchrow("SELECT * FROM people WHERE id = $1", person.id))
+    row = await service.runtime.pool.fetchrow("SELECT * FROM people WHERE id = $1", person.id)
+    assert row is not None
+    return dict(row)
 
 
 async def test_a_changed_name_is_shown_everywhere(service: Service) -> None:

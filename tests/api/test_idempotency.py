@@ -13,8 +13,8 @@ import pytest
 
 from handlers.api import idempotency as handling
 from rdchat.common.errors import UnavailableError
+from rdchat.domain.idempotency import Answered, KeyedRequest
 from rdchat.postgres import idempotency
-from rdchat.postgres.idempotency import Answered, Request
 from tests.support.envelope import assert_refused
 from tests.support.forms import form, photo
 from tests.support.pair import a_pair
@@ -94,6 +94,7 @@ class Requests:
             " (SELECT max(ends_at) FROM chat_sessions) AS ends,"
             " (SELECT sum(schedule_version) FROM chat_sessions) AS plans"
         )
+        assert row is not None
         return tuple(row)
 
 
@@ -269,15 +270,16 @@ async def test_an_answer_that_is_noted_late_is_not_taken_for_that_to_another_req
     service: Service,
 ) -> None:
     runtime = service.runtime
-    request = Request(uuid4(), "satu", b"x")
+    encryptor = runtime.idempotency.encryptor
+    request = KeyedRequest(uuid4(), "satu", b"x")
     now = runtime.clock.now()
     first, second = uuid4(), uuid4()
-    await idempotency.begin(runtime.pool, request, first, now, encryptor=runtime.encryptor)
+    await idempotency.begin(runtime.pool, request, first, now, encryptor=encryptor)
     await idempotency.drop(runtime.pool, request)
-    await idempotency.begin(runtime.pool, request, second, now, encryptor=runtime.encryptor)
-    await idempotency.finish(runtime.pool, request, first, Answered(201, b"{}"), encryptor=runtime.encryptor)
+    await idempotency.begin(runtime.pool, request, second, now, encryptor=encryptor)
+    await idempotency.finish(runtime.pool, request, first, Answered(201, b"{}"), encryptor=encryptor)
     assert (
-        await idempotency.begin(runtime.pool, request, uuid4(), now, encryptor=runtime.encryptor)
+        await idempotency.begin(runtime.pool, request, uuid4(), now, encryptor=encryptor)
         is idempotency.IN_FLIGHT
     )
 

@@ -165,7 +165,8 @@ async def test_history_is_paged_from_the_newest_backwards(service: Service) -> N
         assert (described["hasNextPage"], described["nextCursor"]) == (False, None)
 
     # Cursors: following nextCursor sees every message once.
-    seen, (seqs, described) = [], await page(limit=7)
+    seen: list[int] = []
+    seqs, described = await page(limit=7)
     while True:
         seen = seqs + seen
         if described["nextCursor"] is None:

@@ -31,7 +31,7 @@ async def booked(service: Service, count: int) -> tuple[Person, list[str]]:
 async def pages(person: Person, limit: int) -> list[list[dict[str, Any]]]:
     found, cursor = [], None
     while True:
-        more = {} if cursor is None else {"cursor": cursor}
+        more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
         data = (await person.get("/notifications", limit=limit, **more)).data
         found.append(data["data"])
         cursor = data["nextCursor"]

@@ -144,7 +144,7 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         {"date": f"{in_days(31):%Y-%m-%d}", "startTime": "14:00", "endTime": "15:00"},
     )
     answers["cancel_counseling"] = await client.put(f"/counselings/{later['id']}/cancel")
-    faults = {}
+    faults: dict[str, str | list[str]] = {}
     for route in ROUTES:
         responses = document["paths"][PREFIX + route.path][route.method.lower()]["responses"]
         if route.data is None:

@@ -109,15 +109,16 @@ async def test_what_is_left_out_of_working_hours_stays(service: Service) -> None
         {"date": "2030-01-15", "isAvailable": False, "startTime": "00:00", "endTime": "00:00"},
         {"date": "2030-01-16", "isAvailable": True, "startTime": "10:00", "endTime": "12:00"},
     ]
-    shown = {"timezone": "Asia/Jakarta", "weekly": [], "exceptions": []}
-    for body in (
+    shown: dict[str, Any] = {"timezone": "Asia/Jakarta", "weekly": [], "exceptions": []}
+    bodies: tuple[dict[str, Any], ...] = (
         {"weekly": weekly},
         {"exceptions": exceptions},
         {"timezone": "Asia/Makassar"},
         {},
         {"weekly": []},
         {"weekly": weekly, "exceptions": []},
-    ):
+    )
+    for body in bodies:
         reply = await psychologist.put(path, body)
         shown = shown | body
         assert (reply.status, reply.data) == (200, shown)

@@ -223,7 +223,11 @@ async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
                 assert (one["status"], one["latenessMs"] < 500) == ("done", True), session["automations"]
             assert instant(session["startedAt"]) >= soon
             channel = f"chat:session:{session_id}"
-            await until(lambda channel=channel: len(pair.world.events(channel, "session-status")) == 4)
+
+            def all_published(channel: str = channel) -> bool:
+                return len(pair.world.events(channel, "session-status")) == 4
+
+            await until(all_published)
             statuses = [one["status"] for one in pair.world.events(channel, "session-status")]
             assert statuses == ["rescheduled", "chat_enabled", "ending_soon", "completed"]
         session_id = session_of(bookings[claimed.id])
@@ -363,13 +367,13 @@ async def test_many_who_want_the_last_place_get_exactly_what_there_is(
         client = pair.one.person()
         first, second = [(await client.book(in_days(day), in_days(day) + HOUR)).data for day in (40, 41)]
         tz = in_days(42)
-        replies = await asyncio.gather(
+        three = await asyncio.gather(
             move(client, first, tz),
             move(pair.elsewhere(client), second, tz + HOUR / 2),
             client.book(tz + HOUR / 4, tz + HOUR),
         )
-        assert sorted(reply.status for reply in replies)[1:] == [409, 409]
-        assert {reply.code for reply in replies if reply.status == 409} == {"CLIENT_LIMIT"}
+        assert sorted(reply.status for reply in three)[1:] == [409, 409]
+        assert {reply.code for reply in three if reply.status == 409} == {"CLIENT_LIMIT"}
 
 
 @pytest.mark.wall_time

@@ -152,7 +152,7 @@ async def _try(service: Service, tmp_path: Path, role: Role) -> None:
     config.write_text(told, encoding="utf-8")
     command = ["run", "openapi.json", "--url", service.base, "--checks", "all", "--no-color"]
     schemathesis = await asyncio.create_subprocess_exec(
-        *(Path(sys.executable).with_name("schemathesis"), "--config-file", config, *command),
+        *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config), *command),
         *("-n", str(_EXAMPLES)),
         cwd=tmp_path,
         env=os.environ | fuzzing.environment(seen),

@@ -102,7 +102,11 @@ async def test_notifications_are_in_the_language_of_the_session(worded: Service)
 
     def told() -> list[str]:
         channel = f"notifications:user:{booked['psychologist']['id']}"
-        return [sent["data"] for where, sent in local.published if where == channel]
+        return [
+            data
+            for where, sent in local.published
+            if where == channel and isinstance(data := sent["data"], str)
+        ]
 
     await until(lambda: len(told()) == 2)
     assert "Budi has booked a counselling session: " in told()[0]

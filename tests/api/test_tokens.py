@@ -24,6 +24,8 @@ from tests.support.soon import in_days, session_soon
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.support.service import Service
 
 START = in_days(30)
@@ -48,7 +50,7 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (good | changes).items() if value is not _ABSENT}
 
 
-def signed(key: str | None = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
+def signed(key: str = SECRET, algorithm: str = "HS256", /, **changes: Any) -> str:
     return jwt.encode(claims(**changes), key, algorithm=algorithm)
 
 
@@ -68,7 +70,7 @@ async def knock(service: Service, authorization: str | None) -> Reply:
         return Reply(answer.status, await answer.json() if is_json else await answer.text(), answer.headers)
 
 
-async def let_in(service: Service, callers: dict[str, str | None]) -> dict[str, str]:
+async def let_in(service: Service, callers: Mapping[str, str | None]) -> dict[str, str]:
     """Knock with each header. Gives those that were not refused properly, and how."""
     faults = {}
     for name, authorization in callers.items():
@@ -122,7 +124,7 @@ async def test_a_token_that_somebody_else_signed(service: Service) -> None:
         base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims())
     ).decode()
     callers = {
-        "alg none": f"Bearer {jwt.encode(claims(), None, algorithm='none')}",
+        "alg none": f"Bearer {jwt.encode(claims(), '', algorithm='none')}",
         "alg none by hand": f"Bearer {unsigned}.",
         "another key": f"Bearer {signed('another secret that is also long enough')}",
         "an algorithm that is not allowed": f"Bearer {signed(SECRET * 2, 'HS512')}",
@@ -381,6 +383,7 @@ async def test_an_ably_token_allows_exactly_what_its_session_needs(service: Serv
         assert before - 1 <= payload["iat"] <= time.time()
         expires_at = datetime.fromisoformat(answer["expiresAt"]).timestamp()
         assert abs(expires_at - payload["exp"]) < 1.5
+        assert service.runtime.ably.endpoint is not None
         endpoint, _, port = service.runtime.ably.endpoint.rpartition(":")
         assert answer == answer | {
             "capability": capability,

@@ -142,7 +142,7 @@ async def test_a_restarted_redis_goes_on_to_wake_the_workers(
 
         async def switched_on() -> bool:
             flags = (await client.config_get("notify-keyspace-events"))["notify-keyspace-events"]
-            return set("Kxz") <= set(flags)
+            return set("Kxz") <= set(flags or "")
 
         try:
             await until(listening, 4)

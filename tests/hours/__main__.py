@@ -54,7 +54,8 @@ def built(directory: str) -> Path:
     Path(directory).chmod(0o755)
     library = Path(directory) / "clock.so"
     source = Path(__file__).with_name("clock.c")
-    command = ["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, source, "-ldl"]
+    command = ["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    command += ["-o", str(library), str(source), "-ldl"]
     subprocess.run(command, check=True)
     return library
 

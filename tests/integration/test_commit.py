@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
@@ -57,8 +57,8 @@ def end(session: Session) -> Change:
     return builder.change
 
 
-async def write(database: Pool, *changes: Change) -> dict[object, CommitResult]:
-    return dict(await commit.commit(database, changes, encryptor=ENCRYPTOR, outbox_lease=LEASE))
+async def write(database: Pool, *changes: Change) -> dict[UUID, CommitResult]:
+    return await commit.commit(database, changes, encryptor=ENCRYPTOR, outbox_lease=LEASE)
 
 
 async def texts_of(database: Pool, session: Session) -> list[tuple[int, str]]:

@@ -194,8 +194,12 @@ def test_the_queue_does_what_its_model_does(
             return fakeredis.FakeAsyncRedis()
         return redis.asyncio.Redis.from_url(request.getfixturevalue("redis_server"))
 
+    class Connected(QueueMachine):
+        def __init__(self) -> None:
+            super().__init__(connect)
+
     run_state_machine_as_test(
-        lambda: QueueMachine(connect),
+        Connected,
         settings=settings(
             max_examples=examples,
             stateful_step_count=40,

@@ -104,7 +104,8 @@ async def test_what_was_published_but_not_confirmed_is_forgotten_at_shutdown(
     monkeypatch.setattr(publisher_module, "_FLUSH_SECONDS", 0.05)
     # The database is away while the events go out, and back when the replica leaves.
     monkeypatch.setattr(publisher_module, "_CONFIRM_AGAIN_SECONDS", 60.0)
-    confirm, ably, failed = outbox.delete_entries, Ably(), []
+    confirm, ably = outbox.delete_entries, Ably()
+    failed: list[list[int]] = []
 
     async def fail_once(pool: Pool, ids: Sequence[int]) -> None:
         if not failed:

@@ -99,7 +99,11 @@ async def test_a_window_ends_and_the_next_one_is_whole(redis_url: str) -> None:
             assert before[-1].resets_in == 1
 
             ends = asyncio.get_running_loop().time() + before[-1].resets_in
-            await until(lambda ends=ends: asyncio.get_running_loop().time() > ends, 3)
+
+            def ended(ends: float = ends) -> bool:
+                return asyncio.get_running_loop().time() > ends
+
+            await until(ended, 3)
 
 
 @pytest.mark.parametrize("fault", ["killed", "hanging"])

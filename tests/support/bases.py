@@ -1,4 +1,4 @@
-"""A valid request for every route, from which tests make others: with one thing wrong, or by somebody else.
+"""A valid request for every route, from which tests make others: with one thing wrong, or by another person.
 
 A route that is not in `BASES` fails the tests that walk the route table.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """What a route is given beside its path. `{...}` in texts names an id; see `ids` of whoever fills it in.
+    """What a route is given beside its path. `{...}` in texts names an id, see `ids` of `request_of`.
 
     `id`: what the path's `{id}` is. `files`: parts of a form, by name: file name, media type, content; `body`
     then holds the form's other parts.
@@ -93,7 +93,7 @@ class _Anything(dict[str, str]):
 def request_of(route: Route, ids: dict[str, str] | None = None) -> tuple[str, dict[str, Any]]:
     """Make the path of a valid request, and what else aiohttp's client is to be given.
 
-    Without `ids`, they are those of nobody.
+    Without `ids`, they are those of no one.
     """
     base = base_of(route)
     known = _Anything(ids or {})

@@ -45,7 +45,7 @@ def processes_below(directory: Path) -> list[psutil.Process]:
 @contextlib.contextmanager
 def owner(data: Path, template: Path, *, follow: bool = True) -> Iterator[subprocess.Popen[str]]:
     """A process that owns the stores of `data`, like `serve`."""
-    command = [sys.executable, "-c", OWNER, data, template, "follow" if follow else "alone"]
+    command = [sys.executable, "-c", OWNER, str(data), str(template), "follow" if follow else "alone"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
@@ -70,7 +70,7 @@ def sql(url: str, statement: str) -> object:
     return asyncio.run(ask())
 
 
-def cached(url: str) -> "redis.Redis[str]":
+def cached(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, decode_responses=True)
 
 

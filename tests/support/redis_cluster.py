@@ -42,14 +42,20 @@ class RedisCluster:
                 "CLUSTER", "MEET", "127.0.0.1", server.address.split(":")[2].split("/")[0]
             )
         for client in self.clients:
-            await until(
-                lambda client=client: _says(client, "cluster_known_nodes", str(len(self.clients))), 20
-            )
+
+            async def knows_all(client: redis.asyncio.Redis = client) -> bool:
+                return await _says(client, "cluster_known_nodes", str(len(self.clients)))
+
+            await until(knows_all, 20)
         node = await first.execute_command("CLUSTER", "MYID")
         await replica.execute_command("CLUSTER", "REPLICATE", node)
         await until(lambda: _replicates(replica, "master_link_status", "up"), 20)
         for client in self.clients:
-            await until(lambda client=client: _says(client, "cluster_state", "ok"), 20)
+
+            async def serves(client: redis.asyncio.Redis = client) -> bool:
+                return await _says(client, "cluster_state", "ok")
+
+            await until(serves, 20)
 
     def kill_the_first_primary(self) -> None:
         """End it as a crash would."""

@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 _ROOT = Path(__file__).parent.parent.parent
 _SERVING = re.compile(r"rdchat is serving on (http://\S+)")
-_KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+_KEPT: tuple[str, ...] = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class Replica:

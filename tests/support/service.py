@@ -116,7 +116,7 @@ class Reply:
 
 
 class Person:
-    """Somebody with a token."""
+    """A person with a token."""
 
     def __init__(self, client: aiohttp.ClientSession, base: str, caller: Caller, token: str) -> None:
         self._client = client

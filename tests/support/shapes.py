@@ -40,7 +40,7 @@ def references(part: Any) -> Iterator[str]:
 
 
 def mismatches(document: dict[str, Any], schema: dict[str, Any], value: Any, at: str = "") -> Iterator[str]:
-    """Return where a value does not have the shape, fields that nobody has described included."""
+    """Return where a value does not have the shape, fields that are described nowhere included."""
     if "$ref" in schema:
         yield from mismatches(document, resolve(document, schema["$ref"]), value, at)
         return

@@ -46,7 +46,7 @@ _PER_PSYCHOLOGIST = 5
 
 @dataclass(slots=True)
 class Said:
-    """A message that somebody tried to send, and every answer they got for it."""
+    """A message that a person tried to send, and every answer they got for it."""
 
     session_id: str
     sender_id: str
@@ -296,7 +296,7 @@ class World:
         """Wait for the end of everything, and check what must hold after any fault.
 
         `in_order`: whether a chat's messages must have reached Ably by `seq`. `missed`: whether sessions may
-        have been called off because nobody could open them in time.
+        have been called off because no replica could open them in time.
         """
         await self.settle(seconds)
         for talk in self.talks:

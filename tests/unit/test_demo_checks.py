@@ -113,7 +113,10 @@ def place(witness: Witness, name: str, number: int = 0) -> int:
 
 
 def lose(name: str) -> Callable[[Evidence], None]:
-    return lambda seen: seen.client.heard.pop(place(seen.client, name)) and None
+    def change(seen: Evidence) -> None:
+        del seen.client.heard[place(seen.client, name)]
+
+    return change
 
 
 def double(name: str) -> Callable[[Evidence], None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from statemachine.effects import NotificationType
 from tools import map as project_map
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,15 @@ def test_the_tests_that_the_page_on_the_local_endpoint_names() -> None:
     )
     assert len(named) > 60
     assert named - defined == set()
+
+
+@pytest.mark.parametrize(("page", "prefix"), [("realtime.md", ""), ("webhooks.md", "notification.")])
+def test_a_row_for_each_type_of_notification_and_for_no_other(page: str, prefix: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    table = re.search(r"^\| type[^|]*\| who is notified .*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table is not None
+    rows = [line.split("|")[1].strip() for line in table[1].splitlines()]
+    assert sorted(rows) == sorted(f"`{prefix}{one}`" for one in NotificationType)
 
 
 def test_files_and_folders_that_pages_name_exist() -> None:

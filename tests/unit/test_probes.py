@@ -9,41 +9,38 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rdchat import runtime as runtime_module
+from rdchat.operations import health as health_module
+from rdchat.operations.health import Health
 from rdchat.postgres import pool
-from rdchat.runtime import Runtime
 from rdchat.timers.monitor import TimerStatus
 from tests.support.memory_storage import SetClock
-from tests.support.service import service_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from pathlib import Path
 
     Ask = Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, dict[str, str]]]
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> Runtime:
-    """One that was not started: its Redis is well, and it has no PostgreSQL."""
-    made = Runtime(service_settings(tmp_path), SetClock())
+def health() -> Health:
+    """Of a replica whose Redis is well, and that has no PostgreSQL."""
 
     async def is_well() -> None:
         return
 
-    made.pool = None  # type: ignore[assignment]
-    made.redis = SimpleNamespace(probe=is_well)  # type: ignore[assignment]
-    made.monitor = SimpleNamespace(status=TimerStatus())  # type: ignore[assignment]
-    return made
+    pool: Any = None
+    redis: Any = SimpleNamespace(probe=is_well)
+    monitor: Any = SimpleNamespace(status=TimerStatus())
+    return Health(pool, redis, monitor, clock=SetClock(), worker=None, key_set=None)
 
 
 @pytest.fixture
-def ask(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Ask:
+def ask(health: Health, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Ask for the health with a question to PostgreSQL of the test's."""
 
     def asking(question: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, dict[str, str]]:
         monkeypatch.setattr(pool, "probe", lambda _: question)
-        return runtime.health()
+        return health.check()
 
     return asking
 
@@ -70,7 +67,7 @@ async def hangs_and_fails(asked: asyncio.Event, ended: asyncio.Event) -> None:
 async def test_a_probe_that_is_given_up_and_fails_is_heard(
     ask: Ask, complaints: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime_module, "_PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(health_module, "_PROBE_SECONDS", 0.01)
     ended = asyncio.Event()
     assert (await ask(hangs_and_fails(asyncio.Event(), ended)))["postgresql"] == "away"
     await ended.wait()
@@ -101,7 +98,7 @@ async def test_a_probe_whose_caller_has_gone_fails_unheard_of(
 
 
 async def test_a_probe_that_the_end_of_the_program_takes_back_is_no_fault(
-    runtime: Runtime, ask: Ask, complaints: list[dict[str, Any]]
+    health: Health, ask: Ask, complaints: list[dict[str, Any]]
 ) -> None:
     asked, ended = asyncio.Event(), asyncio.Event()
 
@@ -114,7 +111,7 @@ async def test_a_probe_that_the_end_of_the_program_takes_back_is_no_fault(
 
     asking = asyncio.create_task(ask(hangs()))
     await asked.wait()
-    await runtime.close()
+    await health.close()
     assert (await asking)["postgresql"] == "away"
     await _collected()
     assert not complaints

@@ -126,7 +126,11 @@ async def test_a_crowded_channel_waits_alone(publisher: Publisher, ably: Ably) -
     started = asyncio.get_running_loop().time()
     for number in range(1, 6):
         publisher.hand_over([entry(number)])
-        await until(lambda number=number: sum(len(names) for _, names in ably.requests) > number, 2)
+
+        def published(number: int = number) -> bool:
+            return sum(len(names) for _, names in ably.requests) > number
+
+        await until(published, 2)
     assert asyncio.get_running_loop().time() - started < 0.2, "the others do not wait"
     ably.crowded.clear()
     await until(lambda: [crowded in names for _, names in ably.requests].count(True) == 2, 2)
@@ -165,7 +169,11 @@ async def test_trouble_with_revoking_keeps_no_message_back(publisher: Publisher,
     for number in range(20, 30):
         told = sum(len(channels) for _, channels in ably.requests)
         publisher.hand_over([entry(number)])
-        await until(lambda told=told: sum(len(names) for _, names in ably.requests) > told, 2)
+
+        def published(told: int = told) -> bool:
+            return sum(len(names) for _, names in ably.requests) > told
+
+        await until(published, 2)
     assert asyncio.get_running_loop().time() - started < 1
     assert not ably.revoked
     ably.trouble = None

@@ -230,15 +230,14 @@ def test_the_example_loads_and_says_something_for_everything_it_names() -> None:
 
 
 def test_notifications_speak_every_language() -> None:
-    kinds = [*NotificationType, "counseling_booked"]
     told = {
         (language, kind): notification_words(
             Appointment.of_session(session(language=language)), uuid4(), kind
         )[1]
         for language in LANGUAGES
-        for kind in kinds
+        for kind in NotificationType
     }
-    for kind in kinds:
+    for kind in NotificationType:
         in_each = {told[language, kind] for language in LANGUAGES}
         assert len(in_each) == len(LANGUAGES)
         assert all("{" not in text and text for text in in_each)

@@ -148,7 +148,7 @@ def _event(heard: Heard) -> str:
 def _notified(seen: Evidence) -> Check:
     wanted = NotificationType.CHAT_ENABLED.value
     return Check(
-        f"{seen.psychologist.name} was notified of the opening exactly once, and nobody else was",
+        f"{seen.psychologist.name} was notified of the opening exactly once, and no one else was",
         [f"{seen.psychologist.name}: {wanted}"],
         [f"{one.name}: {kind}" for one in seen.witnesses for kind in one.notifications() if kind == wanted],
     )

@@ -63,7 +63,7 @@ class Feed:
             if status in _NEXT:
                 self.expect(_NEXT[status])
         elif heard.name == channels.TYPING:
-            name = self._names.get(str(heard.client_id), "Somebody")
+            name = self._names.get(str(heard.client_id), "Someone")
             self._screen.typing(name, is_typing=data["isTyping"])
 
     def notification(self, heard: Heard) -> None:

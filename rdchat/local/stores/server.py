@@ -26,7 +26,7 @@ _TAIL_LINES = 15
 
 # The servers inherit nothing else: a PGPORT or LC_ALL of the developer must not change them, and no secret is
 # theirs.
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME", "TMPDIR")
+_ENVIRONMENT: tuple[str, ...] = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME", "TMPDIR")
 
 Say = Callable[[str], None]
 

@@ -82,7 +82,7 @@ def main(
 async def _storm(plan: Plan, directory: Path) -> bool:
     task = asyncio.current_task()
     assert task is not None
-    # Whoever ends this ends the replicas with it.
+    # What ends this ends the replicas with it.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     postgres = EmbeddedPostgres(directory / "pg", settings={"fsync": "off", "max_connections": "200"})
     redis = EmbeddedRedis(directory / "redis")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.chaos.storm.stage import Stage
     from tests.support.replica import Replica
 
-#: Session changes that lost to the version fence: somebody else had changed the session since.
+#: Session changes that lost to the version fence: another process had changed the session since.
 FENCED: Final = "rdchat_fenced_sessions_total"
 _EVERY_SECONDS: Final = 1.0
 _LINE: Final = re.compile(r"^(\w+(?:\{[^}]*\})?) ([0-9.e+]+)$", re.MULTILINE)

@@ -56,7 +56,7 @@ def good() -> Record:
 
 
 def missed() -> Record:
-    """Nobody could open it in time: found six seconds before its end, a second after the warning was due."""
+    """No replica could open it in time: found six seconds before its end, one after the warning was due."""
     skipped = {
         kind: Settled(kind, AutomationStatus.SKIPPED, "missed", _DUE[kind], None, None)
         for kind in AutomationKind

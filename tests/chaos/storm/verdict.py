@@ -103,7 +103,7 @@ def _judge_heard(session_id: UUID, heard: Sequence[str], sent: Sequence[Delivery
     for missing in ids - set(heard):
         verdict.lost.append(f"{session_id}: {missing} never reached the subscriber")
     for unknown in set(heard) - ids:
-        verdict.wrong.append(f"{session_id}: the subscriber heard {unknown}, which nobody sent")
+        verdict.wrong.append(f"{session_id}: the subscriber heard {unknown}, which no one sent")
 
 
 class _Judge:
@@ -123,7 +123,7 @@ class _Judge:
         if life.status is not (Status.CANCELLED if self._missed else Status.COMPLETED):
             verdict.lost.append(f"{life.id}: still {life.status}")
         elif not self._missed and life.end_reason is not EndReason.AUTO_ENDED:
-            verdict.wrong.append(f"{life.id}: ended by {life.end_reason}, and nobody did that")
+            verdict.wrong.append(f"{life.id}: ended by {life.end_reason}, and no one did that")
         done = {kind for kind, one in life.automations.items() if one.status is AutomationStatus.DONE}
         run = [kind for kind, one in life.automations.items() if one.executed_at is not None]
         spoken = [automated_text(kind, life.language) for kind in _SPEAKING if kind in done]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedStoreError, EmbeddedStores, launch, postgres
+from rdchat.local.stores.programs import postgres_programs
 from tests.support.owner import OWNER, QUICK, ROOT, sql
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part of it is Linux's")
@@ -24,7 +25,7 @@ def test_root_keeps_one_capability_and_needs_no_open_directory(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone = place / "clone"  # as below /root, installed with a umask that lets nobody else in
-    package = postgres.postgres_programs().parents[1]
+    package = postgres_programs().parents[1]
     programs = clone / package.name / "pginstall/bin"
     for part in (package, package.with_name(f"{package.name}.libs")):
         shutil.copytree(
@@ -64,7 +65,7 @@ def test_root_without_the_right_to_pass_is_told_the_ways_out(place: Path) -> Non
     # Root of a container that dropped every capability but the ones for changing accounts.
     only = "-all,+setuid,+setgid,+chown,+setpcap,+kill"
     limit = [setpriv, "--bounding-set", only, "--inh-caps", only]
-    command = [*limit, sys.executable, "-c", start, place / "pg"]
+    command = [*limit, sys.executable, "-c", start, str(place / "pg")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "CAP_DAC_READ_SEARCH" in done.stderr
     assert "RDCHAT_DATABASE_URL" in done.stderr
@@ -85,8 +86,8 @@ def test_an_ordinary_user_needs_nothing_special(root: Path, place: Path) -> None
         sys.executable,
         "-c",
         OWNER,
-        home / "data",
-        home / "template",
+        str(home / "data"),
+        str(home / "template"),
         "follow",
     ]
     done = subprocess.run(command, input="", capture_output=True, text=True, cwd=ROOT, check=False)

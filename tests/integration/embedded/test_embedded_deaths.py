@@ -32,10 +32,13 @@ def test_the_servers_end_with_a_killed_owner(place: Path, template: Path) -> Non
 
 
 def test_leftovers_of_a_killed_owner_are_ended_and_the_data_is_there(place: Path, template: Path) -> None:
-    data, said = place / "data", []
+    data = place / "data"
+    said: list[str] = []
     with owner(data, template, follow=False) as first:
         before = running(data)
         assert before is not None
+        assert before.database_url is not None
+        assert before.redis_url is not None
         sql(before.database_url, "create table kept (n int)")
         cached(before.redis_url).set("kept", "yes")
         servers = [psutil.Process(record(data)[name]) for name in ("postgres_pid", "redis_pid")]
@@ -45,6 +48,8 @@ def test_leftovers_of_a_killed_owner_are_ended_and_the_data_is_there(place: Path
     assert all(server.is_running() for server in servers)
     stores = EmbeddedStores(data, postgres=True, redis=True, say=said.append)
     addresses = stores.start()
+    assert addresses.database_url is not None
+    assert addresses.redis_url is not None
     assert not any(server.is_running() and server.status() != "zombie" for server in servers)
     assert sql(addresses.database_url, "select count(*) from kept") == 0
     assert cached(addresses.redis_url).get("kept") == "yes"
@@ -54,8 +59,8 @@ def test_leftovers_of_a_killed_owner_are_ended_and_the_data_is_there(place: Path
 
 @pytest.mark.usefixtures("place")
 def test_a_stranger_named_in_the_pid_file_is_left_alone(prepared: Path) -> None:
-    account = {"user": "nobody"} if os.geteuid() == 0 else {}
-    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", **account) as stranger:
+    account = "nobody" if os.geteuid() == 0 else None
+    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", user=account) as stranger:
         server = EmbeddedPostgres(prepared, settings=QUICK)
         server.start()
         pid_file = prepared / "data/postmaster.pid"

@@ -23,12 +23,15 @@ pytestmark = pytest.mark.xdist_group("embedded")
 
 
 def test_first_start_creates_and_a_restart_keeps_the_data(place: Path) -> None:
-    data, said = place / "data", []
+    data = place / "data"
+    said: list[str] = []
     for visit in (1, 2):
         stores = EmbeddedStores(data, postgres=True, redis=True, say=said.append)
         addresses = stores.start()
         try:
             assert running(data) == addresses
+            assert addresses.database_url is not None
+            assert addresses.redis_url is not None
             sql(addresses.database_url, "create table if not exists kept (n int)")
             sql(addresses.database_url, "insert into kept values (1)")
             assert sql(addresses.database_url, "select count(*) from kept") == visit
@@ -62,6 +65,7 @@ def test_a_second_owner_is_refused_and_told_who_the_first_is(place: Path, templa
         second.stop()
         addresses = running(place / "data")
         assert addresses is not None
+        assert addresses.database_url is not None
         assert sql(addresses.database_url, "select 1") == 1
     with pytest.raises(DataDirectoryBusy):
         _start_twice(place / "alone")

@@ -50,7 +50,7 @@ _OPTIONS = (
 )
 
 Mint = Callable[..., str]
-CommandResult = dict[str, Any]
+Report = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def outcome(
     directory: Path,
     mint: Mint,
     key: tuple[str, str],
-) -> CommandResult:
+) -> Report:
     """What the page showed, by the names of its scenarios."""
     if not BUILD.exists():
         pytest.fail(f"The SDK is not installed: {sdk}", pytrace=False)
@@ -96,7 +96,7 @@ class Page:
     """Serves the page and what it loads, and takes its report."""
 
     def __init__(self) -> None:
-        self.outcome: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+        self.outcome: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
@@ -194,7 +194,7 @@ def _started(leader: int, directory: Path) -> list[psutil.Process]:
     return found
 
 
-async def _show(browser: str, directory: Path, mint: Mint, key: tuple[str, str]) -> CommandResult:
+async def _show(browser: str, directory: Path, mint: Mint, key: tuple[str, str]) -> Report:
     endpoint = AblyLocal(keys=dict([key]), limits=Limits(reauth_lead=REAUTH_LEAD))
     page, stranger = Page(), Stranger(mint)
     async with contextlib.AsyncExitStack() as stack:
@@ -208,7 +208,8 @@ async def _show(browser: str, directory: Path, mint: Mint, key: tuple[str, str])
         url = f"{await stack.enter_async_context(_served(page))}/?{urlencode(parameters)}"
         process = await stack.enter_async_context(_browsing(browser, directory, url))
         ended = asyncio.create_task(process.wait())
-        await asyncio.wait({page.outcome, ended}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {page.outcome, ended}
+        await asyncio.wait(either, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         state = f"ended with {process.returncode}" if ended.done() else "still ran"
     await ended
     said = f"The browser {state}, and said: {(directory / 'stderr').read_text(errors='replace')}"
@@ -222,11 +223,11 @@ async def _show(browser: str, directory: Path, mint: Mint, key: tuple[str, str])
     return outcome | {"asked": stranger.asked}
 
 
-def test_the_browser_guards_other_origins(outcome: CommandResult) -> None:
+def test_the_browser_guards_other_origins(outcome: Report) -> None:
     assert outcome["guarded"] == {"origins": 3, "allowed": "readable", "forbidden": "TypeError"}
 
 
-def test_messages(outcome: CommandResult, fmt: str) -> None:
+def test_messages(outcome: Report, fmt: str) -> None:
     assert outcome[f"messages {fmt}"] == {
         "received": [["text", "ann", "halo 😊"], ["object", "ann", {"seq": 1}], ["bytes", "ann", [0, 255]]],
         "denied": [40160, 401],
@@ -234,7 +235,7 @@ def test_messages(outcome: CommandResult, fmt: str) -> None:
     }
 
 
-def test_presence(outcome: CommandResult, fmt: str) -> None:
+def test_presence(outcome: Report, fmt: str) -> None:
     assert outcome[f"presence {fmt}"] == {
         "seen": [
             ["enter", "ann", {"typing": False}],
@@ -246,7 +247,7 @@ def test_presence(outcome: CommandResult, fmt: str) -> None:
     }
 
 
-def test_history_by_pages(outcome: CommandResult, fmt: str) -> None:
+def test_history_by_pages(outcome: Report, fmt: str) -> None:
     assert outcome[f"history {fmt}"] == {
         "backwards": [[4, 3], [2, 1], [0]],
         "forwards": [[0, 1, 2], [3, 4]],
@@ -254,7 +255,7 @@ def test_history_by_pages(outcome: CommandResult, fmt: str) -> None:
     }
 
 
-def test_a_refusal_is_readable(outcome: CommandResult, fmt: str) -> None:
+def test_a_refusal_is_readable(outcome: Report, fmt: str) -> None:
     """In MessagePack that takes an envelope: without one the SDK reads only errors in JSON."""
     denied = outcome[f"denied {fmt}"]
     assert denied["history"] == [40160, 401, REFUSED.format("history")]
@@ -264,14 +265,14 @@ def test_a_refusal_is_readable(outcome: CommandResult, fmt: str) -> None:
     assert (code, status) == (40160 if fmt == "json" else code, 401)
 
 
-def test_the_modular_build_by_fetch(outcome: CommandResult, fmt: str) -> None:
+def test_the_modular_build_by_fetch(outcome: Report, fmt: str) -> None:
     assert outcome[f"fetched {fmt}"] == {
         "pages": [[4, 3], [2, 1], [0]],
         "denied": [40160, 401, REFUSED.format("history")],
     }
 
 
-def test_the_envelope(outcome: CommandResult) -> None:
+def test_the_envelope(outcome: Report) -> None:
     good, denied = outcome["envelope"]["good"], outcome["envelope"]["denied"]
     assert (good["status"], good["statusCode"], good["response"]) == (200, 200, [])
     assert "./messages?limit=1" in good["headers"]["Link"]
@@ -280,11 +281,11 @@ def test_the_envelope(outcome: CommandResult) -> None:
     assert denied["response"]["error"]["code"] == 40160
 
 
-def test_links_and_error_codes_in_headers(outcome: CommandResult) -> None:
+def test_links_and_error_codes_in_headers(outcome: Report) -> None:
     assert outcome["links"] == {"pages": [[4, 3], [2, 1], [0]], "refused": [401, "40160"]}
 
 
-def test_renewal_through_another_origin(outcome: CommandResult) -> None:
+def test_renewal_through_another_origin(outcome: Report) -> None:
     assert outcome["renewal"] == {
         "update": ["connected", None],
         "sameConnection": True,

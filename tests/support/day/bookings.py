@@ -70,7 +70,7 @@ async def hours_and_slots(day: Day) -> None:
 
 
 async def the_least_busy(day: Day) -> None:
-    """Who names nobody gets whoever has least on that day, of those who work."""
+    """Who names no psychologist gets the one who has least on that day, of those who work."""
     guests = day.guests(6)
     working = {str(one.id) for name, one in day.psychologists.items() if name != "Ayu"}
     # She has said so before; until she has, she could be chosen.

@@ -75,7 +75,7 @@ class Day:
     def is_before(self, seconds: float) -> bool:
         return datetime.now(UTC) < self.at(seconds)
 
-    # ---- what everybody does ------------------------------------------------------------------------------
+    # ---- what all of them do ------------------------------------------------------------------------------
 
     async def books(
         self, client: Person, psychologist: Person | None, starts: float, lasts: float, **more: Any
@@ -95,7 +95,7 @@ class Day:
         return session_id
 
     async def phone(self, person: Person, session_id: str) -> Phone:
-        """Somebody's phone in a session, switched on once."""
+        """A person's phone in a session, switched on once."""
         key = str(person.id), session_id
         if key not in self.phones:
             self.phones[key] = Phone(person, session_id)

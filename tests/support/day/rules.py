@@ -91,7 +91,7 @@ def nobody_writes_while_it_is_closed(record: Record, session: Row) -> Iterable[s
         elif session["ended_at"] is None or at > min(session["ended_at"], session["ends_at"]):
             yield f"{row['seq']} after the end"
         if row["sender_id"] not in (session["client_id"], session["psychologist_id"]):
-            yield f"{row['seq']} from somebody else"
+            yield f"{row['seq']} from another person"
 
 
 def a_plan_that_was_replaced_runs_no_more(record: Record, session: Row) -> Iterable[str]:

@@ -36,12 +36,16 @@ class Sightings(NamedTuple):
 
 
 async def check_phones(day: Day, record: Record) -> None:
-    """Check what everybody heard; those who have not looked at their phone yet do so now."""
+    """Check what all of them heard; those who have not looked at their phone yet do so now."""
     people = {one.id: one for one in (*day.clients, *day.psychologists.values())}
     over = {str(row["id"]) for row in record["sessions"] if row["ended_at"] is not None}
     for phone in day.phones.values():
         # What they were let in with was revoked in the end; they were asked for another, and stayed.
-        await until(lambda phone=phone: phone.tokens == 1 + (phone.session_id in over))
+
+        def asked_again(phone: Phone = phone) -> bool:
+            return phone.tokens == 1 + (phone.session_id in over)
+
+        await until(asked_again)
     for session in record["sessions"]:
         for person_id in (session["client_id"], session["psychologist_id"]):
             away = not any(key[0] == str(person_id) for key in day.phones)
@@ -49,10 +53,14 @@ async def check_phones(day: Day, record: Record) -> None:
                 await day.phone(people[person_id], str(session["id"]))
     for phone in day.phones.values():
         wanted = _expected(record, phone)
+
+        def complete(phone: Phone = phone, wanted: Sightings = wanted) -> bool:
+            return _seen(phone) == wanted
+
         with contextlib.suppress(AssertionError):
-            await until(lambda phone=phone, wanted=wanted: _seen(phone) == wanted)
+            await until(complete)
         assert _seen(phone) == wanted, f"{phone.person.caller.full_name} in {phone.session_id}"
-    # So nobody was told anything that no phone was there to hear.
+    # So no one was told anything that no phone was there to hear.
     assert {row["person_id"] for row in record["notifications"]} <= {
         phone.person.id for phone in day.phones.values()
     }
@@ -168,7 +176,7 @@ def _as_html(text: str) -> str:
 
 
 async def check_notifications(day: Day, record: Record) -> None:
-    """Let everybody read what they were told: one first, then all of it."""
+    """Let all of them read what they were told: one first, then all of it."""
     for person in (*day.clients, *day.psychologists.values()):
         told = {str(row["id"]) for row in record["notifications"] if row["person_id"] == person.id}
         listed = (await person.get("/notifications", limit=100)).data

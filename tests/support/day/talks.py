@@ -16,7 +16,7 @@ from tests.support.sessions import reaches
 if TYPE_CHECKING:
     from tests.support.day.cast import Day
     from tests.support.day.phone import Phone
-    from tests.support.service import Person
+    from tests.support.service import Person, Reply
 
 _LASTS = 14
 _ROUNDS = 3
@@ -129,15 +129,15 @@ class Talk:
         assert _place(picture)
         sent = await upload(self.client, self.id, picture, "kamar.jpg", caption="Ini kamar saya <2>")
         assert (sent.status, sent.data["messageType"]) == (201, "image")
-        letter = b"Surat <2> untuk diri sendiri."
-        written = await upload(self.sari, self.id, letter, "surat.txt")
+        document = b"Surat <2> untuk diri sendiri."
+        written = await upload(self.sari, self.id, document, "surat.txt")
         assert (written.status, written.data["messageType"]) == (201, "file")
         program = await upload(self.client, self.id, b"MZ\x90\x00" + bytes(200), "foto.png")
         assert_refused(program, 400, "VALIDATION_FAILED")
         last = written.data["seq"]
         await asyncio.gather(mine.hears_message(last), hers.hears_message(last))
         # Who hears of a file has no link to it: they ask for one.
-        for phone, seq, size in ((hers, sent.data["seq"], None), (mine, last, len(letter))):
+        for phone, seq, size in ((hers, sent.data["seq"], None), (mine, last, len(document))):
             (told,) = [one["attachment"] for one in phone.messages if one["seq"] == seq]
             assert "url" not in told
             link = (await phone.person.get(f"/chat/attachments/{told['id']}")).data["url"]
@@ -177,7 +177,7 @@ class Talk:
     async def the_client_talks_until_the_door_closes(self) -> None:
         """Nothing is refused before the end, and everything after it."""
         await self.day.comes(_LASTS - 0.2)
-        answers = []
+        answers: list[Reply] = []
         while not answers or answers[-1].status == 201:
             answers.append(await self.client.say(self.id, f"Satu lagi <4.{len(answers)}>"))
         assert_refused(answers[-1], 400, "SESSION_ENDED")

@@ -1,4 +1,4 @@
-"""Scenes in which a session goes another way: extended, moved, called off, or without anybody there."""
+"""Scenes in which a session goes another way: extended, moved, called off, or with no one there."""
 
 from __future__ import annotations
 
@@ -80,16 +80,16 @@ async def not_extended_into_the_next(day: Day) -> None:
 
 
 async def some_do_not_come(day: Day) -> None:
-    """Wulan waits for one who does not come, is late for one, and one appointment nobody remembers."""
-    wulan, (absent, alone, nobody) = day["Wulan"], day.guests(3)
-    sessions = [await day.chat(client, wulan, 0, 4) for client in (absent, alone, nobody)]
+    """Wulan waits for one who does not come, is late for one, and one appointment no one remembers."""
+    wulan, (absent, alone, forgetful) = day["Wulan"], day.guests(3)
+    sessions = [await day.chat(client, wulan, 0, 4) for client in (absent, alone, forgetful)]
     hers = await day.phone(wulan, sessions[0])
     mine = await day.phone(alone, sessions[1])
     await asyncio.gather(hers.hears("chat_enabled"), mine.hears("chat_enabled"))
     assert (await wulan.say(sessions[0], "Apakah Anda di sana? <w1>")).status == 201
     assert (await alone.say(sessions[1], "Saya sudah di sini <w2>")).status == 201
     expected = zip(
-        (absent, alone, nobody),
+        (absent, alone, forgetful),
         sessions,
         ("client_absent", "psychologist_absent", "nobody_came"),
         strict=True,
