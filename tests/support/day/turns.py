@@ -147,6 +147,7 @@ def wish(day: Day, booked: dict[str, Any], starts: float, lasts: float) -> dict[
         "date": f"{start:%Y-%m-%d}",
         "startTime": f"{start:%H:%M:%S}",
         "endTime": f"{start + timedelta(seconds=lasts):%H:%M:%S}",
+        "timezone": booked["timezone"],
     }
 
 
