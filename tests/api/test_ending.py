@@ -93,7 +93,7 @@ async def test_a_session_ended_by_hand_stays_ended_when_its_time_comes(service: 
 
 
 async def test_a_cancelled_counselling_cancels_its_session_and_all_automations(service: Service) -> None:
-    psychologist = await service.psychologist()
+    psychologist = await service.psychologist(timezone="UTC")
     admin = service.person(Role.SUPER_ADMIN, "Admin")
     start = in_days(30)
     for by, reason in (

@@ -42,14 +42,6 @@ async def present(service: Service) -> list[Any]:
     return [[dict(row) for row in of] for of in rows]
 
 
-async def psychologist_in_utc(service: Service) -> Person:
-    """One who reads the clock that clients read here, so that all answers are the same."""
-    psychologist = await service.psychologist()
-    admin = service.person(Role.SUPER_ADMIN, "Admin")
-    assert (await admin.put(f"/psychologists/{psychologist.id}", {"timezone": "UTC"})).status == 200
-    return psychologist
-
-
 # ---- psychologists ----------------------------------------------------------------------------------------
 
 
@@ -180,7 +172,8 @@ async def move(person: Person, counseling: dict[str, Any], **more: Any) -> Reply
 
 
 async def test_a_move_to_the_time_that_it_has_is_none(service: Service) -> None:
-    psychologist = await psychologist_in_utc(service)
+    # All read one clock, so that all answers are the same.
+    psychologist = await service.psychologist(timezone="UTC")
     admin = service.person(Role.SUPER_ADMIN, "Admin")
     stranger = service.person()
     for number, method in enumerate(("chat", "online")):
@@ -334,7 +327,8 @@ async def test_nobody_has_ended_what_ended_by_itself_or_was_called_off(service: 
 
 
 async def test_what_is_cancelled_may_be_cancelled_again(service: Service) -> None:
-    psychologist = await psychologist_in_utc(service)
+    # All read one clock, so that all answers are the same.
+    psychologist = await service.psychologist(timezone="UTC")
     admin = service.person(Role.SUPER_ADMIN, "Admin")
     encryptor = service.runtime.counselings.encryptor
     for number, method in enumerate(("chat", "online") * 3):

@@ -32,11 +32,7 @@ async def service(tmp_path: Path, database_url: str, redis_url: str) -> AsyncIte
 
 @pytest.fixture
 async def dewi(service: Service) -> Person:
-    dewi = await service.psychologist("Dewi")
-    admin = service.person(Role.SUPER_ADMIN, "Admin")
-    reply = await admin.put(f"/psychologists/{dewi.id}", {"fullName": "Dewi", "timezone": JAYAPURA})
-    assert reply.status == 200, reply.json
-    return dewi
+    return await service.psychologist("Dewi", timezone=JAYAPURA)
 
 
 @pytest.fixture

@@ -212,11 +212,11 @@ class Service:
         token = self.runtime.tokens.issue(caller, lifetime=timedelta(hours=1))
         return Person(self.client, self.base, caller, token)
 
-    async def psychologist(self, name: str = "Sari") -> Person:
-        """Create a psychologist through the API, and give them a token."""
+    async def psychologist(self, name: str = "Sari", *, timezone: str = "Asia/Jakarta") -> Person:
+        """Create a psychologist through the API, and give them a token. They read times in `timezone`."""
         person = self.person(Role.PSYCHOLOGIST, name)
         admin = self.person(Role.SUPER_ADMIN, "Admin")
-        reply = await admin.put(f"/psychologists/{person.id}", {"fullName": name})
+        reply = await admin.put(f"/psychologists/{person.id}", {"fullName": name, "timezone": timezone})
         assert reply.status == 201, reply.json
         return person
 
