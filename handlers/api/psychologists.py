@@ -31,7 +31,7 @@ async def get_psychologist(call: Call) -> Answer:
 async def put_psychologist(call: Call) -> Answer:
     """Create or change a psychologist. What is left out stays, and the same again changes nothing.
 
-    A person who is known as a client or an administrator cannot become a psychologist.
+    A person who is known as a client cannot become a psychologist.
     """
     saved, created = await call.runtime.psychologists.save_psychologist(
         call.caller,

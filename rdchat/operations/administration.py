@@ -71,7 +71,7 @@ async def psychologists(
     """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
 
     Raise RdchatError: VALIDATION_FAILED for an unknown time zone, a name that shows nothing or is too long,
-    or a new one without a name; ILLEGAL_TRANSITION for a person who is known as a client or an administrator.
+    or a new one without a name; ILLEGAL_TRANSITION for a client.
     """
     if timezone is not None:
         zone(timezone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain.permissions import CLIENTS
 from rdchat.domain.person import Psychologist, Role
 from rdchat.postgres.pool import acquire, transaction
 
@@ -66,6 +67,8 @@ INSERT INTO people (id, role, full_name, seen_at) VALUES ($1, 'psychologist', $2
 ON CONFLICT (id) DO NOTHING
 """
 
+_MAKE_PSYCHOLOGIST = "UPDATE people SET role = 'psychologist' WHERE id = $1"
+
 _LOCKED_PERSON = "SELECT role, full_name FROM people WHERE id = $1 FOR NO KEY UPDATE"
 
 _LOCKED_ZONE = "SELECT timezone, is_active FROM psychologists WHERE id = $1 FOR NO KEY UPDATE"
@@ -112,14 +115,14 @@ async def put_psychologist(
     """Create or change a psychologist. Return them, and whether they are new.
 
     None leaves a field as it is; where nothing differs, nothing is written. Raise RdchatError:
-    VALIDATION_FAILED for a new one without a name, ILLEGAL_TRANSITION for a person known in another role.
+    VALIDATION_FAILED for a new one without a name, ILLEGAL_TRANSITION for a client.
     """
     async with transaction(pool) as connection:
         if full_name is not None:
             await connection.execute(_INTRODUCE, psychologist_id, full_name, at)
         # The person is locked before the psychologist, as a booking does it.
         person = await connection.fetchrow(_LOCKED_PERSON, psychologist_id)
-        if person is not None and person["role"] != Role.PSYCHOLOGIST:
+        if person is not None and person["role"] in CLIENTS:
             raise RdchatError(
                 ErrorCode.ILLEGAL_TRANSITION,
                 f"This person is known as {person['role']} and cannot become a psychologist",
@@ -130,6 +133,9 @@ async def put_psychologist(
         name = person["full_name"] if full_name is None else full_name
         usual = (_USUAL_ZONE, True) if former is None else (former["timezone"], former["is_active"])
         present = usual[0] if timezone is None else timezone, usual[1] if is_active is None else is_active
+        if person["role"] != Role.PSYCHOLOGIST:
+            # An administrator may see clients as well.
+            await connection.execute(_MAKE_PSYCHOLOGIST, psychologist_id)
         if name != person["full_name"]:
             await connection.execute("UPDATE people SET full_name = $2 WHERE id = $1", psychologist_id, name)
             await connection.execute(_RENEW_SESSIONS, psychologist_id)

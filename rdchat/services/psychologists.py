@@ -62,7 +62,7 @@ class PsychologistService:
         """Create or change one; None leaves a field as it is. Returns them, and whether they are new.
 
         Raises RdchatError: FORBIDDEN; VALIDATION_FAILED for an unknown time zone, or a new one without a
-        name; ILLEGAL_TRANSITION for a person who is known as a client or an administrator.
+        name; ILLEGAL_TRANSITION for a client.
         """
         if not permissions.may_manage_psychologists(caller):
             raise RdchatError(ErrorCode.FORBIDDEN)

@@ -90,7 +90,7 @@ async def test_ending_and_opening_files_is_never_refused(
         replies = [await client.get("/chat/sessions") for _ in range(4)]
         assert [reply.status for reply in replies] == [200, 200, 429, 429]
         statuses = [(await psychologist.put(f"/chat/sessions/{session_id}/end")).status for _ in range(12)]
-        assert statuses == [200] + [409] * 11
+        assert statuses == [200] * 12, "who has ended it may say so again, as often as they like"
 
 
 async def opened_without_counting(service: Service) -> Any:
