@@ -13,8 +13,8 @@ from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.availability import to_instant
-from rdchat.domain.booking import DEFAULT_TIMEZONE, Booking, ByInstants, zone
-from rdchat.domain.counseling import CounselingFilter
+from rdchat.domain.booking import DEFAULT_TIMEZONE, ByInstants, zone
+from rdchat.domain.counseling import Booking, CounselingFilter
 
 if TYPE_CHECKING:
     from datetime import date
@@ -43,18 +43,17 @@ async def book_counseling(call: Call) -> Answer:
 
 
 async def _book(call: Call, counseling_id: UUID) -> Counseling:
-    wanted = call.body
+    wanted = dict(call.body)
+    times, timezone = wanted.pop("times"), wanted.pop("timezone")
     # Wall times without a zone are those of the default one, and are read in the client's own if it is known.
-    own = wanted["timezone"] or call.caller.timezone or DEFAULT_TIMEZONE
-    agreed = own if isinstance(wanted["times"], ByInstants) else wanted["timezone"] or DEFAULT_TIMEZONE
+    own = timezone or call.caller.timezone or DEFAULT_TIMEZONE
+    agreed = own if isinstance(times, ByInstants) else timezone or DEFAULT_TIMEZONE
+    # What is left of the request has the names of the booking's own fields.
     booking = Booking(
-        call.caller.id,
-        wanted["method"],
-        call.runtime.counselings.make_slot(wanted["times"], agreed),
-        wanted["notes"],
-        wanted["psychologist_id"],
-        wanted["language"],
+        client_id=call.caller.id,
+        slot=call.runtime.counselings.make_slot(times, agreed),
         client_timezone=own,
+        **wanted,
     )
     return await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
 
