@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from statemachine.session import Automation, AutomationKind, AutomationStatus
+from statemachine.session import RUN_ORDER, Automation, AutomationKind, AutomationStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +40,7 @@ def plan(
         AutomationKind.END_WARNING: warning_of(starts_at, ends_at, leads),
         AutomationKind.AUTO_END: ends_at,
     }
-    return {kind: Automation(kind, due_at) for kind, due_at in due.items()}
+    return {kind: Automation(kind, due[kind]) for kind in RUN_ORDER if kind in due}
 
 
 def due_in_words(leads: Leads) -> dict[AutomationKind, str]:

@@ -18,6 +18,7 @@ from rdchat.redis.delay_queue import KIND_CODES
 from rdchat.texts import notifications
 from statemachine import RUN_ORDER, Attachment, AutomationKind
 from statemachine import actions as do
+from statemachine.diagram import markdown
 from statemachine.schedule import Leads, due_in_words
 from statemachine.table import TABLE
 from tests.support.automations import LONG_BEFORE
@@ -38,6 +39,7 @@ def test_what_an_automation_needs(kind: AutomationKind) -> None:
     assert kind in RUN_ORDER, f"statemachine/session.py: {kind} has no place in RUN_ORDER"
     assert kind in LONG_BEFORE, f"statemachine/schedule.py: nothing plans {kind}"
     assert kind in due_in_words(Leads()), f"statemachine/schedule.py: no words for when {kind} is due"
+    assert f"\n- **`{kind}`** " in markdown(), f"statemachine/diagram.py: no words for a late {kind}"
     assert kind in KIND_CODES, f"rdchat/redis/delay_queue.py: no code for {kind} in KIND_CODES"
     assert kind in {row.trigger for row in TABLE}, f"statemachine/table.py: no row of {kind}"
 
