@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statemachine import (
-    RUN_ORDER,
     TERMINAL,
     AutomationKind,
     AutomationStatus,
@@ -39,7 +38,7 @@ from statemachine.effects import CancelTimers, Effect, StoreAutomatedMessage, St
 from statemachine.schedule import Leads, plan
 from statemachine.step import MACHINE
 from statemachine.table import TABLE
-from tests.support.automations import ALWAYS
+from tests.support.automations import ALWAYS, planned
 
 CLIENT, PSYCHOLOGIST, STRANGER = UUID(int=1), UUID(int=2), UUID(int=3)
 START = datetime(2026, 12, 1, 7, tzinfo=UTC)
@@ -189,7 +188,7 @@ class ChatSession(RuleBasedStateMachine):
         if allowed:
             self.plans += 1
             assert self.session.schedule_version == before.schedule_version + 1
-            assert self.waiting() == list(RUN_ORDER)
+            assert self.waiting() == list(planned(start - self.now))
 
     @rule(by=people, much=st.sampled_from([timedelta(minutes=5), timedelta(minutes=15)]))
     def extend(self, by: UUID, much: timedelta) -> None:
