@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rdchat.domain.message import MessageType
 from rdchat.domain.person import Role
+from rdchat.postgres import counselings
 from statemachine import AutomationKind, AutomationStatus, SessionOutcome, Status
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 _CHECKS = """
 SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' AND conrelid = $1::regclass
 """
+
+_WRITTEN = Path(counselings.__file__).read_text(encoding="utf-8")
+_COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = 'counselings'"
 
 
 @pytest.mark.parametrize(
@@ -46,3 +51,11 @@ async def test_a_column_admits_every_value_of_its_enumeration(
     for one in known:
         assert one in admitted, f"{where} does not admit {one}"
     assert admitted == set(known), f"{where} admits what is not known"
+
+
+async def test_every_column_of_counsellings_is_written(database: Pool) -> None:
+    async with database.acquire() as connection:
+        rows = await connection.fetch(_COLUMNS)
+    assert len(rows) > 15
+    for (name,) in rows:
+        assert re.search(rf"\b{name}\b", _WRITTEN), f"rdchat/postgres/counselings.py: nothing writes {name}"

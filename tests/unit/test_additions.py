@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from config import LANGUAGES, automated_text
 from config.texts import KINDS as SPEAKING
-from handlers.schemas import NotificationEvent
+from handlers.api.presenters import counseling_json
+from handlers.schemas import BookRequest, CounselingAnswer, NotificationEvent
+from handlers.schemas.counselings import TimesRequest
 from rdchat.domain import permissions
+from rdchat.domain.booking import Slot
+from rdchat.domain.counseling import Booking, Counseling
 from rdchat.domain.message import WITH_ATTACHMENT, MessageType, type_of
 from rdchat.domain.person import Role
 from rdchat.files import kinds
@@ -103,3 +110,23 @@ def test_every_kind_of_file_has_an_example() -> None:
 def test_what_a_role_needs(role: Role) -> None:
     sets = [one for one in vars(permissions).values() if isinstance(one, frozenset)]
     assert any(role in one for one in sets), f"rdchat/domain/permissions.py: {role} is in no set"
+
+
+# ---- a column of counsellings -----------------------------------------------------------------------------
+
+
+def test_a_request_to_book_has_the_fields_of_a_booking() -> None:
+    known = {one.name for one in fields(Booking)}
+    # Of the times, `times` is made when the request is loaded, and the slot and the zone of these.
+    for name in BookRequest().fields.keys() - TimesRequest().fields.keys():
+        assert name in known, f"rdchat/domain/counseling.py: Booking has no {name}"
+
+
+def test_an_answer_shows_what_its_schema_says() -> None:
+    now = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    given: dict[str, Any] = {one.name: None for one in fields(Counseling)}
+    given["slot"] = Slot(now, now + timedelta(hours=1), "UTC")
+    given["client_timezone"] = given["psychologist_timezone"] = "UTC"
+    shown = counseling_json(Counseling(**given), uuid4())
+    for name, field in CounselingAnswer().fields.items():
+        assert (field.data_key or name) in shown, f"handlers/api/presenters.py: {name} is not shown"
