@@ -134,7 +134,13 @@ class ChatSession(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(AutomationKind))
     def fire(self, kind: AutomationKind) -> None:
-        automation = self.session.automations[kind]
+        automation = self.session.automations.get(kind)
+        if automation is None:
+            # Not every session has it: a timer of it is one of a plan that was replaced.
+            answer = self.put(RunAutomation(kind, self.session.schedule_version))
+            assert isinstance(answer, Refusal)
+            assert answer.code is RefusalCode.SETTLED
+            return
         to_do = automation.status is AutomationStatus.SCHEDULED and not self.session.is_over
         answer = self.put(RunAutomation(kind, self.session.schedule_version))
         if isinstance(answer, Refusal):
