@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from transitions.extensions import GraphMachine
 
-from statemachine.schedule import Leads
+from statemachine.schedule import Leads, due_in_words
 from statemachine.session import RUN_ORDER, AutomationKind
 from statemachine.states import OPEN, TERMINAL, Status
 from statemachine.table import TABLE, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from datetime import timedelta
 
     Step = tuple[Status, str, Status]
 
@@ -277,7 +276,7 @@ names is refused, and a refusal changes nothing.
 
 ## Automations
 
-Only a timer opens a chat. Each session has four automations; they are planned when it is booked, and again
+Only a timer opens a chat. Each session has its automations; they are planned when it is booked, and again
 when it is rescheduled. A timer of an older plan changes nothing.
 
 {automations}
@@ -331,21 +330,9 @@ def _rows() -> str:
 
 
 def _automations() -> str:
-    leads = Leads()
-    due = {
-        AutomationKind.INITIAL_MESSAGE: f"{_minutes(leads.initial_message)} before the start, "
-        "or at once when it is booked later than that",
-        AutomationKind.ENABLE_CHAT: "at the start",
-        AutomationKind.END_WARNING: f"{_minutes(leads.end_warning)} before the end, "
-        f"or at half time in a session shorter than {_minutes(2 * leads.end_warning)}",
-        AutomationKind.AUTO_END: "at the end",
-    }
+    due = due_in_words(Leads())
     lines = [_cells("automation", "due (with the leads that are set by default)"), _cells("---", "---")]
     return "\n".join(lines + [_cells(f"`{kind}`", due[kind]) for kind in RUN_ORDER])
-
-
-def _minutes(lead: timedelta) -> str:
-    return f"{lead.total_seconds() / 60:g} minutes"
 
 
 def _cells(*texts: str) -> str:

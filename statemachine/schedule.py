@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from statemachine.session import Automation, AutomationKind, AutomationStatus
+from statemachine.session import RUN_ORDER, Automation, AutomationKind, AutomationStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ class Leads:
 def plan(
     starts_at: datetime, ends_at: datetime, leads: Leads, now: datetime
 ) -> dict[AutomationKind, Automation]:
-    """Plan the four automations of a session booked at `now`.
+    """Plan the automations of a session booked at `now`.
 
     A booking later than the first message's instant gets that message at once. A session shorter than twice
     the warning's lead gets its warning at half time, so that the warning always falls inside the chat.
@@ -40,7 +40,23 @@ def plan(
         AutomationKind.END_WARNING: warning_of(starts_at, ends_at, leads),
         AutomationKind.AUTO_END: ends_at,
     }
-    return {kind: Automation(kind, due_at) for kind, due_at in due.items()}
+    return {kind: Automation(kind, due[kind]) for kind in RUN_ORDER if kind in due}
+
+
+def due_in_words(leads: Leads) -> dict[AutomationKind, str]:
+    """Say for the documentation when each automation of the plan is due."""
+    return {
+        AutomationKind.INITIAL_MESSAGE: f"{_minutes(leads.initial_message)} before the start, "
+        "or at once when it is booked later than that",
+        AutomationKind.ENABLE_CHAT: "at the start",
+        AutomationKind.END_WARNING: f"{_minutes(leads.end_warning)} before the end, "
+        f"or at half time in a session shorter than {_minutes(2 * leads.end_warning)}",
+        AutomationKind.AUTO_END: "at the end",
+    }
+
+
+def _minutes(lead: timedelta) -> str:
+    return f"{lead.total_seconds() / 60:g} minutes"
 
 
 def warning_of(starts_at: datetime, ends_at: datetime, leads: Leads) -> datetime:

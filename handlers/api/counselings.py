@@ -15,8 +15,8 @@ from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.availability import to_instant
-from rdchat.domain.booking import DEFAULT_TIMEZONE, Booking, ByInstants, zone
-from rdchat.domain.counseling import CounselingFilter
+from rdchat.domain.booking import DEFAULT_TIMEZONE, ByInstants, zone
+from rdchat.domain.counseling import Booking, CounselingFilter
 
 if TYPE_CHECKING:
     from datetime import date
@@ -49,19 +49,17 @@ async def book_counseling(call: Call) -> Answer:
 
 
 async def _book(call: Call, counseling_id: UUID) -> Counseling:
-    wanted = call.body
+    wanted = dict(call.body)
+    times, timezone = wanted.pop("times"), wanted.pop("timezone")
     # Wall times without a zone are those of the default one, and are read in the client's own if it is known.
-    said = wanted["timezone"]
-    own = said if said is not None else call.caller.timezone or DEFAULT_TIMEZONE
-    agreed = own if said is not None or isinstance(wanted["times"], ByInstants) else DEFAULT_TIMEZONE
+    own = timezone if timezone is not None else call.caller.timezone or DEFAULT_TIMEZONE
+    agreed = own if timezone is not None or isinstance(times, ByInstants) else DEFAULT_TIMEZONE
+    # What is left of the request has the names of the booking's own fields.
     booking = Booking(
-        call.caller.id,
-        wanted["method"],
-        call.runtime.counselings.make_slot(wanted["times"], agreed),
-        wanted["notes"],
-        wanted["psychologist_id"],
-        wanted["language"],
+        client_id=call.caller.id,
+        slot=call.runtime.counselings.make_slot(times, agreed),
         client_timezone=own,
+        **wanted,
     )
     return await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
 

@@ -2,13 +2,8 @@
 
 from handlers.schemas.answers import (
     AutomationAnswer,
-    BookedSession,
-    CounselingAnswer,
-    CounselingsAnswer,
-    CounselingWithNotes,
     ErrorAnswer,
     HealthAnswer,
-    ListedCounseling,
     ListedSession,
     Person,
     PsychologistAnswer,
@@ -57,6 +52,16 @@ from handlers.schemas.chat_requests import (
     TokenQuery,
     TypingRequest,
 )
+from handlers.schemas.counselings import (
+    BookedSession,
+    BookRequest,
+    CancelRequest,
+    CounselingAnswer,
+    CounselingsAnswer,
+    CounselingWithNotes,
+    ListedCounseling,
+    RescheduleRequest,
+)
 from handlers.schemas.realtime import (
     MessageEvent,
     MessageReadEvent,
@@ -66,13 +71,10 @@ from handlers.schemas.realtime import (
     TypingEvent,
 )
 from handlers.schemas.requests import (
-    BookRequest,
-    CancelRequest,
     CounselingsQuery,
     DiagramQuery,
     PageQuery,
     PsychologistRequest,
-    RescheduleRequest,
     SessionsQuery,
     TranscriptQuery,
 )

@@ -9,11 +9,8 @@ from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
     COUNSELING_ID,
-    COUNSELING_STATUSES,
     CURSOR,
-    DATE,
     END,
-    METHODS,
     OPENED_AT,
     PSYCHOLOGIST_ID,
     SAID_AT,
@@ -42,7 +39,8 @@ class AnswerSchema(Schema):
         unknown = EXCLUDE
 
 
-def _person(description: str, example: dict[str, str]) -> fields.Nested:
+def person(description: str, example: dict[str, str]) -> fields.Nested:
+    """Describe a field that holds somebody."""
     return fields.Nested(Person, required=True, metadata=about(description, example))
 
 
@@ -91,8 +89,8 @@ class SessionAnswer(AnswerSchema):
     counseling_id = identity("counselingId", "The counselling that it belongs to.", COUNSELING_ID)
     client_id = identity("clientId", "The client's id.", CLIENT_ID)
     psychologist_id = identity("psychologistId", "The psychologist's id.", PSYCHOLOGIST_ID)
-    client = _person("The client.", BUDI)
-    psychologist = _person("The psychologist.", SARI)
+    client = person("The client.", BUDI)
+    psychologist = person("The psychologist.", SARI)
     status = choice("status", "Where the session stands.", Status, Status.ACTIVE)
     is_active = yes_no(
         "isActive", "Whether the session is going on: `active` or `ending_soon`.", example=True
@@ -122,7 +120,7 @@ class SessionAnswer(AnswerSchema):
     automations = fields.List(
         fields.Nested(AutomationAnswer),
         required=True,
-        metadata=about("The four steps that the session takes by itself."),
+        metadata=about("The steps that the session takes by itself."),
     )
     created_at = instant("createdAt", "When it was booked.", BOOKED_AT)
     updated_at = instant("updatedAt", "When it last changed.", SAID_AT)
@@ -138,74 +136,6 @@ class SessionsAnswer(AnswerSchema):
     """Sessions, latest start first."""
 
     data = fields.List(fields.Nested(ListedSession), required=True, metadata=about("The sessions."))
-    next_cursor = text(
-        "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
-    )
-
-
-# ---- counselling ------------------------------------------------------------------------------------------
-
-
-class BookedSession(AnswerSchema):
-    """The chat session of a counselling."""
-
-    session_id = identity("sessionId", "The session's id.", SESSION_ID)
-    status = choice("status", "Where the session stands.", Status)
-    is_chat_enabled = yes_no("isChatEnabled", "Whether messages can be sent now.", example=False)
-    scheduled_at = instant("scheduledAt", "When the chat is to open.", START)
-    ends_at = instant("endsAt", "When it is to close.", END)
-
-
-class CounselingAnswer(AnswerSchema):
-    """A counselling: wall time, zone, and the instants they mean."""
-
-    id = identity("id", "The counselling's id.", COUNSELING_ID)
-    method = choice("method", "How they meet.", METHODS)
-    status = choice(
-        "status",
-        "Where the counselling stands. By chat, as its session does; otherwise, as the time that was booked.",
-        COUNSELING_STATUSES,
-    )
-    scheduled_at = instant("scheduledAt", "The instant at which it starts.", START)
-    ends_at = instant("endsAt", "The instant at which it ends.", END)
-    date = fields.Date(required=True, metadata=about("The day, in `timezone`.", DATE))
-    start_time = text("startTime", "When it starts, in `timezone`.", "14:00")
-    end_date = fields.Date(
-        required=True, data_key="endDate", metadata=about("The day on which it ends, in `timezone`.", DATE)
-    )
-    end_time = text("endTime", "When it ends, in `timezone`.", "15:00")
-    timezone = text("timezone", "The caller's own time zone for it.", ZONE)
-    psychologist = _person("Who it is with.", SARI)
-    chat_session = fields.Nested(
-        BookedSession,
-        required=True,
-        allow_none=True,
-        data_key="chatSession",
-        metadata=about("Its chat session; null unless `method` is `chat`."),
-    )
-
-
-class ListedCounseling(CounselingAnswer):
-    """A counselling, and who has booked it."""
-
-    client = _person("Who has booked it.", BUDI)
-
-
-class CounselingWithNotes(ListedCounseling):
-    """A counselling, and what the client has written for the psychologist."""
-
-    notes = text(
-        "notes",
-        "The client's notes; null without any, and for an administrator.",
-        "Sudah dua minggu sulit tidur.",
-        allow_none=True,
-    )
-
-
-class CounselingsAnswer(AnswerSchema):
-    """Counsellings, latest start first."""
-
-    data = fields.List(fields.Nested(ListedCounseling), required=True, metadata=about("The counsellings."))
     next_cursor = text(
         "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
     )

@@ -17,6 +17,7 @@ from handlers.schemas.parts import (
     number,
     text,
 )
+from rdchat.files.kinds import IN_WORDS
 
 
 class UploadRequest(Schema):
@@ -40,8 +41,8 @@ class UploadRequest(Schema):
     file = fields.Raw(
         required=True,
         metadata=about(
-            "The file: JPEG, PNG, GIF or WebP (still images), PDF, plain text in UTF-8, or a document of an "
-            "office program without macros. What it is decides its content, not its name.",
+            f"The file: {IN_WORDS}. Images are still ones, texts in UTF-8. What it is decides its content, "
+            "not its name.",
             "catatan-tidur.jpg",
             type="string",
             format="binary",

@@ -9,7 +9,7 @@ from marshmallow import fields
 
 from handlers.schemas.answers import AnswerSchema, Person
 from handlers.schemas.attachments import AttachmentAnswer
-from handlers.schemas.messages import MessageFacts
+from handlers.schemas.messages import MessageFacts, types_in_words
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
@@ -26,6 +26,7 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from handlers.schemas.realtime import NotificationEvent
+from rdchat.domain.message import WITH_ATTACHMENT
 from rdchat.events import channels
 
 _CHAT: Final = channels.chat_channel(UUID(SESSION_ID))
@@ -49,7 +50,8 @@ class MessageAnswer(MessageFacts):
     is_read = yes_no("isRead", "Whether the other participant has read it.", example=False)
     read_at = instant("readAt", "When they had read it; null before.", None, allow_none=True)
     attachment = fields.Nested(
-        AttachmentAnswer, metadata=about("The file that was sent; only of an `image` or a `file`.")
+        AttachmentAnswer,
+        metadata=about(f"The file that was sent; only of {types_in_words(WITH_ATTACHMENT)}."),
     )
 
 

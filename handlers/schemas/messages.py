@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from marshmallow import fields
 
 from handlers.schemas.answers import AnswerSchema
@@ -18,7 +20,16 @@ from handlers.schemas.parts import (
     number,
     yes_no,
 )
-from rdchat.domain.message import MessageType
+from rdchat.domain.message import FROM_PEOPLE, MessageType
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+def types_in_words(types: Collection[MessageType]) -> str:
+    """List types of messages, in the order of their enumeration."""
+    *others, last = (f"`{one}`" for one in MessageType if one in types)
+    return f"{', '.join(others)} and {last}"
 
 
 class MessageFacts(AnswerSchema):
@@ -30,7 +41,8 @@ class MessageFacts(AnswerSchema):
     sender_id = identity("senderId", "Who sent it. Automated messages come from the psychologist.", CLIENT_ID)
     message_type = choice(
         "messageType",
-        "`text`, `image` and `file` are from people, `automated` is from a timer. `system` is not sent yet.",
+        f"{types_in_words(FROM_PEOPLE)} are from people, `automated` is from a timer. `system` is not sent "
+        "yet.",
         tuple(MessageType),
     )
     is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)

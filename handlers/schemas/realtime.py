@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from handlers.schemas.answers import AnswerSchema
 from handlers.schemas.attachments import AttachmentFacts
-from handlers.schemas.messages import MessageFacts
+from handlers.schemas.messages import MessageFacts, types_in_words
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
@@ -25,6 +25,7 @@ from handlers.schemas.parts import (
     text,
     yes_no,
 )
+from rdchat.domain.message import WITH_ATTACHMENT
 from statemachine import EndReason
 from statemachine.effects import NotificationType, StatusEvent
 
@@ -37,7 +38,8 @@ class MessageEvent(MessageFacts):
     attachment = fields.Nested(
         AttachmentFacts,
         metadata=about(
-            "The file; only with `image` and `file`. Without a link: the history has one, for five minutes."
+            f"The file; only with {types_in_words(WITH_ATTACHMENT)}. Without a link: the history has one, "
+            "for five minutes."
         ),
     )
 

@@ -11,7 +11,6 @@ from rdchat.common.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from uuid import UUID
 
 # Every replica of a release knows the same zones and rules: those of the package, not those of its machine.
 reset_tzpath(())
@@ -87,23 +86,6 @@ class ByInstants:
 
 #: What a request says of when a counselling is to take place.
 Times = ByClock | ByInstants
-
-
-@dataclass(frozen=True, slots=True)
-class Booking:
-    """What a client asks for. `psychologist_id` None: the free psychologist with the fewest that day.
-
-    `language` None: the organisation's, or the usual one. `client_timezone`: where the client reads its
-    times.
-    """
-
-    client_id: UUID
-    method: str
-    slot: Slot
-    notes: str | None
-    psychologist_id: UUID | None
-    language: str | None = None
-    client_timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)

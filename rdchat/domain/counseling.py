@@ -1,4 +1,4 @@
-"""A counselling, as it was booked, and which of a person's counsellings are looked for."""
+"""A counselling, as it is asked for and as it was booked; and which of a person's are looked for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,23 @@ if TYPE_CHECKING:
 
     from rdchat.domain.booking import Slot
     from statemachine import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What a client asks for. `psychologist_id` None: the free psychologist with the fewest that day.
+
+    `language` None: the organisation's, or the usual one. `client_timezone`: where the client reads its
+    times.
+    """
+
+    client_id: UUID
+    method: str
+    slot: Slot
+    notes: str | None
+    psychologist_id: UUID | None
+    language: str | None = None
+    client_timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class MessageType(StrEnum):
 
 #: The types of messages that carry an attachment.
 WITH_ATTACHMENT: Final = frozenset({MessageType.IMAGE, MessageType.FILE})
+#: The types of messages that people send.
+FROM_PEOPLE: Final = WITH_ATTACHMENT | {MessageType.TEXT}
 
 
 def type_of(attachment: Attachment | None) -> MessageType:

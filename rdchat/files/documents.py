@@ -14,10 +14,7 @@ from rdchat.files.kinds import UnacceptableError
 if TYPE_CHECKING:
     from rdchat.files.kinds import Kind
 
-_REFUSED: Final = (
-    "Must be an image (JPEG, PNG, GIF, WebP), a PDF, a plain text, or a document of an office program "
-    "without macros."
-)
+_REFUSED: Final = f"Must be {kinds.IN_WORDS}."
 _PDF_TAIL: Final = 2048
 _MOST_ENTRIES: Final = 4096
 _MOST_UNPACKED: Final = 256 * 1024 * 1024

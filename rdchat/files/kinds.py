@@ -42,3 +42,7 @@ ODP: Final = Kind(f"{_OPEN_DOCUMENT}.presentation", (".odp",))
 KINDS: Final = {
     kind.content_type: kind for kind in (JPEG, PNG, GIF, WEBP, PDF, TEXT, DOCX, XLSX, PPTX, ODT, ODS, ODP)
 }
+#: What may be sent, in words: all of the above, for the documentation and for refusals.
+IN_WORDS: Final = (
+    "an image (JPEG, PNG, GIF, WebP), a PDF, a plain text, or a document of an office program without macros"
+)

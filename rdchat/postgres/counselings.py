@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from rdchat.domain.booking import Booking, Limits
+    from rdchat.domain.booking import Limits
     from rdchat.domain.booking_rules import BookingRules
+    from rdchat.domain.counseling import Booking
     from rdchat.domain.person import Psychologist
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from config import Texts
     from rdchat.common.clock import Clock
-    from rdchat.domain.booking import Booking, Limits, Slot, Times
+    from rdchat.domain.booking import Limits, Slot, Times
     from rdchat.domain.booking_rules import BookingRules
-    from rdchat.domain.counseling import Counseling, CounselingFilter
+    from rdchat.domain.counseling import Booking, Counseling, CounselingFilter
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.engine.engine import Engine

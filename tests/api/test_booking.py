@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rdchat.domain.person import Role
+from tests.support.automations import LONG_BEFORE
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.pair import a_pair
 from tests.support.soon import in_days, sunday
@@ -386,7 +387,7 @@ async def test_counselling_session_automations_and_events_are_written_together(s
     await service.psychologist()
     assert (await book(service.person())).status == 201
     assert [await count(service, table) for table in ("counselings", "chat_sessions")] == [1, 1]
-    assert await count(service, "automations") == 4
+    assert await count(service, "automations") == len(LONG_BEFORE)
     assert await count(service, "timeline") == 1
 
 

@@ -114,7 +114,7 @@ async def test_a_cancelled_counselling_cancels_its_session_and_all_automations(s
         session = await client.session(session_id)
         assert (session["status"], session["isChatEnabled"]) == ("cancelled", False)
         assert session["endReason"] == reason
-        assert [one["status"] for one in session["automations"]] == ["cancelled"] * 4
+        assert {one["status"] for one in session["automations"]} == {"cancelled"}
         assert await client.history(session_id) == []
         assert (await client.put(path)).data == reply.data
         assert_refused(await client.put(f"/chat/sessions/{session_id}/end"), 409, "ILLEGAL_TRANSITION")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Cell = int | ErrorCode
 CLIENTS = (Role.CLIENT, Role.STUDENT, Role.EMPLOYEE)
+#: Which cell of a row says what a role gets.
+COLUMNS = dict.fromkeys(CLIENTS, "client") | {Role.PSYCHOLOGIST: "psychologist", Role.SUPER_ADMIN: "admin"}
 PRIVATE_TEXT = "Yang hanya kita berdua tahu"
 PRIVATE_NAMES = ("Dokter Rahasia", "Klien Rahasia")
 _STATES = ("pending", "active", "ending_soon", "completed", "cancelled")
@@ -107,6 +109,11 @@ _ROUTES = {(route.method, route.path): route for route in ROUTES}
 
 def test_every_route_has_its_row_and_every_row_its_route() -> None:
     assert set(_ROUTES) == set(MATRIX)
+
+
+def test_every_role_has_its_column() -> None:
+    for role in Role:
+        assert COLUMNS.get(role) in Row.__annotations__, f"tests/api/test_permissions.py: not {role}"
 
 
 def test_every_refusal_of_the_matrix_is_an_error_of_its_route() -> None:

@@ -323,7 +323,7 @@ async def test_against_a_cancellation_and_a_second_move_one_order_holds(
             counseling = (await client.get(f"/counselings/{booking['id']}")).data
             assert (session["status"], counseling["status"]) == ("cancelled", "cancelled")
             assert counseling["scheduledAt"] == session["scheduledAt"]
-            assert [one["status"] for one in session["automations"]] == ["cancelled"] * 4
+            assert {one["status"] for one in session["automations"]} == {"cancelled"}
             left = await pair.world.fetch(
                 "SELECT 1 FROM automations WHERE session_id = $1 AND status = 'scheduled'",
                 UUID(session["id"]),

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from statemachine import AutomationKind, RunAutomation
+from tests.support.automations import ALWAYS, LONG_BEFORE
 from tests.support.service import whole_second
 from tests.support.sessions import reaches
 from tests.support.soon import book_at, in_days
@@ -22,7 +23,6 @@ _MOVE_SESSION = """
 UPDATE chat_sessions SET starts_at = starts_at - $2::interval, ends_at = ends_at - $2::interval
  WHERE id = $1::uuid
 """
-KINDS = ["initial_message", "enable_chat", "end_warning", "auto_end"]
 
 
 async def timeline(person: Person, session_id: str) -> list[dict[str, Any]]:
@@ -44,9 +44,9 @@ async def test_what_a_cancelled_booking_will_not_do_is_told(service: Service) ->
     assert [short(line) for line in lines] == [
         ("book", "pending", "pending", None, None),
         ("cancel", "pending", "cancelled", None, None),
-        *((kind, "cancelled", "cancelled", "cancelled", "client_cancelled") for kind in KINDS),
+        *((kind, "cancelled", "cancelled", "cancelled", "client_cancelled") for kind in LONG_BEFORE),
     ]
-    assert [line["actorId"] for line in lines] == [str(client.id)] * 2 + [None] * 4
+    assert [line["actorId"] for line in lines] == [str(client.id)] * 2 + [None] * len(LONG_BEFORE)
     session = await client.session(session_id)
     assert [line["plannedAt"] for line in lines[2:]] == [one["dueAt"] for one in session["automations"]]
     assert {line["at"] for line in lines[1:]} == {session["endedAt"]}
@@ -71,8 +71,8 @@ async def test_a_session_that_was_missed_tells_why_each_timer_did_nothing(servic
     lines = await timeline(client, session_id)
     assert short(lines[0]) == ("book", "pending", "pending", None, None)
     by_kind = {line["trigger"]: line for line in lines[1:]}
-    assert sorted(by_kind) == sorted(KINDS)
-    assert len(lines) == 5
+    assert sorted(by_kind) == sorted(ALWAYS)
+    assert len(lines) == 1 + len(ALWAYS)
     assert {line["outcome"] for line in lines[1:]} == {"skipped"}
     missing = [line for line in lines if (line["from"], line["to"]) == ("pending", "cancelled")]
     assert [line["reason"] for line in missing] == ["missed"]

@@ -26,6 +26,7 @@ from tests.chaos.storm.stage import Stage, a_stage
 from tests.chaos.storm.storm import Storm
 from tests.chaos.storm.subscriber import a_subscriber
 from tests.chaos.storm.verdict import judge
+from tests.support.automations import ALWAYS
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from tests.chaos.storm.record import Life, Record
     from tests.support.replica import Replica
 
-_INITIAL, _ENABLE, _WARNING, _END = AutomationKind
+_INITIAL, _ENABLE = AutomationKind.INITIAL_MESSAGE, AutomationKind.ENABLE_CHAT
+_WARNING, _END = AutomationKind.END_WARNING, AutomationKind.AUTO_END
 
 
 # ---- the judge --------------------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ async def test_everything_happens_once_in_a_storm(
     assert not verdict.lost
     assert not verdict.repeated
     assert not verdict.wrong
-    assert verdict.automations == dict.fromkeys(AutomationKind, len(plan.appointments))
+    assert verdict.automations == dict.fromkeys(ALWAYS, len(plan.appointments))
     done = {one.kind for one in report.struck}
     assert {FaultKind.REPLICA_KILLED, FaultKind.REPLICA_PAUSED, FaultKind.REDIS_FLUSHED} <= done
 

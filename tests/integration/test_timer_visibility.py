@@ -15,6 +15,7 @@ from rdchat.postgres import automations, pool
 from rdchat.redis.delay_queue import Job
 from rdchat.timers.monitor import TimerStatus
 from statemachine import AutomationKind
+from tests.support.automations import ALWAYS, LONG_BEFORE
 from tests.support.service import Service, service_settings
 from tests.support.soon import in_days, session_soon
 from tests.support.waiting import until
@@ -39,7 +40,7 @@ def addresses(database_url: str, redis_url: str) -> Addresses:
 
 async def booked(service: Service) -> UUID:
     await service.psychologist()
-    return UUID(await session_soon(service.person(), 3600, 1800))
+    return UUID(await session_soon(service.person(), 1800, 1800))
 
 
 async def fetch(service: Service, query: str, *arguments: Any) -> list[Any]:
@@ -96,7 +97,7 @@ async def test_the_queue_is_shown(idle: Service, addresses: Addresses) -> None:
     lines = "\n".join(await administration.show_queue(idle.runtime.settings, addresses))
     assert "overdue automations: 0" in lines
     assert "dead letters: 0" in lines
-    assert sum(int(line.split()[1]) for line in lines.splitlines()[1:9]) == 4
+    assert sum(int(line.split()[1]) for line in lines.splitlines()[1:9]) == len(ALWAYS)
 
 
 async def test_one_automation_is_dropped(idle: Service, addresses: Addresses) -> None:
@@ -112,7 +113,7 @@ async def test_one_automation_is_dropped(idle: Service, addresses: Addresses) ->
     assert tuple(row) == ("cancelled", "dropped")
     [after] = await fetch(idle, "SELECT version FROM chat_sessions WHERE id = $1", session_id)
     assert after["version"] == before["version"] + 1, "whoever has the session in memory must read it again"
-    assert sum(depth.waiting for depth in await idle.runtime.queue.depth()) == 3
+    assert sum(depth.waiting for depth in await idle.runtime.queue.depth()) == len(ALWAYS) - 1
     again = await administration.drop_automation(addresses, session_id, AutomationKind.END_WARNING)
     assert again == ["Nothing of this kind waits."]
 
@@ -128,7 +129,7 @@ async def test_a_dead_letter_is_dropped(idle: Service, addresses: Addresses) -> 
 async def test_a_dead_letter_of_a_former_plan_cannot_be_retried(idle: Service, addresses: Addresses) -> None:
     """What was given up before a move has its place in the new plan: there is nothing left to retry."""
     psychologist = await idle.psychologist()
-    session_id = UUID(await session_soon(idle.person(), 3600, 1800))
+    session_id = UUID(await session_soon(idle.person(), 1800, 1800))
     await fetch(
         idle,
         "UPDATE automations SET status = 'failed', attempts = 8, executed_at = now(), reason = 'poison'"
@@ -146,8 +147,8 @@ async def test_a_dead_letter_of_a_former_plan_cannot_be_retried(idle: Service, a
         idle, "SELECT schedule_version, status, reason FROM automations WHERE session_id = $1", session_id
     )
     assert Counter(tuple(plan) for plan in plans) == {
-        (1, "cancelled", "reschedule"): 4,
-        (2, "scheduled", None): 4,
+        (1, "cancelled", "reschedule"): len(ALWAYS),
+        (2, "scheduled", None): len(LONG_BEFORE),
     }
 
 

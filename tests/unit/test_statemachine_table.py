@@ -59,7 +59,8 @@ WARNING_DUE = END - timedelta(minutes=5)
 LAST_USEFUL_WARNING = END - timedelta(minutes=1)
 TICK = timedelta(microseconds=1)
 
-INITIAL, ENABLE, WARNING, AUTO_END = AutomationKind
+INITIAL, ENABLE = AutomationKind.INITIAL_MESSAGE, AutomationKind.ENABLE_CHAT
+WARNING, AUTO_END = AutomationKind.END_WARNING, AutomationKind.AUTO_END
 PENDING, ACTIVE, ENDING_SOON, COMPLETED, CANCELLED = Status
 
 

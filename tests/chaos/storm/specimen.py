@@ -19,15 +19,14 @@ _CLIENT = UUID("00000000-0000-4000-8000-0000000000b2")
 _PSYCHOLOGIST = UUID("00000000-0000-4000-8000-0000000000c3")
 _STARTS: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 _ENDS: Final = _STARTS + timedelta(seconds=20)
-_DUE: Final = dict(
-    zip(
-        AutomationKind,
-        (_STARTS - timedelta(seconds=5), _STARTS, _ENDS - timedelta(seconds=5), _ENDS),
-        strict=True,
-    )
-)
+_DUE: Final = {
+    AutomationKind.INITIAL_MESSAGE: _STARTS - timedelta(seconds=5),
+    AutomationKind.ENABLE_CHAT: _STARTS,
+    AutomationKind.END_WARNING: _ENDS - timedelta(seconds=5),
+    AutomationKind.AUTO_END: _ENDS,
+}
 _LATE: Final = timedelta(milliseconds=3)
-_SAYING: Final = [kind for kind in AutomationKind if kind is not AutomationKind.END_WARNING]
+_SAYING: Final = [kind for kind in _DUE if kind is not AutomationKind.END_WARNING]
 
 
 def good() -> Record:
@@ -47,9 +46,9 @@ def good() -> Record:
         language="id",
         starts_at=_STARTS,
         ends_at=_ENDS,
-        automations={kind: settled(kind) for kind in AutomationKind},
+        automations={kind: settled(kind) for kind in _DUE},
         messages=said,
-        triggers=list(enumerate(AutomationKind, start=1)),
+        triggers=list(enumerate(_DUE, start=1)),
     )
     heard = {ID: [one.ably_id for one in told if one.channel == CHANNEL]}
     return Record(_ENDS + timedelta(seconds=60), 1, [life], told, heard)
@@ -58,8 +57,7 @@ def good() -> Record:
 def missed() -> Record:
     """No replica could open it in time: found six seconds before its end, one after the warning was due."""
     skipped = {
-        kind: Settled(kind, AutomationStatus.SKIPPED, "missed", _DUE[kind], None, None)
-        for kind in AutomationKind
+        kind: Settled(kind, AutomationStatus.SKIPPED, "missed", _DUE[kind], None, None) for kind in _DUE
     }
     for kind, reason in (
         (AutomationKind.INITIAL_MESSAGE, "start_was_due"),

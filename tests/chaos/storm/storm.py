@@ -20,6 +20,7 @@ from tests.chaos.storm.record import read_record
 from tests.chaos.storm.report import Report
 from tests.chaos.storm.subscriber import a_subscriber
 from tests.chaos.storm.verdict import judge
+from tests.support.automations import ALWAYS
 from tests.support.waiting import until
 from tests.support.world import at_instant
 
@@ -116,7 +117,7 @@ class Storm:
 
     async def _settle(self) -> None:
         """Wait until nothing is due, nothing unpublished and nothing in the queue but what is to come."""
-        still_to_come = 4 * len(self._plan.later)
+        still_to_come = len(ALWAYS) * len(self._plan.later)
 
         async def settled() -> bool:
             if await self._stage.pool.fetchval(_UNSETTLED):
@@ -146,7 +147,7 @@ class Storm:
         self._tell(f"[{seconds // 60:02}:{seconds % 60:02}] {what}")
 
     async def _show_progress(self) -> None:
-        total = 4 * len(self._plan.appointments)
+        total = len(ALWAYS) * len(self._plan.appointments)
         while True:
             await asyncio.sleep(_PROGRESS_SECONDS)
             [row] = await self._stage.pool.fetch(_PROGRESS)
