@@ -9,6 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from handlers.schemas.answers import AnswerSchema
 from handlers.schemas.parts import (
+    COUNSELING_ID,
     DATE,
     END,
     LONGEST_ZONE,
@@ -156,7 +157,7 @@ class SlotsQuery(Schema):
     moved = fields.UUID(
         load_default=None,
         data_key="except",
-        metadata=about("An own counselling that is to be moved: its time counts as free."),
+        metadata=about("An own counselling that is to be moved: its time counts as free.", COUNSELING_ID),
     )
 
 

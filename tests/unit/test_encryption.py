@@ -51,7 +51,7 @@ def test_a_value_has_the_form_that_is_written_down() -> None:
 @pytest.mark.parametrize(
     ("encryptor", "why"),
     [
-        (Encryptor(OLD), "sealed with a key that RDCHAT_ENCRYPTION_KEYS does not name"),
+        (Encryptor(OLD), "encrypted with a key that RDCHAT_ENCRYPTION_KEYS does not name"),
         (Encryptor({"new": b"x" * 32}), "changed, or of another context"),
     ],
 )
