@@ -83,7 +83,7 @@ class TimesRequest(Schema):
     @validates_schema(pass_original=True)
     def one_way(self, _data: dict[str, Any], original: dict[str, Any], **_kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's signature
         """Refuse times that are said in both ways, or in half of one."""
-        given = {name for name in original if name in _BY_CLOCK or name in _BY_INSTANTS}
+        given = {name for name in (*_BY_CLOCK, *_BY_INSTANTS) if original.get(name) is not None}
         needed = _BY_INSTANTS if given and given <= set(_BY_INSTANTS) else _BY_CLOCK[:3]
         faults = {name: ["Missing data for required field."] for name in needed if name not in given}
         if given & set(_BY_INSTANTS) and given & set(_BY_CLOCK):

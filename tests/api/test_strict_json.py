@@ -272,7 +272,7 @@ async def test_texts_survive_byte_for_byte_and_their_length_is_counted_in_charac
 
 
 async def test_names_and_notes_take_any_script(service: Service) -> None:
-    psychologist = await service.psychologist("Dr. Ṣarī 😊 \u202bسارة\u202c")  # noqa: RUF001 - Arabic
+    psychologist = await service.psychologist("Dr. Ṣarī 😊 سارة")
     client = service.person(name="ꦧꦸꦢꦶ 👨\u200d👩\u200d👧")
     start = in_days(30)
     session_id = await client.book_session(start, start + timedelta(hours=1), notes="\u0301 😊" * 500)

@@ -45,10 +45,14 @@ async def test_fifty_senders_in_one_session(service: Service) -> None:
         said = [(one["seq"], one["id"]) for one in heard if one["seq"] >= first]
         assert said == sorted((seq, message_id) for message_id, (seq, _) in told.items())
         again = await asyncio.gather(
-            *(client.say(session_id, "lain", f"m{number}") for number in range(0, SENDERS, 2))
+            *(client.say(session_id, f"pesan {number}", f"m{number}") for number in range(0, SENDERS, 2))
         )
         assert [reply.status for reply in again] == [200] * len(again)
         assert {reply.data["id"] for reply in again} <= told.keys()
+        other = await asyncio.gather(
+            *(client.say(session_id, "lain", f"m{number}") for number in range(0, SENDERS, 2))
+        )
+        assert {(reply.status, reply.json["code"]) for reply in other} == {(422, "IDEMPOTENCY_MISMATCH")}
     finally:
         await ably.close()
 

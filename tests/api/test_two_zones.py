@@ -126,6 +126,18 @@ async def test_instants_reach_the_second_pass_of_a_repeated_hour(service: Servic
     assert await service.runtime.wall_times.keep(dry_run=True) == []
 
 
+@pytest.mark.usefixtures("dewi")
+async def test_null_is_left_out_in_both_ways_of_saying_times(anna: Person) -> None:
+    by_clock = {"date": "2031-03-10", "startTime": "10:00", "endTime": "11:00", "timezone": "UTC"}
+    by_instants = {"startsAt": "2031-03-11T10:00:00Z", "endsAt": "2031-03-11T11:00:00Z"}
+    none = dict.fromkeys(("date", "startTime", "endTime", "endDate", "startsAt", "endsAt"))
+    for said in (by_clock, by_instants):
+        reply = await anna.post("/counselings/book", {"method": "online"} | none | said)
+        assert reply.status == 201, reply.json
+    refused = await anna.post("/counselings/book", {"method": "online"} | none)
+    assert set(refused.json["errors"]) == {"date", "startTime", "endTime"}
+
+
 @pytest.mark.parametrize(
     ("said", "fields"),
     [
