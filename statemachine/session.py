@@ -114,7 +114,7 @@ class Session:
 
     @property
     def ended_by(self) -> UUID | None:
-        """The participant who ended the open chat before its time; None when nobody did."""
+        """The participant who ended the open chat before its time; None when no one did."""
         match self.end_reason:
             case EndReason.ENDED_BY_CLIENT:
                 return self.client_id

@@ -39,7 +39,7 @@ async def once(
     has to find its own effects. `present` makes of the data that was answered what is true of it now; without
     it, they are answered as they were.
 
-    Raises RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, and what `perform` raises.
+    Raise RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, and what `perform` raises.
     """
     key = call.idempotency_key
     if key is None:

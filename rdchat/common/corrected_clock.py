@@ -48,7 +48,7 @@ class CorrectedClock:
         """Take a measurement in: what has to be added to `raw_ms` to get the time of the reference."""
         raw = self.raw_ms()
         ahead = self._origin_ms + self._left_ms(raw) - origin_ms
-        # Nobody has acted by the clock before it was right for the first time.
+        # No one has acted by the clock before it was right for the first time.
         self._ahead_ms = max(0.0, ahead) if self._is_measured else 0.0
         self._origin_ms, self._since_ms, self._is_measured = origin_ms, raw, True
 

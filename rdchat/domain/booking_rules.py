@@ -32,12 +32,12 @@ class BookingRules:
     max_pending: int
 
     def check_booking(self, caller: Caller, slot: Slot, now: datetime) -> None:
-        """See that a booking comes early enough. Raises RdchatError (TOO_LATE)."""
+        """See that a booking comes early enough. Raise RdchatError (TOO_LATE)."""
         if permissions.is_client(caller):
             _check(slot.starts_at, self.notice, now, "This time could be booked")
 
     def check_cancelling(self, caller: Caller, counseling: Counseling, now: datetime) -> None:
-        """See that a cancellation comes early enough. Raises RdchatError (TOO_LATE).
+        """See that a cancellation comes early enough. Raise RdchatError (TOO_LATE).
 
         What is over is not looked at: that it cannot be cancelled is said elsewhere. An open chat is inside
         the deadline, if there is one: a client ends it instead.
@@ -46,7 +46,7 @@ class BookingRules:
             _check(counseling.slot.starts_at, self.cancel_deadline, now, "The counseling could be cancelled")
 
     def check_moving(self, caller: Caller, counseling: Counseling, slot: Slot, now: datetime) -> None:
-        """See that a move comes early enough, for the old start and the new. Raises RdchatError (TOO_LATE).
+        """See that a move comes early enough, for the old start and the new. Raise RdchatError (TOO_LATE).
 
         What has begun or is over is not looked at: that it cannot be moved is said elsewhere.
         """
@@ -62,7 +62,7 @@ class BookingRules:
     def check_pending(self, pending: int) -> None:
         """See that a client who has so many counsellings ahead may book one more.
 
-        Raises RdchatError (PENDING_LIMIT).
+        Raise RdchatError (PENDING_LIMIT).
         """
         if pending >= self.max_pending:
             raise RdchatError(ErrorCode.PENDING_LIMIT)

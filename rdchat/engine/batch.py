@@ -107,7 +107,7 @@ class Batch:
             await self._step_all(works)
             await self._trust_no_stale_refusal(works)
         except UnavailableError:
-            # Nothing was written, but whoever was uncertain still is; all wait for PostgreSQL.
+            # Nothing was written, but those who were uncertain still are; all wait for PostgreSQL.
             self._retry(works, away=True)
             return self.again
         deciding = [work for work in works if work.change is not None]
@@ -209,7 +209,7 @@ class Batch:
         decision = step(session, pending.command, now)
         if isinstance(decision, Refusal):
             if decision.code is RefusalCode.SESSION_ENDED and session.is_open:
-                # By the clock alone, which binds nobody: an earlier attempt at this message, decided before
+                # By the clock alone, which binds no one: an earlier attempt at this message, decided before
                 # the end, may have yet to commit elsewhere. The end itself settles that, by its fence.
                 session = _run_due(builder, session, now, uuid4())
                 decision = Refusal(decision.code, session.status)

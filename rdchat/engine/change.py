@@ -108,7 +108,7 @@ class ChangeBuilder:
         return self.change.after is self.change.before
 
     def add(self, decision: Decision, *, command_id: UUID, actor_id: UUID | None) -> Message | None:
-        """Take in a decision. Returns the message that it stores for a participant, if it does."""
+        """Take in a decision. Return the message that it stores for a participant, if it does."""
         change = self.change
         said: Message | None = None
         session = decision.session
@@ -143,7 +143,7 @@ class ChangeBuilder:
                 case Notify():
                     self._notify(session, effect)
                 case CancelTimers():
-                    # It is over: nothing of it runs any more, and nobody listens for long.
+                    # It is over: nothing of it runs any more, and no one listens for long.
                     change.cancels_timers = True
                     self._entry.revoke(decision.at)
                 case RescheduleTimers():
@@ -191,7 +191,7 @@ class ChangeBuilder:
         return message
 
     def _notify(self, session: Session, effect: Notify) -> None:
-        # Derived, not random: whoever computes this notification again gives it the same id.
+        # Derived, not random: computed again, this notification has the same id.
         new = notification(
             session,
             uuid5(session.id, f"{effect.person_id}:{effect.type}:{self._version}"),

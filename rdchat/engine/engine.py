@@ -63,7 +63,7 @@ _LONGEST_BACKOFF_SECONDS: Final = 1.0
 
 
 class Effects(Protocol):
-    """Whoever performs what a committed change asks for. Must not wait and must not raise."""
+    """What performs what a committed change asks for. Must not wait and must not raise."""
 
     def committed(self, changes: list[Change]) -> None:
         """Take over the changes of one commit, in the order in which sessions were committed."""
@@ -123,7 +123,7 @@ class Engine:
         """Put a command to a session and wait for the commit.
 
         `again`: it may have been put before, with the same id; then what it did is looked for first.
-        Raises UnavailableError when the outcome could not be established in a few seconds. The command may
+        Raise UnavailableError when the outcome could not be established in a few seconds. The command may
         have happened then or not; repeating it is safe (messages: with a clientMessageId).
         """
         pending = self._post(session_id, command, actor_id)
@@ -165,7 +165,7 @@ class Engine:
         return sum(not pending.answer.done() for pending in self._posted)
 
     def passivate(self, *, idle_seconds: float) -> int:
-        """Forget the actors that nobody has used for a while. Returns how many."""
+        """Forget the actors that no one has used for a while. Return how many."""
         oldest = asyncio.get_running_loop().time() - idle_seconds
         idle = [
             actor
@@ -290,7 +290,7 @@ class Engine:
     def _later(self, seconds: float, actor: Actor, pending: PendingCommand) -> None:
         def put_back() -> None:
             del self._paused[pending]
-            # The actor may have been forgotten meanwhile; the command goes to whoever stands for the session.
+            # The actor may have been forgotten meanwhile; the command goes to its successor.
             present = self._actors.setdefault(actor.session_id, actor)
             present.mailbox.append(pending)
             self._make_ready(present, pending)

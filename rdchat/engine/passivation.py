@@ -1,4 +1,4 @@
-"""Forgetting sessions that nobody has used for a while, so that memory holds those that are live."""
+"""Forgetting sessions that no one has used for a while, so that memory holds those that are live."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What follows a commit: events to the publisher, snapshots to Redis, timers out of the queue.
 
 All of it may be lost without harm: the outbox, PostgreSQL and the reconciler make up for it. So none of it is
-waited for by whoever sent the command.
+waited for by the sender of the command.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class EntryPublisher(Protocol):
         ...
 
 
-#: A session that nobody changed for so long gets its snapshot.
+#: A session that no one changed for so long gets its snapshot.
 _QUIET_SECONDS: Final = 90.0
 _LOOK_SECONDS: Final = 1.0
 _SNAPSHOTS_AT_ONCE: Final = 500
@@ -102,7 +102,7 @@ class PostCommitEffects:
         now = asyncio.get_running_loop().time()
         for change in changes:
             if change.before.status is not Status.PENDING:
-                # Before the chat opens nobody but its timers comes by, and those read ahead.
+                # Before the chat opens only its timers come by, and those read ahead.
                 self._note(change.after, now)
             for one in change.automations:
                 self._metrics.automation(one.kind.value, one.status.value, one.lateness_ms)
@@ -122,7 +122,7 @@ class PostCommitEffects:
         self._talking[session.id] = session, now
 
     def uncertain(self, changes: list[Change]) -> None:
-        """Have the events of changes published that are committed although nobody was told."""
+        """Have the events of changes published that are committed although no one was told."""
         self._publisher.doubt(change.outbox_entry for change in changes if change.outbox_entry is not None)
 
     def fenced(self, sessions: int) -> None:

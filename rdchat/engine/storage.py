@@ -49,7 +49,7 @@ class Storage(Protocol):
         A change that only talks is written although others have talked meanwhile: its messages are then
         numbered otherwise than it says (see `Change.renumber`).
 
-        Raises CommitRefusedError, or UnavailableError: then the outcome is unknown.
+        Raise CommitRefusedError, or UnavailableError: then the outcome is unknown.
         """
         ...
 
@@ -68,5 +68,5 @@ class Storage(Protocol):
         ...
 
     def automated_text(self, kind: str, session: Session) -> str:
-        """Give what an automation says in a session. Raises KeyError when it says nothing."""
+        """Give what an automation says in a session. Raise KeyError when it says nothing."""
         ...

@@ -36,11 +36,11 @@ async def commit(
     outbox_lease: timedelta,
     endpoints: Sequence[str] = (),
 ) -> dict[UUID, CommitResult]:
-    """Write the changes. Returns the sessions whose change is committed; the others lost a race.
+    """Write the changes. Return the sessions whose change is committed; the others lost a race.
 
     `outbox_lease`: how long this process has for publishing the entries before another may take them over.
     `endpoints`: the webhooks that are told of notifications.
-    Raises what asyncpg raises; after a lost connection the outcome is unknown (see `find_committed`).
+    Raise what asyncpg raises; after a lost connection the outcome is unknown (see `find_committed`).
     """
     async with acquire(pool) as connection:
         return await write(
@@ -161,7 +161,7 @@ def _automation_rows(change: Change) -> Iterable[tuple[Any, ...]]:
 def _webhook_rows(
     changes: Sequence[Change], endpoints: Sequence[str], encryptor: Encryptor
 ) -> Iterable[tuple[Any, ...]]:
-    # Most services have no webhooks: nothing is put into words for nobody.
+    # Most services have no webhooks: nothing is put into words that no one reads.
     for new in (new for change in changes for new in change.notifications if endpoints):
         for row in webhooks.delivery_rows(
             notifications.webhook_event(new), endpoints=endpoints, encryptor=encryptor

@@ -175,7 +175,7 @@ async def check_psychologist(
 async def check_pending(
     connection: Connection, client_id: UUID, rules: BookingRules, *, at: datetime
 ) -> None:
-    """Lock the client's row and see that one more may lie ahead. Raises RdchatError (PENDING_LIMIT)."""
+    """Lock the client's row and see that one more may lie ahead. Raise RdchatError (PENDING_LIMIT)."""
     await _lock_client(connection, client_id)
     # Counted after the lock, in a statement of its own: see `check_psychologist`.
     rules.check_pending(await connection.fetchval(_COUNT_PENDING, at, client_id, at - LONGEST))

@@ -22,7 +22,7 @@ _NOW: Final = "SELECT extract(epoch FROM clock_timestamp())::float8 * 1000"
 
 
 async def measure(pool: Pool, raw_ms: Callable[[], float]) -> float:
-    """Say how many milliseconds PostgreSQL's clock is ahead of `raw_ms`. Raises UnavailableError.
+    """Say how many milliseconds PostgreSQL's clock is ahead of `raw_ms`. Raise UnavailableError.
 
     The quickest of several answers counts: its instant lies between question and answer, in the middle of a
     stretch that is as short as it gets.
@@ -46,7 +46,7 @@ class ClockKeeper:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Set the clock, and begin to keep it. Raises UnavailableError."""
+        """Set the clock, and begin to keep it. Raise UnavailableError."""
         await self.look()
         self._task = keep_running(self._run, "clock")
 
@@ -55,7 +55,7 @@ class ClockKeeper:
         await cancel(self._task)
 
     async def look(self) -> None:
-        """Measure once. Raises UnavailableError."""
+        """Measure once. Raise UnavailableError."""
         self._clock.correct(await measure(self._pool, self._clock.raw_ms))
 
     async def _run(self) -> None:

@@ -6,7 +6,7 @@ look-ahead from `due` to `leases`; finishing removes them; a lease that ran out 
 decides whether an automation runs: that is the commit's affair, so a job claimed twice does no harm.
 
 A third key marks how far a shard is filled. With it goes a member of `due` that is no job: when Redis loses
-everything, or that set alone, whoever claims next finds out.
+everything, or that set alone, the next to claim finds out.
 
 Every script touches the keys of one shard, which share a hash tag, so the queue spreads over a cluster.
 """
@@ -71,7 +71,7 @@ class Job:
 
     @classmethod
     def from_member(cls, member: bytes) -> Job:
-        """Read a member. Raises ValueError for anything else."""
+        """Read a member. Raise ValueError for anything else."""
         if len(member) != _MEMBER_BYTES or member[16] not in _KINDS:
             raise ValueError(f"not a job: {member!r}")
         return cls(UUID(bytes=member[:16]), _KINDS[member[16]], int.from_bytes(member[17:], "big"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def keep_wall_times(settings: Settings, addresses: Addresses, *, dry_run: bool) -> list[str]:
-    """Move the counsellings that a change of the tz database has shifted. Returns a line for each."""
+    """Move the counsellings that a change of the tz database has shifted. Return a line for each."""
     endpoint = settings.ably_endpoint
     if settings.ably_is_local and endpoint is None:
         # The service that runs beside this, if one does, has the endpoint; else the outbox keeps the events.

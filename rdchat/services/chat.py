@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _TOKEN_LIFETIME: Final = timedelta(minutes=30)
 #: After the end, a token still serves to hear the last events and to read what was said.
 _TOKEN_GRACE: Final = timedelta(minutes=5)
-#: Nobody is reminded of what they left unread in sessions that started before.
+#: No one is reminded of what they left unread in sessions that started before.
 _UNREAD_SINCE: Final = timedelta(days=30)
 #: Messages at a time: of the longest ones, less than two megabytes.
 _TRANSCRIPT_PAGE: Final = 100
@@ -93,10 +93,10 @@ class ChatService:
 
         Its attachment is stored already, and not sent otherwise.
 
-        Returns the session, the message, and whether it is new: a repeated clientMessageId gives the first
+        Return the session, the message, and whether it is new: a repeated clientMessageId gives the first
         one.
 
-        Raises RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE;
+        Raise RdchatError: CHAT_NOT_ENABLED, SESSION_ENDED, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE;
         IDEMPOTENCY_MISMATCH where the first one says something else.
         """
         outcome = _accepted(await self.engine.submit(session_id, command, actor_id=caller.id, again=again))
@@ -110,7 +110,7 @@ class ChatService:
     async def end_session(self, caller: Caller, session_id: UUID) -> Session:
         """End an open chat before its time; the one who has ended it may say so again.
 
-        Raises RdchatError: ILLEGAL_TRANSITION, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
+        Raise RdchatError: ILLEGAL_TRANSITION, NOT_PARTICIPANT, SESSION_NOT_FOUND, UNAVAILABLE.
         """
         result = await self.engine.submit(session_id, EndSession(caller.id), actor_id=caller.id)
         if isinstance(result, Refusal) and result.status is Status.COMPLETED:
@@ -140,8 +140,8 @@ class ChatService:
     ) -> tuple[int, datetime | None]:
         """Note that somebody has read up to a message (None: all there is), and tell the other.
 
-        Returns how far they have read now, and since when. Going back changes nothing and is told nobody.
-        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
+        Return how far they have read now, and since when. Going back changes nothing, and no one is told.
+        Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
         """
         session = await self.get_session(caller, session_id, content=True)
         seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
@@ -165,7 +165,7 @@ class ChatService:
     async def get_session(self, caller: Caller, session_id: UUID, *, content: bool = False) -> Session:
         """Read a session as one of its participants, or as an administrator unless `content` is wanted.
 
-        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
+        Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
         """
         session = await sessions.get_session(self.pool, session_id)
         if session is None:
@@ -206,7 +206,7 @@ class ChatService:
         """Read all of a session as one of its participants: its messages in pages, oldest first.
 
         The first page is read at once, so that what is wrong is known before anything is said; no connection
-        is held between pages, however slowly they are taken. Raises RdchatError like `get_session`.
+        is held between pages, however slowly they are taken. Raise RdchatError like `get_session`.
         """
         session = await self.get_session(caller, session_id, content=True)
         timeline = await sessions.list_timeline(self.pool, session.id)
@@ -231,8 +231,8 @@ class ChatService:
     ) -> RealtimeAccess:
         """Let a participant listen, also while the session is pending.
 
-        Only what this session needs: no wildcard, and nobody but the server publishes on the chat channel.
-        Raises RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, SESSION_ENDED, UNAVAILABLE.
+        Only what this session needs: no wildcard, and only the server publishes on the chat channel.
+        Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, SESSION_ENDED, UNAVAILABLE.
         """
         session = await self.get_session(caller, session_id, content=True)
         now = self.clock.now()

@@ -65,15 +65,15 @@ class CounselingService:
     def make_slot(self, said: Times, timezone: str) -> Slot:
         """Turn what a request says into instants that can be booked; wall times are those of `timezone`.
 
-        Raises RdchatError (VALIDATION_FAILED).
+        Raise RdchatError (VALIDATION_FAILED).
         """
         return said.slot(timezone, limits=self.limits, now=self.clock.now())
 
     async def book(self, caller: Caller, booking: Booking, *, counseling_id: UUID) -> Counseling:
         """Book a counselling; with method chat, its session and automations are in the same transaction.
 
-        `counseling_id` is the id that it gets: new, and known to whoever asks again (see `find_booked`).
-        Raises RdchatError: TOO_LATE, PENDING_LIMIT, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
+        `counseling_id` is the id that it gets: new, and known to a caller who asks again (see `find_booked`).
+        Raise RdchatError: TOO_LATE, PENDING_LIMIT, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         VALIDATION_FAILED, UNAVAILABLE.
         """
         now = self.clock.now()
@@ -151,7 +151,7 @@ class CounselingService:
 
         One that a person has cancelled may be cancelled again: nothing happens, the first reason stays.
 
-        Raises RdchatError: NOT_FOUND, FORBIDDEN, TOO_LATE, ILLEGAL_TRANSITION, UNAVAILABLE.
+        Raise RdchatError: NOT_FOUND, FORBIDDEN, TOO_LATE, ILLEGAL_TRANSITION, UNAVAILABLE.
         """
         counseling = await self.get_counseling(caller, counseling_id)
         self.rules.check_cancelling(caller, counseling, self.clock.now())
@@ -201,7 +201,7 @@ class CounselingService:
         return await counselings.get_counseling(self.pool, counseling_id, at=now)
 
     async def get_counseling(self, caller: Caller, counseling_id: UUID) -> Counseling:
-        """Read a counselling of the caller's. Raises RdchatError: NOT_FOUND, FORBIDDEN."""
+        """Read a counselling of the caller's. Raise RdchatError: NOT_FOUND, FORBIDDEN."""
         counseling = await counselings.get_counseling(self.pool, counseling_id, at=self.clock.now())
         if counseling is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Counseling not found")

@@ -44,7 +44,7 @@ class PsychologistService:
         return await availability.list_free_psychologists(self.pool, slot, self.limits)
 
     async def get_psychologist(self, psychologist_id: UUID) -> Psychologist:
-        """Look at one. Raises RdchatError (NOT_FOUND)."""
+        """Look at one. Raise RdchatError (NOT_FOUND)."""
         found = await people.get_psychologist(self.pool, psychologist_id)
         if found is None:
             raise _unknown()
@@ -59,9 +59,9 @@ class PsychologistService:
         timezone: str | None,
         is_active: bool | None,
     ) -> tuple[Psychologist, bool]:
-        """Create or change one; None leaves a field as it is. Returns them, and whether they are new.
+        """Create or change one; None leaves a field as it is. Return them, and whether they are new.
 
-        Raises RdchatError: FORBIDDEN; VALIDATION_FAILED for an unknown time zone, or a new one without a
+        Raise RdchatError: FORBIDDEN; VALIDATION_FAILED for an unknown time zone, or a new one without a
         name; ILLEGAL_TRANSITION for a client.
         """
         if not permissions.may_manage_psychologists(caller):
@@ -94,7 +94,7 @@ class PsychologistService:
     # ---- hours --------------------------------------------------------------------------------------------
 
     async def get_availability(self, psychologist_id: UUID) -> Availability:
-        """Look at somebody's working hours. Raises RdchatError (NOT_FOUND)."""
+        """Look at somebody's working hours. Raise RdchatError (NOT_FOUND)."""
         found = await availability.get_availability(self.pool, psychologist_id)
         if found is None:
             raise _unknown()
@@ -111,7 +111,7 @@ class PsychologistService:
     ) -> Availability:
         """Replace parts of somebody's working hours; None leaves a part as it is.
 
-        Raises RdchatError: FORBIDDEN, VALIDATION_FAILED, NOT_FOUND.
+        Raise RdchatError: FORBIDDEN, VALIDATION_FAILED, NOT_FOUND.
         """
         if not permissions.may_change_hours(caller, psychologist_id):
             raise RdchatError(ErrorCode.FORBIDDEN)
@@ -137,7 +137,7 @@ class PsychologistService:
 
         `except_counseling` is not counted: it is the one that is to be moved.
 
-        Raises RdchatError: VALIDATION_FAILED for a length or a time zone that cannot be, NOT_FOUND.
+        Raise RdchatError: VALIDATION_FAILED for a length or a time zone that cannot be, NOT_FOUND.
         """
         limits, now = self.limits, self.clock.now()
         if not limits.shortest <= wish.length <= limits.longest:

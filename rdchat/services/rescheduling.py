@@ -57,13 +57,13 @@ class ReschedulingService:
     async def reschedule(
         self, caller: Caller, counseling: Counseling, slot: Slot, *, command_id: UUID
     ) -> Counseling:
-        """Move a counselling that has not begun to another time, with whoever it was booked.
+        """Move a counselling that has not begun to another time, with the same psychologist.
 
         To the time that it has, nothing happens, whatever else is at that time by now. A command that is
         carried out meanwhile, on a connection that was lost, is not carried out again; of one that was
         before, whatever its caller was told, `find_committed` knows.
 
-        Raises RdchatError: TOO_LATE, ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
+        Raise RdchatError: TOO_LATE, ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST,
         UNAVAILABLE.
         """
         self.counselings.rules.check_moving(caller, counseling, slot, self.clock.now())
@@ -84,7 +84,7 @@ class ReschedulingService:
     async def keep_wall_time(self, counseling: Counseling, slot: Slot) -> None:
         """Move a counselling to what its wall time means now, on behalf of no person: both are told.
 
-        Raises RdchatError like `reschedule`.
+        Raise RdchatError like `reschedule`.
         """
         if counseling.session_id is None:
             await self._move_without_chat(counseling, slot, None)
@@ -100,7 +100,7 @@ class ReschedulingService:
 
         To the end that it has, nothing happens: so an instant may be said twice.
 
-        Raises RdchatError: VALIDATION_FAILED, SESSION_NOT_FOUND, NOT_PARTICIPANT, FORBIDDEN, SESSION_ENDED,
+        Raise RdchatError: VALIDATION_FAILED, SESSION_NOT_FOUND, NOT_PARTICIPANT, FORBIDDEN, SESSION_ENDED,
         ILLEGAL_TRANSITION, CLIENT_LIMIT, PSYCHOLOGIST_LIMIT, UNAVAILABLE.
         """
         session = await self._session(session_id)
@@ -146,7 +146,7 @@ class ReschedulingService:
             raise invalid(field, f"The session must last at most {self.limits.longest / minute:g} minutes.")
 
     async def find_committed(self, session_id: UUID, command_id: UUID) -> bool:
-        """Ask whether a command was carried out, whatever its caller was told. Raises UNAVAILABLE.
+        """Ask whether a command was carried out, whatever its caller was told. Raise UNAVAILABLE.
 
         Asked behind the session's lock: what is about to be committed on a connection that was lost holds it.
         """

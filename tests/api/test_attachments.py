@@ -1,4 +1,4 @@
-"""Files in the chat: sent with a message, opened by a link, and by nobody else."""
+"""Files in the chat: sent with a message, opened by a link, and by no one else."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ async def test_a_client_message_id_with_another_file_or_other_words_is_refused(
 
 
 async def test_a_repeated_picture_is_the_same_picture(service: Service) -> None:
-    """It is written anew each time: the same bytes have to come of it."""
+    """It is written again each time: the same bytes have to come of it."""
     client, _, session_id = await opened(service)
     for form in ("PNG", "JPEG", "WEBP"):
         first, again = [

@@ -294,7 +294,7 @@ async def test_what_is_to_be_moved_is_not_in_its_own_way(service: Service) -> No
     assert await refusal(half, late, except_counseling=own, hours=False) is None
     assert await refusal(half, late, hours=False) == "PSYCHOLOGIST_LIMIT"
     assert await refusal(ten, late, hours=False) is None
-    # Whoever takes no more bookings still has those that there are.
+    # A psychologist who takes no more bookings still has those that there are.
     admin = service.person(Role.SUPER_ADMIN)
     await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari", "isActive": False})
     assert await refusal(nine, half, except_counseling=own) == "NO_PSYCHOLOGIST"

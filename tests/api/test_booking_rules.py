@@ -177,7 +177,7 @@ async def test_an_open_chat_is_not_cancelled_by_its_client_where_there_is_a_dead
         client, psychologist, session_id = await opened(service)
         counseling = {"id": (await client.session(session_id))["counselingId"]}
         assert_refused(await cancel(client, counseling), 409, "TOO_LATE")
-        # That it has begun is why it is not moved, whoever asks.
+        # That it has begun is why it is not moved, whichever of them asks.
         for person in (client, psychologist):
             assert_refused(await move(person, counseling, in_days(3)), 409, "ILLEGAL_TRANSITION")
         assert (await client.put(f"/chat/sessions/{session_id}/end")).status == 200, "it can be ended"
@@ -341,7 +341,7 @@ async def test_the_rules_of_the_person_are_told_before_the_limits_of_the_time(
         start = clock.stands_at + 2 * DEADLINE
         own = await booked(client, start)
         named = {"psychologistId": str(psychologist.id)}
-        # What nobody could book is said first.
+        # What no one could book is said first.
         refused = await client.book(clock.stands_at - HOUR, clock.stands_at)
         assert_refused(refused, 400, "VALIDATION_FAILED")
         # Too near, too many, the client's own time, a full psychologist: in this order.
@@ -398,7 +398,7 @@ async def test_a_refusal_does_not_use_a_key_up(
 async def test_what_was_carried_out_in_time_is_answered_after_the_limit(
     ruled: Service, clock: StoppedClock, method: str
 ) -> None:
-    """A crash before the answer was noted; whoever asks again later hears that it was done."""
+    """A crash before the answer was noted; a client who asks again later hears that it was done."""
     await ruled.psychologist()
     client = ruled.person()
     start = clock.stands_at + DEADLINE

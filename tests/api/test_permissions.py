@@ -38,7 +38,7 @@ class Row:
     """What each kind of caller gets: a status of success, or the code of the refusal.
 
     `client`, `psychologist`: the two participants, each for what is theirs. `stranger`: a client or a
-    psychologist who does not take part. A route that is about nobody in particular has none: what the others
+    psychologist who does not take part. A route that is about no one in particular has none: what the others
     get then goes for everybody of the kind. `admin` never takes part. Without a token, or with one that has
     run out, a caller gets `anonymous`.
     """
@@ -53,7 +53,7 @@ class Row:
 FORBIDDEN, NOT_PARTICIPANT = ErrorCode.FORBIDDEN, ErrorCode.NOT_PARTICIPANT
 NOT_FOUND, ILLEGAL = ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_TRANSITION
 _EVERYBODY = Row(client=200, psychologist=200, admin=200)
-#: What is said between the two is nobody else's affair.
+#: What is said between the two is no one else's affair.
 _CONTENT = Row(client=200, psychologist=200, admin=NOT_PARTICIPANT, stranger=NOT_PARTICIPANT)
 #: How a session stands may be seen by an administrator as well.
 _STATE = Row(client=200, psychologist=200, admin=200, stranger=NOT_PARTICIPANT)
@@ -69,7 +69,7 @@ MATRIX = {
     ("POST", "/chat/typing"): _CONTENT,
     ("POST", "/chat/messages/upload"): replace(_CONTENT, client=201, psychologist=201),
     ("GET", "/chat/attachments/{id}"): _CONTENT,
-    # Whoever has the link may open it, and a made-up one opens nothing.
+    # Anyone who has the link may open it, and a made-up one opens nothing.
     ("GET", "/chat/attachments/{id}/content"): Row(
         client=FORBIDDEN, psychologist=FORBIDDEN, admin=FORBIDDEN, stranger=FORBIDDEN, anonymous=FORBIDDEN
     ),

@@ -44,7 +44,7 @@ async def test_whoever_comes_last_is_turned_away_where_there_is_no_place(
 
 
 async def test_one_that_follows_directly_on_another_opens(service: Service) -> None:
-    """The one before is over at that very instant: it takes no place, although nobody reports its end."""
+    """The one before is over at that very instant: it takes no place, although no one reports its end."""
     await service.psychologist()
     client = service.person()
     starts_at = whole_second(1)

@@ -1,4 +1,4 @@
-"""Tokens of a session that is over: whoever renews hears on for a little, whoever does not is cut."""
+"""Tokens of a session that is over: a client that renews hears on for a little, one that does not is cut."""
 
 from __future__ import annotations
 

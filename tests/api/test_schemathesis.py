@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _EXAMPLES = 12
 #: What a role need not succeed with although the route lets it in.
 _NEVER: dict[Role, set[str]] = {
-    # Nobody makes up a link that opens something.
+    # No one makes up a link that opens something.
     Role.CLIENT: {"download_attachment", "extend_session"},
     # Schemathesis ends whatever it finds in a list, sometimes before it has tried these.
     Role.PSYCHOLOGIST: {"download_attachment", "extend_session", "reschedule_counseling"},

@@ -458,7 +458,7 @@ async def test_a_token_request_carries_the_right_mac(service: Service) -> None:
     text = "".join(f"{request[name]}\n" for name in signed_fields)
     mac = base64.b64encode(hmac.digest(secret.encode(), text.encode(), hashlib.sha256)).decode()
     assert request["mac"] == mac
-    # And whoever knows the key takes it, once.
+    # And a service that knows the key takes it, once.
     url = f"http://{service.runtime.ably.endpoint}/keys/{key_name}/requestToken"
     async with aiohttp.ClientSession() as ably:
         async with ably.post(url, json=request) as answer:

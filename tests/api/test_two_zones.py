@@ -72,7 +72,7 @@ async def test_each_reads_is_told_and_prints_the_time_by_their_own_clock(
     assert wall((await dewi.get("/counselings")).data["data"][0]) == noon
     assert "12:30 (Asia/Jayapura)" in await told(dewi)
 
-    # Dewi moves it by an hour, in words of her own clock; nobody's zone changes.
+    # Dewi moves it by an hour, in words of her own clock; no one's zone changes.
     reply = await dewi.put(
         f"{path}/reschedule", {"date": "2031-03-11", "startTime": "13:30", "endTime": "14:30"}
     )

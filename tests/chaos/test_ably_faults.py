@@ -1,4 +1,4 @@
-"""Ably is away, or takes events and does not say so: nothing is lost, nobody waits, nothing comes twice."""
+"""Ably is away, or takes events and does not say so: nothing is lost, no one waits, nothing comes twice."""
 
 from __future__ import annotations
 

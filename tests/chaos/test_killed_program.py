@@ -88,7 +88,7 @@ async def test_killed_between_commit_and_delivery(world: World) -> None:
 
 
 async def test_killed_between_commit_and_snapshot(world: World) -> None:
-    """The snapshots in Redis are older than PostgreSQL then; nobody may be stuck on them."""
+    """The snapshots in Redis are older than PostgreSQL then; no one may be stuck on them."""
     replica = await world.replica()
     talks = await world.book(replica.base, starts_in=1, lasts=8, count=2)
     await until(lambda: world.all_are("active"), 5)
@@ -104,7 +104,7 @@ async def test_killed_between_commit_and_snapshot(world: World) -> None:
     await client.aclose()
     await world.expire_leases()
     await replica.start()
-    # A message to one of them; the other one has nobody but its timers.
+    # A message to one of them; the other one has only its timers.
     said, _ = await world.say(talks[0], talks[0].psychologist, "tiga")
     await world.check(8, in_order=False)
     assert said.replies, f"answered {said.refused}"

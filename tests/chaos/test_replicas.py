@@ -42,7 +42,7 @@ async def test_two_replicas_share_a_session(world: World) -> None:
 
 
 async def test_commands_to_both_at_once(world: World) -> None:
-    """Whoever loses the race for a session steps again, at once and without a 503."""
+    """The replica that loses the race for a session steps again, at once and without a 503."""
     one, other = await _two(world)
     [talk] = await world.book(one.base, starts_in=1, lasts=3)
     await until(lambda: world.all_are("active"), 5)

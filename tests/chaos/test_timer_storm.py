@@ -198,7 +198,7 @@ async def test_everything_happens_once_in_a_storm(
         tmp_path, database_url=database_url, redis_url=own_redis.address, replicas=plan.replicas
     ) as stage:
         report = await Storm(stage, own_redis, plan, print).run()
-    print(report.text())  # noqa: T201 - whoever asks why it failed finds it in pytest's output
+    print(report.text())  # noqa: T201 - shown by pytest if it fails
     verdict = report.verdict
     assert not verdict.lost
     assert not verdict.repeated

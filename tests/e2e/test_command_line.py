@@ -45,7 +45,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 
 
 async def run(data_dir: Path, *arguments: str, **more: str) -> tuple[int, str]:
-    """Run a command to its end. Returns status and output."""
+    """Run a command to its end. Return status and output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "run.py",

@@ -84,7 +84,7 @@ BASES = {
 
 
 class _Anything(dict[str, str]):
-    """Returns the id of no one for any name."""
+    """Return the id of no one for any name."""
 
     def __missing__(self, name: str) -> str:
         return str(uuid4())

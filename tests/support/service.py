@@ -154,7 +154,7 @@ class Person:
         return await self.post("/counselings/book", body)
 
     async def book_session(self, starts_at: datetime, ends_at: datetime, **more: Any) -> str:
-        """Book a chat that must succeed. Returns the session's id."""
+        """Book a chat that must succeed. Return the session's id."""
         reply = await self.book(starts_at, ends_at, **more)
         assert reply.status == 201, reply.json
         session_id: str = reply.data["chatSession"]["sessionId"]

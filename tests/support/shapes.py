@@ -19,7 +19,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def resolve(document: dict[str, Any], reference: str) -> Any:
-    """Follow a `$ref` within the document. Raises KeyError where it leads nowhere."""
+    """Follow a `$ref` within the document. Raise KeyError where it leads nowhere."""
     assert reference.startswith("#/"), reference
     found: Any = document
     for part in reference[2:].split("/"):

@@ -32,7 +32,7 @@ async def book_at(person: Person, starts_at: datetime, lasts: float, **more: Any
 
 
 async def session_soon(person: Person, starts_in: float, lasts: float, **more: Any) -> str:
-    """Book like `book_soon`, which must succeed. Returns the session's id."""
+    """Book like `book_soon`, which must succeed. Return the session's id."""
     reply = await book_soon(person, starts_in, lasts, **more)
     assert reply.status == 201, reply.json
     session_id: str = reply.data["chatSession"]["sessionId"]

@@ -60,7 +60,7 @@ def event(
 
 
 async def written(pool: Pool, *endpoints: str, events: int = 1) -> list[str]:
-    """Commit events. Returns the ids of their deliveries."""
+    """Commit events. Return the ids of their deliveries."""
     made = [event() for _ in range(events)]
     async with pools.transaction(pool) as connection:
         for one in made:

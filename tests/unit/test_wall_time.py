@@ -86,7 +86,7 @@ def since_midnight(at: time) -> timedelta:
 
 
 def booked(start: datetime, end: datetime, name: str) -> tuple[datetime, datetime] | str:
-    """Book by wall time. Returns the instants, or the field that is refused."""
+    """Book by wall time. Return the instants, or the field that is refused."""
     try:
         found = slot_by_clock(
             start.date(), start.time(), since_midnight(end.time()), name, limits=LIMITS, now=LONG_AGO

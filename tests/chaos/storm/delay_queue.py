@@ -29,7 +29,7 @@ class Held:
 
 
 class Queue:
-    """Written to in the way that a booking does. Raises what redis-py raises."""
+    """Written to in the way that a booking does. Raise what redis-py raises."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

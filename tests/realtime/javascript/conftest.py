@@ -70,7 +70,7 @@ def sdk(node: Path) -> Sdk:
 def _npm(node: Path, *arguments: str) -> str:
     """Run npm under the given Node: the wheel carries it as a script, elsewhere it is on PATH.
 
-    Returns what it said if it failed, else nothing.
+    Return what it said if it failed, else nothing.
     """
     script = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [str(node), str(script)] if script.exists() else [shutil.which("npm") or "npm"]

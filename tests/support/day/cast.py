@@ -88,7 +88,7 @@ class Day:
     async def chat(
         self, client: Person, psychologist: Person, starts: float, lasts: float, **more: Any
     ) -> str:
-        """Book a chat of today that must succeed. Returns the session's id."""
+        """Book a chat of today that must succeed. Return the session's id."""
         reply = await self.books(client, psychologist, starts, lasts, **more)
         assert reply.status == 201, reply.json
         session_id: str = reply.data["chatSession"]["sessionId"]
