@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from statemachine.effects import NotificationType
+from tests.mutants.verdict import listed as survivors
 from tools import map as project_map
 
 ROOT = Path(__file__).parents[2]
@@ -135,3 +138,35 @@ def test_decisions_that_refine_one_another_both_say_so() -> None:
         }
 
     assert named("Refines") == {(later, earlier) for earlier, later in named("Refined by")}
+
+
+def test_what_mutants_are_made_of_exists() -> None:
+    targets = tomllib.loads((ROOT / "tests" / "mutants" / "targets.toml").read_text(encoding="utf-8"))
+    assert targets
+    for name, target in targets.items():
+        for pattern in [*target["modules"], *target["tests"]]:
+            assert list(ROOT.glob(pattern)), f"tests/mutants/targets.toml: {name} names {pattern}"
+
+
+def test_mutants_that_may_live_are_of_the_code_that_there_is() -> None:
+    listed = survivors(ROOT / "tests" / "mutants" / "survivors.toml")
+    assert listed
+    gone = [
+        (survivor.function, line)
+        for survivor in listed
+        for line in survivor.removed.splitlines()
+        if line.strip() not in _module_of(survivor.function)
+    ]
+    assert gone == []
+
+
+def _module_of(function: str) -> str:
+    parts = function.split(".")
+    modules = [ROOT.joinpath(*parts[:end]).with_suffix(".py") for end in range(2, len(parts))]
+    return next((path.read_text(encoding="utf-8") for path in modules if path.is_file()), "")
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert names.total() > 100
+    assert [name for name, times in names.items() if times > 1] == []
