@@ -340,6 +340,7 @@ async def test_a_replica_serves_once_the_key_set_is_there(
                 "postgresql": "ok",
                 "redis": "ok",
                 "timers": "ok",
+                "clock": "ok",
                 "keySet": "away",
             },
         )

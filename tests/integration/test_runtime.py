@@ -28,7 +28,9 @@ ORDER = [
     "Alarms.close",
     "TimerMonitor.close",
     "AttachmentService.close",
+    "WallTimeService.close",
     "IdempotencyService.close",
+    "SeenPeople.close",
     "Passivation.close",
     "Engine.close",
     "PostCommitEffects.close",
@@ -38,6 +40,7 @@ ORDER = [
     "AblyLocal.close",
     "Rates.close",
     "RedisClient.aclose",
+    "ClockKeeper.close",
     "the pool",
 ]
 
@@ -84,7 +87,7 @@ async def test_a_replica_without_timers_and_relay_has_fewer_parts(
     runtime = await Runtime.start(settings, database_url=database_url, redis_url=redis_url)
     assert not runtime.health.runs_timers
     await runtime.close()
-    absent = {"Reconciler", "TimerWorker", "Alarms", "AttachmentService", "Webhooks"}
+    absent = {"Reconciler", "TimerWorker", "Alarms", "AttachmentService", "WallTimeService", "Webhooks"}
     assert closed == [one for one in ORDER if one.partition(".")[0] not in absent]
 
 

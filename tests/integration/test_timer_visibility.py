@@ -84,7 +84,7 @@ async def test_what_waits_for_its_next_attempt_is_no_fault_of_the_timers(idle: S
 async def test_a_replica_whose_timers_are_late_is_not_ready(service: Service) -> None:
     assert await readyz(service) == (
         200,
-        {"status": "ready", "postgresql": "ok", "redis": "ok", "timers": "ok"},
+        {"status": "ready", "postgresql": "ok", "redis": "ok", "timers": "ok", "clock": "ok"},
     )
     service.runtime.monitor.status = TimerStatus(overdue=1_000, oldest_seconds=75.2)
     status, body = await readyz(service)
