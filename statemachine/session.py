@@ -66,9 +66,8 @@ class Session:
     (dense from 1, 0 when there is none); `schedule_version` names the plan of automations that counts;
     `is_over_limit`: at its start, others of its client or psychologist have the places that there are.
     `client_timezone` and `psychologist_timezone` are the IANA names of the zones in which the two read their
-    times, `organization_id` the
-    organisation whose member the client was then. All instants are aware UTC datetimes. Only a copy made by
-    `step` is ever changed.
+    times, `organization_id` the organisation whose member the client was then. All instants are aware UTC
+    datetimes. Only a copy made by `step` is ever changed.
     """
 
     id: UUID

@@ -63,7 +63,7 @@ async def list_slots(call: Call) -> Answer:
     )
     moved = asked["moved"]
     if moved is not None:
-        # Only one's own: whether somebody else has a counselling then is not to be found out.
+        # Only one's own: whether someone else has a counselling then is not to be found out.
         await call.runtime.counselings.get_counseling(call.caller, moved)
     found = await call.runtime.psychologists.list_free_slots(call.path["id"], wish, except_counseling=moved)
     return Answer([slot_json(one) for one in found], "Slots retrieved successfully")

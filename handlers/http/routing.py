@@ -19,7 +19,6 @@ from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.person import Caller, Role
-from rdchat.security.caller_tokens import UnknownKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -216,11 +215,7 @@ async def _caller(request: web.Request, runtime: Runtime) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED)
-    token = token.strip()
-    try:
-        return runtime.tokens.verify(token)
-    except UnknownKeyError:
-        return await runtime.tokens.verify_fetching(token)
+    return await runtime.tokens.verify_fetching(token.strip())
 
 
 def _path_id(text: str) -> UUID:

@@ -40,7 +40,7 @@ class AnswerSchema(Schema):
 
 
 def person(description: str, example: dict[str, str]) -> fields.Nested:
-    """Describe a field that holds somebody."""
+    """Describe a field that holds a person."""
     return fields.Nested(Person, required=True, metadata=about(description, example))
 
 

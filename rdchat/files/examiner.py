@@ -16,7 +16,7 @@ import structlog
 from rdchat.common.errors import UnavailableError, invalid
 from rdchat.files import examination
 from rdchat.files.kinds import KINDS
-from rdchat.files.names import clean_name
+from rdchat.files.names import clean_file_name
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ class Examiner:
             raise invalid("file", "The image is too large without the compression it came with.")
         kind = KINDS[found["contentType"]]
         return Examined(
-            file_name=clean_name(upload.name, kind),
+            file_name=clean_file_name(upload.name, kind),
             content_type=kind.content_type,
             content=rewritten or upload.content,
             width=found["width"],

@@ -22,7 +22,7 @@ _ESCAPED: Final = {"%0A": "\n", "%0D": "\r", "%22": '"'}
 _KNOWN: Final = frozenset(extension for kind in KINDS.values() for extension in kind.extensions)
 
 
-def clean_name(given: str | None, kind: Kind) -> str:
+def clean_file_name(given: str | None, kind: Kind) -> str:
     """Make the name under which a file is kept from the one that its sender gave."""
     name = re.sub("%(?:0A|0D|22)", lambda found: _ESCAPED[found[0].upper()], given or "", flags=re.IGNORECASE)
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]

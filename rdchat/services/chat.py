@@ -120,7 +120,7 @@ class ChatService:
         return _accepted(result).session
 
     async def send_typing(self, caller: Caller, session_id: UUID, *, is_typing: bool) -> None:
-        """Tell the other participant that somebody is typing; not kept, and lost while Ably is away."""
+        """Tell the other participant that the caller is typing; not kept, and lost while Ably is away."""
         session = await self.get_session(caller, session_id, content=True)
         must_be_open(session)
         try:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from rdchat.security.encryption import Encryptor
     from rdchat.services.notifier import Notifier
 
-#: The type of the notification that somebody has booked.
+#: The type of the notification of a new booking.
 _BOOKED: Final = NotificationType.COUNSELING_BOOKED
 
 log = structlog.get_logger(__name__)

@@ -94,7 +94,7 @@ class PsychologistService:
     # ---- hours --------------------------------------------------------------------------------------------
 
     async def get_availability(self, psychologist_id: UUID) -> Availability:
-        """Look at somebody's working hours. Raise RdchatError (NOT_FOUND)."""
+        """Look at a psychologist's working hours. Raise RdchatError (NOT_FOUND)."""
         found = await availability.get_availability(self.pool, psychologist_id)
         if found is None:
             raise _unknown()
@@ -109,7 +109,7 @@ class PsychologistService:
         exceptions: Iterable[DayException] | None,
         timezone: str | None,
     ) -> Availability:
-        """Replace parts of somebody's working hours; None leaves a part as it is.
+        """Replace parts of a psychologist's working hours; None leaves a part as it is.
 
         Raise RdchatError: FORBIDDEN, VALIDATION_FAILED, NOT_FOUND.
         """
@@ -133,7 +133,7 @@ class PsychologistService:
     async def list_free_slots(
         self, psychologist_id: UUID, wish: Wish, *, except_counseling: UUID | None = None
     ) -> list[FreeSlot]:
-        """List the times of a day that can be booked with somebody, earliest first.
+        """List the times of a day that can be booked with a psychologist, earliest first.
 
         `except_counseling` is not counted: it is the one that is to be moved.
 

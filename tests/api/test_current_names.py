@@ -1,4 +1,4 @@
-"""Names as they are now: what a token calls somebody is what everybody sees from then on, everywhere."""
+"""Names as they are now: what a token calls a person is what everyone sees from then on, everywhere."""
 
 from __future__ import annotations
 

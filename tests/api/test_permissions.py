@@ -189,7 +189,7 @@ def with_expired_token(service: Service, role: Role) -> Person:
 
 
 def with_another_role(service: Service) -> Person:
-    """Somebody whom the identity provider knows, but not as one who may use the service."""
+    """A person whom the identity provider knows, but not as one who may use the service."""
     caller = Caller(uuid4(), Role.CLIENT, "Orang")
     token = service.runtime.tokens.issue(caller, lifetime=timedelta(minutes=5))
     other = jwt.decode(token, options={"verify_signature": False}) | {"role": "auditor"}

@@ -273,7 +273,7 @@ async def test_a_zone_that_the_token_names_is_the_one_that_its_person_reads(
     reply = await anna.post("/counselings/book", with_her | instants)
     assert reply.status == 201, reply.json
     assert wall(reply.data) == ("2031-03-10", "23:30", "2031-03-11", "00:30", NEW_YORK)
-    # Wall times without a zone are those of Jakarta, whoever says them.
+    # Wall times without a zone are those of Jakarta, whichever role says them.
     by_clock = {"date": "2031-03-12", "startTime": "14:00", "endTime": "15:00"}
     reply = await anna.post("/counselings/book", with_her | by_clock)
     assert reply.data["scheduledAt"] == "2031-03-12T07:00:00.000Z"

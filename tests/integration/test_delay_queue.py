@@ -247,7 +247,7 @@ async def test_it_is_filled_as_far_as_the_shard_that_is_filled_least(
 ) -> None:
     assert await queue.filled_until() is None
     await queue.mark_filled(5000)
-    assert await queue.filled_until() is None  # nothing was noted before, so somebody has to begin
+    assert await queue.filled_until() is None  # nothing was noted before, so a replica has to begin
     await queue.mark_filled(5000, create=True)
     await queue.mark_filled(4000)
     assert await queue.filled_until() == 5000

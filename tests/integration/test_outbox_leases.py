@@ -134,7 +134,7 @@ async def test_what_a_dead_process_held_is_published_within_moments(database: Po
 async def test_what_is_kept_for_long_stays_with_its_process(
     database: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While Ably is away, nobody else takes what a living process holds."""
+    """While Ably is away, no one else takes what a living process holds."""
     monkeypatch.setattr(publisher_module, "_FLUSH_SECONDS", 0.05)
     entry, away, there = await stored(database, 1), Ably(is_away=True), Ably()
     holding, other = replica(database, away, relay=False), replica(database, there, relay=True)

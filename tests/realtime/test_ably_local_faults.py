@@ -203,7 +203,7 @@ async def test_after_an_outage_clients_resume(
     connection_id = client.connection.connection_manager.connection_id
     async with endpoint.outage():
         await asyncio.wait_for(client.connection.once_async("disconnected"), PATIENCE)
-        # Nobody listens: to be cut off is told otherwise.
+        # No one listens: to be cut off is told otherwise.
         with pytest.raises(AblyException, match="ConnectError"):
             await rest().time()
     await asyncio.wait_for(client.connection.once_async("connected"), PATIENCE)

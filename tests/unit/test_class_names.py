@@ -1,4 +1,4 @@
-"""No two public classes of the program share a name: whoever reads one need not ask which is meant."""
+"""No two public classes of the program share a name: a reader of one need not ask which is meant."""
 
 from __future__ import annotations
 

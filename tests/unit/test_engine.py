@@ -343,7 +343,7 @@ async def test_a_repetition_after_the_end_is_the_message_and_no_refusal(
 async def test_who_comes_too_late_ends_the_session(
     engine: Engine, storage: MemoryStorage, clock: SetClock, open_session: Session
 ) -> None:
-    """A refusal by the clock alone would not bind whoever decided before the end and has yet to commit."""
+    """A refusal by the clock alone would not bind a replica that decided before the end and commits late."""
     clock.instant = open_session.ends_at
     refused = await engine.submit(open_session.id, message(open_session, "Halo", "a"))
     assert refused == Refusal(RefusalCode.SESSION_ENDED, Status.COMPLETED)
@@ -488,7 +488,7 @@ async def test_expecting_while_the_store_is_away_is_no_fault(
         await until(lambda: storage.reads == 1)
         assert engine.live_actors == 0
         storage.away = False
-        # Whoever reads ahead goes on, and finds what is expected next.
+        # A reader who reads ahead goes on, and finds what is expected next.
         engine.prefetch([open_session.id])
         await until(lambda: engine.live_actors == 1)
     assert logged == []

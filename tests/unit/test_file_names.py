@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdchat.files import kinds
-from rdchat.files.names import clean_name
+from rdchat.files.names import clean_file_name
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,16 @@ from rdchat.files.names import clean_name
     ],
 )
 def test_names_are_cleaned(given_name: str | None, kind: kinds.Kind, kept: str) -> None:
-    assert clean_name(given_name, kind) == kept
+    assert clean_file_name(given_name, kind) == kept
 
 
 @given(st.text(), st.sampled_from(list(kinds.KINDS.values())))
 def test_any_name_becomes_one_that_can_be_kept(text: str, kind: kinds.Kind) -> None:
-    name = clean_name(text, kind)
+    name = clean_file_name(text, kind)
     assert name.endswith(kind.extensions)
     assert name.isprintable()
     assert not set(name) & set("/\\\r\n\0\u202e")
     assert len(name) <= 120
     assert len(name.encode()) <= 255
     assert not name.startswith((".", " "))
-    assert clean_name(name, kind) == name
+    assert clean_file_name(name, kind) == name

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 CLIENT, STUDENT, EMPLOYEE = Role.CLIENT, Role.STUDENT, Role.EMPLOYEE
 PSYCHOLOGIST, SUPER_ADMIN = Role.PSYCHOLOGIST, Role.SUPER_ADMIN
-#: Written out here once more: whoever adds a role, or admits one, says so in both places.
+#: Written out here once more: a change that adds a role, or admits one, says so in both places.
 NAMED = {
     "CLIENTS": {CLIENT, STUDENT, EMPLOYEE},
     "PSYCHOLOGISTS": {PSYCHOLOGIST},
@@ -72,7 +72,7 @@ def test_a_role_that_is_named_nowhere_is_admitted_nowhere() -> None:
     ):
         assert not rule(stranger, shared)
     assert not permissions.may_manage_psychologists(stranger)
-    assert not permissions.may_change_hours(stranger, stranger.id), "an id alone makes nobody a psychologist"
+    assert not permissions.may_change_hours(stranger, stranger.id), "an id alone makes no one a psychologist"
     assert permissions.acting_participant(stranger) == stranger.id
 
 

@@ -534,7 +534,7 @@ def test_a_moved_session_has_a_new_plan_and_the_old_one_never_fires() -> None:
     announced = decide(a_session(), timer(INITIAL), INITIAL_DUE).session
     session = decide(announced, MOVED, INITIAL_DUE + TICK).session
     assert (session.starts_at, session.ends_at) == (START + NEXT_DAY, END + NEXT_DAY)
-    assert session.client_timezone == announced.client_timezone, "whoever moves it changes no zone"
+    assert session.client_timezone == announced.client_timezone, "a move changes no zone"
     assert set(statuses(session).values()) == {AutomationStatus.SCHEDULED}
     for kind in AutomationKind:
         assert refuse(session, timer(kind), END + NEXT_DAY).code is RefusalCode.SETTLED
