@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Protocol
 
 from obstore.exceptions import BaseError
@@ -87,13 +88,13 @@ class FolderStorage(_ObjectStorage):
         """Keep an object, and wait until it is on the disk."""
         await super().put(key, content)
         try:
-            await asyncio.to_thread(self._settle, self._folder / key)
+            await asyncio.to_thread(self._settle, PurePosixPath(key))
         except OSError as error:
             raise UnavailableError("storage of files") from error
 
-    def _settle(self, path: Path) -> None:
+    def _settle(self, key: PurePosixPath) -> None:
         # The file, its entry in the folder, and the folder's own entry, which may be new.
-        for one in (path, *path.relative_to(self._folder).parents):
+        for one in (key, *key.parents):
             descriptor = os.open(self._folder / one, os.O_RDONLY)
             try:
                 os.fsync(descriptor)

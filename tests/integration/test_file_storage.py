@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from tests.support import bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -88,4 +88,14 @@ async def test_an_unreachable_place_is_unavailable(unreachable: FileStorage) -> 
 async def test_a_folder_is_its_owners_alone(tmp_path: Path) -> None:
     await FolderStorage(tmp_path / "data" / "files").put("session/one", b"Halo")
     assert (tmp_path / "data" / "files").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "data" / "files" / "session" / "one").read_bytes() == b"Halo"
+
+
+async def test_a_folder_may_be_named_from_where_the_service_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = FolderStorage(Path("data/files"))
+    await storage.put("session/one", b"Halo")
+    assert await storage.get("session/one") == b"Halo"
     assert (tmp_path / "data" / "files" / "session" / "one").read_bytes() == b"Halo"
