@@ -117,6 +117,7 @@ class Edge:
         *,
         fails: Exception | None = None,
         meanwhile: Callable[[], Awaitable[None]] | None = None,
+        present: Callable[[Any], Awaitable[Any]] | None = None,
         who: UUID = BUDI,
         **parts: Any,
     ) -> Answer:
@@ -136,7 +137,7 @@ class Edge:
         call = SimpleNamespace(
             runtime=self.runtime, caller=SimpleNamespace(id=who), idempotency_key=key, **(given | parts)
         )
-        return await once(call, perform)  # type: ignore[arg-type]
+        return await once(call, perform, present)  # type: ignore[arg-type]
 
     async def refused(self, **asked: Any) -> RdchatError:
         with pytest.raises(RdchatError) as caught:
@@ -174,6 +175,17 @@ async def test_the_second_answer_is_the_first(edge_of: Edge, key: str) -> None:
     operation, repeated = edge_of.carried_out[0]
     assert repeated is False
     assert again == Answer({"id": str(operation)}, "Done", 201, {"Idempotency-Replayed": "true"})
+
+
+async def test_a_repeated_answer_can_say_what_has_become_of_the_first(edge_of: Edge) -> None:
+    async def present(answered: Any) -> Any:
+        return answered | {"status": "extended"}
+
+    first = await edge_of.ask(present=present)
+    assert first.data == {"id": edge_of.carried_out[0][0]}
+    again = await edge_of.ask(present=present)
+    assert again.data == {"id": str(edge_of.carried_out[0][0]), "status": "extended"}
+    assert len(edge_of.carried_out) == 1
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 #: What is mutated has to be importable beside what is not; tests read some of the rest.
 COPIED = ["config", "statemachine", "rdchat", "handlers"]
-COPIED_ALONG = ["run.py", "web", "docs", "README.md", "CHANGELOG.md", "tools"]
+COPIED_ALONG = ["run.py", "web", "docs", "README.md", "CHANGELOG.md", "tools", "benchmarks"]
 #: What a log line says, branches that no input reaches, and what is said to the type checker alone.
 NEVER_CHANGED = [
     r"\blog\.(debug|info|warning|error|exception)\(",
