@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,14 @@ async def test_one_begins_and_the_next_waits_until_it_is_left_behind(database: P
     assert await begin(database, operation=SECOND, after=UNDER_WAY - TICK) is IN_FLIGHT
     assert await begin(database, operation=SECOND, after=UNDER_WAY) == Begun(FIRST, again=True)
     assert await begin(database, operation=SECOND, after=UNDER_WAY + TICK) is IN_FLIGHT
+
+
+async def test_of_many_who_take_over_at_one_instant_one_does(database: Pool) -> None:
+    await begin(database)
+    for round_of in range(1, 6):
+        late = UNDER_WAY * round_of
+        found = await asyncio.gather(*(begin(database, operation=SECOND, after=late) for _ in range(8)))
+        assert [one for one in found if one is not IN_FLIGHT] == [Begun(FIRST, again=True)]
 
 
 async def test_another_request_with_the_key_is_a_mistake_and_another_senders_is_not(database: Pool) -> None:

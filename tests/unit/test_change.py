@@ -8,13 +8,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from rdchat.engine.change import ChangeBuilder
+from rdchat.engine import change as changes
+from rdchat.engine.change import Change, ChangeBuilder
 from statemachine import (
     AutomationKind,
     Cancel,
     Command,
     Decision,
     EndSession,
+    Refusal,
+    RefusalCode,
     RunAutomation,
     SendMessage,
     Session,
@@ -191,3 +194,33 @@ def test_talk_takes_the_numbers_that_the_commit_gave(builder: ChangeBuilder, ope
     change.outbox_entry = None
     change.renumber(13, 10)
     assert change.outbox_entry is None
+
+
+# ---- one command, decided alone ---------------------------------------------------------------------------
+
+
+def test_one_command_decided_alone_is_a_change_with_its_line(open_session: Session) -> None:
+    actor = open_session.psychologist_id
+    change = changes.decide(
+        open_session,
+        EndSession(actor),
+        NOW,
+        command_id=COMMAND,
+        actor_id=actor,
+        text_of=text_of,
+    )
+    assert isinstance(change, Change)
+    assert change.before is open_session
+    assert change.after.status is Status.COMPLETED
+    assert change.after.ended_at == NOW
+    line = change.timeline[0]
+    assert (line.command_id, line.actor_id, line.trigger, line.at) == (COMMAND, actor, "end", NOW)
+    assert [message.text for message in change.messages] == [f"auto_end of {open_session.id}"]
+
+
+def test_what_the_session_refuses_is_a_refusal(open_session: Session) -> None:
+    stranger = UUID(int=99)
+    refusal = changes.decide(
+        open_session, EndSession(stranger), NOW, command_id=COMMAND, actor_id=stranger, text_of=text_of
+    )
+    assert refusal == Refusal(RefusalCode.NOT_PARTICIPANT, None)

@@ -182,6 +182,7 @@ async def test_talk_goes_behind_what_others_have_said_meanwhile(
         *(accepted(engine, open_session, message(open_session, client_message_id=name)) for name in "ab")
     )
     assert [one.message.seq for one in outcomes if one.message is not None] == [7, 8]
+    assert [one.session.last_seq for one in outcomes] == [8, 8]
     assert (effects.lost, len(storage.commits), storage.truth[open_session.id].version) == (0, 2, 5)
     entry = effects.changes[-1].outbox_entry
     assert entry is not None
@@ -191,6 +192,19 @@ async def test_talk_goes_behind_what_others_have_said_meanwhile(
     repeated = await accepted(engine, open_session, message(open_session, client_message_id="b"))
     assert repeated.repeated
     assert repeated.message == outcomes[1].message
+
+
+async def test_a_repetition_beside_talk_that_is_numbered_anew_keeps_its_number(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    first = await accepted(engine, open_session, message(open_session, client_message_id="a"))
+    storage.truth[open_session.id] = replace(storage.truth[open_session.id], version=4, last_seq=6)
+    repeated, new = await asyncio.gather(
+        *(accepted(engine, open_session, message(open_session, client_message_id=name)) for name in "ab")
+    )
+    assert (repeated.repeated, repeated.message) == (True, first.message)
+    assert new.message is not None
+    assert new.message.seq == 7
 
 
 async def test_talk_loses_to_an_end_elsewhere(
@@ -275,16 +289,20 @@ async def test_while_the_database_is_away_senders_are_told_in_the_end(
     await accepted(engine, open_session, message(open_session))
 
 
+@pytest.mark.parametrize("name", [None, "a"])
+@pytest.mark.parametrize("count", [1, 2, 10])
 async def test_one_bad_decision_does_not_sink_its_neighbours(
-    engine: Engine, storage: MemoryStorage, clock: SetClock
+    engine: Engine, storage: MemoryStorage, clock: SetClock, count: int, name: str | None
 ) -> None:
-    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(10)]
-    storage.poisoned.add(sessions[3].id)
-    results = await asyncio.gather(
-        *(engine.submit(session.id, message(session)) for session in sessions), return_exceptions=True
-    )
-    assert isinstance(results[3], CommitRefusedError)
-    assert sum(isinstance(result, CommandResult) for result in results) == 9
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(count)]
+    storage.poisoned.add(sessions[0].id)
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(
+            *(engine.submit(session.id, message(session, client_message_id=name)) for session in sessions),
+            return_exceptions=True,
+        )
+    assert isinstance(results[0], CommitRefusedError)
+    assert sum(isinstance(result, CommandResult) for result in results) == count - 1
 
 
 async def test_a_session_that_cannot_be_stepped_does_not_sink_its_neighbours(

@@ -175,3 +175,15 @@ async def test_closing_keeps_what_was_still_being_talked_in(
     made.committed([change])
     await made.close()
     assert redis.snapshots == {session.id: change.after}
+
+
+async def test_events_of_an_unknown_outcome_are_doubted_and_nothing_else_is_done(
+    effects: PostCommitEffects, redis: Redis, publisher: Publisher, session: Session
+) -> None:
+    change, silent = said(session), said(session)
+    silent.outbox_entry = None
+    effects.uncertain([change, silent])
+    assert publisher.doubted == [change.outbox_entry]
+    assert publisher.entries == []
+    await effects.close()
+    assert redis.saved == 0
