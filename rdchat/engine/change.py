@@ -145,7 +145,9 @@ class ChangeBuilder:
                 case CancelTimers():
                     # It is over: nothing of it runs any more, and no one listens for long.
                     change.cancels_timers = True
-                    self._entry.revoke(decision.at)
+                    keys = [channels.session_revocation_key(session.id)]
+                    keys += map(channels.desk_revocation_key, session.participants)
+                    self._entry.revoke(keys, decision.at)
                 case RescheduleTimers():
                     change.cancels_timers = change.reschedules_timers = True
         change.after = session
@@ -198,6 +200,7 @@ class ChangeBuilder:
             effect.person_id,
             effect.type,
             effect.at,
+            reason=effect.reason,
         )
         self.change.notifications.append(new)
         self._entry.add(

@@ -348,4 +348,5 @@ def counseling_from_row(row: asyncpg.Record) -> Counseling:
         psychologist_timezone=row["psychologist_timezone"],
         session_id=row["session_id"],
         session_status=session_status,
+        encrypted_cancel_reason=row["cancel_reason"],
     )

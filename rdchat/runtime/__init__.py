@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rdchat.services.idempotency import IdempotencyService
     from rdchat.services.notifications import NotificationService
     from rdchat.services.psychologists import PsychologistService
+    from rdchat.services.realtime_access import RealtimeAccessService
     from rdchat.services.rescheduling import ReschedulingService
     from rdchat.services.seen_people import SeenPeople
     from rdchat.services.wall_times import WallTimeService
@@ -72,6 +73,7 @@ class Runtime:
     monitor: TimerMonitor
     health: Health
     chat: ChatService
+    realtime_access: RealtimeAccessService
     counselings: CounselingService
     rescheduling: ReschedulingService
     wall_times: WallTimeService
@@ -128,6 +130,7 @@ class Runtime:
                 monitor=timers.monitor,
                 health=health,
                 chat=services.chat,
+                realtime_access=services.realtime_access,
                 counselings=services.counselings,
                 rescheduling=services.rescheduling,
                 wall_times=services.wall_times,

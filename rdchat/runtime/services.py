@@ -19,6 +19,7 @@ from rdchat.services.idempotency import IdempotencyService
 from rdchat.services.notifications import NotificationService
 from rdchat.services.notifier import Notifier
 from rdchat.services.psychologists import PsychologistService
+from rdchat.services.realtime_access import RealtimeAccessService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.services.seen_people import SeenPeople
 from rdchat.services.wall_times import WallTimeService
@@ -36,6 +37,7 @@ class Services:
     """What handlers call."""
 
     chat: ChatService
+    realtime_access: RealtimeAccessService
     counselings: CounselingService
     rescheduling: ReschedulingService
     wall_times: WallTimeService
@@ -92,7 +94,6 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         pool=stores.pool,
         engine=core.engine,
         ably=delivery.ably,
-        ably_key=base.settings.ably_key,
         publisher=delivery.publisher,
         encryptor=base.encryptor,
         clock=base.clock,
@@ -107,12 +108,19 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         base.close_in_turn(wall_times.close)
     return Services(
         chat=chat,
+        realtime_access=RealtimeAccessService(
+            pool=stores.pool,
+            ably=delivery.ably,
+            ably_key=base.settings.ably_key,
+            clock=base.clock,
+            lifetime=base.settings.ably_token_lifetime,
+        ),
         counselings=counselings,
         rescheduling=rescheduling,
         wall_times=wall_times,
         attachments=_start_attachments(base, stores, chat),
         psychologists=PsychologistService(pool=stores.pool, clock=base.clock, limits=base.limits),
-        notifications=NotificationService(pool=stores.pool, clock=base.clock),
+        notifications=NotificationService(pool=stores.pool, clock=base.clock, encryptor=base.encryptor),
         idempotency=idempotency,
     )
 

@@ -240,7 +240,7 @@ class ReschedulingService:
                     ),
                 )
                 if not moves and caller_id is not None:
-                    await reads.record_attendance_on(connection, session.id, caller_id, now)
+                    await reads.record_attendance_on(connection, [session.id], caller_id, now)
         except UnavailableError:
             if change is not None:
                 self.effects.uncertain([change])
