@@ -70,6 +70,7 @@ from handlers.schemas.realtime import (
     SessionStatusEvent,
     TypingEvent,
 )
+from handlers.schemas.reports import ReportAnswer, ReportQuery
 from handlers.schemas.requests import (
     CounselingsQuery,
     DiagramQuery,
@@ -123,6 +124,8 @@ __all__ = [
     "ReadAnswer",
     "ReadRequest",
     "ReadyAnswer",
+    "ReportAnswer",
+    "ReportQuery",
     "RescheduleRequest",
     "SenderSchema",
     "SessionAnswer",

@@ -18,6 +18,7 @@ from rdchat.services.counselings import CounselingService
 from rdchat.services.idempotency import IdempotencyService
 from rdchat.services.notifications import NotificationService
 from rdchat.services.notifier import Notifier
+from rdchat.services.oversight import OversightService
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.services.seen_people import SeenPeople
@@ -42,6 +43,7 @@ class Services:
     attachments: AttachmentService
     psychologists: PsychologistService
     notifications: NotificationService
+    oversight: OversightService
     idempotency: IdempotencyService
 
 
@@ -113,6 +115,7 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         attachments=_start_attachments(base, stores, chat),
         psychologists=PsychologistService(pool=stores.pool, clock=base.clock, limits=base.limits),
         notifications=NotificationService(pool=stores.pool, clock=base.clock),
+        oversight=OversightService(pool=stores.pool, clock=base.clock),
         idempotency=idempotency,
     )
 
