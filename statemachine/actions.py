@@ -71,6 +71,15 @@ def _end_what_is_left(context: TransitionContext, status: AutomationStatus, reas
     context.effects.append(CancelTimers())
 
 
+def _notify(
+    context: TransitionContext, told: NotificationType, by: UUID | None = None, reason: str | None = None
+) -> None:
+    """Notify both, but not the one who did it."""
+    context.effects += [
+        Notify(person, told, context.now, reason) for person in context.session.participants if person != by
+    ]
+
+
 # ---- messages ---------------------------------------------------------------------------------------------
 
 
@@ -110,12 +119,10 @@ def store_message(context: TransitionContext) -> None:
 
 
 def open_chat(context: TransitionContext) -> None:
-    """Open the chat for both, and notify the psychologist."""
+    """Open the chat for both, and notify them."""
     context.session.started_at = context.now
     context.effects.append(BroadcastStatus(StatusEvent.CHAT_ENABLED, context.now))
-    context.effects.append(
-        Notify(context.session.psychologist_id, NotificationType.CHAT_ENABLED, context.now)
-    )
+    _notify(context, NotificationType.CHAT_ENABLED)
 
 
 def warn(context: TransitionContext) -> None:
@@ -145,9 +152,7 @@ def extend(context: TransitionContext) -> None:
 def _replan(context: TransitionContext, told: NotificationType, by: UUID | None) -> None:
     context.session.schedule_version += 1
     context.effects.append(BroadcastStatus(StatusEvent.RESCHEDULED, context.now))
-    for person in context.session.participants:
-        if person != by:
-            context.effects.append(Notify(person, told, context.now))
+    _notify(context, told, by)
     context.effects.append(RescheduleTimers())
 
 
@@ -158,28 +163,29 @@ def _close(context: TransitionContext, reason: EndReason, event: StatusEvent) ->
 
 
 def complete(context: TransitionContext) -> None:
-    """Close the chat at its end, or because a participant ended it."""
-    if isinstance(context.command, EndSession):
-        by_client = context.command.by == context.session.client_id
-        reason = EndReason.ENDED_BY_CLIENT if by_client else EndReason.ENDED_BY_PSYCHOLOGIST
-    else:
+    """Close the chat at its end, or because a participant ended it, and notify those who did not."""
+    by = context.command.by if isinstance(context.command, EndSession) else None
+    if by is None:
         reason = EndReason.AUTO_ENDED
+    else:
+        by_client = by == context.session.client_id
+        reason = EndReason.ENDED_BY_CLIENT if by_client else EndReason.ENDED_BY_PSYCHOLOGIST
     _close(context, reason, StatusEvent.COMPLETED)
+    _notify(context, NotificationType.SESSION_COMPLETED, by)
     _end_what_is_left(context, AutomationStatus.CANCELLED, reason)
 
 
 def cancel(context: TransitionContext) -> None:
-    """Cancel the session, and notify those who did not do it."""
-    by = cast("Cancel", context.command).by
+    """Cancel the session, and notify those who did not do it, with the reason that was given."""
+    command = cast("Cancel", context.command)
+    by = command.by
     if by is None:
         reason = EndReason.ADMIN_CANCELLED
     else:
         by_client = by == context.session.client_id
         reason = EndReason.CLIENT_CANCELLED if by_client else EndReason.PSYCHOLOGIST_CANCELLED
     _close(context, reason, StatusEvent.CANCELLED)
-    for person in context.session.participants:
-        if person != by:
-            context.effects.append(Notify(person, NotificationType.SESSION_CANCELLED, context.now))
+    _notify(context, NotificationType.SESSION_CANCELLED, by, command.reason)
     _end_what_is_left(context, AutomationStatus.CANCELLED, reason)
 
 
@@ -196,6 +202,5 @@ def cancel_over_limit(context: TransitionContext) -> None:
 def _give_up(context: TransitionContext, reason: EndReason) -> None:
     _settle(context, AutomationStatus.SKIPPED, reason)
     _close(context, reason, StatusEvent.CANCELLED)
-    for person in context.session.participants:
-        context.effects.append(Notify(person, NotificationType.SESSION_MISSED, context.now))
+    _notify(context, NotificationType.SESSION_MISSED)
     _end_what_is_left(context, AutomationStatus.SKIPPED, reason)

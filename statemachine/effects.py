@@ -32,8 +32,12 @@ class NotificationType(StrEnum):
     SESSION_MISSED = "session_missed"
     SESSION_RESCHEDULED = "session_rescheduled"
     SESSION_EXTENDED = "session_extended"
-    #: Written by the booking itself; no effect asks for it.
+    SESSION_COMPLETED = "session_completed"
+    # No effect asks for those below: they are written by what causes them.
     COUNSELING_BOOKED = "counseling_booked"
+    COUNSELING_REASSIGNED = "counseling_reassigned"
+    PSYCHOLOGIST_UNAVAILABLE = "psychologist_unavailable"
+    REMINDER = "reminder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,15 @@ class BroadcastStatus:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Notify one person on their own channel, wherever they are in the product."""
+    """Notify one person on their own channel, wherever they are in the product.
+
+    `reason` is what somebody has written of why.
+    """
 
     person_id: UUID
     type: NotificationType
     at: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

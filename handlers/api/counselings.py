@@ -103,7 +103,7 @@ async def list_counselings(call: Call) -> Answer:
     shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
     return Answer(
         {
-            "data": [listed_counseling_json(one, call.caller.id) for one in shown],
+            "data": [_listed(call, one) for one in shown],
             "nextCursor": following,
         },
         "Counselings retrieved successfully",
@@ -114,9 +114,12 @@ async def get_counseling(call: Call) -> Answer:
     """Look at one counselling."""
     found = await call.runtime.counselings.get_counseling(call.caller, call.path["id"])
     notes = await call.runtime.counselings.get_notes(call.caller, found)
-    return Answer(
-        listed_counseling_json(found, call.caller.id) | {"notes": notes}, "Counseling retrieved successfully"
-    )
+    return Answer(_listed(call, found) | {"notes": notes}, "Counseling retrieved successfully")
+
+
+def _listed(call: Call, counseling: Counseling) -> dict[str, Any]:
+    reason = call.runtime.counselings.get_cancel_reason(call.caller, counseling)
+    return listed_counseling_json(counseling, call.caller.id, reason)
 
 
 async def cancel_counseling(call: Call) -> Answer:

@@ -128,10 +128,10 @@ def counseling_json(counseling: Counseling, reader: UUID) -> dict[str, Any]:
     }
 
 
-def listed_counseling_json(counseling: Counseling, reader: UUID) -> dict[str, Any]:
-    """Show a counselling to the caller who looks it up: also whom the psychologist is to expect."""
+def listed_counseling_json(counseling: Counseling, reader: UUID, cancel_reason: str | None) -> dict[str, Any]:
+    """Show a counselling to the caller who looks it up: also whom to expect, and why it was cancelled."""
     client = {"id": str(counseling.client_id), "fullName": counseling.client_name}
-    return counseling_json(counseling, reader) | {"client": client}
+    return counseling_json(counseling, reader) | {"client": client, "cancelReason": cancel_reason}
 
 
 def _wall(at: time) -> str:

@@ -145,7 +145,10 @@ class CancelRequest(Schema):
         load_default=None,
         allow_none=True,
         validate=validate.Length(max=500),
-        metadata=about("Why; kept with the counselling.", "Saya sedang sakit."),
+        metadata=about(
+            "Why: both are shown it, the other in the notification as well. Stored encrypted.",
+            "Saya sedang sakit.",
+        ),
     )
 
 
@@ -192,9 +195,15 @@ class CounselingAnswer(AnswerSchema):
 
 
 class ListedCounseling(CounselingAnswer):
-    """A counselling, and who has booked it."""
+    """A counselling, who has booked it, and why it was cancelled."""
 
     client = person("Who has booked it.", BUDI)
+    cancel_reason = text(
+        "cancelReason",
+        "What was written of why it was cancelled; null where nothing was, and for those who take no part.",
+        None,
+        allow_none=True,
+    )
 
 
 class CounselingWithNotes(ListedCounseling):

@@ -17,6 +17,8 @@ from handlers.schemas.parts import (
     SAID,
     SAID_AT,
     SESSION_ID,
+    START,
+    ZONE,
     about,
     choice,
     identity,
@@ -84,8 +86,17 @@ class TypingEvent(AnswerSchema):
 class NotificationSubject(AnswerSchema):
     """What a notification is about."""
 
-    session_id = identity("sessionId", "The session; null without chat.", SESSION_ID, allow_none=True)
     counseling_id = identity("counselingId", "The counselling.", COUNSELING_ID)
+    session_id = identity("sessionId", "The session; null without chat.", SESSION_ID, allow_none=True)
+    starts_at = instant("startsAt", "When it starts, as it was when this was told.", START)
+    ends_at = instant("endsAt", "When it ends, as it was when this was told.", END)
+    timezone = text("timezone", "The zone in which the one who is told reads these times.", ZONE)
+    reason = text(
+        "reason",
+        "Why, as somebody has written it; null where nobody has, as with all but `session_cancelled`.",
+        None,
+        allow_none=True,
+    )
 
 
 class NotificationEvent(AnswerSchema):

@@ -18,7 +18,8 @@ class Appointment:
     """Who meets whom, and when. `session_id` is None without chat.
 
     `client_timezone` and `psychologist_timezone` are the IANA names of the zones in which the two read its
-    times, `language` the one in which they are told of it.
+    times, `language` the one in which they are told of it. `former_timezone` is the zone of a psychologist
+    who has handed it over, where that one is told as well.
     """
 
     counseling_id: UUID
@@ -32,10 +33,15 @@ class Appointment:
     client_timezone: str
     psychologist_timezone: str
     language: str
+    former_timezone: str | None = None
 
     def timezone_of(self, person_id: UUID) -> str:
-        """Return the zone in which one of the two reads its times."""
-        return self.psychologist_timezone if person_id == self.psychologist_id else self.client_timezone
+        """Return the zone in which one of those who are told reads its times."""
+        if person_id == self.psychologist_id:
+            return self.psychologist_timezone
+        if person_id != self.client_id and self.former_timezone is not None:
+            return self.former_timezone
+        return self.client_timezone
 
     @classmethod
     def of_session(cls, session: Session) -> Appointment:

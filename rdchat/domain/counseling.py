@@ -37,6 +37,8 @@ class Counseling:
 
     The slot's zone is the one in which its times were agreed; `client_timezone` and `psychologist_timezone`
     are those in which the two read them. `organization_id`: whose member the client was when they booked.
+    `encrypted_cancel_reason` is what somebody has written of why it was cancelled: it is decrypted for those
+    who may read it.
     """
 
     id: UUID
@@ -51,7 +53,8 @@ class Counseling:
     psychologist_timezone: str
     session_id: UUID | None
     session_status: Status | None
-    organization_id: UUID | None
+    organization_id: UUID | None = None
+    encrypted_cancel_reason: bytes | None = None
 
     @property
     def participants(self) -> tuple[UUID, UUID]:

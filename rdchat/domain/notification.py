@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 class Notification:
     """A notification to one person, wherever they are in the product.
 
-    `session_id` is None for a counselling without chat, `read_at` until it is read.
+    `session_id` is None for a counselling without chat, `read_at` until it is read. `starts_at` and `ends_at`
+    are the counselling's at that moment, `timezone` the zone in which this person reads them. `reason` is
+    what somebody has written of why.
     """
 
     id: UUID
@@ -26,5 +28,9 @@ class Notification:
     message: str
     session_id: UUID | None
     counseling_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    timezone: str
+    reason: str | None
     created_at: datetime
     read_at: datetime | None = None

@@ -62,7 +62,7 @@ def takes_part(person_id: UUID, shared: Shared) -> bool:
 
 
 def may_read_content(caller: Caller, shared: Shared) -> bool:
-    """Tell whether a caller may read what is said in confidence: messages, files, notes.
+    """Tell whether a caller may read what is said in confidence: messages, files, notes, why one cancels.
 
     Only the two participants may, so administrators and supervisors may not.
     """

@@ -89,6 +89,16 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipient:
+    """A person who is told something, as their tokens describe them; None where none of them has said it."""
+
+    id: UUID
+    full_name: str
+    email: str | None
+    locale: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Psychologist:
     """A psychologist, whom clients can book."""
 

@@ -198,6 +198,7 @@ class ChangeBuilder:
             effect.person_id,
             effect.type,
             effect.at,
+            reason=effect.reason,
         )
         self.change.notifications.append(new)
         self._entry.add(

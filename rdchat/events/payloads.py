@@ -82,8 +82,12 @@ def notification_data(notification: Notification) -> dict[str, Any]:
         "title": notification.title,
         "message": notification.message,
         "data": {
-            "sessionId": str(notification.session_id) if notification.session_id is not None else None,
             "counselingId": str(notification.counseling_id),
+            "sessionId": str(notification.session_id) if notification.session_id is not None else None,
+            "startsAt": iso(notification.starts_at),
+            "endsAt": iso(notification.ends_at),
+            "timezone": notification.timezone,
+            "reason": notification.reason,
         },
         "createdAt": iso(notification.created_at),
     }

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from rdchat.domain.person import Recipient
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEvent:
@@ -32,14 +34,23 @@ class WebhookEvent:
         return uuid5(self.id, endpoint)
 
 
-def notification_event(person_id: UUID, notification: Mapping[str, Any], *, at: datetime) -> WebhookEvent:
-    """Make the event of a person's notification, given as `rdchat.events.outbox_entry` builds it for Ably.
+def notification_event(person: Recipient, notification: Mapping[str, Any], *, at: datetime) -> WebhookEvent:
+    """Make the event of a person's notification, given as `rdchat.events.payloads` builds it for Ably.
 
-    That is `{id, type, title, message, data, createdAt}`; none of it quotes messages.
+    That is `{id, type, title, message, data, createdAt}`; none of it quotes messages. What a receiver needs
+    to reach the person, such as by e-mail, is added.
     """
     return WebhookEvent(
         id=UUID(str(notification["id"])),
         type=f"notification.{notification['type']}",
         at=at,
-        data={"personId": person_id, **notification},
+        data={
+            "person": {
+                "id": person.id,
+                "fullName": person.full_name,
+                "email": person.email,
+                "locale": person.locale,
+            },
+            **notification,
+        },
     )

@@ -70,6 +70,10 @@ async def write(
         )
     else:
         statement = parts.COMMIT_ALL_ATTACHED if attached else parts.COMMIT_ALL
+        told = [new for one in changes for new in one.notifications]
+        deliveries = await notifications.delivery_rows(
+            connection, told, endpoints=endpoints, encryptor=encryptor
+        )
         arguments = (
             *_columns(parts.SESSION, (_session_row(one, encryptor) for one in changes)),
             *_columns(parts.MESSAGE, (row for one in changes for row in _message_rows(one, encryptor))),
@@ -77,9 +81,9 @@ async def write(
             *_columns(parts.TIMELINE, (row for one in changes for row in _timeline_rows(one))),
             *_columns(
                 parts.NOTIFICATION,
-                (notifications.notification_row(new) for one in changes for new in one.notifications),
+                (notifications.notification_row(new, encryptor) for new in told),
             ),
-            *_columns(webhooks.COMMIT_PART, _webhook_rows(changes, endpoints, encryptor)),
+            *_columns(webhooks.COMMIT_PART, ((new.session_id, *row) for new, row in deliveries)),
             *attachments,
             *_columns(parts.OUTBOX_ENTRY, (outbox.entry_row(entry, encryptor) for entry in entries)),
         )
@@ -156,17 +160,6 @@ def _automation_rows(change: Change) -> Iterable[tuple[Any, ...]]:
             automation.lateness_ms,
             automation.reason,
         )
-
-
-def _webhook_rows(
-    changes: Sequence[Change], endpoints: Sequence[str], encryptor: Encryptor
-) -> Iterable[tuple[Any, ...]]:
-    # Most services have no webhooks: nothing is put into words that no one reads.
-    for new in (new for change in changes for new in change.notifications if endpoints):
-        for row in webhooks.delivery_rows(
-            notifications.webhook_event(new), endpoints=endpoints, encryptor=encryptor
-        ):
-            yield new.session_id, *row
 
 
 def _timeline_rows(change: Change) -> Iterable[tuple[Any, ...]]:

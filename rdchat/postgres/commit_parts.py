@@ -136,13 +136,16 @@ line AS (
 NOTIFICATION: StatementPart = (
     """
 notification AS (
-    INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, created_at)
+    INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, starts_at,
+                               ends_at, timezone, reason, created_at)
     SELECT n.* FROM unnest({0}::uuid[], {1}::uuid[], {2}::uuid[], {3}::text[], {4}::text[], {5}::text[],
-                           {6}::uuid[], {7}::timestamptz[])
-        AS n (session_id, person_id, id, type, title, message, counseling_id, created_at)
+                           {6}::uuid[], {7}::timestamptz[], {8}::timestamptz[], {9}::text[], {10}::bytea[],
+                           {11}::timestamptz[])
+        AS n (session_id, person_id, id, type, title, message, counseling_id, starts_at, ends_at, timezone,
+              reason, created_at)
     WHERE n.session_id IN (SELECT id FROM won)
 )""",
-    8,
+    12,
 )
 OUTBOX_ENTRY: StatementPart = (
     """

@@ -361,4 +361,5 @@ def counseling_from_row(row: asyncpg.Record) -> Counseling:
         session_id=row["session_id"],
         session_status=session_status,
         organization_id=row["organization_id"],
+        encrypted_cancel_reason=row["cancel_reason"],
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rdchat.domain.notification import Notification
 from rdchat.events.payloads import notification_data
 from rdchat.events.webhook import WebhookEvent, notification_event
-from rdchat.postgres import webhooks
+from rdchat.postgres import people, webhooks
 from rdchat.postgres.pool import acquire, rows_changed
 from statemachine.effects import NotificationType
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from rdchat.domain.person import Recipient
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor
 
 _INSERT = """
-INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, starts_at, ends_at,
+                           timezone, reason, created_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+                     $8::timestamptz[], $9::timestamptz[], $10::text[], $11::bytea[], $12::timestamptz[])
 """
 
 _OF_PERSON = """
@@ -41,8 +44,8 @@ _READ_ALL = "UPDATE notifications SET read_at = $2 WHERE person_id = $1 AND read
 _UNREAD = "SELECT count(*) FROM notifications WHERE person_id = $1 AND read_at IS NULL"
 
 
-def notification_row(new: Notification) -> tuple[Any, ...]:
-    """Make the row of a notification, for the group commit and for `insert`."""
+def notification_row(new: Notification, encryptor: Encryptor) -> tuple[Any, ...]:
+    """Make the row of a notification. What people write is encrypted."""
     return (
         new.session_id,
         new.person_id,
@@ -51,25 +54,58 @@ def notification_row(new: Notification) -> tuple[Any, ...]:
         new.title,
         new.message,
         new.counseling_id,
+        new.starts_at,
+        new.ends_at,
+        new.timezone,
+        encryptor.encrypt(new.reason.encode(), new.id.bytes) if new.reason is not None else None,
         new.created_at,
     )
 
 
-def webhook_event(new: Notification) -> WebhookEvent:
+def webhook_event(new: Notification, person: Recipient) -> WebhookEvent:
     """Return the webhook event of a notification."""
-    return notification_event(new.person_id, notification_data(new), at=new.created_at)
+    return notification_event(person, notification_data(new), at=new.created_at)
 
 
-async def insert_notification(
-    connection: Connection, new: Notification, *, endpoints: Sequence[str], encryptor: Encryptor
+async def delivery_rows(
+    connection: Connection,
+    made: Sequence[Notification],
+    *,
+    endpoints: Sequence[str],
+    encryptor: Encryptor,
+) -> list[tuple[Notification, webhooks.Row]]:
+    """Make the rows of the webhooks of notifications; without webhooks, nothing is asked."""
+    if not endpoints or not made:
+        return []
+    reached = await people.get_recipients(connection, (one.person_id for one in made))
+    return [
+        (one, row)
+        for one in made
+        for row in webhooks.delivery_rows(
+            webhook_event(one, reached[one.person_id]), endpoints=endpoints, encryptor=encryptor
+        )
+    ]
+
+
+async def insert_notifications(
+    connection: Connection, made: Sequence[Notification], *, endpoints: Sequence[str], encryptor: Encryptor
 ) -> None:
-    """Write a notification, and its webhooks, in a transaction. The group commit writes its own."""
-    await connection.execute(_INSERT, *notification_row(new))
-    await webhooks.insert_deliveries(connection, webhook_event(new), endpoints=endpoints, encryptor=encryptor)
+    """Write notifications, and their webhooks, in a transaction. The group commit writes its own."""
+    if not made:
+        return
+    rows = [notification_row(one, encryptor) for one in made]
+    await connection.execute(_INSERT, *zip(*rows, strict=True))
+    deliveries = await delivery_rows(connection, made, endpoints=endpoints, encryptor=encryptor)
+    await webhooks.insert_deliveries(connection, [row for _, row in deliveries])
 
 
 async def list_notifications(
-    pool: Pool, person_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
+    pool: Pool,
+    person_id: UUID,
+    *,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+    encryptor: Encryptor,
 ) -> tuple[list[Notification], int]:
     """List a person's notifications, newest first, and count the unread ones.
 
@@ -79,14 +115,16 @@ async def list_notifications(
     async with acquire(pool) as connection:
         rows = await connection.fetch(_OF_PERSON, person_id, at, notification_id, limit)
         unread: int = await connection.fetchval(_UNREAD, person_id)
-    return [_notification(one) for one in rows], unread
+    return [_notification(one, encryptor) for one in rows], unread
 
 
-async def mark_read(pool: Pool, person_id: UUID, notification_id: UUID, at: datetime) -> Notification | None:
+async def mark_read(
+    pool: Pool, person_id: UUID, notification_id: UUID, at: datetime, *, encryptor: Encryptor
+) -> Notification | None:
     """Note that a person has read a notification; the first time counts. None when it is not theirs."""
     async with acquire(pool) as connection:
         found = await connection.fetchrow(_READ, person_id, notification_id, at)
-    return None if found is None else _notification(found)
+    return None if found is None else _notification(found, encryptor)
 
 
 async def mark_all_read(pool: Pool, person_id: UUID, at: datetime) -> int:
@@ -95,7 +133,8 @@ async def mark_all_read(pool: Pool, person_id: UUID, at: datetime) -> int:
         return rows_changed(await connection.execute(_READ_ALL, person_id, at))
 
 
-def _notification(found: asyncpg.Record) -> Notification:
+def _notification(found: asyncpg.Record, encryptor: Encryptor) -> Notification:
+    reason: bytes | None = found["reason"]
     return Notification(
         id=found["id"],
         person_id=found["person_id"],
@@ -104,6 +143,10 @@ def _notification(found: asyncpg.Record) -> Notification:
         message=found["message"],
         session_id=found["session_id"],
         counseling_id=found["counseling_id"],
+        starts_at=found["starts_at"],
+        ends_at=found["ends_at"],
+        timezone=found["timezone"],
+        reason=encryptor.decrypt(reason, found["id"].bytes).decode() if reason is not None else None,
         created_at=found["created_at"],
         read_at=found["read_at"],
     )

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _INSERT = """
 INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
-VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6::interval)
+SELECT e.*, clock_timestamp() + $6::interval
+  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[], $5::timestamptz[]) AS e
 """
 
 _CONFIRM = "DELETE FROM outbox WHERE id = ANY($1)"
@@ -60,11 +61,13 @@ def message_entry_row(entry: OutboxEntry) -> tuple[Any, ...]:
     return entry.session_id, entry.id, entry.created_at
 
 
-async def insert_entry(
-    connection: Connection, entry: OutboxEntry, *, encryptor: Encryptor, lease: timedelta
+async def insert_entries(
+    connection: Connection, entries: Sequence[OutboxEntry], *, encryptor: Encryptor, lease: timedelta
 ) -> None:
-    """Write an outbox entry in a transaction of its own making. The group commit writes its own."""
-    await connection.execute(_INSERT, *entry_row(entry, encryptor), lease)
+    """Write outbox entries in a transaction. The group commit writes its own."""
+    if entries:
+        rows = [entry_row(entry, encryptor) for entry in entries]
+        await connection.execute(_INSERT, *zip(*rows, strict=True), lease)
 
 
 async def delete_entries(pool: Pool, ids: Sequence[int]) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.permissions import CLIENTS
-from rdchat.domain.person import Psychologist, Role
+from rdchat.domain.person import Psychologist, Recipient, Role
 from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -24,30 +24,36 @@ _USUAL_ZONE: Final = "Asia/Jakarta"
 
 _SEE = """
 WITH before AS (SELECT full_name FROM people WHERE id = $1)
-INSERT INTO people (id, role, full_name, email, organization_id, seen_at) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO people (id, role, full_name, email, organization_id, locale, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO UPDATE
-   SET role = excluded.role, full_name = excluded.full_name, email = coalesce(excluded.email, people.email),
-       organization_id = coalesce(excluded.organization_id, people.organization_id),
+   SET (role, full_name, organization_id) =
+       -- Psychologists are named by an administrator, not by whatever token they book with.
+       (SELECT CASE WHEN b.is_psychologist THEN people.role ELSE excluded.role END,
+               CASE WHEN b.is_psychologist THEN people.full_name ELSE excluded.full_name END,
+               CASE WHEN b.is_psychologist THEN people.organization_id
+                    ELSE coalesce(excluded.organization_id, people.organization_id) END
+          FROM (SELECT EXISTS (SELECT FROM psychologists WHERE id = $1) AS is_psychologist) b),
+       email = coalesce(excluded.email, people.email), locale = coalesce(excluded.locale, people.locale),
        seen_at = excluded.seen_at
--- Psychologists are named by an administrator, not by whatever token they book with.
- WHERE NOT EXISTS (SELECT FROM psychologists s WHERE s.id = people.id)
-RETURNING (SELECT full_name FROM before) AS name_before
+RETURNING (SELECT full_name FROM before) <> full_name AS is_renamed
 """
 
 # Who is new gets their row here; of the others, those are told whose row says something else.
 _COMPARE = """
 WITH told AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[])
-        AS t (id, role, full_name, email, organization_id)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[])
+        AS t (id, role, full_name, email, organization_id, locale)
 ),
 new AS (
-    INSERT INTO people (id, role, full_name, email, organization_id, seen_at)
-    SELECT t.*, $6 FROM told t ORDER BY t.id
+    INSERT INTO people (id, role, full_name, email, organization_id, locale, seen_at)
+    SELECT t.*, $7 FROM told t ORDER BY t.id
     ON CONFLICT (id) DO NOTHING
 )
 SELECT p.id FROM people p JOIN told t ON t.id = p.id
- WHERE (t.role, t.full_name, coalesce(t.email, p.email), coalesce(t.organization_id, p.organization_id))
-       IS DISTINCT FROM (p.role, p.full_name, p.email, p.organization_id)
+ WHERE (coalesce(t.email, p.email), coalesce(t.locale, p.locale)) IS DISTINCT FROM (p.email, p.locale)
+    OR (t.role, t.full_name, coalesce(t.organization_id, p.organization_id))
+       IS DISTINCT FROM (p.role, p.full_name, p.organization_id)
    AND NOT EXISTS (SELECT FROM psychologists s WHERE s.id = p.id)
 """
 
@@ -79,6 +85,8 @@ ON CONFLICT (id) DO UPDATE
    SET timezone = excluded.timezone, is_active = excluded.is_active, updated_at = excluded.updated_at
 """
 
+_RECIPIENTS = "SELECT id, full_name, email, locale FROM people WHERE id = ANY($1)"
+
 _PSYCHOLOGIST = """
 SELECT s.id, p.full_name, s.timezone, s.is_active, s.created_at, s.updated_at
   FROM psychologists s JOIN people p USING (id)
@@ -88,7 +96,7 @@ SELECT s.id, p.full_name, s.timezone, s.is_active, s.created_at, s.updated_at
 async def upsert_person(connection: Connection, caller: Caller, at: datetime) -> None:
     """Keep what a caller's token says of them, within a transaction."""
     row = await connection.fetchrow(_SEE, *_facts(caller), at)
-    if row is not None and row["name_before"] not in (None, caller.full_name):
+    if row is not None and row["is_renamed"]:
         await connection.execute(_RENEW_SESSIONS, caller.id)
 
 
@@ -100,7 +108,20 @@ async def insert_new(pool: Pool, callers: Sequence[Caller], at: datetime) -> set
 
 
 def _facts(caller: Caller) -> tuple[Any, ...]:
-    return caller.id, caller.role.value, caller.full_name, caller.email, caller.organization_id
+    return (
+        caller.id,
+        caller.role.value,
+        caller.full_name,
+        caller.email,
+        caller.organization_id,
+        caller.language,
+    )
+
+
+async def get_recipients(connection: Connection, person_ids: Iterable[UUID]) -> dict[UUID, Recipient]:
+    """Read how people who are told something can be reached; within a transaction if there is one."""
+    rows = await connection.fetch(_RECIPIENTS, list(set(person_ids)))
+    return {row["id"]: Recipient(row["id"], row["full_name"], row["email"], row["locale"]) for row in rows}
 
 
 async def put_psychologist(

@@ -2,7 +2,7 @@
 
 Rows are written in the transaction of whatever they tell of, in one of two ways:
 
-- `insert(connection, event, ...)`, on a connection with a transaction open;
+- `insert_deliveries(connection, rows)`, on a connection with a transaction open;
 - `COMMIT_PART` in the group commit. Its parameters are the columns of `(session_id, *row)` for each of
   `rows(...)`; like the other parts it writes only for sessions that `won`.
 
@@ -42,7 +42,10 @@ webhook AS (
 )
 
 _INSERT = """
-INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)
+INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at)
+SELECT h.id, h.endpoint, h.type, h.body, h.created_at, h.created_at
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[])
+    AS h (id, endpoint, type, body, created_at)
 ON CONFLICT (id) DO NOTHING
 """
 
@@ -122,13 +125,10 @@ def delivery_rows(event: WebhookEvent, *, endpoints: Sequence[str], encryptor: E
     ]
 
 
-async def insert_deliveries(
-    connection: Connection, event: WebhookEvent, *, endpoints: Sequence[str], encryptor: Encryptor
-) -> None:
-    """Write the rows of an event in the transaction that is open on `connection`."""
-    made = delivery_rows(event, endpoints=endpoints, encryptor=encryptor)
-    if made:
-        await connection.executemany(_INSERT, made)
+async def insert_deliveries(connection: Connection, rows: Sequence[Row]) -> None:
+    """Write rows, such as `delivery_rows` makes, in the transaction that is open on `connection`."""
+    if rows:
+        await connection.execute(_INSERT, *zip(*rows, strict=True))
 
 
 async def claim_deliveries(

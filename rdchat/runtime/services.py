@@ -114,7 +114,7 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         wall_times=wall_times,
         attachments=_start_attachments(base, stores, chat),
         psychologists=PsychologistService(pool=stores.pool, clock=base.clock, limits=base.limits),
-        notifications=NotificationService(pool=stores.pool, clock=base.clock),
+        notifications=NotificationService(pool=stores.pool, clock=base.clock, encryptor=base.encryptor),
         oversight=OversightService(pool=stores.pool, clock=base.clock),
         idempotency=idempotency,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-from uuid import uuid4, uuid5
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 
@@ -16,7 +16,6 @@ from rdchat.postgres import counseling_lists, counselings, people, sessions
 from rdchat.postgres.pool import transaction
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
-from rdchat.texts.notifications import notification
 from rdchat.timers.reconciler import HORIZON
 from statemachine import AutomationStatus, Cancel, Refusal, Session, Status
 from statemachine.effects import NotificationType
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from rdchat.domain.booking import Limits, Slot, Times
     from rdchat.domain.booking_rules import BookingRules
     from rdchat.domain.counseling import Booking, Counseling, CounselingFilter
-    from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.engine.engine import Engine
     from rdchat.events.outbox_entry import OutboxEntry
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
     from rdchat.redis.delay_queue import DelayQueue
     from rdchat.security.encryption import Encryptor
     from rdchat.services.notifier import Notifier
-
-#: The type of the notification of a new booking.
-_BOOKED: Final = NotificationType.COUNSELING_BOOKED
 
 log = structlog.get_logger(__name__)
 
@@ -103,17 +98,29 @@ class CounselingService:
             counseling = await counselings.get_counseling_on(connection, counseling_id, at=now)
             if counseling is None:  # pragma: no cover - written in this transaction
                 raise LookupError(counseling_id)
-            if session is not None:
-                entries = [await self.notifier.insert(connection, _booked(session))]
-            else:
-                entries = await self.notify_others(connection, counseling, caller.id, _BOOKED, now)
+            appointment = (
+                Appointment.of_session(session)
+                if session is not None
+                else Appointment.of_counseling(counseling, self.language)
+            )
+            # Both: to the one who has booked it, it is the confirmation.
+            entries = await self.notifier.notify(
+                connection, appointment, counseling.participants, NotificationType.COUNSELING_BOOKED, now
+            )
         self.notifier.publish(entries)
         if session is not None:
             await schedule_timers(self.queue, session, self.clock.now())
         return counseling
 
     async def notify_others(
-        self, connection: Connection, counseling: Counseling, by: UUID | None, kind: str, at: datetime
+        self,
+        connection: Connection,
+        counseling: Counseling,
+        by: UUID | None,
+        kind: NotificationType,
+        at: datetime,
+        *,
+        reason: str | None = None,
     ) -> list[OutboxEntry]:
         """Tell those who did not do it of a counselling without chat, in the open transaction.
 
@@ -121,7 +128,7 @@ class CounselingService:
         """
         appointment = Appointment.of_counseling(counseling, self.language)
         people = [one for one in counseling.participants if one != by]
-        return await self.notifier.notify(connection, appointment, people, kind, at)
+        return await self.notifier.notify(connection, appointment, people, kind, at, reason=reason)
 
     def _new_session(
         self, caller: Caller, booking: Booking, counseling_id: UUID, psychologist: Psychologist
@@ -182,7 +189,9 @@ class CounselingService:
                 connection, counseling.id, by, reason, encryptor=self.encryptor, at=now
             )
             entries = (
-                await self.notify_others(connection, counseling, by, NotificationType.SESSION_CANCELLED, now)
+                await self.notify_others(
+                    connection, counseling, by, NotificationType.SESSION_CANCELLED, now, reason=reason
+                )
                 if cancelled
                 else []
             )
@@ -227,6 +236,13 @@ class CounselingService:
             return None
         return await counselings.get_notes(self.pool, counseling.id, encryptor=self.encryptor)
 
+    def get_cancel_reason(self, caller: Caller, counseling: Counseling) -> str | None:
+        """Read why it was cancelled, as somebody has written it: as one of the two; None for others."""
+        encrypted = counseling.encrypted_cancel_reason
+        if encrypted is None or not permissions.may_read_content(caller, counseling):
+            return None
+        return self.encryptor.decrypt(encrypted, counseling.id.bytes).decode()
+
 
 async def schedule_timers(queue: DelayQueue, session: Session, now: datetime) -> None:
     """Put a session's automations into the delay queue. Where that fails, the reconciler does it."""
@@ -239,9 +255,3 @@ async def schedule_timers(queue: DelayQueue, session: Session, now: datetime) ->
         await queue.schedule(jobs)
     except LOST as error:
         log.warning("timers are left to the reconciler", session=str(session.id), error=str(error))
-
-
-def _booked(session: Session) -> Notification:
-    return notification(
-        session, uuid5(session.id, _BOOKED), session.psychologist_id, _BOOKED, session.created_at
-    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller
     from rdchat.postgres.pool import Pool
+    from rdchat.security.encryption import Encryptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class NotificationService:
 
     pool: Pool
     clock: Clock
+    encryptor: Encryptor
 
     async def list_notifications(
         self, caller: Caller, *, before: tuple[datetime, UUID] | None, limit: int
@@ -32,11 +34,15 @@ class NotificationService:
 
         `before` is the (instant, id) of the last one that the caller has seen.
         """
-        return await notifications.list_notifications(self.pool, caller.id, before=before, limit=limit)
+        return await notifications.list_notifications(
+            self.pool, caller.id, before=before, limit=limit, encryptor=self.encryptor
+        )
 
     async def mark_read(self, caller: Caller, notification_id: UUID) -> Notification:
         """Note that the caller has read a notification of theirs. Raise RdchatError (NOT_FOUND)."""
-        read = await notifications.mark_read(self.pool, caller.id, notification_id, self.clock.now())
+        read = await notifications.mark_read(
+            self.pool, caller.id, notification_id, self.clock.now(), encryptor=self.encryptor
+        )
         if read is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Notification not found")
         return read

@@ -13,10 +13,9 @@ from rdchat.events import outbox_entry
 from rdchat.postgres import notifications, outbox
 from rdchat.realtime.publisher import LEASE
 from rdchat.texts.notifications import appointment_notification
-from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Connection
     from rdchat.security.encryption import Encryptor
     from rdchat.webhooks.dispatch import Webhooks
+    from statemachine.effects import NotificationType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,29 +37,31 @@ class Notifier:
     webhooks: Webhooks
     encryptor: Encryptor
 
-    async def insert(self, connection: Connection, new: Notification) -> OutboxEntry:
-        """Write a notification in the open transaction. Hand what comes back to `publish` after it."""
-        entry = outbox_entry.notification_entry(new)
-        await notifications.insert_notification(
-            connection, new, endpoints=self.webhooks.endpoints, encryptor=self.encryptor
+    async def insert(self, connection: Connection, made: Sequence[Notification]) -> list[OutboxEntry]:
+        """Write notifications in the open transaction. Hand what comes back to `publish` after it."""
+        entries = [outbox_entry.notification_entry(one) for one in made]
+        await notifications.insert_notifications(
+            connection, made, endpoints=self.webhooks.endpoints, encryptor=self.encryptor
         )
-        await outbox.insert_entry(connection, entry, encryptor=self.encryptor, lease=LEASE)
-        return entry
+        await outbox.insert_entries(connection, entries, encryptor=self.encryptor, lease=LEASE)
+        return entries
 
     async def notify(
         self,
         connection: Connection,
         appointment: Appointment,
         people: Iterable[UUID],
-        kind: str,
+        kind: NotificationType,
         at: datetime,
+        *,
+        reason: str | None = None,
     ) -> list[OutboxEntry]:
         """Write what people are told of an appointment, as `insert` does."""
-        told = NotificationType(kind)
-        return [
-            await self.insert(connection, appointment_notification(appointment, uuid4(), person_id, told, at))
+        made = [
+            appointment_notification(appointment, uuid4(), person_id, kind, at, reason=reason)
             for person_id in people
         ]
+        return await self.insert(connection, made)
 
     def publish(self, entries: Iterable[OutboxEntry]) -> None:
         """Let what is committed leave."""

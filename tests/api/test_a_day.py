@@ -38,8 +38,10 @@ OUTCOMES = {
 }
 TOLD = {
     # Four of them without a chat.
-    "counseling_booked": 29,
-    "chat_enabled": 14,
+    "counseling_booked": 58,
+    "chat_enabled": 28,
+    # Of those that were ended by hand, the other one is told.
+    "session_completed": 22,
     "session_cancelled": 6,
     "session_rescheduled": 3,
     "session_extended": 2,

@@ -90,7 +90,7 @@ async def test_what_a_session_says_by_itself_has_the_new_name(service: Service) 
     assert (await psychologist.put(f"/chat/sessions/{session_id}/extend", {"minutes": 1})).status == 200
     assert (await client.put(f"/counselings/{counseling['id']}/cancel")).status == 200
     told = {one["type"]: one["message"] for one in (await psychologist.get("/notifications")).data["data"]}
-    assert told["session_cancelled"] == "Sesi konseling dengan Budi Santoso dibatalkan."
+    assert told["session_cancelled"].startswith("Sesi konseling dengan Budi Santoso pada ")
 
 
 async def test_a_psychologist_is_named_by_an_administrator(service: Service) -> None:

@@ -38,7 +38,7 @@ async def test_whoever_comes_last_is_turned_away_where_there_is_no_place(
             assert session["endReason"] == (None if number < 2 else "over_limit")
             if number == 2:
                 told = (await client.get("/notifications")).data["data"]
-                assert [one["type"] for one in told] == ["session_missed"]
+                assert [one["type"] for one in told] == ["session_missed", "counseling_booked"]
         host = service.person(psychologist.caller.role, person_id=psychologist.id)
         assert len((await host.get("/chat/sessions/active")).data["data"]) == 2
 

@@ -109,8 +109,8 @@ async def test_notifications_are_in_the_language_of_the_session(worded: Service)
         ]
 
     await until(lambda: len(told()) == 2)
-    assert "Budi has booked a counselling session: " in told()[0]
-    assert "The counselling session with Budi was cancelled." in told()[1]
+    assert "Budi has booked a counselling session with you: " in told()[0]
+    assert "The counselling session with Budi on " in told()[1]
 
 
 async def test_a_language_that_is_not_spoken_is_refused(worded: Service) -> None:

@@ -74,4 +74,4 @@ async def test_it_takes_what_is_genuine_once_and_nothing_else(
     assert await answer_to(second.body(), SECRET) == 204
     async with asyncio.timeout(5):
         lines = [(await printed.readline()).decode().split() for _ in range(2)]
-    assert lines == [[one.type, str(one.data["personId"])] for one in (first, second)]
+    assert lines == [[one.type, one.data["person"]["email"]] for one in (first, second)]

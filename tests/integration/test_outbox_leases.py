@@ -58,7 +58,7 @@ def made(number: int, session_id: UUID | None = None) -> OutboxEntry:
 async def store(database: Pool, entry: OutboxEntry) -> None:
     """Put an entry into the outbox, leased as the commit that writes it has it."""
     async with pool.transaction(database) as connection:
-        await outbox.insert_entry(connection, entry, encryptor=ENCRYPTOR, lease=LEASE)
+        await outbox.insert_entries(connection, [entry], encryptor=ENCRYPTOR, lease=LEASE)
 
 
 async def stored(database: Pool, number: int) -> OutboxEntry:

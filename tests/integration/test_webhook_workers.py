@@ -28,6 +28,7 @@ from tests.support.webhooks import (
     Later,
     delivery_worker_to,
     event,
+    insert,
     rounds,
     row,
     status_of,
@@ -217,9 +218,7 @@ async def test_a_replica_delivers_what_is_committed_and_says_so(
             runtime = service.runtime
             assert runtime.webhooks.endpoints == (receiver.url, other.url)
             async with pools.transaction(runtime.pool) as connection:
-                await webhooks.insert_deliveries(
-                    connection, event(), endpoints=runtime.webhooks.endpoints, encryptor=ENCRYPTOR
-                )
+                await insert(connection, event(), *runtime.webhooks.endpoints)
             runtime.webhooks.wake()
             await until(lambda: receiver.received and other.received)
             for got in (receiver.received[0], other.received[0]):

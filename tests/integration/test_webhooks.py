@@ -29,6 +29,7 @@ from tests.support.webhooks import (
     Later,
     delivery_worker_to,
     event,
+    insert,
     rounds,
     row,
     status_of,
@@ -49,7 +50,7 @@ async def test_what_is_committed_arrives_signed_and_its_body_is_forgotten(
 ) -> None:
     told = event("Psikolog Anda menunggu")
     async with pools.transaction(database) as connection:
-        await webhooks.insert_deliveries(connection, told, endpoints=[receiver.url], encryptor=ENCRYPTOR)
+        await insert(connection, told, receiver.url)
     delivery_id = str(told.delivery_id(receiver.url))
     encrypted = (await row(database, delivery_id))["body"]
     assert b"Psikolog" not in encrypted
@@ -71,7 +72,7 @@ async def test_what_is_rolled_back_is_told_to_nobody(database: Pool, receiver: R
     async with pools.acquire(database) as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await webhooks.insert_deliveries(connection, event(), endpoints=[receiver.url], encryptor=ENCRYPTOR)
+        await insert(connection, event(), receiver.url)
         await transaction.rollback()
     async with delivery_worker_to(database, receiver.url, started=False) as worker:
         assert await worker.run_once() == 0
@@ -83,9 +84,7 @@ async def test_the_same_event_written_again_is_told_once(database: Pool, receive
     async with delivery_worker_to(database, receiver.url, started=False) as worker:
         for _ in range(2):
             async with pools.transaction(database) as connection:
-                await webhooks.insert_deliveries(
-                    connection, told, endpoints=[receiver.url], encryptor=ENCRYPTOR
-                )
+                await insert(connection, told, receiver.url)
             await rounds(worker, status_of(database, str(told.delivery_id(receiver.url)), "delivered"))
     assert len(receiver.received) == 1
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from rdchat.common.clock import SystemClock, iso
 from rdchat.common.telemetry import Metrics
+from rdchat.domain.person import Recipient
 from rdchat.events.webhook import WebhookEvent, notification_event
 from rdchat.postgres import pool as pools
 from rdchat.postgres import webhooks
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from rdchat.postgres.pool import Pool
+    from rdchat.postgres.pool import Connection, Pool
 
 SECRET = b"s" * 32
 ENCRYPTOR = Encryptor({"test": ENCRYPTION_KEY})
@@ -56,7 +57,14 @@ def event(
         "data": {"sessionId": str(uuid4())},
         "createdAt": iso(now),
     }
-    return notification_event(uuid4(), notification, at=now)
+    person = Recipient(uuid4(), "Dr. Sari Wulandari", "sari@example.org", "id")
+    return notification_event(person, notification, at=now)
+
+
+async def insert(connection: Connection, one: WebhookEvent, *endpoints: str) -> None:
+    """Write the rows of an event in the open transaction."""
+    rows = webhooks.delivery_rows(one, endpoints=endpoints, encryptor=ENCRYPTOR)
+    await webhooks.insert_deliveries(connection, rows)
 
 
 async def written(pool: Pool, *endpoints: str, events: int = 1) -> list[str]:
@@ -64,7 +72,7 @@ async def written(pool: Pool, *endpoints: str, events: int = 1) -> list[str]:
     made = [event() for _ in range(events)]
     async with pools.transaction(pool) as connection:
         for one in made:
-            await webhooks.insert_deliveries(connection, one, endpoints=endpoints, encryptor=ENCRYPTOR)
+            await insert(connection, one, *endpoints)
     return [str(one.delivery_id(endpoint)) for one in made for endpoint in endpoints]
 
 

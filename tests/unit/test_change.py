@@ -115,15 +115,17 @@ def test_an_automated_message_is_the_psychologists_and_nobody_has_spoken() -> No
     assert (line.outcome, line.reason) == ("done", None)
     assert change.automations == [change.after.automations[AutomationKind.ENABLE_CHAT]]
     assert not change.only_talks
-    (told,) = change.notifications
-    assert (told.person_id, told.type, told.created_at) == (session.psychologist_id, "chat_enabled", start)
+    told = change.notifications
+    assert [one.person_id for one in told] == list(session.participants)
+    assert {(one.type, one.created_at, one.starts_at) for one in told} == {("chat_enabled", start, start)}
     again = ChangeBuilder(session, text_of)
     decide(again, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start)
-    assert again.change.notifications[0].id == told.id
+    assert again.change.notifications == told
+    assert told[0].id != told[1].id
     session.version += 1
     later = ChangeBuilder(session, text_of)
     decide(later, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start)
-    assert later.change.notifications[0].id != told.id
+    assert not {one.id for one in later.change.notifications} & {one.id for one in told}
     assert change.outbox_entry is not None
     names = [(event.channel, event.name) for event in change.outbox_entry.events]
     assert {name for channel, name in names if channel.endswith(str(session.id))} == {
@@ -162,13 +164,15 @@ def test_several_decisions_are_one_change_with_one_entry(
     assert entry is not None
     first = len(entry.events)
     decide(builder, SendMessage(uuid4(), client, "Apa kabar?", None), NOW + timedelta(seconds=1), client)
-    decide(builder, Cancel(client), NOW + timedelta(seconds=2), client)
+    decide(builder, Cancel(client, "Sakit"), NOW + timedelta(seconds=2), client)
     change = builder.change
     assert change.outbox_entry is entry
     assert (entry.session_id, entry.version, entry.created_at) == (open_session.id, 8, NOW)
     assert len(entry.events) > first
     assert [message.seq for message in change.messages] == [1, 2]
-    assert [told.person_id for told in change.notifications] == [open_session.psychologist_id]
+    assert [(told.person_id, told.reason) for told in change.notifications] == [
+        (open_session.psychologist_id, "Sakit")
+    ]
     assert change.before is open_session
 
 

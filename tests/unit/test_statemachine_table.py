@@ -147,10 +147,13 @@ def missed_at(now: datetime) -> tuple[Effect, ...]:
     )
 
 
-def said_and_closed(seq: int, now: datetime) -> tuple[Effect, ...]:
+def said_and_closed(
+    seq: int, now: datetime, told: tuple[UUID, ...] = (CLIENT, PSYCHOLOGIST)
+) -> tuple[Effect, ...]:
     return (
         StoreAutomatedMessage(AUTO_END, seq, now),
         BroadcastStatus(StatusEvent.COMPLETED, now),
+        *(Notify(person, NotificationType.SESSION_COMPLETED, now) for person in told),
         CancelTimers(),
     )
 
@@ -171,6 +174,7 @@ TEXT = (StoreMessage(UUID(int=77), 2, CLIENT, "Halo", "c-1", DURING),)
 OPENED = (
     StoreAutomatedMessage(ENABLE, 1, START),
     BroadcastStatus(StatusEvent.CHAT_ENABLED, START),
+    Notify(CLIENT, NotificationType.CHAT_ENABLED, START),
     Notify(PSYCHOLOGIST, NotificationType.CHAT_ENABLED, START),
 )
 ANNOUNCED = (StoreAutomatedMessage(INITIAL, 1, INITIAL_DUE),)
@@ -188,6 +192,8 @@ def moved(told: NotificationType, person: UUID, now: datetime) -> tuple[Effect, 
 
 EXTENDED = moved(NotificationType.SESSION_EXTENDED, CLIENT, DURING)
 EXTENDED_LATE = moved(NotificationType.SESSION_EXTENDED, CLIENT, END - timedelta(minutes=2))
+
+ENDED_BY_CLIENT = said_and_closed(2, DURING, told=(PSYCHOLOGIST,))
 
 EXAMPLES = [
     Example(
@@ -216,8 +222,8 @@ EXAMPLES = [
     Example(PENDING, timer(AUTO_END), END, CANCELLED, False, missed_at(END), SKIPPED, "missed"),
     Example(ACTIVE, message(), DURING, ACTIVE, True, TEXT),
     Example(ENDING_SOON, message(), DURING, ENDING_SOON, True, TEXT),
-    Example(ACTIVE, EndSession(CLIENT), DURING, COMPLETED, True, said_and_closed(2, DURING)),
-    Example(ENDING_SOON, EndSession(CLIENT), DURING, COMPLETED, True, said_and_closed(2, DURING)),
+    Example(ACTIVE, EndSession(CLIENT), DURING, COMPLETED, True, ENDED_BY_CLIENT),
+    Example(ENDING_SOON, EndSession(CLIENT), DURING, COMPLETED, True, ENDED_BY_CLIENT),
     Example(PENDING, Cancel(CLIENT), BOOKED, CANCELLED, True, called_off_by_client(BOOKED)),
     Example(ACTIVE, Cancel(CLIENT), DURING, CANCELLED, True, called_off_by_client(DURING)),
     Example(ENDING_SOON, Cancel(CLIENT), DURING, CANCELLED, True, called_off_by_client(DURING)),
@@ -420,7 +426,8 @@ def test_the_last_instant_for_a_message_is_before_the_end() -> None:
 )
 def test_an_end_by_hand_says_goodbye_and_cancels_what_was_scheduled(by: UUID, reason: EndReason) -> None:
     ended = decide(a_session(ACTIVE), EndSession(by), DURING)
-    assert ended.effects == said_and_closed(2, DURING)
+    other = PSYCHOLOGIST if by == CLIENT else CLIENT
+    assert ended.effects == said_and_closed(2, DURING, told=(other,))
     assert ended.session.end_reason is reason
     assert ended.session.ended_at == DURING
     assert statuses(ended.session) == {
@@ -446,7 +453,9 @@ def test_whoever_did_not_cancel_is_told(
 ) -> None:
     off = decide(a_session(status), Cancel(by, "sakit"), DURING)
     assert off.session.end_reason is reason
-    assert [effect.person_id for effect in off.effects if isinstance(effect, Notify)] == told
+    notified = [effect for effect in off.effects if isinstance(effect, Notify)]
+    assert [effect.person_id for effect in notified] == told
+    assert {effect.reason for effect in notified} == {"sakit"}
     assert AutomationStatus.SCHEDULED not in statuses(off.session).values()
     assert not any(isinstance(effect, StoreAutomatedMessage) for effect in off.effects)
 

@@ -38,7 +38,7 @@ def test_the_reference_implementation_accepts_what_is_signed() -> None:
     said = verified(OLD, body, signed_headers([OLD], uuid4(), datetime.now(UTC), body))
     assert said == json.loads(body)
     assert (said["type"], said["timestamp"]) == ("notification.chat_enabled", "2026-11-23T07:00:00.000Z")
-    assert set(said["data"]) == {"personId", "id", "type", "title", "message", "data", "createdAt"}
+    assert set(said["data"]) == {"person", "id", "type", "title", "message", "data", "createdAt"}
 
 
 def test_it_signs_as_the_reference_implementation_does() -> None:

@@ -146,11 +146,11 @@ def _event(heard: Heard) -> str:
 
 
 def _notified(seen: Evidence) -> Check:
-    wanted = NotificationType.CHAT_ENABLED.value
+    wanted = (NotificationType.CHAT_ENABLED, NotificationType.SESSION_COMPLETED)
     return Check(
-        f"{seen.psychologist.name} was notified of the opening exactly once, and no one else was",
-        [f"{seen.psychologist.name}: {wanted}"],
-        [f"{one.name}: {kind}" for one in seen.witnesses for kind in one.notifications() if kind == wanted],
+        "Each was notified of the opening and of the end, once of either",
+        [f"{one.name}: {kind}" for one in seen.witnesses for kind in wanted],
+        [f"{one.name}: {kind}" for one in seen.witnesses for kind in one.notifications() if kind in wanted],
     )
 
 

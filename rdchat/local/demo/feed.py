@@ -67,7 +67,7 @@ class Feed:
             self._screen.typing(name, is_typing=data["isTyping"])
 
     def notification(self, heard: Heard) -> None:
-        """Show what reaches the psychologist alone."""
+        """Show what reaches the psychologist on their own channel; the client is told the like."""
         if heard.name == channels.NOTIFICATION:
             text = f"notification to the psychologist: {heard.data['message']}"
             self._screen.note(text, mark="◆", style="cyan")

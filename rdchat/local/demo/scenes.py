@@ -121,7 +121,7 @@ class Play:
         notified = NotificationType.CHAT_ENABLED
         await asyncio.gather(
             *self._hear(StatusEvent.CHAT_ENABLED, within),
-            self._psychologist.until(lambda one: notified in one.notifications(), within),
+            *(one.until(lambda it: notified in it.notifications(), within) for one in self._listeners),
         )
         await asyncio.gather(*(listener.look_around() for listener in self._listeners))
 
@@ -144,7 +144,12 @@ class Play:
             self._tried(what, "200, the same message", f"{again}, {same}")
 
     async def _after_the_end(self) -> None:
-        await asyncio.gather(*self._hear(StatusEvent.COMPLETED, self._left(AutomationKind.AUTO_END)))
+        within = self._left(AutomationKind.AUTO_END)
+        notified = NotificationType.SESSION_COMPLETED
+        await asyncio.gather(
+            *self._hear(StatusEvent.COMPLETED, within),
+            *(one.until(lambda it: notified in it.notifications(), within) for one in self._listeners),
+        )
         for listener in self._listeners:
             await self._try_to_write(listener.person, "after the end", "400 SESSION_ENDED")
         self._screen.expect("the verdict")
