@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -11,17 +10,14 @@ from handlers import schemas
 from handlers.api import cursors
 from handlers.api.idempotency import once
 from handlers.api.presenters import counseling_json, listed_counseling_json
+from handlers.api.selection import read_part
 from handlers.http.routing import Answer, Call, Route
-from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
-from rdchat.domain.availability import to_instant
-from rdchat.domain.booking import DEFAULT_TIMEZONE, ByInstants, zone
-from rdchat.domain.counseling import Booking, CounselingFilter
+from rdchat.domain.booking import DEFAULT_TIMEZONE, ByInstants
+from rdchat.domain.counseling import Booking
 
 if TYPE_CHECKING:
-    from datetime import date
-    from zoneinfo import ZoneInfo
-
     from rdchat.domain.counseling import Counseling
 
 
@@ -59,6 +55,7 @@ async def _book(call: Call, counseling_id: UUID) -> Counseling:
         client_id=call.caller.id,
         slot=call.runtime.counselings.make_slot(times, agreed),
         client_timezone=own,
+        organization_id=call.caller.organization_id,
         **wanted,
     )
     return await call.runtime.counselings.book(call.caller, booking, counseling_id=counseling_id)
@@ -72,7 +69,7 @@ async def reschedule_counseling(call: Call) -> Answer:
 
     async def reschedule(command_id: UUID, again: bool) -> Answer:  # noqa: FBT001 - as `once` calls it
         runtime = call.runtime
-        booked = await runtime.counselings.get_counseling(call.caller, call.path["id"])
+        booked = await runtime.counselings.get_counseling(call.caller, call.path["id"], to_change=True)
         session_id = booked.session_id
         if (
             again
@@ -95,17 +92,14 @@ async def reschedule_counseling(call: Call) -> Answer:
 
 
 async def list_counselings(call: Call) -> Answer:
-    """List one's own counsellings, latest start first."""
+    """List counsellings, latest start first: one's own, or as one who oversees them those of others.
+
+    Administrators see all, supervisors those of their organisation: how they stand, never what was written.
+    """
     asked = call.query
-    tz = zone(asked["timezone"])
-    part = CounselingFilter(
-        status=asked["status"],
-        since=_moment(asked["since"], tz, "from"),
-        until=_moment(asked["until"], tz, "to", days=1),
-        before=cursors.read(asked["cursor"]),
-        limit=asked["limit"] + 1,
-    )
-    found = await call.runtime.counselings.list_counselings(call.caller, part)
+    runtime = call.runtime
+    service = runtime.oversight if permissions.is_overseer(call.caller) else runtime.counselings
+    found = await service.list_counselings(call.caller, read_part(asked))
     shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
     return Answer(
         {
@@ -114,16 +108,6 @@ async def list_counselings(call: Call) -> Answer:
         },
         "Counselings retrieved successfully",
     )
-
-
-def _moment(asked: date | None, tz: ZoneInfo, field: str, *, days: int = 0) -> datetime | None:
-    """Return the instant that was asked for, or the one at which the day of it, or a later one, begins."""
-    if asked is None or isinstance(asked, datetime):
-        return asked
-    try:
-        return to_instant(asked + timedelta(days=days), time(0), tz)
-    except OverflowError as error:
-        raise invalid(field, "Too far from now.") from error
 
 
 async def get_counseling(call: Call) -> Answer:
@@ -174,7 +158,7 @@ ROUTES = (
         method="GET",
         path="/counselings",
         handler=list_counselings,
-        summary="List own counsellings",
+        summary="List counsellings",
         tag="Counselling",
         done="The counsellings of the page.",
         message="Counselings retrieved successfully",

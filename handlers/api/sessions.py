@@ -16,9 +16,10 @@ from handlers import schemas
 from handlers.api import cursors
 from handlers.api.idempotency import once
 from handlers.api.presenters import session_json, timeline_json
+from handlers.api.selection import read_part
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
-from rdchat.common.errors import ErrorCode, invalid
+from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.timeline import path_taken
 from rdchat.operations import drawing
@@ -30,13 +31,39 @@ if TYPE_CHECKING:
 
 _ROOT: Final = Path(__file__).parents[2]
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
+#: What only those who oversee ask for: as it is called in the query, and when it is loaded.
+_OVERSEEN: Final = (
+    ("psychologistId", "psychologist_id"),
+    ("clientId", "client_id"),
+    ("organizationId", "organization_id"),
+    ("from", "since"),
+    ("to", "until"),
+)
 
 
 async def list_sessions(call: Call) -> Answer:
-    """List one's own sessions, latest start first."""
+    """List sessions, latest start first: one's own, or as one who oversees them those of others.
+
+    Administrators see all, supervisors those of their organisation: how they stand, never what was written.
+    """
+    if permissions.is_overseer(call.caller):
+        return await _overseen_page(call)
+    asked = {name: ["Only for those who oversee."] for name, key in _OVERSEEN if call.query[key] is not None}
+    if asked:
+        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields=asked)
     status = call.query["status"]
     statuses = [Status(status)] if status is not None else None
     return await _page(call, statuses, call.query["cursor"], call.query["limit"])
+
+
+async def _overseen_page(call: Call) -> Answer:
+    limit = call.query["limit"]
+    found = await call.runtime.oversight.list_sessions(call.caller, read_part(call.query))
+    shown, following = cursors.cut(found, limit, lambda one: (one.starts_at, one.counseling_id))
+    return Answer(
+        {"data": [session_json(session) for session in shown], "nextCursor": following},
+        "Chat sessions retrieved successfully",
+    )
 
 
 async def list_active_sessions(call: Call) -> Answer:
@@ -152,7 +179,7 @@ ROUTES = (
         method="GET",
         path="/chat/sessions",
         handler=list_sessions,
-        summary="List own sessions",
+        summary="List sessions",
         tag="Sessions",
         done="The sessions of the page.",
         message="Chat sessions retrieved successfully",

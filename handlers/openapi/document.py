@@ -42,6 +42,7 @@ _TAGS: Final = {
     "Sessions": "Look at chat sessions, end one, see what happened to one.",
     "Notifications": "See what one was told while one was elsewhere.",
     "Psychologists": "See who can be booked; administrators decide who can.",
+    "Reports": "See numbers, as administrator or supervisor.",
     "Operations": "For those who run the service. Without a prefix, and without a token.",
 }
 

@@ -71,6 +71,7 @@ from handlers.schemas.realtime import (
     SessionStatusEvent,
     TypingEvent,
 )
+from handlers.schemas.reports import ReportAnswer, ReportQuery
 from handlers.schemas.requests import (
     CounselingsQuery,
     DiagramQuery,
@@ -124,6 +125,8 @@ __all__ = [
     "ReadAnswer",
     "ReadRequest",
     "ReadyAnswer",
+    "ReportAnswer",
+    "ReportQuery",
     "RescheduleRequest",
     "SenderSchema",
     "SessionAnswer",

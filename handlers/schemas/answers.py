@@ -127,9 +127,14 @@ class SessionAnswer(AnswerSchema):
 
 
 class ListedSession(SessionAnswer):
-    """A chat session in the list of a person's sessions."""
+    """A chat session in a list."""
 
-    unread_count = number("unreadCount", "How many messages of the other the caller has not read.", 1)
+    unread_count = fields.Integer(
+        data_key="unreadCount",
+        metadata=about(
+            "How many messages of the other the caller has not read. Left out for those who oversee.", 1
+        ),
+    )
 
 
 class SessionsAnswer(AnswerSchema):

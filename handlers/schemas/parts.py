@@ -22,6 +22,7 @@ COUNSELING_ID: Final = "8a4f6c1d-2b7e-4f39-a05c-9e13d7b86f24"
 SESSION_ID: Final = "f1d2c3b4-5a69-4788-9cab-0e1f2a3b4c5d"
 MESSAGE_ID: Final = "6e0b9a87-4d3c-4c21-8f56-b7a1d2e3f405"
 NOTIFICATION_ID: Final = "2d7c9e40-1f6a-4b83-8c25-d0e4b6a79f18"
+ORGANIZATION_ID: Final = "c7a1d0e2-94b3-4f58-8d6a-3b0e5f1c2a79"
 ATTACHMENT_ID: Final = "b52f7a90-1c4e-4d86-93a7-0f6e2d8c5b14"
 #: The client's own id of a message.
 OWN_ID: Final = "budi-phone-17"

@@ -7,11 +7,14 @@ from typing import Final
 from marshmallow import Schema, fields, validate
 
 from handlers.schemas.parts import (
+    CLIENT_ID,
     COUNSELING_STATUSES,
     CURSOR,
     DATE,
     END,
     LONGEST_ZONE,
+    ORGANIZATION_ID,
+    PSYCHOLOGIST_ID,
     SARI,
     ZONE,
     Moment,
@@ -63,8 +66,37 @@ class PsychologistRequest(Schema):
 # ---- lists ------------------------------------------------------------------------------------------------
 
 
-class SessionsQuery(Schema):
-    """Choose sessions."""
+class PartQuery(Schema):
+    """Choose counsellings by who and when."""
+
+    psychologist_id = fields.UUID(
+        load_default=None,
+        data_key="psychologistId",
+        metadata=about("Only those with this psychologist.", PSYCHOLOGIST_ID),
+    )
+    client_id = fields.UUID(
+        load_default=None, data_key="clientId", metadata=about("Only those of this client.", CLIENT_ID)
+    )
+    organization_id = fields.UUID(
+        load_default=None,
+        data_key="organizationId",
+        metadata=about("Only those of clients who were members of this organisation.", ORGANIZATION_ID),
+    )
+    since = Moment(
+        load_default=None,
+        data_key="from",
+        metadata=about("Only those that start then or later: an instant, or a day in `timezone`.", DATE),
+    )
+    until = Moment(
+        load_default=None,
+        data_key="to",
+        metadata=about("Only those that start before an instant, or on a day in `timezone` or before.", END),
+    )
+    timezone = _zone("The time zone of days")
+
+
+class SessionsQuery(PartQuery):
+    """Choose sessions. By who and when, only those who oversee them do."""
 
     status = fields.String(
         load_default=None,
@@ -82,25 +114,14 @@ class PageQuery(Schema):
     limit = page_size()
 
 
-class CounselingsQuery(Schema):
-    """Choose counsellings, by where they stand and by when they start."""
+class CounselingsQuery(PartQuery):
+    """Choose counsellings, by where they stand, by who and when."""
 
     status = fields.String(
         load_default=None,
         validate=validate.OneOf(COUNSELING_STATUSES),
         metadata=about("Only counsellings that stand here. Without it, all."),
     )
-    since = Moment(
-        load_default=None,
-        data_key="from",
-        metadata=about("Only those that start then or later: an instant, or a day in `timezone`.", DATE),
-    )
-    until = Moment(
-        load_default=None,
-        data_key="to",
-        metadata=about("Only those that start before an instant, or on a day in `timezone` or before.", END),
-    )
-    timezone = _zone("The time zone of days")
     cursor = _cursor()
     limit = page_size()
 

@@ -14,6 +14,7 @@ from handlers.api import (
     counselings,
     notifications,
     psychologists,
+    reports,
     sessions,
     transcripts,
 )
@@ -39,6 +40,7 @@ ROUTES: Final = (
     *notifications.ROUTES,
     *psychologists.ROUTES,
     *availability.ROUTES,
+    *reports.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024

@@ -1,4 +1,4 @@
-"""A counselling, as it is asked for and as it was booked; and which of a person's are looked for."""
+"""A counselling, as it is asked for and as it was booked; and which ones are looked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Booking:
     """What a client asks for. `psychologist_id` None: the free psychologist with the fewest that day.
 
     `language` None: the organisation's, or the usual one. `client_timezone`: where the client reads its
-    times.
+    times. `organization_id`: whose member the client is.
     """
 
     client_id: UUID
@@ -28,6 +28,7 @@ class Booking:
     psychologist_id: UUID | None
     language: str | None = None
     client_timezone: str = "UTC"
+    organization_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class Counseling:
     """One booked counselling. `session_id` is None unless its method is chat.
 
     The slot's zone is the one in which its times were agreed; `client_timezone` and `psychologist_timezone`
-    are those in which the two read them. `encrypted_cancel_reason` is what somebody has written of why it was
-    cancelled: it is decrypted for those who may read it.
+    are those in which the two read them. `organization_id`: whose member the client was when they booked.
+    `encrypted_cancel_reason` is what somebody has written of why it was cancelled: it is decrypted for those
+    who may read it.
     """
 
     id: UUID
@@ -51,6 +53,7 @@ class Counseling:
     psychologist_timezone: str
     session_id: UUID | None
     session_status: Status | None
+    organization_id: UUID | None = None
     encrypted_cancel_reason: bytes | None = None
 
     @property
@@ -65,9 +68,10 @@ class Counseling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounselingFilter:
-    """A part of a person's counsellings: those that start from `since` on and before `until`.
+    """A part of the counsellings: those that start from `since` on and before `until`.
 
-    `before` is the (start, id) of the last one that the caller has seen.
+    `before` is the (start, id of the counselling) of the last one that the caller has seen. What is None does
+    not narrow.
     """
 
     status: str | None
@@ -75,3 +79,6 @@ class CounselingFilter:
     until: datetime | None
     before: tuple[datetime, UUID] | None
     limit: int
+    client_id: UUID | None = None
+    psychologist_id: UUID | None = None
+    organization_id: UUID | None = None

@@ -19,6 +19,7 @@ class Role(StrEnum):
     STUDENT = "student"
     EMPLOYEE = "employee"
     PSYCHOLOGIST = "psychologist"
+    SUPERVISOR = "supervisor"
     SUPER_ADMIN = "super_admin"
 
 

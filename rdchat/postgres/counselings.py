@@ -39,9 +39,9 @@ _PRESENT: Final = "status = 'pending'"
 _INSERT_COUNSELING = """
 INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
                          local_date, local_start, local_end_date, local_end, start_fold, end_fold,
-                         client_timezone, psychologist_timezone, notes, client_exclusive, created_at,
-                         updated_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)
+                         client_timezone, psychologist_timezone, organization_id, notes, client_exclusive,
+                         created_at, updated_at)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)
 """
 
 _INSERT_SESSION = """
@@ -245,6 +245,7 @@ async def insert_counseling(
             *slot_columns(slot),
             booking.client_timezone,
             psychologist.timezone,
+            booking.organization_id,
             notes,
             exclusive,
             at,
@@ -319,15 +320,26 @@ async def get_notes(pool: Pool, counseling_id: UUID, *, encryptor: Encryptor) ->
 
 
 async def cancel_without_chat(
-    connection: Connection, counseling_id: UUID, reason: str | None, *, encryptor: Encryptor, at: datetime
+    connection: Connection,
+    counseling_id: UUID,
+    by: UUID | None,
+    reason: str | None,
+    *,
+    encryptor: Encryptor,
+    at: datetime,
 ) -> bool:
-    """Cancel a counselling that has no session. Return whether it was not over yet."""
+    """Cancel a counselling that has no session; `by` None: for an administrator.
+
+    Return whether it was not over yet.
+    """
     tag: Any = await connection.execute(
-        "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3 "  # noqa: S608 - constant text
-        f"WHERE id = $1 AND {_PRESENT} AND ends_at > $3",
+        "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3, "  # noqa: S608 - constant text
+        "cancelled_by = CASE $4::uuid WHEN client_id THEN 'client' WHEN psychologist_id THEN 'psychologist' "
+        f"ELSE 'administrator' END WHERE id = $1 AND {_PRESENT} AND ends_at > $3",
         counseling_id,
         encryptor.encrypt(reason.encode(), counseling_id.bytes) if reason is not None else None,
         at,
+        by,
     )
     return rows_changed(tag) == 1
 
@@ -348,5 +360,6 @@ def counseling_from_row(row: asyncpg.Record) -> Counseling:
         psychologist_timezone=row["psychologist_timezone"],
         session_id=row["session_id"],
         session_status=session_status,
+        organization_id=row["organization_id"],
         encrypted_cancel_reason=row["cancel_reason"],
     )

@@ -154,6 +154,13 @@ async def list_sessions_to_hear(
     return [SessionToHear(row["id"], row["ends_at"], Status(row["status"]) in OPEN) for row in rows]
 
 
+async def list_selected(pool: Pool, selection: str, arguments: Sequence[Any]) -> list[Session]:
+    """Read the sessions that the end of a statement selects, about sessions `s` and counsellings `c`."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_SESSION + selection, *arguments)
+    return [_session(row) for row in rows]
+
+
 async def list_timeline(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
     """Read what happened to a session, in order."""
     async with acquire(pool) as connection:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rdchat.services.counselings import CounselingService
     from rdchat.services.idempotency import IdempotencyService
     from rdchat.services.notifications import NotificationService
+    from rdchat.services.oversight import OversightService
     from rdchat.services.psychologists import PsychologistService
     from rdchat.services.realtime_access import RealtimeAccessService
     from rdchat.services.rescheduling import ReschedulingService
@@ -80,6 +81,7 @@ class Runtime:
     attachments: AttachmentService
     psychologists: PsychologistService
     notifications: NotificationService
+    oversight: OversightService
     idempotency: IdempotencyService
     _closing: AsyncExitStack = field(repr=False)
 
@@ -137,6 +139,7 @@ class Runtime:
                 attachments=services.attachments,
                 psychologists=services.psychologists,
                 notifications=services.notifications,
+                oversight=services.oversight,
                 idempotency=services.idempotency,
                 _closing=closing.pop_all(),
             )

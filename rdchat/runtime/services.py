@@ -18,6 +18,7 @@ from rdchat.services.counselings import CounselingService
 from rdchat.services.idempotency import IdempotencyService
 from rdchat.services.notifications import NotificationService
 from rdchat.services.notifier import Notifier
+from rdchat.services.oversight import OversightService
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.realtime_access import RealtimeAccessService
 from rdchat.services.rescheduling import ReschedulingService
@@ -44,6 +45,7 @@ class Services:
     attachments: AttachmentService
     psychologists: PsychologistService
     notifications: NotificationService
+    oversight: OversightService
     idempotency: IdempotencyService
 
 
@@ -121,6 +123,7 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         attachments=_start_attachments(base, stores, chat),
         psychologists=PsychologistService(pool=stores.pool, clock=base.clock, limits=base.limits),
         notifications=NotificationService(pool=stores.pool, clock=base.clock, encryptor=base.encryptor),
+        oversight=OversightService(pool=stores.pool, clock=base.clock),
         idempotency=idempotency,
     )
 

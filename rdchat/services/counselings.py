@@ -146,10 +146,10 @@ class CounselingService:
             ends_at=slot.ends_at,
             created_at=now,
             updated_at=now,
-            language=booking.language or self.texts.language_of(caller.organization_id) or self.language,
+            language=booking.language or self.texts.language_of(booking.organization_id) or self.language,
             client_timezone=booking.client_timezone,
             psychologist_timezone=psychologist.timezone,
-            organization_id=caller.organization_id,
+            organization_id=booking.organization_id,
             automations=plan(slot.starts_at, slot.ends_at, self.leads, now),
         )
 
@@ -160,7 +160,7 @@ class CounselingService:
 
         Raise RdchatError: NOT_FOUND, FORBIDDEN, TOO_LATE, ILLEGAL_TRANSITION, UNAVAILABLE.
         """
-        counseling = await self.get_counseling(caller, counseling_id)
+        counseling = await self.get_counseling(caller, counseling_id, to_change=True)
         self.rules.check_cancelling(caller, counseling, self.clock.now())
         by = permissions.acting_participant(caller)
         if counseling.session_id is not None:
@@ -186,7 +186,7 @@ class CounselingService:
         now = self.clock.now()
         async with transaction(self.pool) as connection:
             cancelled = await counselings.cancel_without_chat(
-                connection, counseling.id, reason, encryptor=self.encryptor, at=now
+                connection, counseling.id, by, reason, encryptor=self.encryptor, at=now
             )
             entries = (
                 await self.notify_others(
@@ -209,21 +209,29 @@ class CounselingService:
             await people.upsert_person(connection, caller, now)
         return await counselings.get_counseling(self.pool, counseling_id, at=now)
 
-    async def get_counseling(self, caller: Caller, counseling_id: UUID) -> Counseling:
-        """Read a counselling of the caller's. Raise RdchatError: NOT_FOUND, FORBIDDEN."""
+    async def get_counseling(
+        self, caller: Caller, counseling_id: UUID, *, to_change: bool = False
+    ) -> Counseling:
+        """Read a counselling that the caller may see, or `to_change` it: may move and cancel.
+
+        Raise RdchatError: NOT_FOUND, FORBIDDEN.
+        """
         counseling = await counselings.get_counseling(self.pool, counseling_id, at=self.clock.now())
         if counseling is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Counseling not found")
-        if not permissions.may_see_counseling(caller, counseling):
+        may = permissions.may_change_counseling if to_change else permissions.may_see_state
+        if not may(caller, counseling):
             raise RdchatError(ErrorCode.FORBIDDEN)
         return counseling
 
     async def list_counselings(self, caller: Caller, part: CounselingFilter) -> list[Counseling]:
         """List a part of the caller's counsellings, latest start first."""
-        return await counseling_lists.list_counselings(self.pool, caller.id, part, at=self.clock.now())
+        return await counseling_lists.list_counselings(
+            self.pool, part, person_id=caller.id, at=self.clock.now()
+        )
 
     async def get_notes(self, caller: Caller, counseling: Counseling) -> str | None:
-        """Read the client's notes, as one of the two whom they are for; None for an administrator."""
+        """Read the client's notes, as one of the two whom they are for; None for all others."""
         if not permissions.may_read_content(caller, counseling):
             return None
         return await counselings.get_notes(self.pool, counseling.id, encryptor=self.encryptor)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import jwt
+import pytest
 
 from handlers.openapi.document import errors_of
 from handlers.server.application import ROUTES
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 Cell = int | ErrorCode
 CLIENTS = (Role.CLIENT, Role.STUDENT, Role.EMPLOYEE)
 #: Which cell of a row says what a role gets.
-COLUMNS = dict.fromkeys(CLIENTS, "client") | {Role.PSYCHOLOGIST: "psychologist", Role.SUPER_ADMIN: "admin"}
+COLUMNS = dict.fromkeys(CLIENTS, "client") | {
+    Role.PSYCHOLOGIST: "psychologist",
+    Role.SUPERVISOR: "supervisor",
+    Role.SUPER_ADMIN: "admin",
+}
+#: Whose members the clients are.
+ORGANIZATION = uuid4()
 PRIVATE_TEXT = "Yang hanya kita berdua tahu"
 PRIVATE_NAMES = ("Dokter Rahasia", "Klien Rahasia")
 _STATES = ("pending", "active", "ending_soon", "completed", "cancelled")
@@ -38,13 +45,15 @@ class Row:
     """What each kind of caller gets: a status of success, or the code of the refusal.
 
     `client`, `psychologist`: the two participants, each for what is theirs. `stranger`: a client or a
-    psychologist who does not take part. A route that is about no one in particular has none: what the others
-    get then goes for everybody of the kind. `admin` never takes part. Without a token, or with one that has
+    psychologist who does not take part, and a supervisor of another organisation. A route that is about no
+    one in particular has none: what the others get then goes for everybody of the kind. `admin` never takes
+    part, and neither does `supervisor`, of the client's organisation. Without a token, or with one that has
     run out, a caller gets `anonymous`.
     """
 
     client: Cell
     psychologist: Cell
+    supervisor: Cell
     admin: Cell
     stranger: Cell | None = None
     anonymous: Cell = ErrorCode.UNAUTHENTICATED
@@ -52,14 +61,20 @@ class Row:
 
 FORBIDDEN, NOT_PARTICIPANT = ErrorCode.FORBIDDEN, ErrorCode.NOT_PARTICIPANT
 NOT_FOUND, ILLEGAL = ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_TRANSITION
-_EVERYBODY = Row(client=200, psychologist=200, admin=200)
+_EVERYBODY = Row(client=200, psychologist=200, supervisor=200, admin=200)
 #: What is said between the two is no one else's affair.
-_CONTENT = Row(client=200, psychologist=200, admin=NOT_PARTICIPANT, stranger=NOT_PARTICIPANT)
-#: How a session stands may be seen by an administrator as well.
-_STATE = Row(client=200, psychologist=200, admin=200, stranger=NOT_PARTICIPANT)
-_COUNSELING = Row(client=200, psychologist=200, admin=200, stranger=FORBIDDEN)
+_CONTENT = Row(
+    client=200,
+    psychologist=200,
+    supervisor=NOT_PARTICIPANT,
+    admin=NOT_PARTICIPANT,
+    stranger=NOT_PARTICIPANT,
+)
+#: How a session stands may be seen by those who oversee it as well.
+_STATE = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=NOT_PARTICIPANT)
+_COUNSELING = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=FORBIDDEN)
 MATRIX = {
-    ("POST", "/counselings/book"): Row(client=201, psychologist=FORBIDDEN, admin=201),
+    ("POST", "/counselings/book"): Row(client=201, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=201),
     ("GET", "/counselings"): _EVERYBODY,
     ("GET", "/counselings/{id}"): _COUNSELING,
     ("GET", "/chat/ably-token"): _CONTENT,
@@ -71,7 +86,12 @@ MATRIX = {
     ("GET", "/chat/attachments/{id}"): _CONTENT,
     # Anyone who has the link may open it, and a made-up one opens nothing.
     ("GET", "/chat/attachments/{id}/content"): Row(
-        client=FORBIDDEN, psychologist=FORBIDDEN, admin=FORBIDDEN, stranger=FORBIDDEN, anonymous=FORBIDDEN
+        client=FORBIDDEN,
+        psychologist=FORBIDDEN,
+        supervisor=FORBIDDEN,
+        admin=FORBIDDEN,
+        stranger=FORBIDDEN,
+        anonymous=FORBIDDEN,
     ),
     ("GET", "/chat/sessions"): _EVERYBODY,
     ("GET", "/chat/sessions/active"): _EVERYBODY,
@@ -81,11 +101,11 @@ MATRIX = {
     ("GET", "/chat/sessions/{id}/transcript"): _CONTENT,
     # They are open, and so can be moved no more.
     ("PUT", "/counselings/{id}/reschedule"): Row(
-        client=ILLEGAL, psychologist=ILLEGAL, admin=ILLEGAL, stranger=FORBIDDEN
+        client=ILLEGAL, psychologist=ILLEGAL, supervisor=FORBIDDEN, admin=ILLEGAL, stranger=FORBIDDEN
     ),
     ("GET", "/notifications"): _EVERYBODY,
     ("PUT", "/notifications/{id}/read"): Row(
-        client=NOT_FOUND, psychologist=200, admin=NOT_FOUND, stranger=NOT_FOUND
+        client=NOT_FOUND, psychologist=200, supervisor=NOT_FOUND, admin=NOT_FOUND, stranger=NOT_FOUND
     ),
     ("PUT", "/notifications/read-all"): _EVERYBODY,
     ("GET", "/chat/sessions/{id}/timeline"): _STATE,
@@ -94,13 +114,18 @@ MATRIX = {
     ("GET", "/psychologists/{id}"): _EVERYBODY,
     ("GET", "/psychologists/{id}/availability"): _EVERYBODY,
     ("PUT", "/psychologists/{id}/availability"): Row(
-        client=FORBIDDEN, psychologist=200, admin=200, stranger=FORBIDDEN
+        client=FORBIDDEN, psychologist=200, supervisor=FORBIDDEN, admin=200, stranger=FORBIDDEN
     ),
     ("GET", "/psychologists/{id}/slots"): _EVERYBODY,
-    ("PUT", "/psychologists/{id}"): Row(client=FORBIDDEN, psychologist=FORBIDDEN, admin=200),
+    ("PUT", "/psychologists/{id}"): Row(
+        client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=200
+    ),
+    ("GET", "/reports/organization"): Row(
+        client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=200, admin=200
+    ),
     # Last, because they end what the others need.
     ("PUT", "/chat/sessions/{id}/end"): _CONTENT,
-    ("PUT", "/counselings/{id}/cancel"): _COUNSELING,
+    ("PUT", "/counselings/{id}/cancel"): replace(_COUNSELING, supervisor=FORBIDDEN),
 }
 #: Those that end what they are about: each has a world of its own, and each caller a session in it.
 _ENDING = {("PUT", "/chat/sessions/{id}/end"), ("PUT", "/counselings/{id}/cancel")}
@@ -118,7 +143,15 @@ def test_every_role_has_its_column() -> None:
 
 def test_every_refusal_of_the_matrix_is_an_error_of_its_route() -> None:
     for key, row in MATRIX.items():
-        cells = (row.client, row.psychologist, row.admin, row.stranger, row.anonymous, FORBIDDEN)
+        cells = (
+            row.client,
+            row.psychologist,
+            row.supervisor,
+            row.admin,
+            row.stranger,
+            row.anonymous,
+            FORBIDDEN,
+        )
         known = errors_of(_ROUTES[key])
         assert {cell for cell in cells if isinstance(cell, ErrorCode)} <= known, key
         assert all(isinstance(cell, ErrorCode) or cell is None or cell < 400 for cell in cells), key
@@ -140,7 +173,11 @@ class World:
 async def world(service: Service) -> World:
     psychologist = await service.psychologist(PRIVATE_NAMES[0])
     clients = {
-        owner: service.person(Role(owner) if owner in CLIENTS else Role.CLIENT, PRIVATE_NAMES[1])
+        owner: service.person(
+            Role(owner) if owner in CLIENTS else Role.CLIENT,
+            PRIVATE_NAMES[1],
+            organization_id=ORGANIZATION,
+        )
         for owner in ("client", "student", "employee", "psychologist", "admin")
     }
     starts_at = whole_second(2)
@@ -208,6 +245,8 @@ async def test_every_route_answers_every_role_as_the_matrix_says(service: Servic
     worlds = dict(zip(sorted(_ENDING), own, strict=True))
     strangers = {role: service.person(role, "Orang") for role in CLIENTS}
     strangers[Role.PSYCHOLOGIST] = await service.psychologist("Orang")
+    strangers[Role.SUPERVISOR] = service.person(Role.SUPERVISOR, "Orang", organization_id=uuid4())
+    supervisor = service.person(Role.SUPERVISOR, "Penyelia", organization_id=ORGANIZATION)
     admin = service.person(Role.SUPER_ADMIN, "Admin")
     nobodies = {"anonymous": without_token(service)}
     nobodies |= {f"expired {role}": with_expired_token(service, role) for role in Role}
@@ -240,14 +279,16 @@ async def test_every_route_answers_every_role_as_the_matrix_says(service: Servic
             await check(f"own {role}", present.clients[role.value], key, role.value, row.client)
         of = "psychologist" if key in _ENDING else "client"
         await check("own psychologist", present.psychologist, key, of, row.psychologist)
+        await check("supervisor", supervisor, key, of, row.supervisor)
         await check("super_admin", admin, key, "admin" if key in _ENDING else "client", row.admin)
     assert faults == []
     assert cells > len(ROUTES) * (len(Role) + 1 + len(Role))
 
 
-async def test_strangers_and_administrators_list_only_their_own(service: Service) -> None:
+async def test_all_but_those_who_oversee_list_only_their_own(service: Service) -> None:
     here = await world(service)
-    for role in Role:
+    for role in set(Role) - {Role.SUPER_ADMIN}:
+        # A supervisor of no organisation, too: that the clients here are of one is not the point.
         somebody = service.person(role, "Orang")
         assert (await somebody.get("/chat/sessions")).data == {"data": [], "nextCursor": None}
         assert (await somebody.get("/chat/sessions/active")).data["data"] == []
@@ -258,17 +299,21 @@ async def test_strangers_and_administrators_list_only_their_own(service: Service
     assert len((await here.psychologist.get("/chat/sessions")).data["data"]) == 5
 
 
-async def test_an_administrator_sees_state_but_never_content(service: Service) -> None:
+@pytest.mark.parametrize("role", [Role.SUPER_ADMIN, Role.SUPERVISOR])
+async def test_those_who_oversee_see_state_but_never_content(service: Service, role: Role) -> None:
     here = await world(service)
-    admin = service.person(Role.SUPER_ADMIN, "Admin")
+    admin = service.person(role, "Admin", organization_id=ORGANIZATION)
     session_id = here.sessions["client"]
     seen = [
         await admin.get(f"/chat/sessions/{session_id}"),
         await admin.get(f"/chat/sessions/{session_id}/timeline"),
         await admin.get(f"/chat/sessions/{session_id}/diagram", format="json"),
         await admin.get(f"/counselings/{here.counselings['client']}"),
+        await admin.get("/chat/sessions"),
+        await admin.get("/counselings"),
     ]
-    assert [reply.status for reply in seen] == [200] * 4
+    assert [reply.status for reply in seen] == [200] * 6
+    assert len(seen[4].data["data"]) == len(seen[5].data["data"]) == len(here.sessions)
     assert seen[0].data["status"] == "active"
     assert PRIVATE_TEXT not in str([reply.json for reply in seen])
     refused = [

@@ -43,7 +43,12 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     # Two ways of paging exclude each other.
     "get_history": frozenset({"before"}),
     # Opaque: only the service knows which texts are cursors.
-    "list_sessions": frozenset({"cursor"}),
+    # And only those who oversee others choose by who and when.
+    "list_sessions": frozenset(
+        {"cursor", "from", "to", "timezone", "clientId", "psychologistId", "organizationId"}
+    ),
+    # The end after the start and not too far from it, a zone that exists.
+    "get_report": frozenset({"from", "to", "timezone"}),
     # A zone that exists, and a name for a new one.
     "put_psychologist": frozenset({"fullName", "timezone"}),
 }

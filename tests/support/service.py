@@ -207,9 +207,14 @@ class Service:
             await runtime.close()
 
     def person(
-        self, role: Role = Role.CLIENT, name: str = "Budi", *, person_id: UUID | None = None
+        self,
+        role: Role = Role.CLIENT,
+        name: str = "Budi",
+        *,
+        person_id: UUID | None = None,
+        organization_id: UUID | None = None,
     ) -> Person:
-        caller = Caller(person_id or uuid4(), role, name)
+        caller = Caller(person_id or uuid4(), role, name, organization_id=organization_id)
         token = self.runtime.tokens.issue(caller, lifetime=timedelta(hours=1))
         return Person(self.client, self.base, caller, token)
 

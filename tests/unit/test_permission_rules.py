@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -13,6 +13,7 @@ import pytest
 
 from handlers.http.routing import Answer, Call, Route
 from handlers.server.application import ROUTES
+from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.person import Caller, Role
 
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CLIENT, STUDENT, EMPLOYEE = Role.CLIENT, Role.STUDENT, Role.EMPLOYEE
-PSYCHOLOGIST, SUPER_ADMIN = Role.PSYCHOLOGIST, Role.SUPER_ADMIN
+PSYCHOLOGIST, SUPERVISOR, SUPER_ADMIN = Role.PSYCHOLOGIST, Role.SUPERVISOR, Role.SUPER_ADMIN
+OURS, THEIRS = uuid4(), uuid4()
 #: Written out here once more: a change that adds a role, or admits one, says so in both places.
 NAMED = {
     "CLIENTS": {CLIENT, STUDENT, EMPLOYEE},
     "PSYCHOLOGISTS": {PSYCHOLOGIST},
+    "SUPERVISORS": {SUPERVISOR},
     "ADMINISTRATORS": {SUPER_ADMIN},
-    "EVERYONE_SIGNED_IN": {CLIENT, STUDENT, EMPLOYEE, PSYCHOLOGIST, SUPER_ADMIN},
+    "OVERSEERS": {SUPERVISOR, SUPER_ADMIN},
+    "REASSIGNERS": {PSYCHOLOGIST, SUPERVISOR, SUPER_ADMIN},
+    "EVERYONE_SIGNED_IN": {CLIENT, STUDENT, EMPLOYEE, PSYCHOLOGIST, SUPERVISOR, SUPER_ADMIN},
     "BOOKERS": {CLIENT, STUDENT, EMPLOYEE, SUPER_ADMIN},
     "KEEPERS_OF_HOURS": {PSYCHOLOGIST, SUPER_ADMIN},
     "NO_ROLE": set(),
@@ -46,10 +51,11 @@ class Meeting:
     """Something that two people have part in."""
 
     participants: tuple[UUID, UUID]
+    organization_id: UUID | None = None
 
 
-def caller(role: Role, person_id: UUID | None = None) -> Caller:
-    return Caller(person_id or uuid4(), role, "Orang")
+def caller(role: Role, person_id: UUID | None = None, organization_id: UUID | None = None) -> Caller:
+    return Caller(person_id or uuid4(), role, "Orang", organization_id=organization_id)
 
 
 def newcomer() -> Caller:
@@ -61,16 +67,21 @@ def test_every_set_is_what_its_name_says() -> None:
 
 
 def test_a_role_that_is_named_nowhere_is_admitted_nowhere() -> None:
-    stranger, shared = newcomer(), Meeting((uuid4(), uuid4()))
+    stranger, shared = newcomer(), Meeting((uuid4(), uuid4()), OURS)
+    member = replace(stranger, organization_id=OURS)
     assert not [name for name, admitted in SETS.items() if stranger.role in admitted]
     assert not [route.path for route in ROUTES if stranger.role in route.roles]
     for rule in (
         permissions.may_read_content,
         permissions.may_see_state,
-        permissions.may_see_counseling,
+        permissions.may_change_counseling,
+        permissions.may_reassign,
         permissions.may_extend,
     ):
-        assert not rule(stranger, shared)
+        assert not rule(member, shared)
+    assert not permissions.may_reassign(stranger, Meeting((uuid4(), stranger.id)))
+    assert not permissions.is_overseer(member)
+    assert not permissions.oversees_anything(member)
     assert not permissions.may_manage_psychologists(stranger)
     assert not permissions.may_change_hours(stranger, stranger.id), "an id alone makes no one a psychologist"
     assert permissions.acting_participant(stranger) == stranger.id
@@ -133,12 +144,54 @@ def test_content_is_for_participants_whatever_they_are(role: Role) -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_state_is_for_participants_and_administrators(role: Role) -> None:
-    person = caller(role)
+def test_state_is_for_participants_and_those_who_oversee(role: Role) -> None:
+    person = caller(role, organization_id=OURS)
     mine, others = Meeting((uuid4(), person.id)), Meeting((uuid4(), uuid4()))
-    for rule in (permissions.may_see_state, permissions.may_see_counseling):
+    for rule in (permissions.may_see_state, permissions.may_change_counseling):
         assert rule(person, mine)
         assert rule(person, others) == (role is SUPER_ADMIN)
+    ours, theirs = (replace(others, organization_id=one) for one in (OURS, THEIRS))
+    assert permissions.may_see_state(person, ours) == (role in {SUPERVISOR, SUPER_ADMIN})
+    assert permissions.may_see_state(person, theirs) == (role is SUPER_ADMIN)
+    assert permissions.may_change_counseling(person, ours) == (role is SUPER_ADMIN)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_who_gives_a_counselling_to_another(role: Role) -> None:
+    person = caller(role, organization_id=OURS)
+    assert permissions.may_reassign(person, Meeting((uuid4(), person.id), THEIRS)) == (
+        role in {PSYCHOLOGIST, SUPER_ADMIN}
+    )
+    assert permissions.may_reassign(person, Meeting((person.id, uuid4()), THEIRS)) == (role is SUPER_ADMIN)
+    assert permissions.may_reassign(person, Meeting((uuid4(), uuid4()), OURS)) == (
+        role in {SUPERVISOR, SUPER_ADMIN}
+    )
+
+
+@pytest.mark.parametrize("role", Role)
+def test_which_organisations_one_oversees(role: Role) -> None:
+    """No organisation is none: counsellings without one are not those of a supervisor without one."""
+    with_one, without = caller(role, organization_id=OURS), caller(role)
+    is_admin, is_supervisor = role is SUPER_ADMIN, role is SUPERVISOR
+    assert permissions.is_overseer(with_one) == (is_admin or is_supervisor)
+    assert permissions.oversees_anything(with_one) == (is_admin or is_supervisor)
+    assert permissions.oversees_anything(without) == is_admin
+    for person, asked, expected in (
+        (with_one, OURS, OURS if is_admin or is_supervisor else None),
+        (with_one, THEIRS, THEIRS if is_admin else None),
+        (without, THEIRS, THEIRS if is_admin else None),
+        (with_one, None, OURS if is_supervisor else None),
+        (without, None, None),
+    ):
+        assert permissions.oversees(person, asked) == (
+            is_admin or (expected is not None and asked is not None)
+        )
+        if is_admin or expected is not None:
+            assert permissions.overseen_organization(person, asked) == expected
+        else:
+            with pytest.raises(RdchatError) as refused:
+                permissions.overseen_organization(person, asked)
+            assert refused.value.code is ErrorCode.FORBIDDEN
 
 
 @pytest.mark.parametrize("role", Role)
