@@ -102,11 +102,13 @@ async def list_counselings(call: Call) -> Answer:
         status=asked["status"],
         since=_moment(asked["since"], tz, "from"),
         until=_moment(asked["until"], tz, "to", days=1),
-        before=cursors.read(asked["cursor"]),
+        before=cursors.read(asked["cursor"], cursors.COUNSELINGS),
         limit=asked["limit"] + 1,
     )
     found = await call.runtime.counselings.list_counselings(call.caller, part)
-    shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
+    shown, following = cursors.cut(
+        found, asked["limit"], cursors.COUNSELINGS, lambda one: (one.slot.starts_at, one.id)
+    )
     return Answer(
         {
             "data": [listed_counseling_json(one, call.caller.id) for one in shown],

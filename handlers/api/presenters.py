@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rdchat.domain.person import Psychologist
     from rdchat.domain.timeline import TimelineEntry
     from rdchat.files.links import Link
-    from rdchat.services.chat import RealtimeAccess
+    from rdchat.services.chat import RealtimeAccess, SessionEntry
     from statemachine import Attachment, Automation, Session
 
 
@@ -52,6 +52,24 @@ def session_json(session: Session) -> dict[str, Any]:
         "automations": [automation_json(automation) for automation in session.automations.values()],
         "createdAt": iso(session.created_at),
         "updatedAt": iso(session.updated_at),
+    }
+
+
+def listed_session_json(entry: SessionEntry) -> dict[str, Any]:
+    """Show a session in a list of the caller's own."""
+    last = entry.last_message
+    return session_json(entry.session) | {
+        "unreadCount": entry.unread,
+        "lastMessage": {
+            "id": str(last.id),
+            "seq": last.seq,
+            "senderId": str(last.sender_id),
+            "messageType": last.message_type.value,
+            "preview": last.text,
+            "createdAt": iso(last.created_at),
+        }
+        if last is not None
+        else None,
     }
 
 

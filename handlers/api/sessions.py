@@ -15,7 +15,7 @@ from aiohttp import web
 from handlers import schemas
 from handlers.api import cursors
 from handlers.api.idempotency import once
-from handlers.api.presenters import session_json, timeline_json
+from handlers.api.presenters import listed_session_json, session_json, timeline_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode, invalid
@@ -28,32 +28,44 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from rdchat.services.chat import SessionEntry
+
 _ROOT: Final = Path(__file__).parents[2]
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 
 
 async def list_sessions(call: Call) -> Answer:
-    """List one's own sessions, latest start first."""
+    """List one's own sessions: latest start first, or what happened last first.
+
+    In the order of activity, a session moves to the front whenever something happens in it.
+    """
     status = call.query["status"]
-    statuses = [Status(status)] if status is not None else None
-    return await _page(call, statuses, call.query["cursor"], call.query["limit"])
+    by_activity = call.query["order"] == "activity"
+    return await _page(call, [Status(status)] if status is not None else None, by_activity=by_activity)
 
 
 async def list_active_sessions(call: Call) -> Answer:
     """List one's own sessions that can be written in now."""
-    return await _page(call, sorted(OPEN), None, 100)
+    return await _page(call, sorted(OPEN))
 
 
-async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
-    found, unread = await call.runtime.chat.list_sessions(
-        call.caller, statuses=statuses, before=cursors.read(cursor), limit=limit + 1
+async def _page(call: Call, statuses: list[Status] | None, *, by_activity: bool = False) -> Answer:
+    limit = call.query["limit"]
+    of = cursors.SESSIONS_BY_ACTIVITY if by_activity else cursors.SESSIONS_BY_START
+    found = await call.runtime.chat.list_sessions(
+        call.caller,
+        statuses=statuses,
+        before=cursors.read(call.query["cursor"], of),
+        limit=limit + 1,
+        by_activity=by_activity,
     )
-    shown, following = cursors.cut(found, limit, lambda session: (session.starts_at, session.id))
+
+    def place(entry: SessionEntry) -> tuple[datetime, UUID]:
+        return entry.active_at if by_activity else entry.session.starts_at, entry.session.id
+
+    shown, following = cursors.cut(found, limit, of, place)
     return Answer(
-        {
-            "data": [session_json(session) | {"unreadCount": unread.get(session.id, 0)} for session in shown],
-            "nextCursor": following,
-        },
+        {"data": [listed_session_json(entry) for entry in shown], "nextCursor": following},
         "Chat sessions retrieved successfully",
     )
 
@@ -166,9 +178,10 @@ ROUTES = (
         handler=list_active_sessions,
         summary="List own open sessions",
         tag="Sessions",
-        done="The open sessions, up to 100.",
+        done="The open sessions of the page.",
         message="Chat sessions retrieved successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
+        query=schemas.ActiveSessionsQuery,
         data=schemas.SessionsAnswer,
     ),
     Route(

@@ -4,9 +4,11 @@ from handlers.schemas.answers import (
     AutomationAnswer,
     ErrorAnswer,
     HealthAnswer,
+    LastMessage,
     ListedSession,
     Person,
     PsychologistAnswer,
+    PsychologistsAnswer,
     ReadyAnswer,
     SessionAnswer,
     SessionsAnswer,
@@ -71,6 +73,7 @@ from handlers.schemas.realtime import (
     TypingEvent,
 )
 from handlers.schemas.requests import (
+    ActiveSessionsQuery,
     CounselingsQuery,
     DiagramQuery,
     PageQuery,
@@ -81,6 +84,7 @@ from handlers.schemas.requests import (
 from handlers.schemas.session_records import TimelineAnswer, TranscriptAnswer
 
 __all__ = [
+    "ActiveSessionsQuery",
     "AttachmentAnswer",
     "AttachmentFacts",
     "AttachmentQuery",
@@ -104,6 +108,7 @@ __all__ = [
     "HistoryAnswer",
     "HistoryMetadata",
     "HistoryQuery",
+    "LastMessage",
     "ListedCounseling",
     "ListedSession",
     "MessageAnswer",
@@ -118,6 +123,7 @@ __all__ = [
     "Person",
     "PsychologistAnswer",
     "PsychologistRequest",
+    "PsychologistsAnswer",
     "PsychologistsQuery",
     "ReadAllAnswer",
     "ReadAnswer",

@@ -23,6 +23,8 @@ from handlers.schemas.parts import (
     about,
     instant,
     number,
+    page_cursor,
+    page_size,
     text,
     yes_no,
 )
@@ -199,11 +201,13 @@ class PsychologistsQuery(Schema):
         validate=validate.Length(max=LONGEST_ZONE),
         metadata=about("The time zone of date and times, by its IANA name. Not without them."),
     )
+    cursor = page_cursor()
+    limit = page_size()
 
     @validates_schema(pass_original=True)
     def all_or_none(self, _data: dict[str, Any], original: dict[str, Any], **_kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's signature
         """Refuse a part of a time."""
         names = ("date", "startTime", "endTime")
         missing = [name for name in names if name not in original]
-        if missing and original:
+        if missing and original.keys() - {"cursor", "limit"}:
             raise ValidationError({name: ["Give date, startTime and endTime together."] for name in missing})

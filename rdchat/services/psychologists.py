@@ -35,13 +35,16 @@ class PsychologistService:
 
     # ---- people -------------------------------------------------------------------------------------------
 
-    async def list_psychologists(self) -> list[Psychologist]:
-        """List those who can be booked, by name."""
-        return await people.list_psychologists(self.pool)
+    async def list_psychologists(self, *, after: tuple[str, UUID] | None, limit: int) -> list[Psychologist]:
+        """List those who can be booked, by name; `after` is the (name, id) of the last one that was seen."""
+        return await people.list_psychologists(self.pool, after=after, limit=limit)
 
-    async def list_free(self, slot: Slot) -> list[Psychologist]:
-        """List those who can be booked for a slot, by name."""
-        return await availability.list_free_psychologists(self.pool, slot, self.limits)
+    async def list_free(
+        self, slot: Slot, *, after: tuple[str, UUID] | None, limit: int
+    ) -> list[Psychologist]:
+        """List those who can be booked for a slot, like `list_psychologists`."""
+        free = await availability.list_free_psychologists(self.pool, slot, self.limits, after=after)
+        return free[:limit]
 
     async def get_psychologist(self, psychologist_id: UUID) -> Psychologist:
         """Look at one. Raise RdchatError (NOT_FOUND)."""
@@ -79,7 +82,7 @@ class PsychologistService:
 
     async def introduce(self, newcomers: Iterable[tuple[UUID, str]], *, timezone: str) -> None:
         """Create psychologists, by id and name, where there are none yet who can be booked."""
-        if await people.list_psychologists(self.pool):
+        if await people.list_psychologists(self.pool, limit=1):
             return
         for psychologist_id, name in newcomers:
             await people.put_psychologist(

@@ -36,14 +36,15 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     # Hours that overlap, exceptions without the times that they need, a zone that exists.
     "put_availability": frozenset({"weekly", "exceptions", "timezone"}),
     # Three that belong together, and what a booking has to be.
-    "list_psychologists": frozenset({"date", "startTime", "endTime", "timezone"}),
+    "list_psychologists": frozenset({"date", "startTime", "endTime", "timezone", "cursor"}),
     "list_slots": frozenset({"date", "duration", "timezone"}),
     "list_counselings": frozenset({"cursor", "from", "to", "timezone"}),
     "list_notifications": frozenset({"cursor"}),
     # Two ways of paging exclude each other.
-    "get_history": frozenset({"before"}),
+    "get_history": frozenset({"before", "cursor"}),
     # Opaque: only the service knows which texts are cursors.
     "list_sessions": frozenset({"cursor"}),
+    "list_active_sessions": frozenset({"cursor"}),
     # A zone that exists, and a name for a new one.
     "put_psychologist": frozenset({"fullName", "timezone"}),
 }
