@@ -21,7 +21,7 @@ async def list_psychologists(call: Call) -> Answer:
     else:
         times = ByClock(wanted["date"], wanted["start_time"], wanted["end_time"])
         slot = call.runtime.counselings.make_slot(times, wanted["timezone"])
-        found = await service.list_free(slot, after=after, limit=limit + 1)
+        found = await service.list_free(call.caller, slot, after=after, limit=limit + 1)
     shown, following = cursors.cut(found, limit, of, lambda one: (one.full_name, one.id))
     return Answer(
         {"data": [psychologist_json(one) for one in shown], "nextCursor": following},

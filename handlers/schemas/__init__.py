@@ -20,11 +20,13 @@ from handlers.schemas.attachments import (
     UploadRequest,
 )
 from handlers.schemas.availability import (
+    AllSlotsQuery,
     AvailabilityAnswer,
     AvailabilityRequest,
     DayExceptionAnswer,
     DayExceptionSchema,
     PsychologistsQuery,
+    SharedSlotAnswer,
     SlotAnswer,
     SlotsQuery,
     WeeklyHoursAnswer,
@@ -85,6 +87,7 @@ from handlers.schemas.session_records import TimelineAnswer, TranscriptAnswer
 
 __all__ = [
     "ActiveSessionsQuery",
+    "AllSlotsQuery",
     "AttachmentAnswer",
     "AttachmentFacts",
     "AttachmentQuery",
@@ -136,6 +139,7 @@ __all__ = [
     "SessionStatusEvent",
     "SessionsAnswer",
     "SessionsQuery",
+    "SharedSlotAnswer",
     "SlotAnswer",
     "SlotsQuery",
     "TimelineAnswer",

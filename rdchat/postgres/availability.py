@@ -114,6 +114,13 @@ async def list_booked(
     return found
 
 
+async def list_working(pool: Pool) -> list[tuple[Psychologist, Availability]]:
+    """List the psychologists that can be booked, by name, and when they work."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_ACTIVE, None, None)
+    return [(psychologist_from_row(row), hours_from_row(row)) for row in rows]
+
+
 async def list_free_psychologists(
     pool: Pool, slot: Slot, limits: Limits, *, after: tuple[str, UUID] | None = None
 ) -> list[Psychologist]:

@@ -97,6 +97,7 @@ MATRIX = {
         client=FORBIDDEN, psychologist=200, admin=200, stranger=FORBIDDEN
     ),
     ("GET", "/psychologists/{id}/slots"): _EVERYBODY,
+    ("GET", "/slots"): _EVERYBODY,
     ("PUT", "/psychologists/{id}"): Row(client=FORBIDDEN, psychologist=FORBIDDEN, admin=200),
     # Last, because they end what the others need.
     ("PUT", "/chat/sessions/{id}/end"): _CONTENT,

@@ -37,6 +37,8 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     "put_availability": frozenset({"weekly", "exceptions", "timezone"}),
     # Three that belong together, and what a booking has to be.
     "list_psychologists": frozenset({"date", "startTime", "endTime", "timezone", "cursor"}),
+    # A day not before another and not too far from it.
+    "list_all_slots": frozenset({"to", "duration", "timezone"}),
     "list_slots": frozenset({"date", "duration", "timezone"}),
     "list_counselings": frozenset({"cursor", "from", "to", "timezone"}),
     "list_notifications": frozenset({"cursor"}),

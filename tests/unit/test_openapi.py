@@ -116,6 +116,7 @@ def test_it_says_where_the_realtime_events_are_described() -> None:
 #: Answers with lists that are no pages, and why they cannot grow without end.
 WHOLE_LISTS = {
     "list_slots": "of one day",
+    "list_all_slots": "of thirty-five days",
     "get_timeline": "of one session",
     "get_transcript": "all of one session: that is what it is for",
     "get_unread": "of the last thirty days",
