@@ -1,12 +1,13 @@
-"""/psychologists/{id}/availability and /slots: when psychologists work, and can still be booked."""
+"""/psychologists/{id}/availability, their /slots, and /slots of all: when they work, and can be booked."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 from handlers import schemas
-from handlers.api.presenters import availability_json, slot_json
+from handlers.api.presenters import availability_json, shared_slots_json, slot_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
@@ -65,11 +66,48 @@ async def list_slots(call: Call) -> Answer:
     if moved is not None:
         # Only one's own: whether someone else has a counselling then is not to be found out.
         await call.runtime.counselings.get_counseling(call.caller, moved)
-    found = await call.runtime.psychologists.list_free_slots(call.path["id"], wish, except_counseling=moved)
+    found = await call.runtime.psychologists.list_free_slots(
+        call.caller, call.path["id"], wish, except_counseling=moved
+    )
     return Answer([slot_json(one) for one in found], "Slots retrieved successfully")
 
 
+async def list_all_slots(call: Call) -> Answer:
+    """List the times of up to 35 days that can be booked, earliest first, each with whom.
+
+    Each lies on a day of `timezone`; who is named for it is in the order of names.
+    """
+    asked = call.query
+    first, last = asked["first"], asked["last"]
+    wishes = [
+        Wish(
+            day=first + timedelta(days=number),
+            timezone=asked["timezone"],
+            length=timedelta(minutes=asked["duration"]),
+            step=timedelta(minutes=asked["step"]),
+        )
+        for number in range((last - first).days + 1)
+    ]
+    found = await call.runtime.psychologists.list_shared_slots(call.caller, wishes)
+    # Weeks of many psychologists are a large answer: it is written beside the event loop as well.
+    written = await asyncio.to_thread(shared_slots_json, found)
+    return Answer(written, "Slots retrieved successfully")
+
+
 ROUTES = (
+    Route(
+        method="GET",
+        path="/slots",
+        handler=list_all_slots,
+        summary="List times that can be booked with anyone",
+        tag="Psychologists",
+        done="The times that can be booked, and with whom.",
+        message="Slots retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
+        query=schemas.AllSlotsQuery,
+        data=schemas.SharedSlotAnswer,
+        many=True,
+    ),
     Route(
         method="GET",
         path="/psychologists/{id}/availability",

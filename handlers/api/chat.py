@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handlers import schemas
+from handlers.api import cursors
 from handlers.api.idempotency import once
 from handlers.api.presenters import access_json, message_json
 from handlers.http.routing import Answer, Call, Route
@@ -63,12 +64,20 @@ async def send_message(call: Call) -> Answer:
 async def get_history(call: Call) -> Answer:
     """Read messages, oldest first within the page; page 1 is the newest."""
     query = call.query
-    window = Window(limit=query["limit"], page=query["page"], before=query["before"], after=query["after"])
+    way = {"before": query["before"], "after": query["after"]}
+    if query["cursor"] is not None:
+        way |= cursors.read_seq(query["cursor"], query["session_id"])
+    window = Window(limit=query["limit"], page=query["page"], **way)
     session, messages = await call.runtime.chat.list_messages(call.caller, query["session_id"], window)
     first, stop = window.bounds(session.last_seq)
     total = session.last_seq
     pages = -(-total // window.limit)
     older = bool(messages) and first > 1
+    following = None
+    if window.after is None and older:
+        following = "before", first
+    elif window.after is not None and stop <= total:
+        following = "after", stop - 1
     metadata: dict[str, Any] = {
         "page": window.page,
         "limit": window.limit,
@@ -77,13 +86,15 @@ async def get_history(call: Call) -> Answer:
         # "Next" is further back in time, as page 2 is; forwards from `after` it is further on.
         "hasNextPage": older if window.after is None else stop <= total,
         "hasPrevPage": stop <= total if window.after is None else first > 1,
-        "nextCursor": first if older and window.after is None else None,
+        "nextCursor": following[1] if following is not None else None,
     }
-    if window.after is not None and stop <= total:
-        metadata["nextCursor"] = stop - 1
     links = _links(call)
     shown = [message_json(message, session.psychologist_id, links) for message in messages]
-    return Answer({"data": shown, "metadata": metadata}, "Chat history retrieved successfully")
+    next_cursor = cursors.write_seq(session.id, *following) if following is not None else None
+    return Answer(
+        {"data": shown, "metadata": metadata, "nextCursor": next_cursor},
+        "Chat history retrieved successfully",
+    )
 
 
 async def get_unread(call: Call) -> Answer:

@@ -99,8 +99,10 @@ async def list_counselings(call: Call) -> Answer:
     asked = call.query
     runtime = call.runtime
     service = runtime.oversight if permissions.is_overseer(call.caller) else runtime.counselings
-    found = await service.list_counselings(call.caller, read_part(asked))
-    shown, following = cursors.cut(found, asked["limit"], lambda one: (one.slot.starts_at, one.id))
+    found = await service.list_counselings(call.caller, read_part(asked, cursors.COUNSELINGS))
+    shown, following = cursors.cut(
+        found, asked["limit"], cursors.COUNSELINGS, lambda one: (one.slot.starts_at, one.id)
+    )
     return Answer(
         {
             "data": [_listed(call, one) for one in shown],

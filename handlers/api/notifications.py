@@ -12,11 +12,11 @@ from rdchat.domain import permissions
 
 async def list_notifications(call: Call) -> Answer:
     """List one's own notifications, newest first."""
-    limit = call.query["limit"]
+    limit, of = call.query["limit"], cursors.NOTIFICATIONS
     found, unread = await call.runtime.notifications.list_notifications(
-        call.caller, before=cursors.read(call.query["cursor"]), limit=limit + 1
+        call.caller, before=cursors.read(call.query["cursor"], of), limit=limit + 1
     )
-    shown, following = cursors.cut(found, limit, lambda one: (one.created_at, one.id))
+    shown, following = cursors.cut(found, limit, of, lambda one: (one.created_at, one.id))
     return Answer(
         {
             "data": [notification_json(one) for one in shown],

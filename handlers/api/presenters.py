@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from handlers.http.routing import PREFIX
 from rdchat.common.clock import iso, to_ms
 from rdchat.events import channels, payloads
 from statemachine import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, time
     from uuid import UUID
 
     from rdchat.domain.availability import Availability, Hours
     from rdchat.domain.counseling import Counseling
-    from rdchat.domain.free_slots import FreeSlot
+    from rdchat.domain.free_slots import FreeSlot, SharedSlot
     from rdchat.domain.message import Message
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Psychologist
     from rdchat.domain.timeline import TimelineEntry
     from rdchat.files.links import Link
+    from rdchat.services.chat import SessionEntry
     from rdchat.services.realtime_access import RealtimeAccess
     from statemachine import Attachment, Automation, Session
 
@@ -52,6 +55,24 @@ def session_json(session: Session) -> dict[str, Any]:
         "automations": [automation_json(automation) for automation in session.automations.values()],
         "createdAt": iso(session.created_at),
         "updatedAt": iso(session.updated_at),
+    }
+
+
+def listed_session_json(entry: SessionEntry) -> dict[str, Any]:
+    """Show a session in a list of the caller's own."""
+    last = entry.last_message
+    return session_json(entry.session) | {
+        "unreadCount": entry.unread,
+        "lastMessage": {
+            "id": str(last.id),
+            "seq": last.seq,
+            "senderId": str(last.sender_id),
+            "messageType": last.message_type.value,
+            "preview": last.text,
+            "createdAt": iso(last.created_at),
+        }
+        if last is not None
+        else None,
     }
 
 
@@ -175,6 +196,30 @@ def slot_json(found: FreeSlot) -> dict[str, Any]:
         "endsAt": iso(slot.ends_at),
         "free": found.free,
     }
+
+
+def shared_slots_json(found: Iterable[SharedSlot]) -> orjson.Fragment:
+    """Write times that can be booked with some; who they are is written once for all of them."""
+    known: dict[UUID, orjson.Fragment] = {}
+    shown = []
+    for one in found:
+        wall = one.slot.wall_times()
+        for who in one.psychologists:
+            if who.id not in known:
+                written = orjson.dumps({"id": str(who.id), "fullName": who.full_name})
+                known[who.id] = orjson.Fragment(written)
+        shown.append(
+            {
+                "date": wall.day.isoformat(),
+                "startTime": _wall(wall.start),
+                "endDate": wall.end_day.isoformat(),
+                "endTime": _wall(wall.end),
+                "startsAt": iso(one.slot.starts_at),
+                "endsAt": iso(one.slot.ends_at),
+                "psychologists": [known[who.id] for who in one.psychologists],
+            }
+        )
+    return orjson.Fragment(orjson.dumps(shown))
 
 
 def timeline_json(entry: TimelineEntry) -> dict[str, Any]:

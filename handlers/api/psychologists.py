@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers import schemas
+from handlers.api import cursors
 from handlers.api.presenters import psychologist_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
@@ -11,15 +12,21 @@ from rdchat.domain.booking import ByClock
 
 
 async def list_psychologists(call: Call) -> Answer:
-    """List the psychologists that can be booked; with a date and times, those who can be booked then."""
+    """List the psychologists that can be booked, by name; with date and times, those who can be then."""
     wanted, service = call.query, call.runtime.psychologists
+    limit, of = wanted["limit"], cursors.PSYCHOLOGISTS
+    after = cursors.read_name(wanted["cursor"], of)
     if wanted["date"] is None:
-        found = await service.list_psychologists()
+        found = await service.list_psychologists(after=after, limit=limit + 1)
     else:
         times = ByClock(wanted["date"], wanted["start_time"], wanted["end_time"])
         slot = call.runtime.counselings.make_slot(times, wanted["timezone"])
-        found = await service.list_free(slot)
-    return Answer([psychologist_json(one) for one in found], "Psychologists retrieved successfully")
+        found = await service.list_free(call.caller, slot, after=after, limit=limit + 1)
+    shown, following = cursors.cut(found, limit, of, lambda one: (one.full_name, one.id))
+    return Answer(
+        {"data": [psychologist_json(one) for one in shown], "nextCursor": following},
+        "Psychologists retrieved successfully",
+    )
 
 
 async def get_psychologist(call: Call) -> Answer:
@@ -50,12 +57,11 @@ ROUTES = (
         handler=list_psychologists,
         summary="List psychologists",
         tag="Psychologists",
-        done="The psychologists, by name.",
+        done="The psychologists of the page.",
         message="Psychologists retrieved successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.PsychologistsQuery,
-        data=schemas.PsychologistAnswer,
-        many=True,
+        data=schemas.PsychologistsAnswer,
     ),
     Route(
         method="GET",

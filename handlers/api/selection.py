@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 
-def read_part(asked: dict[str, Any]) -> CounselingFilter:
+def read_part(asked: dict[str, Any], of: str) -> CounselingFilter:
     """Read which counsellings a list is asked for, and one more: it tells whether there are further ones.
 
-    Raise RdchatError (VALIDATION_FAILED).
+    `of` is the list, as its cursors name it. Raise RdchatError (VALIDATION_FAILED).
     """
     since, until = read_span(asked)
     return CounselingFilter(
         status=asked["status"],
         since=since,
         until=until,
-        before=cursors.read(asked["cursor"]),
+        before=cursors.read(asked["cursor"], of),
         limit=asked["limit"] + 1,
         client_id=asked["client_id"],
         psychologist_id=asked["psychologist_id"],

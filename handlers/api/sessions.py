@@ -15,7 +15,7 @@ from aiohttp import web
 from handlers import schemas
 from handlers.api import cursors
 from handlers.api.idempotency import once
-from handlers.api.presenters import session_json, timeline_json
+from handlers.api.presenters import listed_session_json, session_json, timeline_json
 from handlers.api.selection import read_part
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
@@ -28,6 +28,8 @@ from statemachine import OPEN, Status, diagram
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
+
+    from rdchat.services.chat import SessionEntry
 
 _ROOT: Final = Path(__file__).parents[2]
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
@@ -42,24 +44,29 @@ _OVERSEEN: Final = (
 
 
 async def list_sessions(call: Call) -> Answer:
-    """List sessions, latest start first: one's own, or as one who oversees them those of others.
+    """List one's own sessions, or as one who oversees them those of others.
 
-    Administrators see all, supervisors those of their organisation: how they stand, never what was written.
+    The latest start comes first, or what happened last: in the order of activity, a session moves to the
+    front whenever something happens in it. Administrators see all, supervisors those of their organisation:
+    how they stand, never what was written; theirs come by start alone.
     """
     if permissions.is_overseer(call.caller):
+        if call.query["order"] != "start":
+            raise invalid("order", "Only for those who take part.")
         return await _overseen_page(call)
     asked = {name: ["Only for those who oversee."] for name, key in _OVERSEEN if call.query[key] is not None}
     if asked:
         raise RdchatError(ErrorCode.VALIDATION_FAILED, fields=asked)
     status = call.query["status"]
-    statuses = [Status(status)] if status is not None else None
-    return await _page(call, statuses, call.query["cursor"], call.query["limit"])
+    by_activity = call.query["order"] == "activity"
+    return await _page(call, [Status(status)] if status is not None else None, by_activity=by_activity)
 
 
 async def _overseen_page(call: Call) -> Answer:
     limit = call.query["limit"]
-    found = await call.runtime.oversight.list_sessions(call.caller, read_part(call.query))
-    shown, following = cursors.cut(found, limit, lambda one: (one.starts_at, one.counseling_id))
+    of = cursors.OVERSEEN_SESSIONS
+    found = await call.runtime.oversight.list_sessions(call.caller, read_part(call.query, of))
+    shown, following = cursors.cut(found, limit, of, lambda one: (one.starts_at, one.counseling_id))
     return Answer(
         {"data": [session_json(session) for session in shown], "nextCursor": following},
         "Chat sessions retrieved successfully",
@@ -68,19 +75,26 @@ async def _overseen_page(call: Call) -> Answer:
 
 async def list_active_sessions(call: Call) -> Answer:
     """List one's own sessions that can be written in now."""
-    return await _page(call, sorted(OPEN), None, 100)
+    return await _page(call, sorted(OPEN))
 
 
-async def _page(call: Call, statuses: list[Status] | None, cursor: str | None, limit: int) -> Answer:
-    found, unread = await call.runtime.chat.list_sessions(
-        call.caller, statuses=statuses, before=cursors.read(cursor), limit=limit + 1
+async def _page(call: Call, statuses: list[Status] | None, *, by_activity: bool = False) -> Answer:
+    limit = call.query["limit"]
+    of = cursors.SESSIONS_BY_ACTIVITY if by_activity else cursors.SESSIONS_BY_START
+    found = await call.runtime.chat.list_sessions(
+        call.caller,
+        statuses=statuses,
+        before=cursors.read(call.query["cursor"], of),
+        limit=limit + 1,
+        by_activity=by_activity,
     )
-    shown, following = cursors.cut(found, limit, lambda session: (session.starts_at, session.id))
+
+    def place(entry: SessionEntry) -> tuple[datetime, UUID]:
+        return entry.active_at if by_activity else entry.session.starts_at, entry.session.id
+
+    shown, following = cursors.cut(found, limit, of, place)
     return Answer(
-        {
-            "data": [session_json(session) | {"unreadCount": unread.get(session.id, 0)} for session in shown],
-            "nextCursor": following,
-        },
+        {"data": [listed_session_json(entry) for entry in shown], "nextCursor": following},
         "Chat sessions retrieved successfully",
     )
 
@@ -193,9 +207,10 @@ ROUTES = (
         handler=list_active_sessions,
         summary="List own open sessions",
         tag="Sessions",
-        done="The open sessions, up to 100.",
+        done="The open sessions of the page.",
         message="Chat sessions retrieved successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
+        query=schemas.ActiveSessionsQuery,
         data=schemas.SessionsAnswer,
     ),
     Route(

@@ -4,9 +4,11 @@ from handlers.schemas.answers import (
     AutomationAnswer,
     ErrorAnswer,
     HealthAnswer,
+    LastMessage,
     ListedSession,
     Person,
     PsychologistAnswer,
+    PsychologistsAnswer,
     ReadyAnswer,
     SessionAnswer,
     SessionsAnswer,
@@ -18,11 +20,13 @@ from handlers.schemas.attachments import (
     UploadRequest,
 )
 from handlers.schemas.availability import (
+    AllSlotsQuery,
     AvailabilityAnswer,
     AvailabilityRequest,
     DayExceptionAnswer,
     DayExceptionSchema,
     PsychologistsQuery,
+    SharedSlotAnswer,
     SlotAnswer,
     SlotsQuery,
     WeeklyHoursAnswer,
@@ -73,6 +77,7 @@ from handlers.schemas.realtime import (
 )
 from handlers.schemas.reports import ReportAnswer, ReportQuery
 from handlers.schemas.requests import (
+    ActiveSessionsQuery,
     CounselingsQuery,
     DiagramQuery,
     PageQuery,
@@ -83,6 +88,8 @@ from handlers.schemas.requests import (
 from handlers.schemas.session_records import TimelineAnswer, TranscriptAnswer
 
 __all__ = [
+    "ActiveSessionsQuery",
+    "AllSlotsQuery",
     "AttachmentAnswer",
     "AttachmentFacts",
     "AttachmentQuery",
@@ -106,6 +113,7 @@ __all__ = [
     "HistoryAnswer",
     "HistoryMetadata",
     "HistoryQuery",
+    "LastMessage",
     "ListedCounseling",
     "ListedSession",
     "MessageAnswer",
@@ -120,6 +128,7 @@ __all__ = [
     "Person",
     "PsychologistAnswer",
     "PsychologistRequest",
+    "PsychologistsAnswer",
     "PsychologistsQuery",
     "ReadAllAnswer",
     "ReadAnswer",
@@ -135,6 +144,7 @@ __all__ = [
     "SessionStatusEvent",
     "SessionsAnswer",
     "SessionsQuery",
+    "SharedSlotAnswer",
     "SlotAnswer",
     "SlotsQuery",
     "TimelineAnswer",

@@ -11,8 +11,10 @@ from handlers.schemas.parts import (
     COUNSELING_ID,
     CURSOR,
     END,
+    MESSAGE_ID,
     OPENED_AT,
     PSYCHOLOGIST_ID,
+    SAID,
     SAID_AT,
     SARI,
     SESSION_ID,
@@ -27,6 +29,7 @@ from handlers.schemas.parts import (
     yes_no,
 )
 from rdchat.common.errors import ErrorCode
+from rdchat.domain.message import LONGEST_PREVIEW, MessageType
 from statemachine import AutomationKind, AutomationStatus, EndReason, SessionOutcome, Status
 
 
@@ -37,6 +40,14 @@ class AnswerSchema(Schema):
         """Not closed to further fields, unlike requests."""
 
         unknown = EXCLUDE
+
+
+class PageAnswer(AnswerSchema):
+    """A page of a list that can grow. The other half of every such page is its `data`."""
+
+    next_cursor = text(
+        "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
+    )
 
 
 def person(description: str, example: dict[str, str]) -> fields.Nested:
@@ -59,6 +70,12 @@ class PsychologistAnswer(Person):
 
     timezone = text("timezone", "The time zone they work in.", ZONE)
     is_active = yes_no("isActive", "Whether clients can book them.", example=True)
+
+
+class PsychologistsAnswer(PageAnswer):
+    """Psychologists, by name."""
+
+    data = fields.List(fields.Nested(PsychologistAnswer), required=True, metadata=about("The psychologists."))
 
 
 # ---- sessions ---------------------------------------------------------------------------------------------
@@ -126,6 +143,21 @@ class SessionAnswer(AnswerSchema):
     updated_at = instant("updatedAt", "When it last changed.", SAID_AT)
 
 
+class LastMessage(AnswerSchema):
+    """The newest message of a session, in short."""
+
+    id = identity("id", "The message's id.", MESSAGE_ID)
+    seq = number("seq", "Its number in the session.", 3)
+    sender_id = identity("senderId", "Who sent it.", CLIENT_ID)
+    message_type = choice("messageType", "What kind of message it is.", tuple(MessageType))
+    preview = text(
+        "preview",
+        f"Its text on one line, cut to {LONGEST_PREVIEW} characters; of a file without a caption, its name.",
+        SAID,
+    )
+    created_at = instant("createdAt", "When it was sent.", SAID_AT)
+
+
 class ListedSession(SessionAnswer):
     """A chat session in a list."""
 
@@ -135,15 +167,18 @@ class ListedSession(SessionAnswer):
             "How many messages of the other the caller has not read. Left out for those who oversee.", 1
         ),
     )
+    last_message = fields.Nested(
+        LastMessage,
+        allow_none=True,
+        data_key="lastMessage",
+        metadata=about("The newest message; null without any. Left out for those who oversee."),
+    )
 
 
-class SessionsAnswer(AnswerSchema):
+class SessionsAnswer(PageAnswer):
     """Sessions, latest start first."""
 
     data = fields.List(fields.Nested(ListedSession), required=True, metadata=about("The sessions."))
-    next_cursor = text(
-        "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
-    )
 
 
 # ---- errors and health ------------------------------------------------------------------------------------

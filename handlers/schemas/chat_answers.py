@@ -7,13 +7,12 @@ from uuid import UUID
 
 from marshmallow import fields
 
-from handlers.schemas.answers import AnswerSchema, Person
+from handlers.schemas.answers import AnswerSchema, PageAnswer, Person
 from handlers.schemas.attachments import AttachmentAnswer
 from handlers.schemas.messages import MessageFacts, types_in_words
 from handlers.schemas.parts import (
     BUDI,
     CLIENT_ID,
-    CURSOR,
     SAID,
     SAID_AT,
     SESSION_ID,
@@ -72,8 +71,8 @@ class HistoryMetadata(AnswerSchema):
     )
 
 
-class HistoryAnswer(AnswerSchema):
-    """Messages, oldest first."""
+class HistoryAnswer(PageAnswer):
+    """Messages, oldest first. The next page leads the same way as this one: back in time, or onwards."""
 
     data = fields.List(fields.Nested(MessageAnswer), required=True, metadata=about("The messages."))
     metadata = fields.Nested(HistoryMetadata, required=True, metadata=about("Where this page stands."))
@@ -191,14 +190,11 @@ class NotificationAnswer(NotificationEvent):
     read_at = instant("readAt", "When one first read it; null before.", None, allow_none=True)
 
 
-class NotificationsAnswer(AnswerSchema):
+class NotificationsAnswer(PageAnswer):
     """Notifications, newest first."""
 
     data = fields.List(fields.Nested(NotificationAnswer), required=True, metadata=about("The notifications."))
     unread_count = number("unreadCount", "How many of all of them are unread.", 1)
-    next_cursor = text(
-        "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
-    )
 
 
 class ReadAllAnswer(AnswerSchema):

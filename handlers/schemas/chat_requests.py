@@ -17,6 +17,7 @@ from handlers.schemas.parts import (
     about,
     identity,
     not_blank,
+    page_cursor,
     page_size,
 )
 from rdchat.domain.message import MessageType
@@ -114,7 +115,7 @@ class TokenQuery(Schema):
 
 
 class HistoryQuery(SessionQuery):
-    """Choose a part of the history: a page (1 is the newest), or what lies before or after a seq."""
+    """Choose a part of the history: from a cursor, a page (1 is the newest), or before or after a seq."""
 
     page = fields.Integer(
         load_default=1,
@@ -122,6 +123,7 @@ class HistoryQuery(SessionQuery):
         metadata=about("Which page; 1 is the newest. Without effect beside `before` or `after`."),
     )
     limit = page_size()
+    cursor = page_cursor()
     before = fields.Integer(
         load_default=None,
         validate=validate.Range(min=1, max=2**53),
@@ -133,8 +135,10 @@ class HistoryQuery(SessionQuery):
         metadata=about("Only messages with a greater `seq`, the nearest ones. Not beside `before`.", 40),
     )
 
-    @validates_schema
-    def one_way(self, data: dict[str, Any], **_kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's signature
+    @validates_schema(pass_original=True)
+    def one_way(self, _data: dict[str, Any], original: dict[str, Any], **_kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's signature
         """Refuse two ways of paging at once."""
-        if data.get("before") is not None and data.get("after") is not None:
+        if "cursor" in original and original.keys() & {"page", "before", "after"}:
+            raise ValidationError("Not together with page, before or after.", "cursor")
+        if original.keys() >= {"before", "after"}:
             raise ValidationError("Give before or after, not both.", "before")

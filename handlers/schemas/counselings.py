@@ -7,12 +7,11 @@ from typing import Any, Final
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from config import LANGUAGES
-from handlers.schemas.answers import AnswerSchema, person
+from handlers.schemas.answers import AnswerSchema, PageAnswer, person
 from handlers.schemas.parts import (
     BUDI,
     COUNSELING_ID,
     COUNSELING_STATUSES,
-    CURSOR,
     DATE,
     END,
     LONGEST_ZONE,
@@ -217,10 +216,7 @@ class CounselingWithNotes(ListedCounseling):
     )
 
 
-class CounselingsAnswer(AnswerSchema):
+class CounselingsAnswer(PageAnswer):
     """Counsellings, latest start first."""
 
     data = fields.List(fields.Nested(ListedCounseling), required=True, metadata=about("The counsellings."))
-    next_cursor = text(
-        "nextCursor", "The `cursor` of the next page; null on the last one.", CURSOR, allow_none=True
-    )

@@ -29,7 +29,10 @@ OWN_ID: Final = "budi-phone-17"
 #: The one of a message with a file: no two messages have the same.
 OWN_FILE_ID: Final = "budi-phone-18"
 #: Where the list of sessions goes on after the one of the story.
-CURSOR: Final = "MjAzMC0wMS0xNVQwNzowMDowMCswMDowMHxmMWQyYzNiNC01YTY5LTQ3ODgtOWNhYi0wZTFmMmEzYjRjNWQ="
+CURSOR: Final = (
+    "WyJzZXNzaW9ucyIsIjIwMzAtMDEtMTVUMDc6MDA6MDArMDA6MDAiLCJmMWQyYzNiNC01YTY5LTQ3ODgtOWNhYi0wZT"
+    "FmMmEzYjRjNWQiXQ=="
+)
 
 SIGNED: Final = "AAAAAHBBmsM8nhtSfw1KY50eUrjGT3oQ0b1yq0m2m1bqJwTt8b8rTq0v2b4vZy9mQmFqkq3s1pE"
 
@@ -48,6 +51,8 @@ SAID: Final = "Halo, saya siap."
 LONGEST_MESSAGE: Final = 4096
 LONGEST_CAPTION: Final = 500
 LONGEST_ZONE: Final = 64
+#: Room for a name of 200 characters, each of four bytes.
+LONGEST_CURSOR: Final = 1200
 METHODS: Final = ("chat", "online", "offline", "organization")
 COUNSELING_STATUSES: Final = ("pending", "active", "completed", "cancelled")
 
@@ -207,7 +212,13 @@ class CalendarDate(fields.Date):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-def page_size() -> fields.Integer:
+def page_size(usual: int = 20) -> fields.Integer:
     """Make the field for how many entries a page has."""
     words = about("How many to give at most.")
-    return fields.Integer(load_default=20, validate=validate.Range(min=1, max=100), metadata=words)
+    return fields.Integer(load_default=usual, validate=validate.Range(min=1, max=100), metadata=words)
+
+
+def page_cursor() -> fields.String:
+    """Make the field for where a page begins."""
+    words = about("Where to go on: `nextCursor` of the answer before. Without it, at the start.", CURSOR)
+    return fields.String(load_default=None, validate=validate.Length(max=LONGEST_CURSOR), metadata=words)

@@ -9,7 +9,6 @@ from marshmallow import Schema, fields, validate
 from handlers.schemas.parts import (
     CLIENT_ID,
     COUNSELING_STATUSES,
-    CURSOR,
     DATE,
     END,
     LONGEST_ZONE,
@@ -21,6 +20,7 @@ from handlers.schemas.parts import (
     TrueOrFalse,
     a_name,
     about,
+    page_cursor,
     page_size,
 )
 from rdchat.domain.person import LONGEST_NAME
@@ -32,11 +32,6 @@ _DRAWN_AS: Final = ("mermaid", "dot", "svg", "png", "json")
 def _zone(description: str) -> fields.String:
     words = about(f"{description}, by its IANA name.")
     return fields.String(load_default=ZONE, validate=validate.Length(max=LONGEST_ZONE), metadata=words)
-
-
-def _cursor() -> fields.String:
-    words = about("Where to go on: `nextCursor` of the answer before. Without it, at the start.", CURSOR)
-    return fields.String(load_default=None, validate=validate.Length(max=200), metadata=words)
 
 
 # ---- people -----------------------------------------------------------------------------------------------
@@ -103,14 +98,29 @@ class SessionsQuery(PartQuery):
         validate=validate.OneOf([status.value for status in Status]),
         metadata=about("Only sessions in this state. Without it, all."),
     )
-    cursor = _cursor()
+    order = fields.String(
+        load_default="start",
+        validate=validate.OneOf(("start", "activity")),
+        metadata=about(
+            "What comes first: the latest `start`, or the latest `activity`: a message, an opening, a "
+            "warning, a move, an end."
+        ),
+    )
+    cursor = page_cursor()
     limit = page_size()
+
+
+class ActiveSessionsQuery(Schema):
+    """Choose a page of open sessions."""
+
+    cursor = page_cursor()
+    limit = page_size(100)
 
 
 class PageQuery(Schema):
     """Choose a page."""
 
-    cursor = _cursor()
+    cursor = page_cursor()
     limit = page_size()
 
 
@@ -122,7 +132,7 @@ class CounselingsQuery(PartQuery):
         validate=validate.OneOf(COUNSELING_STATUSES),
         metadata=about("Only counsellings that stand here. Without it, all."),
     )
-    cursor = _cursor()
+    cursor = page_cursor()
     limit = page_size()
 
 

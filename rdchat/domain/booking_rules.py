@@ -31,6 +31,10 @@ class BookingRules:
     cancel_deadline: timedelta
     max_pending: int
 
+    def earliest_start(self, caller: Caller, now: datetime) -> datetime:
+        """Return the earliest start that the caller may still book or move to; no rule: now."""
+        return now + self.notice if permissions.is_client(caller) else now
+
     def check_booking(self, caller: Caller, slot: Slot, now: datetime) -> None:
         """See that a booking comes early enough. Raise RdchatError (TOO_LATE)."""
         if permissions.is_client(caller):

@@ -36,6 +36,30 @@ def type_of(attachment: Attachment | None) -> MessageType:
     return MessageType.FILE if attachment.width is None else MessageType.IMAGE
 
 
+#: What a list shows of a message, in characters.
+LONGEST_PREVIEW: Final = 120
+#: What must not be the last before the end of a preview: it joins what is left out.
+_JOINERS: Final = " \u200d"
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePreview:
+    """What a list of sessions shows of the last message of each: its beginning, or its file's name."""
+
+    id: UUID
+    seq: int
+    sender_id: UUID
+    message_type: MessageType
+    text: str
+    created_at: datetime
+
+
+def preview(text: str, file_name: str | None = None) -> str:
+    """Return the beginning of a text on one line; of a file without a caption, what it is called."""
+    line = " ".join(text.split()) or file_name or ""
+    return line if len(line) <= LONGEST_PREVIEW else f"{line[: LONGEST_PREVIEW - 1].rstrip(_JOINERS)}…"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message as it is stored and shown.

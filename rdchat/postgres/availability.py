@@ -33,7 +33,8 @@ SELECT psychologist_id, starts_at, ends_at FROM counselings
 
 _ACTIVE = """
 SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id)
- WHERE s.is_active ORDER BY p.full_name, s.id
+ WHERE s.is_active AND ($1::text IS NULL OR (p.full_name, s.id) > ($1, $2::uuid))
+ ORDER BY p.full_name, s.id
 """
 
 
@@ -113,10 +114,19 @@ async def list_booked(
     return found
 
 
-async def list_free_psychologists(pool: Pool, slot: Slot, limits: Limits) -> list[Psychologist]:
-    """List who can be booked for a slot, by name."""
+async def list_working(pool: Pool) -> list[tuple[Psychologist, Availability]]:
+    """List the psychologists that can be booked, by name, and when they work."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_ACTIVE)
+        rows = await connection.fetch(_ACTIVE, None, None)
+    return [(psychologist_from_row(row), hours_from_row(row)) for row in rows]
+
+
+async def list_free_psychologists(
+    pool: Pool, slot: Slot, limits: Limits, *, after: tuple[str, UUID] | None = None
+) -> list[Psychologist]:
+    """List who can be booked for a slot, by name; `after` is the (name, id) of the last one seen."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_ACTIVE, *(after or (None, None)))
     working = [row for row in rows if hours_from_row(row).covers(slot.starts_at, slot.ends_at)]
     taken = await list_booked(pool, [row["id"] for row in working], slot.starts_at, slot.ends_at)
     return [

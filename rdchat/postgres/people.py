@@ -92,6 +92,14 @@ SELECT s.id, p.full_name, s.timezone, s.is_active, s.created_at, s.updated_at
   FROM psychologists s JOIN people p USING (id)
 """
 
+_BY_NAME = (
+    _PSYCHOLOGIST
+    + """
+ WHERE (s.is_active OR $1) AND ($2::text IS NULL OR (p.full_name, s.id) > ($2, $3::uuid))
+ ORDER BY p.full_name, s.id LIMIT $4
+"""
+)
+
 
 async def upsert_person(connection: Connection, caller: Caller, at: datetime) -> None:
     """Keep what a caller's token says of them, within a transaction."""
@@ -175,12 +183,19 @@ async def get_psychologist(pool: Pool, psychologist_id: UUID) -> Psychologist | 
     return None if row is None else psychologist_from_row(row)
 
 
-async def list_psychologists(pool: Pool, *, all_of_them: bool = False) -> list[Psychologist]:
-    """List the psychologists that can be booked, or all of them, by name."""
+async def list_psychologists(
+    pool: Pool,
+    *,
+    all_of_them: bool = False,
+    after: tuple[str, UUID] | None = None,
+    limit: int | None = None,
+) -> list[Psychologist]:
+    """List the psychologists that can be booked, or all of them, by name.
+
+    `after` is the (name, id) of the last one that was seen. Without `limit`, there is none.
+    """
     async with acquire(pool) as connection:
-        rows = await connection.fetch(
-            _PSYCHOLOGIST + "WHERE s.is_active OR $1 ORDER BY p.full_name, s.id", all_of_them
-        )
+        rows = await connection.fetch(_BY_NAME, all_of_them, *(after or (None, None)), limit)
     return [psychologist_from_row(row) for row in rows]
 
 

@@ -43,8 +43,8 @@ SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psycholog
   JOIN counselings c ON c.id = s.counseling_id
 """
 
-_SESSION = _ROWS.format(more="")
-_BY_IDS = _SESSION + "WHERE s.id = ANY($1)"
+SESSION = _ROWS.format(more="")
+_BY_IDS = SESSION + "WHERE s.id = ANY($1)"
 
 # The earlier one has the place: the same for all who ask, so two that start together never both miss.
 # Counted no further than needed.
@@ -68,7 +68,7 @@ _TO_RUN = (
 )
 
 _BY_PERSON = (
-    _SESSION
+    SESSION
     + """
  WHERE (s.client_id = $1 OR s.psychologist_id = $1)
    AND ($2::text[] IS NULL OR s.status = ANY($2))
@@ -96,20 +96,20 @@ async def get_sessions(pool: Pool, session_ids: Sequence[UUID]) -> dict[UUID, Se
     """Read sessions, each with the automations of its present plan; unknown ids are left out."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_BY_IDS, list(session_ids))
-    return {row["id"]: _session(row) for row in rows}
+    return {row["id"]: session_from_row(row) for row in rows}
 
 
 async def get_sessions_to_run(pool: Pool, session_ids: Sequence[UUID], limits: Limits) -> dict[UUID, Session]:
     """Read sessions for the engine: also whether there is a place for those that are to start."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TO_RUN, list(session_ids), limits.per_client, limits.per_psychologist)
-    return {row["id"]: _session(row, is_over_limit=row["is_over_limit"]) for row in rows}
+    return {row["id"]: session_from_row(row, is_over_limit=row["is_over_limit"]) for row in rows}
 
 
 async def get_locked_session(connection: Connection, session_id: UUID) -> Session | None:
     """Read one session within a transaction that has locked it."""
     row = await connection.fetchrow(_BY_IDS, [session_id])
-    return None if row is None else _session(row)
+    return None if row is None else session_from_row(row)
 
 
 async def get_session(pool: Pool, session_id: UUID) -> Session | None:
@@ -133,7 +133,7 @@ async def list_sessions(
     wanted = [status.value for status in statuses] if statuses else None
     async with acquire(pool) as connection:
         rows = await connection.fetch(_BY_PERSON, person_id, wanted, start, session_id, limit)
-    return [_session(row) for row in rows]
+    return [session_from_row(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ async def list_sessions_to_hear(
 async def list_selected(pool: Pool, selection: str, arguments: Sequence[Any]) -> list[Session]:
     """Read the sessions that the end of a statement selects, about sessions `s` and counsellings `c`."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_SESSION + selection, *arguments)
-    return [_session(row) for row in rows]
+        rows = await connection.fetch(SESSION + selection, *arguments)
+    return [session_from_row(row) for row in rows]
 
 
 async def list_timeline(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
@@ -181,7 +181,8 @@ async def list_timeline(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
     ]
 
 
-def _session(row: asyncpg.Record, *, is_over_limit: bool = False) -> Session:
+def session_from_row(row: asyncpg.Record, *, is_over_limit: bool = False) -> Session:
+    """Read a session off a row of `SESSION`, which may have more columns."""
     return Session(
         id=row["id"],
         counseling_id=row["counseling_id"],

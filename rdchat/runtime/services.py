@@ -121,7 +121,9 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         rescheduling=rescheduling,
         wall_times=wall_times,
         attachments=_start_attachments(base, stores, chat),
-        psychologists=PsychologistService(pool=stores.pool, clock=base.clock, limits=base.limits),
+        psychologists=PsychologistService(
+            pool=stores.pool, clock=base.clock, limits=base.limits, rules=counselings.rules
+        ),
         notifications=NotificationService(pool=stores.pool, clock=base.clock, encryptor=base.encryptor),
         oversight=OversightService(pool=stores.pool, clock=base.clock),
         idempotency=idempotency,

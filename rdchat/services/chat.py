@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.domain import permissions
 from rdchat.events import channels, outbox_entry, payloads
-from rdchat.postgres import messages, reads, sessions
+from rdchat.postgres import activity, messages, reads, sessions
 from rdchat.realtime.ably_client import PublishError
 from rdchat.realtime.publisher import LEASE
 from statemachine import EndSession, Refusal, RefusalCode, SendMessage, Status
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.common.clock import Clock
-    from rdchat.domain.message import Message
+    from rdchat.domain.message import Message, MessagePreview
     from rdchat.domain.person import Caller
     from rdchat.domain.timeline import TimelineEntry
     from rdchat.engine.engine import Engine
@@ -35,6 +35,16 @@ if TYPE_CHECKING:
 _UNREAD_SINCE: Final = timedelta(days=30)
 #: Messages at a time: of the longest ones, less than two megabytes.
 _TRANSCRIPT_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEntry:
+    """A session in a list, with what the caller may read of it; `active_at`: when something happened last."""
+
+    session: Session
+    unread: int
+    last_message: MessagePreview | None
+    active_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +169,24 @@ class ChatService:
         return session
 
     async def list_sessions(
-        self, caller: Caller, *, statuses: list[Status] | None, before: tuple[Any, UUID] | None, limit: int
-    ) -> tuple[list[Session], dict[UUID, int]]:
-        """List the caller's sessions, latest start first, and how much of each they have not read."""
-        found = await sessions.list_sessions(
-            self.pool, caller.id, statuses=statuses, before=before, limit=limit
-        )
-        return found, await reads.count_unread_in(self.pool, caller.id, [session.id for session in found])
+        self,
+        caller: Caller,
+        *,
+        statuses: list[Status] | None,
+        before: tuple[Any, UUID] | None,
+        limit: int,
+        by_activity: bool = False,
+    ) -> list[SessionEntry]:
+        """List the caller's sessions, latest start first, or latest activity first."""
+        list_ = activity.list_sessions_by_activity if by_activity else sessions.list_sessions
+        found = await list_(self.pool, caller.id, statuses=statuses, before=before, limit=limit)
+        unread = await reads.count_unread_in(self.pool, caller.id, [session.id for session in found])
+        own = [session for session in found if permissions.may_read_content(caller, session)]
+        last = await activity.list_last_messages(self.pool, own, encryptor=self.encryptor)
+        return [
+            SessionEntry(session, unread.get(session.id, 0), last.get(session.id), activity.activity(session))
+            for session in found
+        ]
 
     async def list_messages(
         self, caller: Caller, session_id: UUID, window: Window

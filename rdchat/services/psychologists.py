@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.availability import checked
 from rdchat.domain.booking import zone
-from rdchat.domain.free_slots import free_slots
+from rdchat.domain.free_slots import Desk, bounds_of, free_slots, shared_slots
 from rdchat.domain.person import clean_name
 from rdchat.postgres import availability, people
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from rdchat.common.clock import Clock
     from rdchat.domain.availability import Availability, DayException, WeeklyHours
     from rdchat.domain.booking import Limits, Slot
-    from rdchat.domain.free_slots import FreeSlot, Wish
+    from rdchat.domain.booking_rules import BookingRules
+    from rdchat.domain.free_slots import FreeSlot, SharedSlot, Wish
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.postgres.pool import Pool
 
@@ -32,16 +35,23 @@ class PsychologistService:
     pool: Pool
     clock: Clock
     limits: Limits
+    rules: BookingRules
+    one_at_a_time: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, 1))
 
     # ---- people -------------------------------------------------------------------------------------------
 
-    async def list_psychologists(self) -> list[Psychologist]:
-        """List those who can be booked, by name."""
-        return await people.list_psychologists(self.pool)
+    async def list_psychologists(self, *, after: tuple[str, UUID] | None, limit: int) -> list[Psychologist]:
+        """List those who can be booked, by name; `after` is the (name, id) of the last one that was seen."""
+        return await people.list_psychologists(self.pool, after=after, limit=limit)
 
-    async def list_free(self, slot: Slot) -> list[Psychologist]:
-        """List those who can be booked for a slot, by name."""
-        return await availability.list_free_psychologists(self.pool, slot, self.limits)
+    async def list_free(
+        self, caller: Caller, slot: Slot, *, after: tuple[str, UUID] | None, limit: int
+    ) -> list[Psychologist]:
+        """List those whom the caller can book for a slot, like `list_psychologists`."""
+        if slot.starts_at < self.rules.earliest_start(caller, self.clock.now()):
+            return []
+        free = await availability.list_free_psychologists(self.pool, slot, self.limits, after=after)
+        return free[:limit]
 
     async def get_psychologist(self, psychologist_id: UUID) -> Psychologist:
         """Look at one. Raise RdchatError (NOT_FOUND)."""
@@ -79,7 +89,7 @@ class PsychologistService:
 
     async def introduce(self, newcomers: Iterable[tuple[UUID, str]], *, timezone: str) -> None:
         """Create psychologists, by id and name, where there are none yet who can be booked."""
-        if await people.list_psychologists(self.pool):
+        if await people.list_psychologists(self.pool, limit=1):
             return
         for psychologist_id, name in newcomers:
             await people.put_psychologist(
@@ -131,17 +141,16 @@ class PsychologistService:
         return saved
 
     async def list_free_slots(
-        self, psychologist_id: UUID, wish: Wish, *, except_counseling: UUID | None = None
+        self, caller: Caller, psychologist_id: UUID, wish: Wish, *, except_counseling: UUID | None = None
     ) -> list[FreeSlot]:
-        """List the times of a day that can be booked with a psychologist, earliest first.
+        """List the times of a day that the caller can book with a psychologist, earliest first.
 
         `except_counseling` is not counted: it is the one that is to be moved.
 
         Raise RdchatError: VALIDATION_FAILED for a length or a time zone that cannot be, NOT_FOUND.
         """
         limits, now = self.limits, self.clock.now()
-        if not limits.shortest <= wish.length <= limits.longest:
-            raise invalid("duration", "No session can be so short or so long.")
+        _check_length(wish, limits)
         bounds = wish.bounds(limits=limits, now=now)
         who = await self.get_psychologist(psychologist_id)
         hours = await self.get_availability(psychologist_id)
@@ -151,7 +160,45 @@ class PsychologistService:
         booked = await availability.list_booked(
             self.pool, [psychologist_id], since, until, except_counseling=except_counseling
         )
-        return list(free_slots(wish, hours, booked.get(psychologist_id, []), limits=limits, now=now))
+        return list(
+            free_slots(
+                wish,
+                hours,
+                booked.get(psychologist_id, []),
+                limits=limits,
+                now=now,
+                earliest=self.rules.earliest_start(caller, now),
+            )
+        )
+
+    async def list_shared_slots(self, caller: Caller, wishes: Sequence[Wish]) -> list[SharedSlot]:
+        """List the times of several days that the caller can book with any psychologist, earliest first.
+
+        Computed beside the event loop, one request at a time. Raise RdchatError (VALIDATION_FAILED) for a
+        length or a time zone that cannot be.
+        """
+        limits, now = self.limits, self.clock.now()
+        _check_length(wishes[0], limits)
+        bounds = bounds_of(wishes, limits=limits, now=now)
+        if bounds is None:
+            return []
+        working = await availability.list_working(self.pool)
+        booked = await availability.list_booked(self.pool, [one.id for one, _ in working], *bounds)
+        desks = [Desk(one, hours, booked.get(one.id, ())) for one, hours in working]
+        async with self.one_at_a_time:
+            return await asyncio.to_thread(
+                shared_slots,
+                wishes,
+                desks,
+                limits=limits,
+                now=now,
+                earliest=self.rules.earliest_start(caller, now),
+            )
+
+
+def _check_length(wish: Wish, limits: Limits) -> None:
+    if not limits.shortest <= wish.length <= limits.longest:
+        raise invalid("duration", "No session can be so short or so long.")
 
 
 def _unknown() -> RdchatError:

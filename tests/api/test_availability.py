@@ -314,7 +314,7 @@ async def test_the_list_tells_who_is_free_at_a_time(service: Service) -> None:
     async def free(start: str, end: str, **more: str) -> list[str]:
         day = more.pop("date", DAY.isoformat())
         reply = await client.get("/psychologists", date=day, startTime=start, endTime=end, **more)
-        return [one["fullName"] for one in reply.data]
+        return [one["fullName"] for one in reply.data["data"]]
 
     assert await free("09:00", "10:00") == ["Ayu", "Sari"]
     assert await free("12:00", "13:00") == ["Ayu", "Maya"]
@@ -328,7 +328,28 @@ async def test_the_list_tells_who_is_free_at_a_time(service: Service) -> None:
     admin = service.person(Role.SUPER_ADMIN)
     await admin.put(f"/psychologists/{early.id}", {"fullName": "Sari", "isActive": False})
     assert await free("09:30", "10:30") == []
-    assert [one["fullName"] for one in (await client.get("/psychologists")).data] == ["Ayu", "Maya"]
+    assert [one["fullName"] for one in (await client.get("/psychologists")).data["data"]] == ["Ayu", "Maya"]
+
+
+async def test_psychologists_are_listed_page_by_page_by_name(service: Service) -> None:
+    for name in ("Sari", "Ayu", "Maya", "Ayu", "D|ewi", 'Ri"na', "S" + "\U0001f600" * 99):
+        await service.psychologist(name)
+    client = service.person()
+    day = {"date": DAY.isoformat(), "startTime": "09:00", "endTime": "10:00"}
+    whole = (await client.get("/psychologists", limit=100)).data
+    assert whole["nextCursor"] is None
+    assert len(whole["data"]) == 7
+    for limit in (1, 2, 3, 7):
+        for at in ({}, day):
+            found: list[Any] = []
+            more: dict[str, Any] = {}
+            while more.get("cursor", "") is not None:
+                page = (await client.get("/psychologists", limit=limit, **at, **more)).data
+                assert set(page) == {"data", "nextCursor"}
+                assert len(page["data"]) <= limit
+                found += page["data"]
+                more = {"cursor": page["nextCursor"]}
+            assert found == whole["data"]
 
 
 async def test_a_part_of_a_time_is_refused(service: Service) -> None:

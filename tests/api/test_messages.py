@@ -140,7 +140,8 @@ async def test_history_is_paged_from_the_newest_backwards(service: Service) -> N
 
     async def page(**query: Any) -> tuple[list[int], dict[str, Any]]:
         data = (await client.get("/chat/history", sessionId=session_id, **query)).data
-        assert set(data) == {"data", "metadata"}
+        assert set(data) == {"data", "metadata", "nextCursor"}
+        assert (data["nextCursor"] is None) == (data["metadata"]["nextCursor"] is None)
         return [one["seq"] for one in data["data"]], data["metadata"]
 
     def metadata(number: int, limit: int, pages: int, cursor: int | None) -> dict[str, Any]:
@@ -188,6 +189,41 @@ async def test_history_is_paged_from_the_newest_backwards(service: Service) -> N
             break
         position = described["nextCursor"]
     assert seen == list(range(1, 26))
+
+
+async def test_history_is_read_by_cursor_both_ways(service: Service) -> None:
+    client, psychologist, session_id = await opened(service)
+    for number in range(3, 26):
+        assert (await client.say(session_id, f"Pesan {number}")).data["seq"] == number
+
+    async def pages(**first: Any) -> list[list[int]]:
+        found, query = [], first
+        while True:
+            data = (await client.get("/chat/history", sessionId=session_id, limit=7, **query)).data
+            found.append([one["seq"] for one in data["data"]])
+            if data["nextCursor"] is None:
+                return found
+            assert isinstance(data["nextCursor"], str)
+            query = {"cursor": data["nextCursor"]}
+
+    backwards = [list(range(19, 26)), list(range(12, 19)), list(range(5, 12)), list(range(1, 5))]
+    assert await pages() == backwards
+    assert await pages(page=2) == backwards[1:]
+    assert await pages(before=12) == backwards[2:]
+    assert await pages(after=10) == [list(range(11, 18)), list(range(18, 25)), [25]]
+
+    cursor = (await client.get("/chat/history", sessionId=session_id)).data["nextCursor"]
+    for more in ({"page": 1}, {"before": 3}, {"after": 3}):
+        reply = await client.get("/chat/history", sessionId=session_id, cursor=cursor, **more)
+        assert_refused(reply, 400, "VALIDATION_FAILED")
+        assert set(reply.json["errors"]) == {"cursor"}
+    # One of another session says nothing here.
+    later = in_days(30)
+    other = await service.person().book_session(
+        later, later + timedelta(hours=1), psychologistId=str(psychologist.id)
+    )
+    reply = await psychologist.get("/chat/history", sessionId=other, cursor=cursor)
+    assert_refused(reply, 400, "VALIDATION_FAILED")
 
 
 async def test_history_before_a_seq_that_is_still_to_come_is_the_newest_page(service: Service) -> None:

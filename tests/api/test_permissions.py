@@ -117,6 +117,7 @@ MATRIX = {
         client=FORBIDDEN, psychologist=200, supervisor=FORBIDDEN, admin=200, stranger=FORBIDDEN
     ),
     ("GET", "/psychologists/{id}/slots"): _EVERYBODY,
+    ("GET", "/slots"): _EVERYBODY,
     ("PUT", "/psychologists/{id}"): Row(
         client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=200
     ),

@@ -78,6 +78,7 @@ BASES = {
             "exceptions": [{"date": f"{in_days(90):%Y-%m-%d}", "isAvailable": False}],
         },
     ),
+    "list_all_slots": Base(params={"from": f"{in_days(30):%Y-%m-%d}", "to": f"{in_days(31):%Y-%m-%d}"}),
     "list_slots": Base(id="{psychologist}", params={"date": f"{in_days(30):%Y-%m-%d}"}),
     "get_report": Base(params={"from": f"{in_days(0):%Y-%m-%d}", "to": f"{in_days(60):%Y-%m-%d}"}),
     "put_psychologist": Base(id="{psychologist}", body={"fullName": "Dokter Rahasia"}),

@@ -36,17 +36,20 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     # Hours that overlap, exceptions without the times that they need, a zone that exists.
     "put_availability": frozenset({"weekly", "exceptions", "timezone"}),
     # Three that belong together, and what a booking has to be.
-    "list_psychologists": frozenset({"date", "startTime", "endTime", "timezone"}),
+    "list_psychologists": frozenset({"date", "startTime", "endTime", "timezone", "cursor"}),
+    # A day not before another and not too far from it.
+    "list_all_slots": frozenset({"to", "duration", "timezone"}),
     "list_slots": frozenset({"date", "duration", "timezone"}),
     "list_counselings": frozenset({"cursor", "from", "to", "timezone"}),
     "list_notifications": frozenset({"cursor"}),
     # Two ways of paging exclude each other.
-    "get_history": frozenset({"before"}),
+    "get_history": frozenset({"before", "cursor"}),
     # Opaque: only the service knows which texts are cursors.
-    # And only those who oversee others choose by who and when.
+    # And only those who oversee others choose by who and when, by start alone.
     "list_sessions": frozenset(
-        {"cursor", "from", "to", "timezone", "clientId", "psychologistId", "organizationId"}
+        {"cursor", "order", "from", "to", "timezone", "clientId", "psychologistId", "organizationId"}
     ),
+    "list_active_sessions": frozenset({"cursor"}),
     # The end after the start and not too far from it, a zone that exists.
     "get_report": frozenset({"from", "to", "timezone"}),
     # A zone that exists, and a name for a new one.

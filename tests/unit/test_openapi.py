@@ -110,6 +110,43 @@ def test_it_says_where_the_realtime_events_are_described() -> None:
     assert "`/asyncapi.json`" in DOCUMENT["info"]["description"]
 
 
+# ---- lists ------------------------------------------------------------------------------------------------
+
+
+#: Answers with lists that are no pages, and why they cannot grow without end.
+WHOLE_LISTS = {
+    "list_slots": "of one day",
+    "list_all_slots": "of thirty-five days",
+    "get_timeline": "of one session",
+    "get_transcript": "all of one session: that is what it is for",
+    "get_unread": "of the last thirty days",
+    "get_availability": "of one psychologist, who is allowed so many",
+    "get_session": "the four automations",
+}
+
+
+@each_route
+def test_every_list_that_can_grow_has_the_one_form(route: Route) -> None:
+    if route.method != "GET" or route.data is None:
+        return
+    operation = operation_of(route)
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["data"]
+    data = resolve(DOCUMENT, answer["$ref"]) if "$ref" in answer else answer
+    arrays = {name for name, field in data.get("properties", {}).items() if field.get("type") == "array"}
+    if "data" not in arrays:
+        is_list = data.get("type") == "array" or bool(arrays)
+        assert is_list == (route.operation in WHOLE_LISTS), route.operation
+        return
+    assert arrays == {"data"}
+    assert data["properties"]["nextCursor"]["type"] == ["string", "null"]
+    assert {"data", "nextCursor"} <= set(data["required"])
+    parameters = {one["name"]: one for one in operation["parameters"]}
+    assert parameters["cursor"]["schema"]["type"] == "string"
+    assert not parameters["cursor"]["required"]
+    limit = parameters["limit"]["schema"]
+    assert (limit["type"], limit["minimum"], limit["maximum"]) == ("integer", 1, 100)
+
+
 # ---- words and examples -----------------------------------------------------------------------------------
 
 
