@@ -30,6 +30,8 @@ OWN_FILE_ID: Final = "budi-phone-18"
 #: Where the list of sessions goes on after the one of the story.
 CURSOR: Final = "MjAzMC0wMS0xNVQwNzowMDowMCswMDowMHxmMWQyYzNiNC01YTY5LTQ3ODgtOWNhYi0wZTFmMmEzYjRjNWQ="
 
+#: How clients reach the service, in examples.
+BASE_URL: Final = "https://chat.example/rdchat"
 SIGNED: Final = "AAAAAHBBmsM8nhtSfw1KY50eUrjGT3oQ0b1yq0m2m1bqJwTt8b8rTq0v2b4vZy9mQmFqkq3s1pE"
 
 BUDI: Final = {"id": CLIENT_ID, "fullName": "Budi Santoso"}
