@@ -289,7 +289,7 @@ def diagram(form: str, session_id: UUID | None) -> None:
 @cli.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    click.echo(orjson.dumps(api_document(), option=orjson.OPT_INDENT_2))
+    click.echo(orjson.dumps(api_document(_settings().base_url), option=orjson.OPT_INDENT_2))
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from config import values
+from config.addresses import authority, origins, public_url
 from config.declaring import generated, optional, rows_of, setting
 from config.texts import LANGUAGES
 from config.webhooks import webhook_secrets, webhook_urls
@@ -42,6 +43,22 @@ class Settings:
         "HOST", values.text, "127.0.0.1", "the address that the service listens on", section="HTTP"
     )
     port: int = setting("PORT", _port, "8080", "the port that the service listens on; 0: any free one")
+    public_url: str | None = optional(
+        "PUBLIC_URL",
+        public_url,
+        "how clients reach the service, with the path that a proxy takes away, if any",
+        details="Every link in an answer begins with it. What a proxy says in its headers is not believed.",
+        unset="from host and port",
+        example="https://chat.example/rdchat",
+    )
+    cors_origins: frozenset[str] | None = optional(
+        "CORS_ORIGINS",
+        origins,
+        "the origins, comma separated, whose pages may call from browsers",
+        details="Each as a whole: scheme, host, and port unless it is the usual one; no path, no `*`.",
+        unset="this machine's own with embedded stores, else none",
+        example="https://app.example,http://localhost:3000",
+    )
 
     data_dir: Path = setting(
         "DATA_DIR",
@@ -305,6 +322,11 @@ class Settings:
         "false",
         "for development: also `http`, and addresses of this machine and its network",
     )
+
+    @property
+    def base_url(self) -> str:
+        """Return what every link begins with; there is no slash at its end."""
+        return self.public_url or f"http://{authority(self.host, self.port)}"
 
 
 ROWS: Final[dict[str, SettingRow]] = rows_of(Settings)

@@ -38,6 +38,7 @@ _OTHERS: Final = {
     "tools": "Small programs for development, on the standard library alone.",
     "web": "What browsers load.",
     "web/docs": "The page at `/docs`.",
+    "web/home": "The page at `/`.",
 }
 #: Folders whose own line also stands for everything below them.
 _CLOSED: Final = ("benchmarks/peers",)

@@ -114,9 +114,8 @@ def attachment_json(attachment: Attachment, link: Link | None) -> dict[str, Any]
     """Show an attachment, with a link to it."""
     shown = payloads.attachment_data(attachment)
     if link is not None:
-        # Relative: only the caller knows by which address this service is reached.
-        path = f"{PREFIX}/chat/attachments/{attachment.id}/content"
-        shown |= {"url": f"{path}?token={link.token}", "expiresAt": iso(link.expires_at)}
+        address = f"{link.base_url}{PREFIX}/chat/attachments/{attachment.id}/content"
+        shown |= {"url": f"{address}?token={link.token}", "expiresAt": iso(link.expires_at)}
     return shown
 
 

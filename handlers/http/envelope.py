@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from aiohttp import web
 
+from handlers.http.compression import offer_gzip
 from rdchat.common.errors import ERRORS, ErrorCode, RdchatError
 from rdchat.common.json import as_json
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from prometheus_client import Histogram
 
+    from handlers.http.cors import CrossOrigin
     from rdchat.common.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -69,8 +71,10 @@ def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401
     return web.Response(body=as_json(body), status=status, headers=_HEADERS)
 
 
-def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float]) -> Handler:
-    """Give every request an id and every error its envelope, and measure both.
+def enveloped(
+    handler: Handler, metrics: Metrics, now: Callable[[], float], cross_origin: CrossOrigin
+) -> Handler:
+    """Give every request an id and every error its envelope, let pages read both, and measure them.
 
     `now` is a monotonic clock in seconds. Around the application, not a middleware in it: those cost several
     steps for every request.
@@ -82,8 +86,14 @@ def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float]) -> H
         given = request.headers.get(_ID_HEADER)
         request_id = given if given and _OURS.fullmatch(given) else new_request_id()
         request[REQUEST_ID] = request_id
+        if request.method == "OPTIONS" and (preflight := cross_origin.preflight(request)) is not None:
+            preflight.headers[_ID_HEADER] = request_id
+            metrics.requests.labels("", "OPTIONS", str(preflight.status)).observe(now() - started)
+            return preflight
         answer = await _answer(request, handler, request_id)
         answer.headers[_ID_HEADER] = request_id
+        offer_gzip(request, answer)
+        cross_origin.mark(answer.headers, request.headers.get("Origin"))
         resource = request.match_info.route.resource
         kind = resource, request.method, answer.status
         histogram = seen.get(kind)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
+from handlers.http.cors import origin_in
 from handlers.http.envelope import CHANGING, REQUEST_ID, failure, new_request_id
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 
@@ -22,27 +24,31 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from aiohttp.web_request import BaseRequest
 
+    from handlers.http.cors import CrossOrigin
+
 log = structlog.get_logger(__name__)
 
 #: Where the request's id goes in an answer that is made beforehand: as long as one.
 _PLACE: Final = "@" * 32
+#: Origins whose refusals are kept. Few are allowed, but for the ports of one's own machine.
+_KEPT_REFUSALS: Final = 64
+#: So much of a request's head is looked through for its origin, should it turn out to be unreadable.
+_HEAD_BYTES: Final = 16 * 1024
 
 
 class Admission:
     """How many requests that change something are under way, and what the others are told.
 
-    `limit` bounds them; `on_refusal` is called for each that is turned away.
+    `limit` bounds them; `on_refusal` is called for each that is turned away. `cross_origin` knows which pages
+    may read that.
     """
 
-    def __init__(self, limit: int, on_refusal: Callable[[], None]) -> None:
+    def __init__(self, limit: int, on_refusal: Callable[[], None], cross_origin: CrossOrigin) -> None:
+        self.cross_origin = cross_origin
         self._limit = limit
         self._on_refusal = on_refusal
         self._under_way = 0
-        answer = failure(UnavailableError("engine"), _PLACE)
-        body = cast("bytes", answer.body)
-        head = {**answer.headers, "Content-Length": str(len(body))}
-        lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {head[name]}" for name in head)]
-        self._refusal = "\r\n".join([*lines, "", ""]).encode() + body
+        self._refusals: dict[str | None, bytes] = {None: self._make_refusal(None)}
 
     def admit(self) -> bool:
         """Let one more begin, unless there are enough."""
@@ -55,10 +61,25 @@ class Admission:
         """Note that some have ended."""
         self._under_way -= requests
 
-    def refusal(self) -> bytes:
-        """Make the whole answer to a request that is turned away."""
+    def refusal(self, origin: str | None) -> bytes:
+        """Make the whole answer to a request that is turned away, from a page of `origin` or from none."""
         self._on_refusal()
-        return self._refusal.replace(_PLACE.encode(), new_request_id().encode())
+        if origin is not None and not self.cross_origin.allows(origin):
+            origin = None
+        refusal = self._refusals.get(origin)
+        if refusal is None:
+            refusal = self._make_refusal(origin)
+            if len(self._refusals) < _KEPT_REFUSALS:
+                self._refusals[origin] = refusal
+        return refusal.replace(_PLACE.encode(), new_request_id().encode())
+
+    def _make_refusal(self, origin: str | None) -> bytes:
+        answer = failure(UnavailableError("engine"), _PLACE)
+        self.cross_origin.mark(answer.headers, origin)
+        body = cast("bytes", answer.body)
+        head = {**answer.headers, "Content-Length": str(len(body))}
+        lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {head[name]}" for name in head)]
+        return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 class _Gate:
@@ -74,12 +95,23 @@ class _Gate:
         self._parser = parser
         self._protocol = protocol
         self._admission = admission
+        self._payload: StreamReader | None = None
+        self._head = b""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the parser has
         return getattr(self._parser, name)
 
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
-        messages, upgraded, tail = self._parser.feed_data(data)
+        in_body = self._payload is not None and not self._payload.is_eof()
+        try:
+            messages, upgraded, tail = self._parser.feed_data(data)
+        except HttpProcessingError:
+            self._protocol.origin = origin_in(self._head + data)
+            raise
+        if messages:
+            self._payload, self._head = messages[-1][1], b""
+        elif not in_body:
+            self._head = (self._head + data)[:_HEAD_BYTES]
         return [one for one in messages if self._passes(*one)], upgraded, tail
 
     def _passes(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's
@@ -93,16 +125,18 @@ class _Gate:
             # Too much to tell it here: it is served after all.
             return True
         self._parser.message_consumed()
-        protocol.write_raw(self._admission.refusal())
+        protocol.write_raw(self._admission.refusal(message.headers.get("Origin")))
         return False
 
 
 class _Protocol(web.RequestHandler):
-    __slots__ = ("_admission", "_unread", "admitted")
+    __slots__ = ("_admission", "_unread", "admitted", "origin")
 
     def __init__(self, manager: _Server, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
         super().__init__(manager, **options)
         self.admitted = 0
+        #: Of a request that could not be parsed.
+        self.origin: str | None = None
         self._unread: StreamReader | None = None
         self._admission = manager.admission
         self._parser = _Gate(self._parser, self, manager.admission)  # type: ignore[assignment]
@@ -153,6 +187,7 @@ class _Protocol(web.RequestHandler):
             raise ConnectionError("part of an answer has been sent already")
         code = ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL  # noqa: PLR2004 - HTTP's own border
         answer = failure(RdchatError(code), new_request_id())
+        self._admission.cross_origin.mark(answer.headers, self.origin or request.headers.get("Origin"))
         answer.force_close()
         return answer
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from aiohttp import web
-from marshmallow import ValidationError
+from marshmallow import EXCLUDE, ValidationError
 
 from handlers.http import strict_json
 from handlers.http.envelope import success
@@ -115,11 +115,16 @@ class Route:
 def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime) -> None:
     """Put routes into an application."""
     for route in routes:
-        app.router.add_route(
-            route.method, PREFIX + route.path, _endpoint(route, runtime), expect_handler=expect
-        )
+        endpoint = _endpoint(route, runtime)
+        for method in methods_of(route):
+            app.router.add_route(method, PREFIX + route.path, endpoint, expect_handler=expect)
     for path, methods in _named_ones(routes).items():
         app.router.add_route("*", PREFIX + path, _refusing(methods), expect_handler=expect)
+
+
+def methods_of(route: Route) -> tuple[str, ...]:
+    """List the methods that a route answers: HEAD wherever GET, with the same headers and no body."""
+    return ("GET", "HEAD") if route.method == "GET" else (route.method,)
 
 
 def _named_ones(routes: tuple[Route, ...]) -> dict[str, set[str]]:
@@ -131,7 +136,7 @@ def _named_ones(routes: tuple[Route, ...]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for route in routes:
         if "{" not in route.path and any(re.fullmatch(pattern, route.path) for pattern in with_id):
-            found.setdefault(route.path, set()).add(route.method)
+            found.setdefault(route.path, set()).update(methods_of(route))
     return found
 
 
@@ -232,7 +237,12 @@ def _path_id(text: str) -> UUID:
 
 def _load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
     given: dict[str, str] = {}
+    heeded = None
+    if schema is not None and schema.unknown == EXCLUDE:
+        heeded = {field.data_key or name for name, field in schema.fields.items()}
     for name, value in request.query.items() if request.query_string else ():
+        if heeded is not None and name not in heeded:
+            continue
         if name in given:
             raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={name: ["Given twice."]})
         if "\x00" in value or not value.isprintable():

@@ -34,6 +34,9 @@ What happens in a session arrives on Ably channels, as JSON: the document at `/a
 
 Order messages by `seq`, which has no gaps: where one is missing, ask `GET /chat/history` with `after`. Drop
 a message whose `id` has been shown.
+
+Pages of the origins that the service allows may call it from browsers. `HEAD` is answered wherever `GET` is,
+with the same headers. Answers of more than 1 KiB are compressed by gzip where `Accept-Encoding` asks for it.
 """
 
 _TAGS: Final = {
@@ -101,6 +104,7 @@ _READY: Final = {
 }
 #: Path, summary, media type, schema, and what each status means.
 _OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str]], ...]] = (
+    ("/", "Where is everything?", _JSON, schemas.HomeAnswer, {200: "Where; a page for browsers."}),
     ("/healthz", "Is the process alive?", _JSON, schemas.HealthAnswer, {200: "It is."}),
     ("/readyz", "Can it serve?", _JSON, schemas.ReadyAnswer, _READY),
     ("/metrics", "Metrics for Prometheus", "text/plain", None, {200: "The metrics, as text."}),
@@ -110,14 +114,15 @@ _OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str
 )
 
 
-def document(routes: Iterable[Route], *, version: str) -> Node:
-    """Describe the routes."""
+def document(routes: Iterable[Route], *, version: str, base_url: str) -> Node:
+    """Describe the routes of a service that clients reach at `base_url`."""
     plugin = MarshmallowPlugin()
     spec = APISpec(
         title="rdchat",
         version=version,
         openapi_version="3.1.0",
         info={"description": re.sub(r"(?<!\n)\n(?!\n)", " ", _ABOUT.strip())},
+        servers=[{"url": base_url, "description": "As clients reach it."}],
         security=[{"bearer": []}],
         tags=[{"name": name, "description": description} for name, description in _TAGS.items()],
         plugins=[plugin],
@@ -167,8 +172,10 @@ def _operational(
     path: str, summary: str, media: str, schema: type[Schema] | None, answers: dict[int, str]
 ) -> Node:
     content: Node = {media: {"schema": schema} if schema is not None else {}}
+    if path == "/":
+        content["text/html"] = {}
     return {
-        "operationId": path.strip("/").replace(".", "_"),
+        "operationId": path.strip("/").replace(".", "_") or "home",
         "summary": summary,
         "tags": ["Operations"],
         "security": [],

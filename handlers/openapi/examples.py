@@ -43,6 +43,7 @@ _PNG: Final = base64.b64decode(
 #: Answers without an envelope: what each media type looks like, by the name of the operation. Binary ones are
 #: shown in base64, as a string of JSON must be.
 OWN_FORMS: Final[dict[str, dict[str, Any]]] = {
+    "home": {"text/html": '<!DOCTYPE html><html lang="en">…</html>'},
     "get_diagram": {
         "text/plain": diagram.mermaid(_WAY),
         "text/vnd.graphviz": diagram.dot(_WAY),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from handlers.openapi import events_section
-from handlers.openapi.html import Html, code, element, escape, joined, panel, prose, table
+from handlers.openapi.html import Html, code, content_policy, element, escape, joined, panel, prose, table
 from handlers.openapi.outline import FORM, AnswerOutline, Failure, Operation, curl, outline
 from handlers.openapi.pieces import badge, field_table, part, sample
 from handlers.openapi.schema_reader import Field, Node, Reader, node
@@ -35,9 +33,10 @@ def render(document: dict[str, Any], events: dict[str, Any] | None = None) -> st
     about = {tag.get("name"): str(tag.get("description", "")) for tag in document.get("tags", ())}
     info = node(document.get("info"))
     pieces = {
-        "policy": escape(_policy()),
+        "policy": escape(content_policy(style=_STYLE, script=_SCRIPT)),
         "style": Html(_STYLE),
         "script": Html(_SCRIPT),
+        "base": escape(node(next(iter(document.get("servers", ())), {})).get("url", "")),
         "title": escape(info.get("title", "API")),
         "version": escape(info.get("version", "")),
         "description": prose(str(info.get("description", ""))),
@@ -49,18 +48,6 @@ def render(document: dict[str, Any], events: dict[str, Any] | None = None) -> st
         "operations": joined(_section(tag, about.get(tag, ""), operations, reader) for tag in tags),
     }
     return _PLACE.sub(lambda place: pieces[place[1]], _TEMPLATE)
-
-
-def _policy() -> str:
-    """Allow the page its own style and script, by their hashes, and nothing else."""
-
-    def fingerprint(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return (
-        f"default-src 'none'; style-src {fingerprint(_STYLE)}; script-src {fingerprint(_SCRIPT)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _menu(tag: str, operations: Iterable[Operation]) -> Html:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from handlers.schemas.parts import (
+    BASE_URL,
     BOOKED_AT,
     BUDI,
     CLIENT_ID,
@@ -209,6 +210,21 @@ class ErrorAnswer(AnswerSchema):
         "The id of the request, as in the header `X-Request-Id`.",
         "9f0c2e5b7a4d4c1e8b6f3a2d1c0e9f8a",
     )
+
+
+class HomeAnswer(AnswerSchema):
+    """Where everything is, as whole addresses."""
+
+    name = text("name", "The program.", "rdchat")
+    version = text("version", "Its version.", "1.0.0")
+    api = text("api", "What the paths of the API are below.", f"{BASE_URL}/api/v1")
+    documentation = text("documentation", "The API for people.", f"{BASE_URL}/docs")
+    openapi = text("openapi", "The API for programs.", f"{BASE_URL}/openapi.json")
+    asyncapi = text("asyncapi", "The realtime events for programs.", f"{BASE_URL}/asyncapi.json")
+    health = text("health", "Whether the process lives.", f"{BASE_URL}/healthz")
+    ready = text("ready", "Whether it can serve.", f"{BASE_URL}/readyz")
+    metrics = text("metrics", "Metrics for Prometheus.", f"{BASE_URL}/metrics")
+    tokens = text("tokens", "How to get a token, in words.", "From the identity provider.")
 
 
 class HealthAnswer(AnswerSchema):

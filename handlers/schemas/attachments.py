@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from handlers.schemas.answers import AnswerSchema
 from handlers.schemas.parts import (
     ATTACHMENT_ID,
+    BASE_URL,
     LONGEST_CAPTION,
     OWN_FILE_ID,
     SESSION_ID,
@@ -51,7 +52,10 @@ class UploadRequest(Schema):
 
 
 class AttachmentQuery(Schema):
-    """Show that one may open an attachment."""
+    """Show that one may open an attachment. What else the link has got on its way does not matter."""
+
+    class Meta:  # noqa: D106 - marshmallow's name
+        unknown = EXCLUDE
 
     token = fields.String(
         required=True,
@@ -76,8 +80,9 @@ class AttachmentAnswer(AttachmentFacts):
 
     url = text(
         "url",
-        "A link to it, for the caller alone, relative to the address of the service. It needs no header.",
-        f"/api/v1/chat/attachments/{ATTACHMENT_ID}/content?token={SIGNED}",
+        "A link to it, for the caller alone, as a whole address. It needs no header; parameters that others "
+        "add to it do not matter.",
+        f"{BASE_URL}/api/v1/chat/attachments/{ATTACHMENT_ID}/content?token={SIGNED}",
     )
     expires_at = instant(
         "expiresAt",

@@ -34,6 +34,8 @@ CURSOR: Final = (
     "FmMmEzYjRjNWQiXQ=="
 )
 
+#: How clients reach the service, in examples.
+BASE_URL: Final = "https://chat.example/rdchat"
 SIGNED: Final = "AAAAAHBBmsM8nhtSfw1KY50eUrjGT3oQ0b1yq0m2m1bqJwTt8b8rTq0v2b4vZy9mQmFqkq3s1pE"
 
 BUDI: Final = {"id": CLIENT_ID, "fullName": "Budi Santoso"}

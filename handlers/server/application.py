@@ -19,6 +19,7 @@ from handlers.api import (
     transcripts,
 )
 from handlers.http import envelope, routing
+from handlers.http.cors import CrossOrigin
 from handlers.http.protocol import Admission, Runner
 from handlers.openapi import asyncapi, document, page
 from handlers.server import health
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
+    from config import Settings
     from rdchat.runtime import Runtime
 
 ROUTES: Final = (
@@ -48,9 +50,9 @@ _UNDER_WAY: Final = 1_024
 _LARGEST_BODY: Final = 64 * 1024
 
 
-def api_document() -> dict[str, Any]:
-    """Make the OpenAPI document."""
-    return document.document(ROUTES, version=__version__)
+def api_document(base_url: str = "http://127.0.0.1:8080") -> dict[str, Any]:
+    """Make the OpenAPI document of a service at `base_url`, by default where an unset one is."""
+    return document.document(ROUTES, version=__version__, base_url=base_url)
 
 
 def events_document() -> dict[str, Any]:
@@ -71,16 +73,26 @@ def build_runner(
     seconds requests that are under way may take at the end.
     """
     app = web.Application(client_max_size=_LARGEST_BODY)
-    documents = {"/openapi.json": api_document(), "/asyncapi.json": events_document()}
-    pages = health.Pages(documents, page.render(*documents.values()), metrics_page)
+    api, events = api_document(runtime.settings.base_url), events_document()
+    documents = {"/openapi.json": api, "/asyncapi.json": events}
+    pages = health.Pages(documents, page.render(api, events), metrics_page)
     health.register(app, runtime, pages, draining=draining)
     routing.register(app, ROUTES, runtime)
 
-    def around(handler: Handler) -> Handler:
-        return envelope.enveloped(handler, runtime.metrics, time.perf_counter)
+    cross_origin = CrossOrigin(_allowed_origins(runtime.settings))
 
-    admission = Admission(_UNDER_WAY, runtime.metrics.turned_away.inc)
+    def around(handler: Handler) -> Handler:
+        return envelope.enveloped(handler, runtime.metrics, time.perf_counter, cross_origin)
+
+    admission = Admission(_UNDER_WAY, runtime.metrics.turned_away.inc, cross_origin)
 
     return Runner(
         app, around, admission, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout
     )
+
+
+def _allowed_origins(settings: Settings) -> frozenset[str] | None:
+    """Return which pages may call; None for those of this machine, which embedded stores are used on."""
+    if settings.cors_origins is None and settings.database_url is not None:
+        return frozenset()
+    return settings.cors_origins

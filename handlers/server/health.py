@@ -1,4 +1,4 @@
-"""What operators ask for: health, metrics, the API's documents and their page. Without prefix or token."""
+"""What needs no token: where everything is, health, metrics, the API's documents and their page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from handlers.http.envelope import json_response
+from handlers.server.home import show_home
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,6 +55,7 @@ def register(app: web.Application, runtime: Runtime, pages: Pages, *, draining: 
     async def docs(_request: web.Request) -> web.Response:
         return web.Response(text=pages.docs, content_type="text/html", charset="utf-8")
 
+    app.router.add_get("/", show_home(runtime.settings))
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)

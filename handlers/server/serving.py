@@ -7,14 +7,16 @@ import contextlib
 import gc
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
 from aiohttp import web
 
+from config.addresses import authority
 from handlers.server.application import build_runner
+from handlers.server.listening import bind
 from handlers.server.metrics_aggregation import MetricsAggregator
 from rdchat.runtime import Runtime
 
@@ -70,6 +72,10 @@ async def serve(
     stopping = _Stopping()
     async with contextlib.AsyncExitStack() as closing:
         closing.callback(stopping.close)
+        sockets = bind(settings, shared=sharing is not None)
+        for one in sockets:
+            closing.callback(one.close)
+        settings = replace(settings, port=sockets[0].getsockname()[1])
         runtime = await Runtime.start(
             settings, database_url=addresses.database_url, redis_url=addresses.redis_url
         )
@@ -93,20 +99,13 @@ async def serve(
             await metrics_aggregator.start()
         closing.push_async_callback(runner.cleanup)
         await runner.setup()
-        site = web.TCPSite(
-            runner,
-            settings.host,
-            settings.port,
-            backlog=_BACKLOG,
-            reuse_address=True,
-            reuse_port=sharing is not None,
-        )
-        await site.start()
+        for one in sockets:
+            await web.SockSite(runner, one, backlog=_BACKLOG).start()
         _spare_the_collector()
         if sharing is not None:
             await stopping.when_closed(sharing.lifeline)
         ably = runtime.ably.endpoint
-        (ready or say)(welcome(settings, runner.addresses[0][1], ably=ably, embedded=addresses.embedded))
+        (ready or say)(welcome(settings, ably=ably, embedded=addresses.embedded))
         await stopping.wait()
         if stopping.draining:
             await asyncio.sleep(settings.drain.total_seconds())
@@ -162,14 +161,16 @@ class _Stopping:
             self._loop.remove_signal_handler(number)
 
 
-def welcome(settings: Settings, port: int, *, ably: str | None, embedded: bool, processes: int = 1) -> str:
+def welcome(settings: Settings, *, ably: str | None, embedded: bool, processes: int = 1) -> str:
     """Say where the service is, and how to call it. `ably` is the address of the local endpoint."""
-    address = f"http://{settings.host}:{port}"
+    here, base = f"http://{authority(settings.host, settings.port)}", settings.base_url
     lines = [
         "",
-        f"rdchat is serving on {address}" + (f" with {processes} processes" if processes > 1 else ""),
-        f"  API documentation   {address}/docs",
-        f"  Health              {address}/readyz",
+        f"rdchat is serving on {here}" + (f" with {processes} processes" if processes > 1 else ""),
+        *([f"  Reached at          {base}"] if base != here else []),
+        f"  Start here          {base}/",
+        f"  API documentation   {base}/docs",
+        f"  Health              {base}/readyz",
         f"  Realtime            {f'local Ably endpoint at {ably}' if ably else 'Ably'}",
         f"  Data                {f'embedded, in {settings.data_dir}/' if embedded else 'your PostgreSQL'}",
     ]

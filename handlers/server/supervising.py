@@ -83,7 +83,8 @@ async def supervise(
         children = [_Child(command, script | {"number": number}) for number in range(processes)]
         try:
             await asyncio.gather(*(child.start() for child in children))
-            say(welcome(settings, port, ably=ably, embedded=addresses.embedded, processes=processes))
+            welcomed = replace(settings, port=port)
+            say(welcome(welcomed, ably=ably, embedded=addresses.embedded, processes=processes))
             minding = [asyncio.create_task(child.mind()) for child in children]
             await stopping.wait()
             for task in minding:

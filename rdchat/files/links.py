@@ -35,16 +35,21 @@ _TOKEN_BYTES: Final = _CLAIM_BYTES + 32
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What opens one attachment for one person until `expires_at`."""
+    """What opens one attachment for one person until `expires_at`, at the service of that address."""
 
     token: str
     expires_at: datetime
+    base_url: str
 
 
 class Links:
-    """Signs with the first of the encryption keys, and verifies with all of them."""
+    """Signs with the first of the encryption keys, and verifies with all of them.
 
-    def __init__(self, encryption_keys: Iterable[bytes], clock: Clock) -> None:
+    `base_url` is how clients reach the service.
+    """
+
+    def __init__(self, encryption_keys: Iterable[bytes], clock: Clock, *, base_url: str = "") -> None:
+        self._base_url = base_url
         self._keys = [_derived(key) for key in encryption_keys]
         self._clock = clock
 
@@ -54,7 +59,8 @@ class Links:
         seconds = to_ms(self._clock.now() + LIFETIME) // 1000
         claim = seconds.to_bytes(_EXPIRY_BYTES, "big") + person_id.bytes
         signed = claim + _mac(self._keys[0], attachment_id, claim)
-        return Link(base64.urlsafe_b64encode(signed).decode().rstrip("="), from_ms(seconds * 1000))
+        token = base64.urlsafe_b64encode(signed).decode().rstrip("=")
+        return Link(token, from_ms(seconds * 1000), self._base_url)
 
     def verify(self, token: str, attachment_id: UUID) -> UUID | None:
         """Return for whom a link was signed; None if it is not valid for this attachment, or has expired."""

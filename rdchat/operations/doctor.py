@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.table import Table
 
+from config.addresses import authority
 from rdchat.common.clock import SystemClock
 from rdchat.common.corrected_clock import problem
 from rdchat.common.errors import UnavailableError
@@ -91,7 +92,7 @@ async def _redis(addresses: Addresses) -> tuple[bool, str]:
 async def _ably(settings: Settings) -> tuple[bool, str]:
     endpoint = settings.ably_endpoint
     if settings.ably_is_local and endpoint is None:
-        endpoint = f"{settings.host}:{settings.ably_local_port}"
+        endpoint = authority(settings.host, settings.ably_local_port)
     client = AblyClient(
         settings.ably_key,
         endpoint=endpoint,

@@ -52,13 +52,22 @@ class PublishError(Exception):
 class AblyClient:
     """One Ably app.
 
-    `endpoint` is None for Ably itself, `host:port` for a local endpoint; `token_of` makes an Ably JWT for the
-    server, used where the SDK refuses to send the key.
+    `endpoint` is None for Ably itself, `host:port` for a local endpoint, which clients reach by `public_host`
+    where that is another one; `server_token` makes an Ably JWT for the server, used where the SDK refuses to
+    send the key.
     """
 
-    def __init__(self, key: str, *, endpoint: str | None, server_token: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        key: str,
+        *,
+        endpoint: str | None,
+        server_token: Callable[[], str],
+        public_host: str | None = None,
+    ) -> None:
         self.key_name, _, self._key_secret = key.partition(":")
         self.endpoint = endpoint
+        self._public_host = public_host
         timeouts: dict[str, Any] = {"http_open_timeout": 4.0, "http_request_timeout": _CALL_SECONDS}
         if endpoint is None:
             self._rest = AblyRest(key=key, **timeouts)
@@ -76,7 +85,7 @@ class AblyClient:
         if self.endpoint is None:
             return {"endpoint": "main", "port": 443, "tls": True}
         host, _, port = self.endpoint.rpartition(":")
-        return {"endpoint": host, "port": int(port), "tls": False}
+        return {"endpoint": self._public_host or host, "port": int(port), "tls": False}
 
     async def publish(self, groups: Sequence[Sequence[Event]]) -> list[PublishError | None]:
         """Publish groups of events, each to its own channel, in one request.

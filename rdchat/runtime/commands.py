@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from config.addresses import authority
 from rdchat.common.clock import iso
 from rdchat.runtime import Runtime
 from rdchat.services.wall_times import TZDATA
@@ -19,7 +20,7 @@ async def keep_wall_times(settings: Settings, addresses: Addresses, *, dry_run: 
     endpoint = settings.ably_endpoint
     if settings.ably_is_local and endpoint is None:
         # The service that runs beside this, if one does, has the endpoint; else the outbox keeps the events.
-        endpoint = f"{settings.host}:{settings.ably_local_port}"
+        endpoint = authority(settings.host, settings.ably_local_port)
     runtime = await Runtime.start(
         replace(settings, roles=frozenset(), ably_endpoint=endpoint),
         database_url=addresses.database_url,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from config.addresses import public_host
 from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.common.telemetry import Metrics
 from rdchat.domain.booking import Limits
@@ -180,7 +181,12 @@ async def start_delivery(base: Base, stores: Stores) -> Delivery:
     if ably_local is not None:
         base.close_in_turn(ably_local.close)
         endpoint = ably_local.address
-    ably = AblyClient(settings.ably_key, endpoint=endpoint, server_token=partial(_server_token, base))
+    ably = AblyClient(
+        settings.ably_key,
+        endpoint=endpoint,
+        server_token=partial(_server_token, base),
+        public_host=public_host(settings.host, settings.public_url),
+    )
     base.close_in_turn(ably.close)
     publisher = Publisher(stores.pool, ably, base.encryptor, base.metrics)
     publisher.start(relay=is_relay)

@@ -175,7 +175,7 @@ def _start_attachments(base: Base, stores: Stores, chat: ChatService) -> Attachm
         chat=chat,
         storage=storage_for(settings),
         examiner=Examiner(largest=2 * settings.max_attachment),
-        links=Links(settings.encryption_keys.values(), base.clock),
+        links=Links(settings.encryption_keys.values(), base.clock, base_url=settings.base_url),
         encryptor=base.encryptor,
         clock=base.clock,
     )

@@ -58,14 +58,14 @@ class Later:
         return SystemClock().ms() + self._ahead.total_seconds() * 1000
 
 
-async def open_link(service: Service, url: str) -> tuple[int, bytes, Any]:
+async def open_link(url: str) -> tuple[int, bytes, Any]:
     """Open a link as a browser does that knows nothing else."""
-    async with aiohttp.ClientSession() as browser, browser.get(service.base + url) as answer:
+    async with aiohttp.ClientSession() as browser, browser.get(url) as answer:
         return answer.status, await answer.read(), answer.headers
 
 
 async def refused_link(service: Service, url: str) -> Reply:
-    async with service.client.get(service.base + url) as answer:
+    async with service.client.get(url) as answer:
         return Reply(answer.status, await answer.json(), answer.headers)
 
 
@@ -112,7 +112,7 @@ async def test_a_picture_is_sent_seen_in_the_history_and_opened(service: Service
         link = (await person.get(f"/chat/attachments/{attachment['id']}")).data
         for one in (own, link):
             assert one | {"url": "", "expiresAt": ""} == attachment | {"url": "", "expiresAt": ""}
-            status, content, headers = await open_link(service, one["url"])
+            status, content, headers = await open_link(one["url"])
             assert (status, len(content)) == (200, attachment["size"])
             assert headers["Content-Length"] == str(attachment["size"])
             assert headers["Content-Type"] == "image/jpeg"
@@ -132,7 +132,7 @@ async def test_a_text_is_a_file_whatever_it_is_called(service: Service) -> None:
     attachment = sent["attachment"]
     assert set(attachment) == {"id", "fileName", "contentType", "size", "url", "expiresAt"}
     assert (attachment["fileName"], attachment["contentType"]) == ("index.html.txt", "text/plain")
-    status, content, headers = await open_link(service, attachment["url"])
+    status, content, headers = await open_link(attachment["url"])
     assert (status, content) == (200, TEXT)
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
     assert headers["Content-Disposition"].startswith("attachment; ")
@@ -155,7 +155,7 @@ async def test_names_come_back_cleaned_and_break_no_header(service: Service, giv
     assert reply.status == 201, reply.json
     attachment = reply.data["attachment"]
     assert attachment["fileName"] == kept
-    status, content, headers = await open_link(service, attachment["url"])
+    status, content, headers = await open_link(attachment["url"])
     assert (status, content) == (200, TEXT)
     assert headers["Content-Disposition"] == f"attachment; filename*=UTF-8''{quote(kept, safe='')}"
     assert "X-Evil" not in headers
@@ -326,9 +326,19 @@ async def test_links_are_for_one_attachment_and_one_person_and_expire(service: S
         reply = await refused_link(service, f"{path}?token={bad}")
         assert_refused(reply, 403, "FORBIDDEN")
         assert one["fileName"] not in str(reply.json)
-    for query in ("", "?token=", f"?token={token}&token={token}", f"?token={token}&a=b"):
+    for query in ("", "?token=", f"?token={token}&token={token}", "?utm_source=chat"):
         assert_refused(await refused_link(service, path + query), 400, "VALIDATION_FAILED")
-    assert (await open_link(service, one["url"]))[0] == 200
+    assert (await open_link(one["url"]))[0] == 200
+
+
+async def test_what_others_add_to_a_link_does_not_matter(service: Service) -> None:
+    client, _, session_id = await opened(service)
+    url = (await upload(client, session_id, photo())).data["attachment"]["url"]
+    for added in ("&utm_source=chat", "&fbclid=1&fbclid=2", "&a", "&=&", "&a=%00", "&a=%ff", "&%00=1"):
+        assert (await open_link(url + added))[0] == 200, added
+    # Elsewhere it may be a misspelt parameter, so it is refused.
+    link = await client.get(f"/chat/attachments/{url.split('/')[-2]}", utm_source="chat")
+    assert_refused(link, 400, "VALIDATION_FAILED")
 
 
 async def test_strangers_get_no_link(service: Service) -> None:
@@ -581,7 +591,7 @@ async def test_what_was_left_behind_is_taken_away_and_what_was_sent_is_not(
     assert await files.sweep() == 2
     assert [path.name for path in objects()] == [kept["id"]]
     assert [str(row["id"]) for row in await rows(database_url)] == [kept["id"]]
-    assert (await open_link(service, kept["url"]))[0] == 200
+    assert (await open_link(kept["url"]))[0] == 200
 
 
 async def test_a_message_whose_file_was_taken_away_meanwhile_is_not_sent(
@@ -621,7 +631,7 @@ async def test_files_lie_in_a_bucket_where_one_is_set(
             client, psychologist, session_id = await opened(service)
             attachment = (await upload(client, session_id, TEXT, "a.txt")).data["attachment"]
             (shown,) = [one for one in await psychologist.history(session_id) if "attachment" in one]
-            assert (await open_link(service, shown["attachment"]["url"]))[:2] == (200, TEXT)
+            assert (await open_link(shown["attachment"]["url"]))[:2] == (200, TEXT)
             # Where it lies it is of no use to anybody.
             path = f"{address}/{BUCKET}/chat/{session_id}/{attachment['id']}"
             async with service.client.get(path) as answer:

@@ -62,7 +62,7 @@ async def test_the_openapi_document_is_whole(service: Service) -> None:
         *((route.method, PREFIX + route.path) for route in ROUTES),
         *(
             ("GET", path)
-            for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs")
+            for path in ("/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs")
         ),
     }
     schemes = document["components"]["securitySchemes"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,9 @@ import aiohttp
 from aiohttp import web
 
 from config import Settings, Texts
+from config.addresses import authority
 from handlers.server.application import build_runner
+from handlers.server.listening import bind
 from rdchat.domain.person import Caller, Role
 from rdchat.runtime import Runtime
 from tests.support.spans import on_the_clock
@@ -191,20 +193,20 @@ class Service:
     async def running(
         cls, settings: Settings, *, database_url: str, redis_url: str, clock: Any = None
     ) -> AsyncIterator[Service]:
-        runtime = await Runtime.start(settings, database_url=database_url, redis_url=redis_url, clock=clock)
-        runner = None
-        try:
+        async with AsyncExitStack() as closing:
+            (bound,) = bind(settings, shared=False)
+            closing.callback(bound.close)
+            settings = replace(settings, port=bound.getsockname()[1])
+            runtime = await Runtime.start(
+                settings, database_url=database_url, redis_url=redis_url, clock=clock
+            )
+            closing.push_async_callback(runtime.close)
             runner = build_runner(runtime)
+            closing.push_async_callback(runner.cleanup)
             await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            base = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            async with aiohttp.ClientSession() as client:
-                yield cls(runtime, base, client)
-        finally:
-            if runner is not None:
-                await runner.cleanup()
-            await runtime.close()
+            await web.SockSite(runner, bound).start()
+            client = await closing.enter_async_context(aiohttp.ClientSession())
+            yield cls(runtime, f"http://{authority(settings.host, settings.port)}", client)
 
     def person(
         self,

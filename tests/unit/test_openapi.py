@@ -29,7 +29,7 @@ DOCUMENT = api_document()
 COMPONENTS = DOCUMENT["components"]["schemas"]
 REQUESTS = sorted({one for route in ROUTES for one in (route.body, route.query) if one}, key=str)
 SCHEMAS = [getattr(schemas, name) for name in schemas.__all__]
-OPERATIONAL = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs")
+OPERATIONAL = ("/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs")
 
 each_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
 each_request = pytest.mark.parametrize("schema", REQUESTS, ids=lambda schema: schema.__name__)

@@ -21,11 +21,11 @@
     if (event.target.closest("a")) fold();
   });
 
-  // ---- the examples: this server's address, and the reader's token, which is never stored
+  // ---- the examples: the service's address, and the reader's token, which is never stored
   const fill = (kind, text) => {
     for (const place of document.querySelectorAll(`[data-fill="${kind}"]`)) place.textContent = text;
   };
-  if (location.protocol.startsWith("http")) fill("origin", location.origin);
+  fill("origin", document.getElementById("main").dataset.base);
   token.addEventListener("input", () => {
     // Only what a JWT can consist of: the text ends up in a command line.
     fill("token", token.value.replace(/[^\w.-]/g, "") || "$TOKEN");

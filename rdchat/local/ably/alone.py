@@ -104,8 +104,7 @@ async def _collect_when_quiet(endpoint: AblyLocal) -> None:
 
 
 def _welcome(endpoint: AblyLocal, key: str, *, tls: bool, controlled: bool) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - shown, not bound
-    address = f"[{host}]:{endpoint.port}" if ":" in host else f"{host}:{endpoint.port}"
+    address = endpoint.address
     url = f"{'https' if tls else 'http'}://{address}"
     javascript = [
         f"key: '{key}'",
@@ -131,6 +130,6 @@ def _welcome(endpoint: AblyLocal, key: str, *, tls: bool, controlled: bool) -> s
     ]
     if controlled:
         lines.append(f"  Faults       POST {url}/control/faults, from this machine only")
-    if host != endpoint.host:
+    if endpoint.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         lines.append("Everybody who reaches this machine reaches it, and may use the key and make apps.")
     return "\n".join([*lines, "Nothing is kept. Ctrl-C ends it."])

@@ -32,6 +32,7 @@ _BACKLOG = 1_024
 _ROUNDS, _STEPS = 8, 20
 _SHUTDOWN_SECONDS = 0.1  # to aiohttp none at all would mean for ever
 _LISTEN_AGAIN_SECONDS = 0.1
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 class AblyLocal:
@@ -79,8 +80,9 @@ class AblyLocal:
 
     @property
     def address(self) -> str:
-        """`host:port`, as in `127.0.0.1:8081`."""
-        return f"{self.host}:{self.port}"
+        """`host:port` by which this machine reaches it, as in `127.0.0.1:8081` or `[::1]:8081`."""
+        host = _LOOPBACK_OF.get(self.host, self.host)
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
     def published(self) -> deque[tuple[str, Message]]:

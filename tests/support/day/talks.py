@@ -150,7 +150,7 @@ class Talk:
             assert_refused(foreign, 403, "NOT_PARTICIPANT")
 
     async def opened(self, link: str) -> bytes:
-        async with self.day.service.client.get(self.day.service.base + link) as answer:
+        async with self.day.service.client.get(link) as answer:
             assert answer.status == 200, await answer.text()
             return await answer.read()
 
