@@ -116,6 +116,8 @@ def test_it_says_where_the_realtime_events_are_described() -> None:
 #: Answers with lists that are no pages, and why they cannot grow without end.
 WHOLE_LISTS = {
     "list_slots": "of one day",
+    "get_ably_token": "the sessions of one desk, which a token can hold",
+    "get_report": "a line for each psychologist, in numbers that are read together",
     "list_all_slots": "of thirty-five days",
     "get_timeline": "of one session",
     "get_transcript": "all of one session: that is what it is for",
