@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 
 from rdchat.engine import change as changes
 from rdchat.engine.change import Change, ChangeBuilder
+from rdchat.events import payloads
 from statemachine import (
     AutomationKind,
     Cancel,
@@ -99,6 +101,22 @@ def test_what_a_person_says_is_a_message_and_no_line(
     assert not change.has_spoken(open_session.psychologist_id)
     change.again = True
     assert not change.only_talks
+
+
+def test_what_the_psychologist_says_bears_the_psychologists_name(
+    builder: ChangeBuilder, open_session: Session
+) -> None:
+    said = decide(builder, SendMessage(MESSAGE, open_session.psychologist_id, "Halo", None), NOW)
+    assert said is not None
+    assert (said.sender_id, said.sender_name) == (open_session.psychologist_id, "Sari")
+
+
+def test_a_notification_is_published_as_it_is_kept(builder: ChangeBuilder, open_session: Session) -> None:
+    decide(builder, Cancel(open_session.client_id), NOW, open_session.client_id)
+    (told,) = builder.change.notifications
+    assert builder.change.outbox_entry is not None
+    (event,) = [one for one in builder.change.outbox_entry.events if one.name == "notification"]
+    assert orjson.loads(event.data) == payloads.notification_data(told)
 
 
 def test_an_automated_message_is_the_psychologists_and_nobody_has_spoken() -> None:

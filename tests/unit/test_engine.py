@@ -7,7 +7,7 @@ import copy
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
@@ -415,6 +415,36 @@ async def test_a_timer_that_fires_twice_acts_once(
     refusals = [result for result in results if isinstance(result, Refusal)]
     assert {refusal.code for refusal in refusals} == {RefusalCode.SETTLED}
     assert len(storage.said(session.id)) == 1
+
+
+async def test_what_has_fallen_due_leaves_a_line_of_its_own(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    session = storage.add(clock)
+    clock.forward(minutes=15)
+    await engine.post(session.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1))
+    lines = [(line.trigger, line.command_id) for line in storage.timeline]
+    assert [trigger for trigger, _ in lines] == ["initial_message", "enable_chat"]
+    assert all(isinstance(command_id, UUID) for _, command_id in lines)
+
+
+async def test_a_refused_commit_whose_cause_cannot_be_read_is_tried_again(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    engine.passivate(idle_seconds=0)
+    find, attempts = storage.messages_by_client_id, []
+
+    async def away_once(session_id: UUID, keys: list[tuple[UUID, str]]) -> object:
+        attempts.append(keys)
+        if len(attempts) == 1:
+            raise UnavailableError("PostgreSQL")
+        return await find(session_id, keys)
+
+    monkeypatch.setattr(storage, "messages_by_client_id", away_once)
+    again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    assert again.repeated
+    assert len(attempts) == 2
 
 
 async def test_a_timer_that_fires_early_is_told_so(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -16,7 +17,17 @@ from rdchat.engine.change import ChangeBuilder
 from rdchat.engine.post_commit import PostCommitEffects
 from rdchat.redis.delay_queue import Job
 from rdchat.texts.wording import automated_text
-from statemachine import AutomationKind, Cancel, EndSession, Refusal, SendMessage, Session, Status, step
+from statemachine import (
+    AutomationKind,
+    Cancel,
+    EndSession,
+    Refusal,
+    RunAutomation,
+    SendMessage,
+    Session,
+    Status,
+    step,
+)
 from tests.support.memory_storage import MemoryStorage, SetClock
 from tests.support.waiting import until
 
@@ -189,3 +200,39 @@ async def test_events_of_an_unknown_outcome_are_doubted_and_nothing_else_is_done
     assert publisher.entries == []
     await effects.close()
     assert redis.saved == 0
+
+
+async def test_how_late_an_automation_was_is_measured(redis: Redis, publisher: Publisher) -> None:
+    metrics = Metrics()
+    made = PostCommitEffects(publisher, redis, redis, metrics)  # type: ignore[arg-type]
+    session = MemoryStorage().add(SetClock())
+    start = session.automations[AutomationKind.ENABLE_CHAT].due_at
+    decision = step(session, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start + timedelta(seconds=2))
+    assert not isinstance(decision, Refusal)
+    builder = ChangeBuilder(session, partial(automated_text, Texts()))
+    builder.add(decision, command_id=uuid4(), actor_id=None)
+    made.committed([builder.change])
+    await made.close()
+    assert 'rdchat_automation_lateness_seconds_sum{kind="enable_chat"} 2.0' in metrics.page().decode()
+
+
+async def test_more_sessions_than_are_written_at_once_are_written_in_parts(
+    redis: Redis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post_commit, "_SNAPSHOTS_AT_ONCE", 2)
+    parts: list[int] = []
+    save = redis.save
+
+    async def count(sessions: Iterable[Session]) -> None:
+        several = list(sessions)
+        parts.append(len(several))
+        await save(several)
+
+    monkeypatch.setattr(redis, "save", count)
+    storage, clock = MemoryStorage(), SetClock()
+    changes = [said(storage.add(clock, status=Status.ACTIVE)) for _ in range(5)]
+    made = PostCommitEffects(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    made.committed(changes)
+    await made.close()
+    assert parts == [2, 2, 1]
+    assert redis.snapshots == {one.after.id: one.after for one in changes}
