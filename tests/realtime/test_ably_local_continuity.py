@@ -227,6 +227,29 @@ async def test_members_of_a_dropped_connection_leave_after_a_while(
     assert not leave["id"].startswith(connection_id)
 
 
+async def test_members_stay_where_a_resumed_connection_attaches_again_and_nowhere_else(
+    make_endpoint: MakeEndpoint, connect: Connect, mint: Mint
+) -> None:
+    endpoint = await make_endpoint(presence_grace=1.0)
+    ann, watcher = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
+    key = (await ann.receive(4))["connectionDetails"]["connectionKey"]
+    for serial, channel in enumerate(("kept", "left")):
+        await watcher.attach(channel)
+        await ann.attach(channel)
+        await ann.send(action=14, channel=channel, msgSerial=serial, presence=[{"action": 2}])
+        await watcher.receive(14)
+    await ann.websocket.close()
+    back = await connect(endpoint, mint(client_id="ann"), resume=key)
+    await back.attach("kept", flags=32)
+    # Its client detached from the other one while it was away, and does not say so.
+    leave = await watcher.receive(14)
+    assert (leave["channel"], leave["presence"][0]["action"]) == ("left", 3)
+    for channel, members in (("left", 0), ("kept", 1)):
+        assert len(endpoint.apps.get("app").channels.get(channel).presence) == members
+    await back.websocket.close()
+    assert (await watcher.receive(14))["channel"] == "kept"
+
+
 async def test_members_leave_with_a_connection_that_is_forgotten_before(
     make_endpoint: MakeEndpoint, connect: Connect, mint: Mint
 ) -> None:
