@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PARAMS = frozenset({"rewind", "rewindLimit", "modes", "echo"})
+_LONGEST_PARAM = 1_000  # they are kept for as long as the channel is attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ class AttachOptions:
 
     @classmethod
     def read(cls, frame: Mapping[str, object]) -> AttachOptions:
-        """Read a frame's flags, channelSerial and params. Raise AblyError 40000 for flags that are none."""
+        """Read a frame's flags, channelSerial and params.
+
+        Raise AblyError 40000 for flags that are none, 40003 for a param of more than 1,000 characters.
+        """
         flags = frame.get("flags") or 0
         if type(flags) is not int or flags < 0:
             raise AblyError(ErrorCode.BAD_REQUEST, "flags must be a number")
@@ -38,6 +42,8 @@ class AttachOptions:
             for name, value in (given.items() if isinstance(given, dict) else ())
             if name in _PARAMS and isinstance(value, str | int)
         }
+        if any(len(value) > _LONGEST_PARAM for value in params.values()):
+            raise AblyError(ErrorCode.INVALID_PARAMETER, "a channel param is too long")
         # Only the bits that mean something: `Flag` remembers every other number for good.
         known = MODES | UNSUPPORTED_MODES
         flags &= int(known | Flag.ATTACH_RESUME)
