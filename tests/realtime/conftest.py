@@ -71,12 +71,12 @@ class RawClient:
         else:
             await self.websocket.send_str(json.dumps(frame))
 
-    async def receive(self, action: int) -> dict[str, Any]:
-        """The next frame with that action; the ones before it are skipped."""
+    async def receive(self, *actions: int) -> dict[str, Any]:
+        """The next frame with one of these actions; the ones before it are skipped."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 frame = await self._frame()
-                if frame["action"] == action:
+                if frame["action"] in actions:
                     return frame
 
     async def frames_until(self, action: int) -> list[dict[str, Any]]:

@@ -171,7 +171,7 @@ async def test_removing_an_app_drops_its_clients(
     assert (await again.receive(9))["error"]["code"] == 40101
     url = f"http://{endpoint.address}/channels/c/messages"
     async with http.get(url, headers=basic(made["keys"][0])) as answer:
-        assert (answer.status, answer.headers["X-Ably-Errorcode"]) == (404, "40400")
+        assert (answer.status, answer.headers["X-Ably-Errorcode"]) == (401, "40101")
 
 
 async def test_who_may_remove_an_app(

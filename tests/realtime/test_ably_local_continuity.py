@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rdchat.local.ably import AblyLocal
+
+if TYPE_CHECKING:
+    import aiohttp
 
 Mint = Callable[..., str]
 Connect = Callable[..., Awaitable[Any]]
@@ -44,8 +47,13 @@ async def test_resume_replays_what_was_missed(endpoint: AblyLocal, connect: Conn
     assert second["connectionDetails"]["connectionKey"] != first["connectionDetails"]["connectionKey"]
     assert "error" not in second
     attached = await back.attach("c", channelSerial=serial, flags=32)
-    assert attached["flags"] & RESUMED
-    assert [texts(await back.receive(15)) for _ in range(2)] == [["2", "3"], ["4"]]
+    assert attached["flags"] & (RESUMED | HAS_BACKLOG) == RESUMED | HAS_BACKLOG
+    last = [await back.receive(15) for _ in range(2)]
+    assert [texts(frame) for frame in last] == [["2", "3"], ["4"]]
+    await back.websocket.close()
+    again = await connect(endpoint, resume=second["connectionDetails"]["connectionKey"])
+    attached = await again.attach("c", channelSerial=last[-1]["channelSerial"], flags=32)
+    assert attached["flags"] & (RESUMED | HAS_BACKLOG) == RESUMED
 
 
 async def test_a_resumed_connection_ends_its_old_websocket(endpoint: AblyLocal, connect: Connect) -> None:
@@ -93,6 +101,73 @@ async def test_lost_continuity_is_told(make_endpoint: MakeEndpoint, connect: Con
     assert [texts(await late.receive(15)) for _ in range(2)] == [["1"], ["2"]]
     foreign = await stranger.attach("c", channelSerial="123@elsewhere")
     assert foreign["error"]["code"] == 90003
+
+
+async def history(http: aiohttp.ClientSession, endpoint: AblyLocal, token: str, **query: str) -> list[str]:
+    """What the channel `c` remembers."""
+    url, headers = f"http://{endpoint.address}/channels/c/messages", {"Authorization": f"Bearer {token}"}
+    async with http.get(url, params={"direction": "forwards", **query}, headers=headers) as answer:
+        assert answer.status == 200
+        return [message["data"] for message in await answer.json()]
+
+
+@pytest.mark.parametrize(
+    ("how", "replayed", "error"),
+    [
+        ({"params": {"rewind": "1"}}, [["5"]], None),
+        ({"params": {"rewind": "2"}}, [["4"], ["5"]], None),
+        ({"params": {"rewind": "3"}}, [["3", "4"], ["5"]], None),
+        ({"params": {"rewind": "1m", "rewindLimit": "2"}}, [["4"], ["5"]], None),
+        ({"channelSerial": "1@elsewhere"}, [], 90003),
+        ({"channelSerial": "first"}, [["2", "3", "4"], ["5"]], 90003),
+    ],
+)
+async def test_a_drop_before_what_is_replayed_loses_and_repeats_nothing(
+    *,
+    make_endpoint: MakeEndpoint,
+    connect: Connect,
+    mint: Mint,
+    http: aiohttp.ClientSession,
+    how: dict[str, Any],
+    replayed: list[list[str]],
+    error: int | None,
+) -> None:
+    endpoint = await make_endpoint(history_messages=5)
+    publisher = await connect(endpoint)
+    first = (await publisher.attach("c"))["channelSerial"]
+    for serial, data in enumerate((["0", "1"], ["2", "3", "4"], ["5"])):
+        await publish(publisher, "c", *data, serial=serial)
+    client = await connect(endpoint)
+    key = (await client.receive(4))["connectionDetails"]["connectionKey"]
+    how = {**how, "channelSerial": first} if how.get("channelSerial") == "first" else how
+    attached = await client.attach("c", **how)
+    assert attached.get("error", {}).get("code") == error
+    assert bool(attached["flags"] & HAS_BACKLOG) == bool(replayed)
+    # It is lost behind ATTACHED: what comes then is what it would have got, and then what is new.
+    await client.websocket.close()
+    await publish(publisher, "c", "new", serial=9)
+    back = await connect(endpoint, resume=key)
+    again = await back.attach("c", channelSerial=attached["channelSerial"], flags=32)
+    assert again["flags"] & (RESUMED | HAS_BACKLOG) == RESUMED | HAS_BACKLOG
+    received = [texts(await back.receive(15)) for _ in [*replayed, "new"]]
+    assert received == [*replayed, ["new"]]
+    # History until that serial (`untilAttach`) ends where it begins.
+    before = await history(http, endpoint, mint(), from_serial=attached["channelSerial"])
+    rest = await history(http, endpoint, mint())
+    assert before + [text for texts in received for text in texts] == rest
+    backwards = await history(
+        http, endpoint, mint(), from_serial=attached["channelSerial"], direction="backwards", limit="1"
+    )
+    assert backwards == before[-1:]
+
+
+async def test_what_is_not_subscribed_to_is_no_backlog(endpoint: AblyLocal, connect: Connect) -> None:
+    client = await connect(endpoint)
+    await publish(client, "c", "1")
+    attached = await client.attach("c", params={"rewind": "1", "modes": "publish"})
+    assert not attached["flags"] & HAS_BACKLOG
+    await client.send(action=0)
+    assert 15 not in [frame["action"] for frame in await client.frames_until(0)]
 
 
 async def test_a_backlog_that_is_too_large_is_cut_at_its_beginning(
@@ -150,6 +225,29 @@ async def test_members_of_a_dropped_connection_leave_after_a_while(
     leave = (await watcher.receive(14))["presence"][0]
     assert (leave["action"], leave["clientId"], leave["connectionId"]) == (3, "ann", connection_id)
     assert not leave["id"].startswith(connection_id)
+
+
+async def test_members_stay_where_a_resumed_connection_attaches_again_and_nowhere_else(
+    make_endpoint: MakeEndpoint, connect: Connect, mint: Mint
+) -> None:
+    endpoint = await make_endpoint(presence_grace=1.0)
+    ann, watcher = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
+    key = (await ann.receive(4))["connectionDetails"]["connectionKey"]
+    for serial, channel in enumerate(("kept", "left")):
+        await watcher.attach(channel)
+        await ann.attach(channel)
+        await ann.send(action=14, channel=channel, msgSerial=serial, presence=[{"action": 2}])
+        await watcher.receive(14)
+    await ann.websocket.close()
+    back = await connect(endpoint, mint(client_id="ann"), resume=key)
+    await back.attach("kept", flags=32)
+    # Its client detached from the other one while it was away, and does not say so.
+    leave = await watcher.receive(14)
+    assert (leave["channel"], leave["presence"][0]["action"]) == ("left", 3)
+    for channel, members in (("left", 0), ("kept", 1)):
+        assert len(endpoint.apps.get("app").channels.get(channel).presence) == members
+    await back.websocket.close()
+    assert (await watcher.receive(14))["channel"] == "kept"
 
 
 async def test_members_leave_with_a_connection_that_is_forgotten_before(

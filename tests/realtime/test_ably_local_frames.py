@@ -154,6 +154,15 @@ async def test_params_of_a_channel(
     assert attached.get("params") == params
 
 
+async def test_params_of_any_length_are_not_kept(endpoint: AblyLocal, connect: Connect) -> None:
+    client = await connect(endpoint)
+    for name in ("modes", "echo", "rewind"):
+        await client.send(action=10, channel="c", params={name: "x" * 1_001})
+        failed = await client.receive(9)
+        assert (failed["channel"], failed["error"]["code"]) == ("c", 40003)
+    assert not endpoint.apps.get("app").channels.get("c").attachments
+
+
 async def test_modes_are_enforced(endpoint: AblyLocal, connect: Connect, mint: Mint) -> None:
     client, other = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
     await client.attach("c", flags=PRESENCE_SUBSCRIBE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -112,3 +114,33 @@ async def test_it_cannot_be_started_twice_at_once(endpoint: AblyLocal) -> None:
     await endpoint.close()
     outcomes = await asyncio.gather(endpoint.start(), endpoint.start(), return_exceptions=True)
     assert sorted(map(repr, outcomes)) == ["None", "RuntimeError('running already')"]
+
+
+@pytest.mark.parametrize("abruptly", [True, False])
+@pytest.mark.parametrize("what", ["upgrade", "get", "post"])
+async def test_clients_that_go_away_leave_nothing_in_the_log(
+    *, endpoint: AblyLocal, mint: Mint, caplog: pytest.LogCaptureFixture, what: str, abruptly: bool
+) -> None:
+    head = {
+        "upgrade": f"GET /?accessToken={mint()} HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
+        "get": "GET /channels/c/messages HTTP/1.1\r\n",
+        "post": "POST /channels/c/messages HTTP/1.1\r\nContent-Length: 100\r\n",
+    }[what]
+    request = f"{head}Host: x\r\nAuthorization: Bearer {mint()}\r\n\r\n".encode()
+    loop = asyncio.get_running_loop()
+    with caplog.at_level("WARNING"):
+        for pause in range(10):
+            with socket.socket() as client:
+                client.setblocking(False)
+                await loop.sock_connect(client, (endpoint.host, endpoint.port))
+                await loop.sock_sendall(client, request)
+                # The endpoint is at another point of its work each time.
+                for _ in range(pause):
+                    await asyncio.sleep(0)
+                if abruptly:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Whoever answers a later request has noticed that these have gone.
+        async with aiohttp.ClientSession() as other, other.get(f"http://{endpoint.address}/time") as answer:
+            assert answer.status == 200
+    assert caplog.text == ""

@@ -124,7 +124,7 @@ async def test_a_client_id_other_than_the_tokens(endpoint: AblyLocal, connect: C
     [
         ("app.key:wrong", 40101, 401),
         ("app.unknown:x", 40400, 401),
-        ("elsewhere.key:x", 40400, 404),
+        ("elsewhere.key:x", 40101, 401),
         ("nothing", 40101, 401),
         ("no-app:x", 40101, 401),
         (None, 40101, 401),

@@ -99,7 +99,9 @@ class Apps:
     def admit(self, headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[App, Grant]:
         """Verify the credentials of an HTTP request, and return its app and what it may do.
 
-        Raise AblyError when they are refused.
+        Raise AblyError when they are refused: 40400 for a token of an unknown app, 40101 for a key of one. So
+        has ably-js in its suites: "JWT request with invalid key" of test/rest/auth.test.js, and
+        RSP3/invalid-credentials-rejected-4 of test/uts/rest/integration/presence.test.ts.
         """
         return self._admit(from_request(headers, query))
 
@@ -182,7 +184,10 @@ class Apps:
         return app
 
     def _admit(self, credential: Credential) -> tuple[App, Grant]:
-        app = self.get(credential.app_id)
+        app_id = credential.app_id
+        if credential.is_key and app_id not in self._apps:
+            raise AblyError(ErrorCode.INVALID_CREDENTIALS, f"no application found with id {app_id}")
+        app = self.get(app_id)
         return app, credential.verify(app.keyring)
 
 

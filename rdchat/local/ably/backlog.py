@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from .limits import Limits
     from .publications import Publication
+    from .recorder import Place
 
 
 _FORGOTTEN = 1_000  # publications that may be in the queue although their channels have forgotten them
@@ -106,15 +107,15 @@ class Backlog:
         """Return whether a publication of this channel has not been dropped yet."""
         return publication.position > self._floor
 
-    def reaches_back_to(self, position: int) -> bool:
-        """Return whether everything after that position is still kept."""
-        return position >= self._floor
+    def reaches_back_to(self, place: Place) -> bool:
+        """Return whether everything from that place on is still kept."""
+        return place.position > self._floor
 
-    def since(self, position: int) -> list[Publication]:
-        """Return the publications after that position, oldest first."""
+    def since(self, place: Place) -> list[Publication]:
+        """Return the publications from that place on, oldest first; it may lie in the middle of the first."""
         missed = []
         for publication in reversed(self._kept):
-            if publication.position <= position:
+            if publication.position < place.position:
                 break
             missed.append(publication)
         return missed[::-1]

@@ -16,7 +16,7 @@ from .publications import Publication
 from .rates import Rate, rate_exceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Mapping
 
     from .limits import Limits
     from .recorder import Recorder
@@ -34,9 +34,14 @@ class Reader(Protocol):
 
 @dataclass(slots=True)
 class Attachment:
-    """A connection attached to a channel, in the modes granted; `echo`: whether it hears itself."""
+    """A connection attached to a channel: what it asked for, and in `modes` what its capability grants of it.
+
+    `echo`: whether it hears itself.
+    """
 
     reader: Reader
+    requested: Flag
+    params: Mapping[str, str]
     modes: Flag
     echo: bool
 
@@ -162,9 +167,9 @@ class Channel:
             base = f"left-{secrets.token_urlsafe(9)}:0"
             self.update_presence(leaves, id_base=base, connection_id=connection_id)
 
-    def attach(self, reader: Reader, modes: Flag, *, echo: bool) -> None:
+    def attach(self, attachment: Attachment) -> None:
         """Note that a connection reads this channel, or how it does so from now on."""
-        self.attachments[reader.id] = Attachment(reader, modes, echo)
+        self.attachments[attachment.reader.id] = attachment
 
     def detach(self, connection_id: str) -> None:
         """Forget an attachment; unknown ones are ignored."""

@@ -66,8 +66,9 @@ class Pace:
 class Connection:
     """One client's connection. `outbox` is None while its websocket is gone but it may still be resumed.
 
-    `remain_present_for`: so many seconds its members stay after an abrupt drop. `void_from`: from when on its
-    token is revoked.
+    `attached` are the channels where it may have members, attached or not since it was resumed.
+    `remain_present_for`: so many seconds they stay after an abrupt drop; then `leaving` is due. `void_from`:
+    from when on its token is revoked.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Connection:
     outbox: Outbox | None = None
     attached: set[str] = field(default_factory=set)
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    leaving: asyncio.TimerHandle | None = None
 
     def send(self, **message: object) -> None:
         """Queue one protocol message."""
@@ -91,6 +93,12 @@ class Connection:
         """Queue one encoded protocol message, to be sent after `delay` seconds; lost without a websocket."""
         if self.outbox is not None:
             self.outbox.send(frame, delay=delay)
+
+    def leave_by(self, timer: asyncio.TimerHandle | None) -> None:
+        """Let this timer, and no other, let members leave; None: none does."""
+        if self.leaving is not None:
+            self.leaving.cancel()
+        self.leaving = timer
 
     def cancel_timers(self) -> None:
         """Forget what was to happen to this connection later."""

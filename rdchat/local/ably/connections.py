@@ -64,6 +64,9 @@ class Connections:
                 remain_present_for=_remain_present_for(query, self._limits),
             )
             self._connections[connection.id] = connection
+        else:
+            # A channel that the client does not attach to again is one that it has left while it was away.
+            self._leave_later(connection)
         connection.key = f"{connection.id}!{secrets.token_urlsafe(_SECRET_BYTES)}"
         connection.format = query_format(query)
         connection.outbox = outbox
@@ -124,7 +127,7 @@ class Connections:
         if connection.outbox is not outbox:
             return  # resumed on another websocket, or closed
         self._forget_websocket(connection)
-        self._later(connection, connection.remain_present_for, self._leave)
+        self._leave_later(connection)
         self._later(connection, self._limits.connection_state_ttl, self._forget)
 
     def close(self, connection: Connection) -> None:
@@ -182,6 +185,7 @@ class Connections:
         """Drop every websocket and forget every connection."""
         for connection in self:
             connection.cancel_timers()
+            connection.leave_by(None)
             if connection.outbox is not None:
                 connection.outbox.abort()
                 connection.outbox = None
@@ -220,10 +224,18 @@ class Connections:
         for name in connection.attached:
             self._channels.get(name).detach(connection.id)
 
+    def _leave_later(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        connection.leave_by(loop.call_later(connection.remain_present_for, self._leave, connection))
+
     def _leave(self, connection: Connection) -> None:
-        for name in connection.attached:
-            self._channels.get(name).leave(connection.id)
-        connection.attached.clear()
+        """Let its members leave where it is not attached."""
+        connection.leave_by(None)
+        for name in list(connection.attached):
+            channel = self._channels.get(name)
+            if connection.id not in channel.attachments:
+                channel.leave(connection.id)
+                connection.attached.discard(name)
 
     def _forget(self, connection: Connection) -> None:
         # No one else knows the members of a forgotten connection: they leave here.

@@ -14,6 +14,7 @@ from .grants import ANY_CLIENT
 from .messages import read_messages, read_presence
 from .protocol import Action, Flag
 from .rates import rate_exceeded
+from .unsupported import annotation_refusal, objects_refusal, refuse_edits
 
 if TYPE_CHECKING:
     from .channels import Channels
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .tokens import Keyring
 
 Frame = Mapping[str, object]
+
+_NEEDING = {Flag.PUBLISH: "publish a message", Flag.PRESENCE: "enter, update or leave presence"}
 
 
 class Dispatcher:
@@ -54,6 +57,9 @@ class Dispatcher:
             Action.SYNC: self._on_channel(self._attaching.sync),
             Action.MESSAGE: self._acknowledged(self._publish, Operation.PUBLISH),
             Action.PRESENCE: self._acknowledged(self._presence, Operation.PRESENCE),
+            Action.ANNOTATION: self._acknowledged(self._annotate, Operation.PUBLISH),
+            Action.OBJECT: self._acknowledged(self._change_objects, Operation.PUBLISH),
+            Action.OBJECT_SYNC: self._acknowledged(self._change_objects, Operation.PUBLISH),
             Action.AUTH: self._auth,
         }
 
@@ -100,6 +106,7 @@ class Dispatcher:
         self._attaching.check(connection)
 
     def _publish(self, connection: Connection, name: str, serial: int, frame: Frame) -> dict[str, object]:
+        refuse_edits(frame.get("messages"), connection.grant, name)
         connection.grant.capability.require(name, "publish")
         self._require_mode(connection, name, Flag.PUBLISH)
         messages = read_messages(frame.get("messages"), connection.grant, self._limits)
@@ -123,13 +130,24 @@ class Dispatcher:
         )
         return {"serials": []}
 
+    def _annotate(self, connection: Connection, name: str, _serial: int, _frame: Frame) -> dict[str, object]:
+        raise annotation_refusal("annotation-publish", connection.grant, name)
+
+    def _change_objects(
+        self, connection: Connection, name: str, _serial: int, _frame: Frame
+    ) -> dict[str, object]:
+        raise objects_refusal("object-publish", connection.grant, name)
+
     def _require_mode(self, connection: Connection, name: str, mode: Flag) -> None:
-        """Restrict attached connections to the modes granted; publishing needs no attachment at all."""
+        """Restrict attached connections to the modes granted; publishing needs no attachment at all.
+
+        The texts are those of https://ably.com/docs/platform/errors/codes/40165-channel-mode-not-requested-when-attaching.
+        """
         attachment = self._channels.get(name).attachments.get(connection.id)
         if attachment is not None and mode not in attachment.modes:
             raise AblyError(
                 ErrorCode.MODE_NOT_REQUESTED,
-                f"the client did not request the {mode.name} mode when attaching to {name}",
+                f"Unable to {_NEEDING[mode]} as client did not request the {mode.name} mode when attaching",
             )
 
     def _require_pace(self, connection: Connection, messages: int) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from .errors import AblyError, ErrorCode
 from .numerals import whole_number
+from .recorder import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,23 +20,23 @@ if TYPE_CHECKING:
 _DEFAULT_LIMIT = 100
 _HIGHEST_LIMIT = 1_000
 
-Place = tuple[int, int]
-"""Where a message stands: the position of its publication, and its index there."""
-
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """What a history request asks for. Instants are milliseconds, both ends included."""
+    """What a history request asks for. Instants are milliseconds, both ends included.
+
+    `until` is the place before which to end; `after` is the last place of the page before.
+    """
 
     start: int | None
     end: int | None
     backwards: bool
     limit: int
-    until: int | None
+    until: Place | None
     after: Place | None
 
     @classmethod
-    def read(cls, query: Mapping[str, str], position_of: Callable[[str], int | None]) -> PageQuery:
+    def read(cls, query: Mapping[str, str], place_after: Callable[[str], Place | None]) -> PageQuery:
         """Read `start`, `end`, `direction`, `limit`, `from_serial` (a channelSerial) and our own `cursor`.
 
         Raise AblyError 40003 for values that are none, 40024 for a serial that another endpoint gave.
@@ -49,7 +50,7 @@ class PageQuery:
             raise AblyError(ErrorCode.INVALID_PARAMETER, "start is after end")
         until = None
         if query.get("from_serial"):
-            until = position_of(query["from_serial"])
+            until = place_after(query["from_serial"])
             if until is None:
                 raise AblyError(
                     ErrorCode.OTHER_SITE, "unable to get channel history: the serial is not of this site"
@@ -64,8 +65,11 @@ class PageQuery:
                 continue
             numbered = list(enumerate(publication.messages))
             for index, message in reversed(numbered) if self.backwards else numbered:
-                place = publication.position, index
-                if self.after is None or (place < self.after if self.backwards else place > self.after):
+                place = Place(publication.position, index)
+                following = self.after is None or (
+                    place < self.after if self.backwards else place > self.after
+                )
+                if following and (self.until is None or place < self.until):
                     found.append((place, message))
             if len(found) > self.limit:
                 return [message for _, message in found[: self.limit]], found[self.limit - 1][0]
@@ -76,7 +80,7 @@ class PageQuery:
             return False
         if self.end is not None and publication.timestamp > self.end:
             return False
-        return self.until is None or publication.position <= self.until
+        return self.until is None or publication.position <= self.until.position
 
 
 def page_of_members(members: list[Message], query: Mapping[str, str]) -> tuple[list[Message], str]:
@@ -88,7 +92,7 @@ def page_of_members(members: list[Message], query: Mapping[str, str]) -> tuple[l
     wanted = {name: query[name] for name in ("clientId", "connectionId") if query.get(name)}
     found = [m for m in members if all(m.get(name) == value for name, value in wanted.items())]
     first = page.after[0] if page.after is not None else 0
-    following = (first + page.limit, 0) if first + page.limit < len(found) else None
+    following = Place(first + page.limit, 0) if first + page.limit < len(found) else None
     return found[first : first + page.limit], link_header("presence", query, following)
 
 
@@ -118,7 +122,7 @@ def _cursor(query: Mapping[str, str]) -> Place | None:
     position, index = map(whole_number, (text.partition("-")[::2]))
     if position is None or index is None:
         raise AblyError(ErrorCode.INVALID_PARAMETER, "invalid cursor")
-    return position, index
+    return Place(position, index)
 
 
 def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -21,6 +21,7 @@ _CONTENT_TYPES = {Format.JSON: "application/json", Format.MSGPACK: "application/
 _FORMATS = frozenset(fmt.value for fmt in Format)
 _EXPOSED = "Link, X-Ably-Errorcode, X-Ably-Errormessage"
 _HIGHEST_SUCCESS = 299
+_CLIENT_GONE = 499  # as nginx has it
 _NO_HEADER = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 
 #: The version that today's SDKs speak; the default for clients that name none.
@@ -87,8 +88,9 @@ async def speak_ably(request: web.Request, handler: Handler) -> web.StreamRespon
         except web.HTTPException as error:
             response = refuse(request, _from_aiohttp(request, error))
         except ConnectionError:
-            # The client went away in the middle of it: there is no one to answer.
-            raise
+            # The client went away in the middle of it. No one reads this answer, nor need anyone read of it:
+            # raised, it would be an error in aiohttp's log, with its traceback.
+            response = web.Response(status=_CLIENT_GONE)
         except Exception:  # noqa: BLE001 - what a handler missed is logged, and answered like any failure
             _log.exception("a request could not be handled")
             response = refuse(request, AblyError(ErrorCode.INTERNAL, "internal error"))

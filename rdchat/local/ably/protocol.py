@@ -33,6 +33,20 @@ class Action(IntEnum):
     MESSAGE = 15
     SYNC = 16
     AUTH = 17
+    OBJECT = 19
+    OBJECT_SYNC = 20
+    ANNOTATION = 21
+
+
+class MessageAction(IntEnum):
+    """What a message does: it is new, or concerns one that there is."""
+
+    CREATE = 0
+    UPDATE = 1
+    DELETE = 2
+    META = 3
+    SUMMARY = 4
+    APPEND = 5
 
 
 class PresenceAction(IntEnum):
@@ -46,7 +60,7 @@ class PresenceAction(IntEnum):
 
 
 class Flag(IntFlag):
-    """Flags of ATTACH and ATTACHED; the upper four are the channel modes."""
+    """Flags of ATTACH and ATTACHED; from the 17th bit on they are channel modes."""
 
     HAS_PRESENCE = 1 << 0
     HAS_BACKLOG = 1 << 1
@@ -56,10 +70,17 @@ class Flag(IntFlag):
     PUBLISH = 1 << 17
     SUBSCRIBE = 1 << 18
     PRESENCE_SUBSCRIBE = 1 << 19
+    ANNOTATION_PUBLISH = 1 << 21
+    ANNOTATION_SUBSCRIBE = 1 << 22
+    OBJECT_SUBSCRIBE = 1 << 24
+    OBJECT_PUBLISH = 1 << 25
 
 
 NO_FLAGS = Flag(0)
+#: The channel modes that there are for those who ask for none; and those that no one is granted here.
 MODES = Flag.PRESENCE | Flag.PUBLISH | Flag.SUBSCRIBE | Flag.PRESENCE_SUBSCRIBE
+ANNOTATION_MODES = Flag.ANNOTATION_PUBLISH | Flag.ANNOTATION_SUBSCRIBE
+UNSUPPORTED_MODES = ANNOTATION_MODES | Flag.OBJECT_SUBSCRIBE | Flag.OBJECT_PUBLISH
 
 
 class Message(TypedDict, total=False):

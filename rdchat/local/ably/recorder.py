@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .messages import payload_size
 from .numerals import whole_number
 
 if TYPE_CHECKING:
     from .protocol import Message
+
+
+class Place(NamedTuple):
+    """Where a message stands: the position of its publication, and its offset there."""
+
+    position: int
+    offset: int
 
 
 class Recorder:
@@ -47,7 +54,20 @@ class Recorder:
         """Write the channelSerial of a position: comparable as text, and naming the endpoint that gave it."""
         return f"{position}@{self._site}"
 
-    def position_of(self, serial: str) -> int | None:
-        """Read the position behind a channelSerial of this endpoint, else None."""
+    def serial_before(self, place: Place) -> str:
+        """Write the channelSerial behind which the message at `place` is the first."""
+        if place.offset == 0:
+            return self.serial(place.position - 1)
+        return f"{place.position}:{place.offset}@{self._site}"
+
+    def place_after(self, serial: str) -> Place | None:
+        """Return where the first message behind a channelSerial stands or will stand.
+
+        None for a serial that this endpoint did not give.
+        """
         digits, _, site = serial.partition("@")
-        return whole_number(digits) if site == self._site else None
+        position, cut, offset = digits.partition(":")
+        numbers = whole_number(position), whole_number(offset) if cut else 0
+        if site != self._site or numbers[0] is None or numbers[1] is None:
+            return None
+        return Place(numbers[0], numbers[1]) if cut else Place(numbers[0] + 1, 0)

@@ -14,6 +14,7 @@ from .history import PageQuery, link_header, page_of_members
 from .http import accepted_format, read_body, refuse, respond, version
 from .messages import read_messages
 from .resources import admitted, exposed, perform_under
+from .unsupported import refuse_edits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,9 +68,10 @@ class ChannelResources:
         """
         app, grant = admitted(self._apps, request)
         name = request.match_info["channel"]
+        body = await read_body(request)
+        refuse_edits(body, grant, name)
         grant.capability.require(name, "publish")
         channel = app.channels.get(name)
-        body = await read_body(request)
         if request.query.get("_forceNack", "").lower() == "true":
             raise AblyError(ErrorCode.FORCED, "refused, as was asked for")
         connection_id, grant = _on_behalf(app, grant, body)
@@ -162,7 +164,7 @@ class ChannelResources:
 
     def _page(self, request: web.Request, app: App, channel: Channel, backlog: Backlog) -> web.Response:
         channel.expire(self._clock())
-        query = PageQuery.read(request.query, app.channels.recorder.position_of)
+        query = PageQuery.read(request.query, app.channels.recorder.place_after)
         messages, following = query.page(backlog)
         resource = request.path.rpartition("/")[2]
         return self._messages(request, messages, {"Link": link_header(resource, request.query, following)})
@@ -212,6 +214,7 @@ def _publish_to(
     try:
         if refusal is not None:
             raise refusal
+        refuse_edits(body, grant, name)
         grant.capability.require(name, "publish")
         messages = read_messages(body, grant, app.limits)
         return app.channels.get(name).publish(messages)

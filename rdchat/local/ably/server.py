@@ -18,6 +18,7 @@ from .faults import Faults
 from .grants import Key
 from .http import speak_ably
 from .limits import Limits
+from .refusing import UnsupportedResources
 from .rest import ChannelResources
 from .websocket import serve_websocket
 
@@ -167,6 +168,7 @@ class AblyLocal:
         application.add_routes(ChannelResources(self.apps, self.faults, self._clock).routes())
         application.add_routes(KeyResources(self.apps, self.faults, self._clock).routes())
         application.add_routes(AppResources(self.apps).routes())
+        application.add_routes(UnsupportedResources(self.apps).routes())
         if self._controlled:
             control = ControlResources(self)
             application.add_routes(control.routes())

@@ -70,7 +70,7 @@ async def test_apps_are_apart(run: Run, endpoint: AblyLocal, fmt: str) -> None:
         "stranger": True,
         "removed": 204,
         "failed": 40101,
-        "rest": [40400, 404],
+        "rest": [40101, 401],
         "other": None,
     }
 

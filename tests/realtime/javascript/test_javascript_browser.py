@@ -204,6 +204,7 @@ async def _show(browser: str, directory: Path, mint: Mint, key: tuple[str, str])
             "endpoint": endpoint.address,
             "stranger": await stack.enter_async_context(_served(stranger)),
             "token": mint({"open:*": ["*"]}, client_id="ann"),
+            "reading": mint({"open:*": ["subscribe"]}, client_id="ann"),
         }
         url = f"{await stack.enter_async_context(_served(page))}/?{urlencode(parameters)}"
         process = await stack.enter_async_context(_browsing(browser, directory, url))
@@ -263,6 +264,19 @@ def test_a_refusal_is_readable(outcome: Report, fmt: str) -> None:
     # It publishes without an envelope.
     code, status, _ = denied["publish"]
     assert (code, status) == (40160 if fmt == "json" else code, 401)
+
+
+def test_edits_are_refused(outcome: Report, fmt: str) -> None:
+    edits, immutable = outcome[f"edits {fmt}"], [93002, 400]
+    assert edits[:2] == [immutable, immutable]
+    if fmt == "json":
+        assert edits[2:] == [immutable, immutable]
+    # In MessagePack no envelope is asked for, so the SDK reads the status alone.
+    assert [status for _, status in edits[2:]] == [400, 400]
+
+
+def test_a_capability_that_is_gained(outcome: Report, fmt: str) -> None:
+    assert outcome[f"gained {fmt}"] == {"before": 40160, "heard": "after"}
 
 
 def test_the_modular_build_by_fetch(outcome: Report, fmt: str) -> None:

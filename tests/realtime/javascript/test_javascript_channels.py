@@ -167,6 +167,18 @@ async def test_denial(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> No
     }
 
 
+async def test_edits_annotations_and_objects(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
+    immutable = [93002, 400]
+    assert await run("edits", endpoint, fmt, mint()) == {
+        "refused": {"realtime": [immutable] * 8, "rest": [immutable] * 8},
+        "heard": ["first", "last"],
+        "annotations": immutable,
+        "objects": [40021, 400],
+        "state": "connected",
+    }
+    assert len(endpoint.published) == 2
+
+
 async def test_names_of_channels(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
     assert await run("names", endpoint, fmt, mint()) == {
         "refused": [[40010, 400]] * 3,

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
 Mint = Callable[..., str]
-Run = Callable[..., Awaitable[dict[str, Any]]]
+Run = Callable[..., Awaitable[Any]]
 
 # On one worker: the others need not wait until the SDK is installed.
 pytestmark = pytest.mark.xdist_group("javascript")
@@ -36,9 +36,18 @@ async def test_resume(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> No
         "heard": data,
         "kept": ["before", *data],
         "same": True,
-        "resumed": True,
+        "resumed": [True, True],
         "untilAttach": 0,
     }
+
+
+async def test_resume_without_a_backlog(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
+    assert await run("resumeWithoutBacklog", endpoint, fmt, mint()) == [True, False]
+
+
+async def test_history_before_a_replay(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
+    found = [["012", "3"], ["01", "23"], ["0", "123"], ["", "0123"], ["0123", ""]]
+    assert await run("historyBeforeReplay", endpoint, fmt, mint()) == found
 
 
 async def test_recover(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rdchat.local.ably import AblyLocal
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    import aiohttp
 
 MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
 Mint = Callable[..., str]
@@ -83,7 +88,7 @@ async def test_wrong_credentials(run: Run, endpoint: AblyLocal, sign: Mint, key:
     forged, expired = sign(secret="another, and as long as it must be"), sign(lifetime=-60.0)
     assert await run("wrongCredentials", endpoint, fmt, ":".join(key), forged, expired) == {
         "secret": [[40101, 401], [40101, 401]],
-        "unknown": [[40101, 401], [40400, 404]],
+        "unknown": [[40101, 401], [40101, 401]],
         "nonsense": [[40101, 401], [40101, 401]],
         "forged": [[40171, 403], [40144, 401]],
         "expired": [[40171, 403], [40142, 401]],
@@ -97,6 +102,39 @@ async def test_renewal(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> N
 async def test_token_expiry(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
     asked = {"mint": lambda: mint(lifetime=1.0)}
     assert await run("expiry", endpoint, fmt, mint(), asked=asked) == {"code": 40142, "same": True}
+
+
+async def test_tokens_that_expire_again(run: Run, make_endpoint: MakeEndpoint, mint: Mint, fmt: str) -> None:
+    endpoint = await make_endpoint(channel_publishes=10_000)
+    asked = {"mint": lambda: mint(client_id="ann", lifetime=1.0)}
+    assert await run("expiries", endpoint, fmt, mint(), asked=asked) == {
+        "reasons": [40142] * 3,
+        "complete": True,
+        "same": True,
+    }
+
+
+async def test_a_callback_that_fails(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
+    lifetimes = [1.0, 600.0]
+    asked = {"mint": lambda: mint(lifetime=lifetimes.pop(0))}
+    assert await run("failingCallback", endpoint, fmt, asked=asked) == {
+        "changes": [
+            ["disconnected", 40142],
+            ["connecting", None],
+            ["disconnected", 80019],
+            ["connecting", None],
+            ["connected", None],
+        ],
+        "calls": 3,
+    }
+
+
+async def test_a_callback_that_forbids(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
+    asked = {"mint": lambda: mint(lifetime=1.0)}
+    assert await run("forbiddingCallback", endpoint, fmt, asked=asked) == {
+        "changes": [["disconnected", 40142], ["connecting", None], ["failed", 80019]],
+        "calls": 2,
+    }
 
 
 async def test_new_token_in_band(run: Run, make_endpoint: MakeEndpoint, mint: Mint, fmt: str) -> None:
@@ -149,3 +187,59 @@ async def test_revoking_with_a_margin(run: Run, endpoint: AblyLocal, sign: Mint,
         "left": 0,
         "same": True,
     }
+
+
+async def test_capabilities_that_change(run: Run, endpoint: AblyLocal, mint: Mint, fmt: str) -> None:
+    less, more = mint({"c": ["subscribe"]}), mint({"c": ["subscribe", "publish"]})
+    reading, writing = ["presence_subscribe", "subscribe"], ["presence_subscribe", "publish", "subscribe"]
+    assert await run("changingCapabilities", endpoint, fmt, less, more, less) == {
+        "seen": [
+            [[40160, 401], reading, "attached"],
+            [None, writing, "attached"],
+            [[40160, 401], reading, "attached"],
+        ],
+        "heard": "between",
+        "state": "connected",
+    }
+
+
+@pytest.mark.parametrize(("margin", "reasons"), [(None, [40141]), (0.5, [])])
+async def test_a_revoked_token_that_is_renewed_costs_no_message(
+    *,
+    run: Run,
+    make_endpoint: MakeEndpoint,
+    mint: Mint,
+    http: aiohttp.ClientSession,
+    fmt: str,
+    margin: float | None,
+    reasons: list[int],
+) -> None:
+    endpoint = await make_endpoint(revocation_margin=margin or 1.0, channel_publishes=10_000)
+    capabilities = [{"kept": ["subscribe"], "lost": ["subscribe"]}, {"kept": ["subscribe"]}]
+    applies_at = [0.0]
+
+    async def revoke() -> None:
+        url, headers = (
+            f"http://{endpoint.address}/keys/app.key/revokeTokens",
+            {"Authorization": f"Bearer {mint()}"},
+        )
+        body = {"targets": ["revocationKey:one"], "allowReauthMargin": margin is not None}
+        async with http.post(url, json=body, headers=headers) as answer:
+            applies_at[0] = (await answer.json())["results"][0]["appliesAt"] / 1000
+
+    asked = {
+        "mint": lambda: mint(capabilities.pop(0), "ann", revocation_key="one"),
+        "revoke": revoke,
+        "applied": lambda: until(lambda: time.time() > applies_at[0]),
+    }
+    scenario = "revokedAndRenewed" if margin is None else "revokedWithAMargin"
+    assert await run(scenario, endpoint, fmt, mint(), asked=asked) == {
+        "complete": True,
+        "several": True,
+        "same": True,
+        "reasons": reasons,
+        "lost": 40160,
+        "kept": "attached",
+        "state": "connected",
+    }
+    assert capabilities == []

@@ -2,10 +2,10 @@
 
 import { ask, cut, nextState, queue, realtime, refusal, rest, several, subscribed, vanish } from './shared.mjs';
 
-/** Note whether a channel that attaches again says that nothing was missed. */
+/** Note whether a channel that attaches again says that nothing was missed, and that something is to come. */
 function resumptions(channel) {
   const [put, next] = queue();
-  channel.on('attached', ({ resumed }) => put(resumed));
+  channel.on('attached', ({ resumed, hasBacklog }) => put([resumed, hasBacklog]));
   return next;
 }
 
@@ -31,6 +31,34 @@ export async function resume() {
     resumed: await resumed(),
     untilAttach: (await channel.history({ untilAttach: true })).items.length,
   };
+}
+
+export async function resumeWithoutBacklog() {
+  const client = realtime();
+  const [channel, next] = await subscribed(client, 'c');
+  await channel.publish('n', 'before');
+  await next();
+  const resumed = resumptions(channel);
+  await cut(client);
+  return await resumed();
+}
+
+/** Attach where something is replayed, and ask for what came before it. */
+export async function historyBeforeReplay() {
+  const publisher = rest().channels.get('c');
+  await publisher.publish([{ data: '0' }, { data: '1' }, { data: '2' }]);
+  await publisher.publish('n', '3');
+  const found = [];
+  for (const params of [{ rewind: '1' }, { rewind: '2' }, { rewind: '3' }, { rewind: '1m' }, {}]) {
+    const client = realtime();
+    const channel = client.channels.get('c', { params });
+    const [put, next] = queue();
+    await channel.subscribe(put);
+    const before = (await channel.history({ untilAttach: true, direction: 'forwards' })).items;
+    const replayed = await several(next, 4 - before.length);
+    found.push([before, replayed].map((messages) => messages.map(({ data }) => data).join('')));
+  }
+  return found;
 }
 
 export async function recover() {

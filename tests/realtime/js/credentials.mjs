@@ -140,6 +140,41 @@ export async function expiry() {
   return { code: reason.code, same: id === client.connection.id };
 }
 
+/** Let tokens expire three times in the middle of a stream of messages. */
+export async function expiries() {
+  const [token] = given;
+  const client = new Ably.Realtime(only({ authCallback: (_params, callback) => ask('mint').then((t) => callback(null, t)) }));
+  const [, next] = await subscribed(client, 'c');
+  const { id } = client.connection;
+  const reasons = [];
+  client.connection.on('disconnected', ({ reason }) => reasons.push(reason.code));
+  const publisher = new Ably.Rest(only({ token })).channels.get('c');
+  let published = 0;
+  while (reasons.length < 3) await publisher.publish('n', String(published++));
+  const heard = await several(next, published);
+  const complete = heard.every(({ data }, index) => data === String(index));
+  return { reasons: reasons.slice(0, 3), complete, same: id === client.connection.id };
+}
+
+/** Let the callback fail when it is asked for the second token, with an error that has this status. */
+async function failing(statusCode, state) {
+  const client = new Ably.Realtime(only({ authCallback: handOut }));
+  const changes = [];
+  let calls = 0;
+  client.connection.on(({ current, reason }) => changes.push([current, reason?.code ?? null]));
+  await nextState(client.connection, 'disconnected');
+  await nextState(client.connection, state);
+  return { changes: changes.slice(2), calls };
+
+  async function handOut(_params, callback) {
+    if (++calls !== 2) callback(null, await ask('mint'));
+    else callback(Object.assign(new Error('no token'), { code: 40000, statusCode }));
+  }
+}
+
+export const failingCallback = () => failing(500, 'connected');
+export const forbiddingCallback = () => failing(403, 'failed');
+
 export async function reauth() {
   const client = realtime({ authCallback: await brief() });
   const updated = nextState(client.connection, 'update');
@@ -220,3 +255,63 @@ export async function revokingWithMargin() {
     same: id === holder.connection.id,
   };
 }
+
+export async function changingCapabilities() {
+  const client = realtime();
+  const [channel, next] = await subscribed(client, 'c');
+  const seen = [];
+  const attempt = async (name) => {
+    const refused = await code(channel.publish(name, ''));
+    seen.push([refused, channel.modes.sort(), channel.state]);
+  };
+  await attempt('before');
+  await client.auth.authorize();
+  await attempt('between');
+  const heard = (await next()).name;
+  await client.auth.authorize();
+  await attempt('after');
+  return { seen, heard, state: client.connection.state };
+}
+
+/**
+ * Let a client's token be revoked in the middle of a stream of messages, and renewed by one without the channel
+ * `lost`. `renewed` is what its connection goes through.
+ */
+async function revokedInTheMiddle(renewed) {
+  const [token] = given;
+  const mint = (_params, callback) => ask('mint').then((minted) => callback(null, minted));
+  const client = new Ably.Realtime(only({ authCallback: mint }));
+  const [kept, next] = await subscribed(client, 'kept');
+  const [lost] = await subscribed(client, 'lost');
+  const { id } = client.connection;
+  const reasons = [];
+  client.connection.on('disconnected', ({ reason }) => reasons.push(reason.code));
+  const publisher = new Ably.Rest(only({ token })).channels.get('kept');
+  let published = 0;
+  let more = true;
+  const publishing = (async () => {
+    while (more) await publisher.publish('n', String(published++));
+  })();
+  const again = nextState(client.connection, renewed);
+  const failed = nextState(lost, 'failed');
+  const first = (await next()).data;
+  await ask('revoke');
+  await again;
+  await ask('applied');
+  const { reason } = await failed;
+  more = false;
+  await publishing;
+  const heard = [first, ...(await several(next, published - 1)).map(({ data }) => data)];
+  return {
+    complete: heard.every((data, index) => data === String(index)),
+    several: published > 2,
+    same: id === client.connection.id,
+    reasons,
+    lost: refusal(reason)[0],
+    kept: kept.state,
+    state: client.connection.state,
+  };
+}
+
+export const revokedAndRenewed = () => revokedInTheMiddle('connected');
+export const revokedWithAMargin = () => revokedInTheMiddle('update');

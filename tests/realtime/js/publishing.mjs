@@ -138,3 +138,34 @@ export async function sizes() {
     withinIt: await code(large.publish('n', text)),
   };
 }
+
+/** Try to change what was said, in every way that the SDK has. */
+export async function edits() {
+  const client = realtime();
+  const [channel, next] = await subscribed(client, 'c');
+  const [serial] = (await channel.publish('n', 'first')).serials;
+  const message = { serial, data: 'changed' };
+  const annotation = { type: 'reaction:distinct.v1', name: '👍' };
+  const refused = {};
+  for (const [way, one] of Object.entries({ realtime: channel, rest: rest().channels.get('c') })) {
+    refused[way] = [
+      await code(one.updateMessage(message)),
+      await code(one.deleteMessage(message)),
+      await code(one.appendMessage(message)),
+      await code(one.getMessage(serial)),
+      await code(one.getMessageVersions(serial)),
+      await code(one.annotations.publish(serial, annotation)),
+      await code(one.annotations.delete(serial, annotation)),
+      await code(one.annotations.get(serial)),
+    ];
+  }
+  const attach = (modes) => code(client.channels.get(modes[0], { modes }).attach());
+  await channel.publish('n', 'last');
+  return {
+    refused,
+    heard: (await several(next, 2)).map(({ data }) => data),
+    annotations: await attach(['ANNOTATION_SUBSCRIBE']),
+    objects: await attach(['OBJECT_SUBSCRIBE', 'OBJECT_PUBLISH']),
+    state: client.connection.state,
+  };
+}
