@@ -36,7 +36,10 @@ ANONYMOUS: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One checked request: who calls, and what they say, already loaded by the route's schemas."""
+    """One checked request: who calls, and what they say, already loaded by the route's schemas.
+
+    `headers` are as they came, and are found by their names in any case.
+    """
 
     runtime: Runtime
     caller: Caller
@@ -45,6 +48,7 @@ class Call:
     body: dict[str, Any]
     operation: str = ""
     idempotency_key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)
         key = request.headers.get("Idempotency-Key") if route.idempotent else None
-        call = Call(runtime, caller, path, query, {}, route.operation, key)
+        call = Call(runtime, caller, path, query, {}, route.operation, key, request.headers)
         if form_reader is not None and body_schema is not None:
             answer = await _with_form(route, form_reader, body_schema, request, call)
         else:
