@@ -234,8 +234,8 @@ class Settings:
     max_attachment: int = setting(
         "MAX_ATTACHMENT",
         values.whole(least=1, most=_LARGEST_ATTACHMENT),
-        str(10 * 1024 * 1024),
-        "the largest file, 64 MiB at most",
+        str(64 * 1024 * 1024),
+        "the largest file that can be sent; 64 MiB at most, which a picture of 200 million pixels may need",
         section="Attachments",
         unit="bytes",
     )

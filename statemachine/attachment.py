@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that is stored beside its message. `size` is in bytes; images have their size in pixels."""
+    """A file that is stored beside its message. `size` is in bytes.
+
+    Images have their size in pixels, and recordings their duration, where it could be found out.
+    """
 
     id: UUID
     file_name: str
@@ -19,3 +22,4 @@ class Attachment:
     size: int
     width: int | None = None
     height: int | None = None
+    duration_ms: int | None = None

@@ -6,11 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from aiohttp import web
-
 from handlers import schemas
 from handlers.api.idempotency import once
 from handlers.api.presenters import attachment_json, message_json
+from handlers.http import ranges
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
@@ -19,6 +18,8 @@ from rdchat.files.kinds import KINDS
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from aiohttp import web
+
 #: Whatever a file contains: it is shown as what it is, runs nothing, loads nothing, and stays nowhere.
 _CONFINED: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -26,6 +27,8 @@ _CONFINED: Final = {
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",
 }
+#: What pages show and play; all else is only saved.
+_INLINE: Final = ("image/", "audio/")
 
 
 async def admit_upload(call: Call) -> None:
@@ -40,9 +43,12 @@ async def upload_message(call: Call) -> Answer:
     """Send a file while the chat is open, with or without words.
 
     What the file is decides its content. Images are re-encoded without what cameras put into them: no
-    place, no device, no instant. A repeated clientMessageId gives the first message, with 200; with other
-    words or another file it is refused, and nothing is sent. Put the file last: then a refusal does not wait
-    for it.
+    place, no device, no instant. Large ones are scaled down to 12.6 million pixels, HEIC and AVIF become
+    JPEG, a GIF becomes PNG, and of an animation the first frame stays. Recordings are written anew without
+    what telephones put into them, and texts are kept in UTF-8. `errors.file` says why a file is refused.
+
+    A repeated clientMessageId gives the first message, with 200; with other words or another file it is
+    refused, and nothing is sent. Put the file last: then a refusal does not wait for it.
     """
     body = call.body
 
@@ -71,18 +77,21 @@ async def get_attachment(call: Call) -> Answer:
 
 
 async def download_attachment(call: Call) -> web.Response:
-    """Open an attachment by a link. The link is all that it takes: an `<img>` can send no token."""
+    """Open an attachment by a link. The link is all that it takes: an `<img>` can send no token.
+
+    With the header Range, a part of it: players of recordings ask for parts.
+    """
     opened = await call.runtime.attachments.open_file(call.path["id"], call.query["token"])
     one = opened.attachment
     charset = "; charset=utf-8" if one.content_type == "text/plain" else ""
-    shown = "inline" if KINDS[one.content_type].is_image else "attachment"
+    shown = "inline" if one.content_type.startswith(_INLINE) else "attachment"
     headers = {
         **_CONFINED,
         "Content-Type": one.content_type + charset,
         # RFC 8187: in this form a name may contain anything.
         "Content-Disposition": f"{shown}; filename*=UTF-8''{quote(one.file_name, safe='')}",
     }
-    return web.Response(body=opened.content, headers=headers)
+    return ranges.respond(opened.content, str(one.id), call.headers, headers)
 
 
 ROUTES = (
@@ -132,8 +141,9 @@ ROUTES = (
         roles=permissions.NO_ROLE,
         query=schemas.AttachmentQuery,
         bare=tuple(KINDS),
+        also=((206, "The part of it that the header `Range` asked for."),),
         public=True,
         rate=None,
-        errors=(ErrorCode.FORBIDDEN,),
+        errors=(ErrorCode.FORBIDDEN, ErrorCode.RANGE_NOT_SATISFIABLE),
     ),
 )

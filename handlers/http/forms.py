@@ -26,8 +26,8 @@ T = TypeVar("T")
 #: The part that is a file.
 FILE: Final = "file"
 MEDIA_TYPE: Final = "multipart/form-data"
-#: A telephone in a bad net needs its time for 10 MiB; one that sends nothing has gone.
-_WHOLE_SECONDS: Final = 120
+#: A telephone in a bad net needs its time for a picture of 40 MiB; one that sends nothing has gone.
+_WHOLE_SECONDS: Final = 300
 _STALLED_SECONDS: Final = 10
 _CHUNK_BYTES: Final = 64 * 1024
 #: More than any text of ours has in UTF-8.
@@ -110,7 +110,7 @@ class _Form:
         if request.content_type != MEDIA_TYPE:
             raise invalid("body", f"The header Content-Type must be {MEDIA_TYPE}.")
         if (request.content_length or 0) > self._reader.largest + _OVERHEAD_BYTES:
-            raise RdchatError(ErrorCode.PAYLOAD_TOO_LARGE)
+            raise self._too_large()
         try:
             return MultipartReader(request.headers, request.content, max_headers=_PART_HEADERS)
         except ValueError as error:
@@ -133,11 +133,17 @@ class _Form:
         while not part.at_eof():
             chunk = await self._within_time(part.read_chunk(_CHUNK_BYTES))
             if len(content) + len(chunk) > self._reader.largest:
-                raise RdchatError(ErrorCode.PAYLOAD_TOO_LARGE)
+                raise self._too_large()
             self._reader.hold(len(chunk))
             self.held += len(chunk)
             content += chunk
         return bytes(content)
+
+    def _too_large(self) -> RdchatError:
+        return RdchatError(
+            ErrorCode.PAYLOAD_TOO_LARGE,
+            f"The file is too large: {_in_words(self._reader.largest)} at most",
+        )
 
     async def _text(self, name: str, part: BodyPartReader) -> str:
         if part.filename is not None:
@@ -165,3 +171,11 @@ class _Form:
             raise invalid("body", text) from error
         except _BROKEN as error:
             raise invalid("body", "Not a complete form.") from error
+
+
+def _in_words(size: int) -> str:
+    """Say a number of bytes as people do: `64 MiB`."""
+    for unit, name in ((1024 * 1024, "MiB"), (1024, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{size} bytes"

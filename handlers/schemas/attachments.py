@@ -42,8 +42,8 @@ class UploadRequest(Schema):
     file = fields.Raw(
         required=True,
         metadata=about(
-            f"The file: {IN_WORDS}. Images are still ones, texts in UTF-8. What it is decides its content, "
-            "not its name.",
+            f"The file: {IN_WORDS}. Texts are in UTF-8, or in UTF-16 with its mark. What it is decides its "
+            "content, not its name.",
             "catatan-tidur.jpg",
             type="string",
             format="binary",
@@ -70,9 +70,16 @@ class AttachmentFacts(AnswerSchema):
     id = identity("id", "The attachment's id.", ATTACHMENT_ID)
     file_name = text("fileName", "Its name, cleaned, with an extension that fits.", "catatan-tidur.jpg")
     content_type = text("contentType", "What it is, by its content.", "image/jpeg")
-    size = number("size", "How many bytes it has. An image has other ones than were sent.", 182_334)
+    size = number(
+        "size", "How many bytes it has. An image or a recording has other ones than were sent.", 182_334
+    )
     width = fields.Integer(metadata=about("Only of an image: how many pixels it is wide.", 1536))
     height = fields.Integer(metadata=about("Only of an image: how many pixels it is high.", 2048))
+    # No example: the attachment that is shown is an image.
+    duration_seconds = fields.Float(
+        data_key="durationSeconds",
+        metadata=about("Only of a recording, if that is known: how long it is, to the millisecond."),
+    )
 
 
 class AttachmentAnswer(AttachmentFacts):

@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     PENDING_LIMIT = "PENDING_LIMIT"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
     RATE_LIMITED = "RATE_LIMITED"
     IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
     IDEMPOTENCY_IN_FLIGHT = "IDEMPOTENCY_IN_FLIGHT"
@@ -52,6 +53,7 @@ ERRORS: dict[ErrorCode, tuple[int, str]] = {
     ErrorCode.PENDING_LIMIT: (409, "You have too many counselings ahead"),
     ErrorCode.ILLEGAL_TRANSITION: (409, "This is not possible in the present state"),
     ErrorCode.PAYLOAD_TOO_LARGE: (413, "The request is too large"),
+    ErrorCode.RANGE_NOT_SATISFIABLE: (416, "There is no such part of it"),
     ErrorCode.RATE_LIMITED: (429, "Too many requests"),
     ErrorCode.IDEMPOTENCY_MISMATCH: (422, "This Idempotency-Key was used with another request"),
     ErrorCode.IDEMPOTENCY_IN_FLIGHT: (409, "The request with this Idempotency-Key is still being worked on"),

@@ -18,13 +18,14 @@ class MessageType(StrEnum):
 
     TEXT = "text"
     IMAGE = "image"
+    AUDIO = "audio"
     FILE = "file"
     AUTOMATED = "automated"
     SYSTEM = "system"
 
 
 #: The types of messages that carry an attachment.
-WITH_ATTACHMENT: Final = frozenset({MessageType.IMAGE, MessageType.FILE})
+WITH_ATTACHMENT: Final = frozenset({MessageType.IMAGE, MessageType.AUDIO, MessageType.FILE})
 #: The types of messages that people send.
 FROM_PEOPLE: Final = WITH_ATTACHMENT | {MessageType.TEXT}
 
@@ -33,7 +34,8 @@ def type_of(attachment: Attachment | None) -> MessageType:
     """Return the type of a message that a person sends with this attachment, or without one."""
     if attachment is None:
         return MessageType.TEXT
-    return MessageType.FILE if attachment.width is None else MessageType.IMAGE
+    family = attachment.content_type.partition("/")[0]
+    return {"image": MessageType.IMAGE, "audio": MessageType.AUDIO}.get(family, MessageType.FILE)
 
 
 #: What a list shows of a message, in characters.

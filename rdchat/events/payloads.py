@@ -56,6 +56,8 @@ def attachment_data(attachment: Attachment) -> dict[str, Any]:
     }
     if attachment.width is not None:
         data |= {"width": attachment.width, "height": attachment.height}
+    if attachment.duration_ms is not None:
+        data["durationSeconds"] = attachment.duration_ms / 1000
     return data
 
 

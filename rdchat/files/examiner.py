@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
@@ -16,7 +17,7 @@ import structlog
 from rdchat.common.errors import UnavailableError, invalid
 from rdchat.files import examination
 from rdchat.files.kinds import KINDS
-from rdchat.files.names import clean_file_name
+from rdchat.files.names import claim, clean_file_name
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +35,14 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A file as it is to be kept. Images have a width and a height in pixels."""
+    """A file as it is to be kept. Images have a width and a height in pixels, recordings a duration."""
 
     file_name: str
     content_type: str
     content: bytes
     width: int | None
     height: int | None
+    duration_ms: int | None
 
 
 class Examiner:
@@ -59,17 +61,20 @@ class Examiner:
         Raise RdchatError: VALIDATION_FAILED for what cannot be sent, UNAVAILABLE when it takes too long.
         """
         if not upload.content:
-            raise invalid("file", "Must not be empty.")
+            raise invalid("file", "The file is empty.")
         async with self._slots:
-            answer = await _ask(upload.content)
+            returned, answer = await _ask(upload.content)
         head, _, rewritten = answer.partition(b"\n")
-        if not head:
+        if returned != 0 or not head:
             # Its limits or a faulty decoder ended it.
-            log.warning("a file could not be examined", size=len(upload.content))
-            raise invalid("file", "This file cannot be read.")
+            log.warning("a file could not be examined", size=len(upload.content), returned=returned)
+            is_slow = returned == -signal.SIGXCPU
+            raise invalid(
+                "file", "This file takes too long to open." if is_slow else "This file cannot be read."
+            )
         found = orjson.loads(head)
         if "fault" in found:
-            raise invalid("file", found["fault"])
+            raise invalid("file", _sentence(found["fault"], found["found"], upload.name))
         if len(rewritten) > self._largest:
             raise invalid("file", "The image is too large without the compression it came with.")
         kind = KINDS[found["contentType"]]
@@ -79,10 +84,21 @@ class Examiner:
             content=rewritten or upload.content,
             width=found["width"],
             height=found["height"],
+            duration_ms=found["durationMs"],
         )
 
 
-async def _ask(content: bytes) -> bytes:
+def _sentence(why: str, found: str | None, name: str | None) -> str:
+    if found is None:
+        return why
+    claimed = claim(name)
+    # An image of a kind that cannot be sent is an image.
+    if claimed is None or claimed.split()[-1] in found:
+        return f"This is {found}. {why}"
+    return f"Its name says that it is {claimed}, but it is {found}. {why}"
+
+
+async def _ask(content: bytes) -> tuple[int, bytes]:
     # Without the environment, which holds the service's secrets.
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", examination.__name__, cwd=_ROOT, env={}, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
@@ -97,4 +113,4 @@ async def _ask(content: bytes) -> bytes:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    return answer if process.returncode == 0 else b""
+    return process.returncode or 0, answer

@@ -6,7 +6,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from rdchat.files.kinds import KINDS
+from rdchat.files import kinds
+from rdchat.files.kinds import KEPT_AS, KINDS
 
 if TYPE_CHECKING:
     from rdchat.files.kinds import Kind
@@ -19,7 +20,9 @@ _MOST_BYTES: Final = 240
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 #: What forms put for the characters that would end the name (WHATWG HTML, multipart/form-data encoding).
 _ESCAPED: Final = {"%0A": "\n", "%0D": "\r", "%22": '"'}
-_KNOWN: Final = frozenset(extension for kind in KINDS.values() for extension in kind.extensions)
+_EXTENSIONS: Final = {
+    extension: kind for kind in (*KINDS.values(), *KEPT_AS) for extension in kind.extensions
+}
 
 
 def clean_file_name(given: str | None, kind: Kind) -> str:
@@ -32,8 +35,25 @@ def clean_file_name(given: str | None, kind: Kind) -> str:
     extension = f".{last}".lower() if dot else ""
     if extension not in kind.extensions:
         # Of another kind, as it claims: it is named after what it is.
-        stem, extension = (stem if extension in _KNOWN else name), kind.extensions[0]
-    return _shortened(stem.strip(". ") or ("image" if kind.is_image else "file"), extension) + extension
+        stem, extension = (stem if extension in _EXTENSIONS else name), kind.extensions[0]
+    return _shortened(stem.strip(". ") or _unnamed(kind), extension) + extension
+
+
+def claim(given: str | None) -> str | None:
+    """Say what a name promises: "an image". None for a recording, since videos have such names too."""
+    _, dot, last = (given or "").rpartition(".")
+    kind = _EXTENSIONS.get(f"{dot}{last}".lower()) if dot else None
+    if kind is None or kind.is_audio:
+        return None
+    if kind.is_image:
+        return "an image"
+    return {kinds.PDF: "a PDF", kinds.TEXT: "a text"}.get(kind, "a document")
+
+
+def _unnamed(kind: Kind) -> str:
+    if kind.is_image:
+        return "image"
+    return "recording" if kind.is_audio else "file"
 
 
 def _shortened(stem: str, extension: str) -> str:

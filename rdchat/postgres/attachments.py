@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from rdchat.security.encryption import Encryptor
 
 _ANNOUNCE = """
-INSERT INTO attachments (session_id, id, person_id, file_name, content_type, size, width, height, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO attachments (session_id, id, person_id, file_name, content_type, size, width, height, duration_ms,
+                         created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 _OF_MESSAGES = "SELECT * FROM attachments WHERE session_id = $1 AND message_id = ANY($2)"
@@ -72,6 +73,7 @@ async def insert_pending(
             one.size,
             one.width,
             one.height,
+            one.duration_ms,
             at,
         )
 
@@ -118,4 +120,5 @@ def _attachment(row: asyncpg.Record, encryptor: Encryptor) -> Attachment:
         size=row["size"],
         width=row["width"],
         height=row["height"],
+        duration_ms=row["duration_ms"],
     )

@@ -162,9 +162,9 @@ ATTACHMENT: StatementPart = (
     """
 attached AS (
     INSERT INTO attachments (session_id, id, message_id, person_id, file_name, content_type, size, width,
-                             height, created_at)
+                             height, duration_ms, created_at)
     SELECT u.session_id, u.id, u.message_id, a.person_id, a.file_name, a.content_type, a.size, a.width,
-           a.height, a.created_at
+           a.height, a.duration_ms, a.created_at
     FROM unnest({0}::uuid[], {1}::uuid[], {2}::uuid[]) AS u (session_id, id, message_id)
     JOIN won w ON w.id = u.session_id
     LEFT JOIN attachments a ON a.session_id = u.session_id AND a.id = u.id AND a.message_id IS NULL

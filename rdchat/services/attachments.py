@@ -113,6 +113,7 @@ class AttachmentService:
             len(examined.content),
             examined.width,
             examined.height,
+            examined.duration_ms,
         )
         if first is not None:
             must_repeat(first, caption, attachment)

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rdchat.domain.message import MessageType
 from rdchat.texts.wording import wall_time
 from statemachine import Cancel, Extend, Status
 
@@ -40,15 +41,24 @@ class StatusLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FileLine:
+    """A file that came with a message. Of a recording, `seconds` is how long it is, if that is known."""
+
+    name: str
+    is_recording: bool = False
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageLine:
-    """A message was sent. `at` is wall time; `attachment` the name of a file that came with it."""
+    """A message was sent. `at` is wall time."""
 
     at: datetime
     name: str
     by_psychologist: bool
     text: str
     is_automated: bool
-    attachment: str | None = None
+    file: FileLine | None = None
 
 
 Item = Day | StatusLine | MessageLine
@@ -119,8 +129,17 @@ def _message_line(session: Session, timezone: str, message: Message) -> MessageL
         by_psychologist=message.sender_id == session.psychologist_id,
         text=visible(message.text),
         is_automated=message.is_automated,
-        attachment=one_line(message.attachment.file_name) if message.attachment is not None else None,
+        file=_file_line(message),
     )
+
+
+def _file_line(message: Message) -> FileLine | None:
+    attachment = message.attachment
+    if attachment is None:
+        return None
+    # As players show it: one that is played for less than a second is of 0:01.
+    seconds = max(1, round(attachment.duration_ms / 1000)) if attachment.duration_ms is not None else None
+    return FileLine(one_line(attachment.file_name), message.message_type is MessageType.AUDIO, seconds)
 
 
 #: All but tabs and line feeds; a lone surrogate could not be encoded.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from rdchat.common.clock import iso
 from rdchat.texts.wording import day_in_words
 from rdchat.transcript.builder import Day, MessageLine, StatusLine, one_line
-from rdchat.transcript.words import WORDS, colophon, facts
+from rdchat.transcript.words import WORDS, colophon, facts, file_label
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,9 +92,9 @@ class Page:
         mark = f' <span class="mark">{self._words["automated"]}</span>' if said.is_automated else ""
         text = f'<p class="text" dir="auto">{escape(said.text)}</p>\n' if said.text else ""
         file = ""
-        if said.attachment is not None:
-            name = f"<bdi>{escape(said.attachment)}</bdi>"
-            file = f'<p class="file">{self._words["attachment"]}: {name}</p>\n'
+        if said.file is not None:
+            name = f"<bdi>{escape(said.file.name)}</bdi>"
+            file = f'<p class="file">{file_label(self._session, said.file)}: {name}</p>\n'
         kind = f"{role} automated" if said.is_automated else role
         return (
             f'<li class="{kind}">\n'

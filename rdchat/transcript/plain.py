@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rdchat.texts.wording import day_in_words
 from rdchat.transcript.builder import Day, MessageLine, StatusLine, one_line
-from rdchat.transcript.words import WORDS, colophon, facts
+from rdchat.transcript.words import WORDS, colophon, facts, file_label
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,8 +60,8 @@ class Plain:
     def _message_line(self, said: MessageLine) -> str:
         mark = f" ({self._words['automated']})" if said.is_automated else ""
         lines = said.text.split("\n") if said.text else []
-        if said.attachment is not None:
-            lines.append(f"[{self._words['attachment']}: {_isolated(said.attachment)}]")
+        if said.file is not None:
+            lines.append(f"[{file_label(self._session, said.file)}: {_isolated(said.file.name)}]")
         below = "".join(f"{_INDENT}{line}".rstrip() + "\n" for line in lines)
         return f"\n{said.at:%H:%M}  {_isolated(said.name)}{mark}\n{below}"
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from rdchat.transcript.builder import FileLine
     from statemachine import Session
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -28,6 +29,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "cancelled": "Dibatalkan",
         "automated": "otomatis",
         "attachment": "Lampiran",
+        "recording": "Pesan suara",
         "opened": "Chat dibuka",
         "extended": "Sesi diperpanjang",
         "ended": "Chat ditutup pada waktunya",
@@ -54,6 +56,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "cancelled": "Cancelled",
         "automated": "automated",
         "attachment": "Attachment",
+        "recording": "Voice message",
         "opened": "The chat opened",
         "extended": "The session was extended",
         "ended": "The chat closed at its time",
@@ -87,6 +90,16 @@ def facts(session: Session, timezone: str) -> tuple[tuple[str, str], ...]:
         (words["time"], f"{times} ({zone_in_words(session, timezone)})"),
         (words["status"], words[session.status.value]),
     )
+
+
+def file_label(session: Session, file: FileLine) -> str:
+    """Say what came with a message, without its name: `Voice message (0:42)`."""
+    words = WORDS[session.language]["recording" if file.is_recording else "attachment"]
+    if file.seconds is None:
+        return words
+    minutes, seconds = divmod(file.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{words} ({hours}:{minutes:02}:{seconds:02})" if hours else f"{words} ({minutes}:{seconds:02})"
 
 
 def colophon(session: Session, timezone: str, generated_at: datetime) -> tuple[str, str]:

@@ -289,7 +289,7 @@ async def test_a_client_message_id_with_another_file_or_other_words_is_refused(
 async def test_a_repeated_picture_is_the_same_picture(service: Service) -> None:
     """It is written again each time: the same bytes have to come of it."""
     client, _, session_id = await opened(service)
-    for form in ("PNG", "JPEG", "WEBP"):
+    for form in ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF"):
         first, again = [
             await upload(client, session_id, photo(form=form), client_message_id=form) for _ in range(2)
         ]
@@ -417,7 +417,7 @@ async def test_what_may_not_be_sent_is_refused_on_the_field(
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "gambar.svg"),
         (b"#!/bin/sh\n", "a.txt"),
         (photo()[:60], "foto.png"),
-        (photo(8193, 1), "lebar.png"),
+        (photo(8001, 8000, mode="1"), "besar.png"),
         (b"PK\x03\x04" + b"\0" * 100, "a.docx"),
     ):
         reply = await upload(client, session_id, content, name)
@@ -497,7 +497,9 @@ async def test_too_large_is_noticed_while_it_comes(service: Service, file_first:
 async def test_the_bounds_of_size(service: Service) -> None:
     client, _, session_id = await opened(service)
     assert (await upload(client, session_id, b"x" * LARGEST, "a.txt")).data["attachment"]["size"] == LARGEST
-    assert_refused(await upload(client, session_id, b"x" * (LARGEST + 1), "a.txt"), 413, "PAYLOAD_TOO_LARGE")
+    refused = await upload(client, session_id, b"x" * (LARGEST + 1), "a.txt")
+    assert_refused(refused, 413, "PAYLOAD_TOO_LARGE")
+    assert refused.json["message"] == "The file is too large: 1 MiB at most"
     # Said beforehand, it is not even begun to be read.
     headers = {"Content-Length": str(10**12)}
     assert_refused(await send_raw(client, never_ending(session_id, []), **headers), 413, "PAYLOAD_TOO_LARGE")

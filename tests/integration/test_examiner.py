@@ -12,11 +12,17 @@ import pytest
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.files import examiner
 from rdchat.files.examiner import Examiner, Upload
+from rdchat.files.kinds import IN_WORDS
 from tests.support.forms import photo
+from tests.support.recordings import video
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+ONE_BY_ONE = "Send the files that are in it one by one."
+NO_PROGRAM = "Programs cannot be sent."
 
 
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -52,6 +58,73 @@ async def test_a_file_at_which_the_program_dies_is_refused(
     with pytest.raises(RdchatError) as caught:
         await Examiner(largest=1000).examine(Upload("a", b"Halo"))
     assert (caught.value.code, list(caught.value.fields or ())) == (ErrorCode.VALIDATION_FAILED, ["file"])
+
+
+async def test_a_file_that_takes_too_long_is_said_to_do_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, monkeypatch, "cat > /dev/null\nkill -XCPU $$")
+    with pytest.raises(RdchatError) as caught:
+        await Examiner(largest=1000).examine(Upload("a", b"Halo"))
+    assert caught.value.fields == {"file": ["This file takes too long to open."]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("foto.png", b"", "The file is empty."),
+        ("setup.exe", b"MZ\0", "This is a program. Programs cannot be sent."),
+        (None, b"MZ\0", "This is a program. Programs cannot be sent."),
+        (
+            "foto.PNG",
+            b"MZ\0",
+            "Its name says that it is an image, but it is a program. Programs cannot be sent.",
+        ),
+        (
+            "foto.heic",
+            b"MZ\0",
+            "Its name says that it is an image, but it is a program. Programs cannot be sent.",
+        ),
+        (
+            "surat.pdf",
+            b"<html>",
+            (
+                "Its name says that it is a PDF, but it is a web page. Send it as PDF, or what matters as a "
+                "text."
+            ),
+        ),
+        (
+            "surat.docx",
+            b"Rar!\x1a\x07\0",
+            f"Its name says that it is a document, but it is an archive. {ONE_BY_ONE}",
+        ),
+        (
+            "catatan.txt",
+            b"#!/bin/sh",
+            f"Its name says that it is a text, but it is a program. {NO_PROGRAM}",
+        ),
+        ("pindai.tiff", b"II*\0", "This is a TIFF or raw image. Send it as JPEG or PNG."),
+        ("pindai.jpg", b"II*\0", "This is a TIFF or raw image. Send it as JPEG or PNG."),
+        ("film.mp4", video(), "This is a video. Videos cannot be sent."),
+        ("foto.jpg", video(), "Its name says that it is an image, but it is a video. Videos cannot be sent."),
+        ("a", b"\0", f"Must be {IN_WORDS}."),
+    ],
+)
+async def test_what_is_refused_is_named(name: str | None, content: bytes, sentence: str) -> None:
+    with pytest.raises(RdchatError) as caught:
+        await Examiner(largest=1000).examine(Upload(name, content))
+    assert caught.value.fields == {"file": [sentence]}
+
+
+async def test_what_the_main_process_does_not_need_it_does_not_load() -> None:
+    """A decoder in the service's own process would be one whose faults end the service's own process."""
+    asked = "import sys, handlers.server.application; print(*sys.modules)"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", asked, stdout=asyncio.subprocess.PIPE
+    )
+    loaded = set((await process.communicate())[0].decode().split())
+    assert "rdchat.files.examiner" in loaded
+    assert not loaded & {"PIL", "pillow_heif", "av", "pypdf"}
 
 
 async def test_a_program_that_hangs_is_ended_and_the_others_go_on(
@@ -91,14 +164,14 @@ async def test_the_secrets_of_the_service_stay_with_it(
 async def test_so_many_at_once_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     under_way, most = 0, 0
 
-    async def ask(_content: bytes) -> bytes:
+    async def ask(_content: bytes) -> tuple[int, bytes]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         for _ in range(3):
             await asyncio.sleep(0)
         under_way -= 1
-        return b'{"contentType": "text/plain", "width": null, "height": null}\n'
+        return 0, b'{"contentType": "text/plain", "width": null, "height": null, "durationMs": null}\n'
 
     monkeypatch.setattr(examiner, "_ask", ask)
     one = Examiner(largest=1000, at_once=2)

@@ -6,15 +6,21 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import pillow_heif
 from PIL import Image
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Reply
 
 
-def photo(width: int = 60, height: int = 40, form: str = "PNG", **options: Any) -> bytes:
+pillow_heif.register_heif_opener()
+
+
+def photo(
+    width: int = 60, height: int = 40, form: str = "PNG", *, mode: str = "RGB", **options: Any
+) -> bytes:
     """A picture: its left half is red, its right half blue."""
-    picture = Image.new("RGB", (width, height), "blue")
+    picture = Image.new(mode, (width, height), "blue")
     picture.paste("red", (0, 0, width // 2, height))
     out = io.BytesIO()
     picture.save(out, form, **options)

@@ -257,7 +257,7 @@ def test_faults_in_webhooks_are_told_with_all_others(monkeypatch: pytest.MonkeyP
 
 def test_where_files_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = load(monkeypatch)
-    assert (settings.max_attachment, settings.storage_url) == (10 * 1024 * 1024, None)
+    assert (settings.max_attachment, settings.storage_url) == (64 * 1024 * 1024, None)
     (tmp_path / "secret").write_text("very secret\n", encoding="utf-8")
     settings = load(
         monkeypatch,

@@ -14,11 +14,19 @@ from config import LANGUAGES
 from rdchat.domain.message import Message, MessageType
 from rdchat.domain.timeline import TimelineEntry
 from rdchat.transcript import POLICY, Transcript
-from rdchat.transcript.builder import Day, MessageLine, StatusLine, TranscriptBuilder, one_line, visible
+from rdchat.transcript.builder import (
+    Day,
+    FileLine,
+    MessageLine,
+    StatusLine,
+    TranscriptBuilder,
+    one_line,
+    visible,
+)
 from rdchat.transcript.page import Page
 from rdchat.transcript.plain import Plain
 from rdchat.transcript.words import WORDS
-from statemachine import Session, Status
+from statemachine import Attachment, Session, Status
 
 STARTS = datetime(2030, 1, 15, 16, 30, tzinfo=UTC)  # 23:30 in Jakarta
 BUDI, SARI = uuid4(), uuid4()
@@ -229,13 +237,32 @@ def test_a_session_that_has_not_begun_says_so(form: str, language: str) -> None:
 
 
 def test_an_attachment_is_named() -> None:
-    said = MessageLine(
-        STARTS, "Budi", by_psychologist=False, text="", is_automated=False, attachment="<b>.jpg"
-    )
+    file = FileLine("<b>.jpg")
+    said = MessageLine(STARTS, "Budi", by_psychologist=False, text="", is_automated=False, file=file)
     assert "[Lampiran: <b>.jpg]" in Plain(session(), "Asia/Jakarta", MADE_AT).item(said)
     shown = Page(session(), "Asia/Jakarta", MADE_AT).item(said)
     assert "Lampiran: <bdi>&lt;b&gt;.jpg</bdi>" in shown
     assert 'class="text"' not in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "duration_ms", "label"),
+    [
+        ("id", 42_400, "Pesan suara (0:42)"),
+        ("en", 42_400, "Voice message (0:42)"),
+        ("en", 59_900, "Voice message (1:00)"),
+        ("en", 3_723_000, "Voice message (1:02:03)"),
+        ("en", 80, "Voice message (0:01)"),
+        ("id", None, "Pesan suara"),
+    ],
+)
+def test_a_recording_is_named_with_its_duration(language: str, duration_ms: int | None, label: str) -> None:
+    sent = Attachment(uuid4(), "rekaman.m4a", "audio/mp4", 9000, duration_ms=duration_ms)
+    said = message(1, "Dengar", message_type=MessageType.AUDIO, attachment=sent)
+    told = session(language=language)
+    assert f"       Dengar\n       [{label}: rekaman.m4a]\n" in written("txt", told, [OPENED], [said])
+    shown = written("html", told, [OPENED], [said])
+    assert f'<p class="file">{label}: <bdi>rekaman.m4a</bdi></p>' in shown
 
 
 # ---- hostile texts ----------------------------------------------------------------------------------------

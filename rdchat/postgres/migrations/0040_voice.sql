@@ -1,0 +1,6 @@
+-- Recordings: a type of messages, and how long they are where that could be found out.
+ALTER TABLE messages
+    DROP CONSTRAINT messages_message_type_check,
+    ADD CONSTRAINT messages_message_type_check
+        CHECK (message_type IN ('text', 'image', 'audio', 'file', 'automated', 'system'));
+ALTER TABLE attachments ADD COLUMN duration_ms integer CHECK (duration_ms > 0);
