@@ -6,6 +6,8 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from config.addresses import authority
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,7 +30,10 @@ def bind(settings: Settings, *, shared: bool) -> list[socket.socket]:
             if family == socket.AF_INET6:
                 # As asyncio does: `::` is every IPv6 address, and IPv4 is not hidden behind it.
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            made.bind((host, port, *scope))
+            try:
+                made.bind((host, port, *scope))
+            except OSError as error:
+                raise OSError(error.errno, f"{authority(host, port)}: {error.strerror}.") from None
             port = made.getsockname()[1]
             bound.append(made)
         undoing.pop_all()

@@ -135,6 +135,19 @@ async def test_it_serves_with_three_psychologists_and_says_how_to_call_it(tmp_pa
         assert await service.ended(signal.SIGINT) == 0
 
 
+async def test_it_says_where_it_listens_and_how_it_is_reached(data_dir: Path) -> None:
+    settings = {"RDCHAT_HOST": "0.0.0.0", "RDCHAT_PUBLIC_URL": "https://chat.example/rdchat/"}  # noqa: S104
+    async with serving(data_dir, **settings) as service:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", service.address)
+        for path in ("/", "/docs", "/readyz"):
+            assert f"https://chat.example/rdchat{path}\n" in service.welcome
+        assert (await service.get("/readyz"))[0] == 200
+        _, places = await service.get("/")
+        assert json.loads(places)["documentation"] == "https://chat.example/rdchat/docs"
+        _, document = await run(data_dir, "openapi", **settings)
+        assert json.loads(document)["servers"][0]["url"] == "https://chat.example/rdchat"
+
+
 async def test_data_survives_an_orderly_stop_and_a_killed_service(data_dir: Path) -> None:
     who = str(uuid4())
     async with serving(data_dir) as service:

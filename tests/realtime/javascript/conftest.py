@@ -7,14 +7,18 @@ import fcntl
 import importlib.util
 import inspect
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.browser import NAMES, find_browser
 
 if TYPE_CHECKING:
     from rdchat.local.ably import AblyLocal
@@ -65,6 +69,30 @@ def sdk(node: Path) -> Sdk:
         if not fault:
             installed.touch()
         return Sdk(fault)
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """Where the browser is."""
+    found = find_browser()
+    if found is not None:
+        return found
+    said = f"No browser is installed (none of {', '.join(NAMES)} is on PATH)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{said}: what pages of other origins may do is not shown", pytrace=False)
+    pytest.skip(f"{said}; `make browser` installs one")
+
+
+@pytest.fixture(scope="module")
+def directory() -> Iterator[Path]:
+    """Where the browser keeps whatever it keeps: its profile, and what it would leave in a home."""
+    made = Path(tempfile.mkdtemp(prefix="rdchat-browser-"))
+    yield made
+    try:
+        shutil.rmtree(made)
+    except OSError:
+        # It was still being written to.
+        shutil.rmtree(made)
 
 
 def _npm(node: Path, *arguments: str) -> str:

@@ -8,74 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
-import signal
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import psutil
 import pytest
 from aiohttp import web
 
 from rdchat.local.ably import AblyLocal, Limits
-from tests.support.waiting import until
+from tests.support.browser import browsing
 
 pytestmark = pytest.mark.xdist_group("javascript")
 
 JAVASCRIPT = Path(__file__).parents[1] / "js"
 BUILD = JAVASCRIPT / "node_modules" / "ably" / "build"
 PATIENCE = 30.0
-ENDING_SECONDS = 10.0
 REAUTH_LEAD = 30.0
 REFUSED = "operation not permitted: {} on channel denied"
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--enable-logging=stderr",
-    # Nothing but this machine is asked, whatever a browser would like to know.
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-extensions",
-    "--disable-sync",
-    "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-)
-
 Mint = Callable[..., str]
 Report = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> str:
-    """Where the browser is."""
-    for name in _NAMES:
-        found = shutil.which(name)
-        if found is not None:
-            return found
-    said = f"No browser is installed (none of {', '.join(_NAMES)} is on PATH)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{said}: what pages of other origins may do is not shown", pytrace=False)
-    pytest.skip(f"{said}; `make browser` installs one")
-
-
-@pytest.fixture(scope="module")
-def directory() -> Iterator[Path]:
-    """Where the browser keeps whatever it keeps: its profile, and what it would leave in a home."""
-    made = Path(tempfile.mkdtemp(prefix="rdchat-browser-"))
-    yield made
-    try:
-        shutil.rmtree(made)
-    except OSError:
-        # It was still being written to.
-        shutil.rmtree(made)
 
 
 @pytest.fixture(scope="module")
@@ -159,41 +112,6 @@ async def _served(site: Page | Stranger) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-@contextlib.asynccontextmanager
-async def _browsing(browser: str, directory: Path, url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start the browser; end it and whatever it started."""
-    with (directory / "stderr").open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            browser,
-            *_OPTIONS,
-            f"--user-data-dir={directory / 'profile'}",
-            url,
-            env=os.environ | {"HOME": str(directory), "XDG_CONFIG_HOME": str(directory / "config")},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=stderr,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        await until(lambda: not _started(process.pid, directory), ENDING_SECONDS)
-
-
-def _started(leader: int, directory: Path) -> list[psutil.Process]:
-    """What runs of a browser: its group, and the crash handlers, which leave that and end after it."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            ours = os.getpgid(process.pid) == leader or str(directory) in " ".join(process.cmdline())
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
 async def _show(browser: str, directory: Path, mint: Mint, key: tuple[str, str]) -> Report:
     endpoint = AblyLocal(keys=dict([key]), limits=Limits(reauth_lead=REAUTH_LEAD))
     page, stranger = Page(), Stranger(mint)
@@ -207,7 +125,7 @@ async def _show(browser: str, directory: Path, mint: Mint, key: tuple[str, str])
             "reading": mint({"open:*": ["subscribe"]}, client_id="ann"),
         }
         url = f"{await stack.enter_async_context(_served(page))}/?{urlencode(parameters)}"
-        process = await stack.enter_async_context(_browsing(browser, directory, url))
+        process = await stack.enter_async_context(browsing(browser, directory, url))
         ended = asyncio.create_task(process.wait())
         either: set[asyncio.Future[Any]] = {page.outcome, ended}
         await asyncio.wait(either, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
