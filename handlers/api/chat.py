@@ -45,7 +45,7 @@ async def send_message(call: Call) -> Answer:
         session, message, is_new = await call.runtime.chat.send_message(
             call.caller, command, body["session_id"], again=again
         )
-        shown = message_json(message, session.psychologist_id, _links(call))
+        shown = message_json(message, session.client_id, _links(call))
         return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
     return await once(call, send)
@@ -73,7 +73,7 @@ async def get_history(call: Call) -> Answer:
     if window.after is not None and stop <= total:
         metadata["nextCursor"] = stop - 1
     links = _links(call)
-    shown = [message_json(message, session.psychologist_id, links) for message in messages]
+    shown = [message_json(message, session.client_id, links) for message in messages]
     return Answer({"data": shown, "metadata": metadata}, "Chat history retrieved successfully")
 
 

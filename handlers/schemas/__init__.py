@@ -60,6 +60,7 @@ from handlers.schemas.counselings import (
     CounselingsAnswer,
     CounselingWithNotes,
     ListedCounseling,
+    ReassignRequest,
     RescheduleRequest,
 )
 from handlers.schemas.realtime import (
@@ -124,6 +125,7 @@ __all__ = [
     "ReadAnswer",
     "ReadRequest",
     "ReadyAnswer",
+    "ReassignRequest",
     "ReportAnswer",
     "ReportQuery",
     "RescheduleRequest",

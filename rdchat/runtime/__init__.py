@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rdchat.services.notifications import NotificationService
     from rdchat.services.oversight import OversightService
     from rdchat.services.psychologists import PsychologistService
+    from rdchat.services.reassigning import ReassigningService
     from rdchat.services.rescheduling import ReschedulingService
     from rdchat.services.seen_people import SeenPeople
     from rdchat.services.wall_times import WallTimeService
@@ -75,6 +76,7 @@ class Runtime:
     chat: ChatService
     counselings: CounselingService
     rescheduling: ReschedulingService
+    reassigning: ReassigningService
     wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
@@ -132,6 +134,7 @@ class Runtime:
                 chat=services.chat,
                 counselings=services.counselings,
                 rescheduling=services.rescheduling,
+                reassigning=services.reassigning,
                 wall_times=services.wall_times,
                 attachments=services.attachments,
                 psychologists=services.psychologists,
