@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from statemachine import schedule
-from statemachine.commands import Cancel, EndSession, Extend, Reschedule, RunAutomation, SendMessage
+from statemachine.commands import Cancel, EndSession, Extend, Reassign, Reschedule, RunAutomation, SendMessage
 from statemachine.effects import (
     BroadcastStatus,
     CancelTimers,
+    ExcludeListener,
     NotificationType,
     Notify,
     RescheduleTimers,
@@ -138,6 +139,24 @@ def reschedule(context: TransitionContext) -> None:
     session.starts_at, session.ends_at = command.starts_at, command.ends_at
     session.automations = schedule.plan(command.starts_at, command.ends_at, command.leads, context.now)
     _replan(context, NotificationType.SESSION_RESCHEDULED, command.by)
+
+
+def reassign(context: TransitionContext) -> None:
+    """Give the session to another psychologist, and notify all three but the one who did it.
+
+    The one who had it stops listening. What was sent stays theirs, what is still to be sent comes from the
+    new one.
+    """
+    command = cast("Reassign", context.command)
+    session = context.session
+    former = session.psychologist_id
+    session.psychologist_id = command.psychologist_id
+    session.psychologist_name = command.psychologist_name
+    session.psychologist_timezone = command.psychologist_timezone
+    _notify(context, NotificationType.COUNSELING_REASSIGNED, command.by)
+    if former != command.by:
+        context.effects.append(Notify(former, NotificationType.COUNSELING_REASSIGNED, context.now))
+    context.effects.append(ExcludeListener(former))
 
 
 def extend(context: TransitionContext) -> None:

@@ -59,6 +59,21 @@ class Reschedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Reassign:
+    """A session that has not begun is given to another psychologist.
+
+    `by` is the one who has it, or None for those who oversee it.
+    """
+
+    by: UUID | None
+    psychologist_id: UUID
+    psychologist_name: str
+    psychologist_timezone: str
+
+    trigger = "reassign"
+
+
+@dataclass(frozen=True, slots=True)
 class Extend:
     """The psychologist extends an open chat."""
 
@@ -82,4 +97,4 @@ class RunAutomation:
         return self.kind.value
 
 
-Command = SendMessage | EndSession | Cancel | Reschedule | Extend | RunAutomation
+Command = SendMessage | EndSession | Cancel | Reschedule | Reassign | Extend | RunAutomation

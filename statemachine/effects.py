@@ -33,9 +33,9 @@ class NotificationType(StrEnum):
     SESSION_RESCHEDULED = "session_rescheduled"
     SESSION_EXTENDED = "session_extended"
     SESSION_COMPLETED = "session_completed"
+    COUNSELING_REASSIGNED = "counseling_reassigned"
     # No effect asks for those below: they are written by what causes them.
     COUNSELING_BOOKED = "counseling_booked"
-    COUNSELING_REASSIGNED = "counseling_reassigned"
     PSYCHOLOGIST_UNAVAILABLE = "psychologist_unavailable"
     REMINDER = "reminder"
 
@@ -94,4 +94,19 @@ class RescheduleTimers:
     """Replace the session's plan of automations by the new one."""
 
 
-Effect = StoreMessage | StoreAutomatedMessage | BroadcastStatus | Notify | CancelTimers | RescheduleTimers
+@dataclass(frozen=True, slots=True)
+class ExcludeListener:
+    """Revoke at once what lets a person listen who takes no part any more."""
+
+    person_id: UUID
+
+
+Effect = (
+    StoreMessage
+    | StoreAutomatedMessage
+    | BroadcastStatus
+    | Notify
+    | CancelTimers
+    | RescheduleTimers
+    | ExcludeListener
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from statemachine import schedule
-from statemachine.commands import Cancel, EndSession, Extend, Reschedule, SendMessage
+from statemachine.commands import Cancel, EndSession, Extend, Reassign, Reschedule, SendMessage
 from statemachine.decision import RefusalCode
 
 if TYPE_CHECKING:
@@ -27,13 +27,20 @@ def participant(context: TransitionContext) -> bool:
 
 
 def psychologist(context: TransitionContext) -> bool:
-    """Return whether the caller is the psychologist; the client is refused, and so is a stranger."""
-    person = cast("Extend", context.command).by
+    """Return whether the caller is the psychologist; those who oversee the session may hand it over."""
+    person = cast("Extend | Reassign", context.command).by
+    if person is None:
+        return True
     if person not in context.session.participants:
         context.refusal = RefusalCode.NOT_PARTICIPANT
     elif person != context.session.psychologist_id:
         context.refusal = RefusalCode.FORBIDDEN
     return context.refusal is None
+
+
+def another_psychologist(context: TransitionContext) -> bool:
+    """Return whether the new psychologist is neither the present one nor the client."""
+    return cast("Reassign", context.command).psychologist_id not in context.session.participants
 
 
 def before_end(context: TransitionContext) -> bool:

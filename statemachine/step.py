@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from transitions import EventData, Machine, MachineError
 
-from statemachine.commands import Cancel, EndSession, Extend, Reschedule, RunAutomation, SendMessage
+from statemachine.commands import Cancel, EndSession, Extend, Reassign, Reschedule, RunAutomation, SendMessage
 from statemachine.context import TransitionContext
 from statemachine.decision import Decision, Refusal, RefusalCode
 from statemachine.session import AutomationStatus
@@ -109,11 +109,11 @@ def _no_row(session: Session, command: Command) -> RefusalCode:
             person not in session.participants
         ):
             return RefusalCode.NOT_PARTICIPANT
-        case Cancel(by=person) | Reschedule(by=person) if (
+        case Cancel(by=person) | Reschedule(by=person) | Reassign(by=person) if (
             person is not None and person not in session.participants
         ):
             return RefusalCode.NOT_PARTICIPANT
-        case Extend(by=person) if person != session.psychologist_id:
+        case Extend(by=person) | Reassign(by=person) if person not in (None, session.psychologist_id):
             return RefusalCode.FORBIDDEN
         case SendMessage() | Extend() if session.is_over:
             return RefusalCode.SESSION_ENDED

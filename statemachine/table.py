@@ -58,6 +58,8 @@ TABLE: Final = (
     # ---- people --------------------------------------------------------------------------------------
     Row("send_message",    TALKING,  None,        (given.participant, given.before_end), (do.store_message,)),
     Row("reschedule",      WAITING,  None,        (given.participant,),   (do.reschedule,)),
+    Row("reassign",        WAITING,  None,        (given.psychologist, given.another_psychologist),
+                                                                          (do.reassign,)),
     Row("extend",          OPENED,   None,        (given.psychologist, given.before_end), (do.extend,)),
     Row("extend",          WARNED,   ACTIVE,      (given.psychologist, given.before_end, given.warning_ahead),
                                                                           (do.extend,)),

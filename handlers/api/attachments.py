@@ -63,7 +63,7 @@ async def upload_message(call: Call) -> Answer:
             again=again,
         )
         link = partial(call.runtime.attachments.make_link, call.caller)
-        shown = message_json(message, session.psychologist_id, link)
+        shown = message_json(message, session.client_id, link)
         return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
     return await once(call, send)

@@ -55,7 +55,7 @@ async def send_message(call: Call) -> Answer:
         session, message, is_new = await call.runtime.chat.send_message(
             call.caller, command, body["session_id"], again=again
         )
-        shown = message_json(message, session.psychologist_id, _links(call))
+        shown = message_json(message, session.client_id, _links(call))
         return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
     return await once(call, send)
@@ -89,7 +89,7 @@ async def get_history(call: Call) -> Answer:
         "nextCursor": following[1] if following is not None else None,
     }
     links = _links(call)
-    shown = [message_json(message, session.psychologist_id, links) for message in messages]
+    shown = [message_json(message, session.client_id, links) for message in messages]
     next_cursor = cursors.write_seq(session.id, *following) if following is not None else None
     return Answer(
         {"data": shown, "metadata": metadata, "nextCursor": next_cursor},

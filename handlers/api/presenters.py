@@ -89,9 +89,9 @@ def automation_json(automation: Automation) -> dict[str, Any]:
 
 
 def message_json(
-    message: Message, psychologist_id: UUID, link: Callable[[UUID], Link] | None = None
+    message: Message, client_id: UUID, link: Callable[[UUID], Link] | None = None
 ) -> dict[str, Any]:
-    """Show a message. Only the two participants send, so the psychologist's id tells the role.
+    """Show a message. Whoever is not the client is the psychologist, or was before a hand-over.
 
     `link` makes the links to attachments; without it they are described only.
     """
@@ -99,7 +99,7 @@ def message_json(
     shown["sender"] = {
         "id": message.sender_id,
         "fullName": message.sender_name,
-        "role": "psychologist" if message.sender_id == psychologist_id else "client",
+        "role": "client" if message.sender_id == client_id else "psychologist",
     }
     shown["message"] = message.text
     shown["isRead"] = message.read_at is not None

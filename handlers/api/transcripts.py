@@ -76,7 +76,7 @@ async def _json(
     yield b'{"success":true,"data":{"session":' + as_json(session_json(session)) + b',"messages":['
     separator = b""
     async for page in pages:
-        shown = (as_json(message_json(message, session.psychologist_id, link)) for message in page)
+        shown = (as_json(message_json(message, session.client_id, link)) for message in page)
         yield separator + b",".join(shown)
         separator = b","
     yield b'],"generatedAt":"' + iso(now).encode() + b'"},"message":"Transcript retrieved successfully"}'

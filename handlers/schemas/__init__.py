@@ -66,6 +66,7 @@ from handlers.schemas.counselings import (
     CounselingsAnswer,
     CounselingWithNotes,
     ListedCounseling,
+    ReassignRequest,
     RescheduleRequest,
 )
 from handlers.schemas.realtime import (
@@ -136,6 +137,7 @@ __all__ = [
     "ReadAnswer",
     "ReadRequest",
     "ReadyAnswer",
+    "ReassignRequest",
     "ReportAnswer",
     "ReportQuery",
     "RescheduleRequest",

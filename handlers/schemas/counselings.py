@@ -16,6 +16,7 @@ from handlers.schemas.parts import (
     END,
     LONGEST_ZONE,
     METHODS,
+    PSYCHOLOGIST_ID,
     SARI,
     SESSION_ID,
     START,
@@ -135,6 +136,16 @@ class BookRequest(TimesRequest):
 
 class RescheduleRequest(TimesRequest):
     """Move a counselling that has not begun. Without `timezone`, date and times are those of the caller's."""
+
+
+class ReassignRequest(Schema):
+    """Hand a counselling over."""
+
+    psychologist_id = fields.UUID(
+        required=True,
+        data_key="psychologistId",
+        metadata=about("Who is to have it. They have to work then, and to have room.", PSYCHOLOGIST_ID),
+    )
 
 
 class CancelRequest(Schema):

@@ -14,6 +14,7 @@ from handlers.api import (
     counselings,
     notifications,
     psychologists,
+    reassigning,
     reports,
     sessions,
     transcripts,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 ROUTES: Final = (
     *counselings.ROUTES,
+    *reassigning.ROUTES,
     *chat.ROUTES,
     *attachments.ROUTES,
     *sessions.ROUTES,

@@ -144,6 +144,11 @@ def overseen_organization(caller: Caller, asked: UUID | None) -> UUID | None:
     return organization_id
 
 
+def acting_psychologist(caller: Caller) -> UUID | None:
+    """Return who hands a session over, for its guards; None for those who do it because they oversee it."""
+    return None if is_overseer(caller) else caller.id
+
+
 def is_client(caller: Caller) -> bool:
     """Tell whether a caller is bound by the rules for clients; an administrator never is."""
     return caller.role in CLIENTS

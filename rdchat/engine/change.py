@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4, uuid5
 
+from rdchat.domain.appointment import Appointment
 from rdchat.domain.message import Message, MessageType, type_of
 from rdchat.domain.timeline import TimelineEntry, called_off
 from rdchat.events import channels, payloads
@@ -16,11 +17,12 @@ from rdchat.events.outbox_entry import (
     message_entry,
     new_entry_id,
 )
-from rdchat.texts.notifications import notification
+from rdchat.texts.notifications import appointment_notification
 from statemachine import Refusal, SendMessage, step
 from statemachine.effects import (
     BroadcastStatus,
     CancelTimers,
+    ExcludeListener,
     Notify,
     RescheduleTimers,
     StoreAutomatedMessage,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from rdchat.domain.notification import Notification
     from statemachine import Automation, AutomationKind, Command, Decision, Session
+    from statemachine.effects import Effect
 
 
 @dataclass(slots=True)
@@ -142,19 +145,27 @@ class ChangeBuilder:
                     )
                 case Notify():
                     self._notify(session, effect)
-                case CancelTimers():
-                    # It is over: nothing of it runs any more, and no one listens for long.
-                    change.cancels_timers = True
-                    keys = [channels.session_revocation_key(session.id)]
-                    keys += map(channels.desk_revocation_key, session.participants)
-                    self._entry.revoke(keys, decision.at)
-                case RescheduleTimers():
-                    change.cancels_timers = change.reschedules_timers = True
+                case _:
+                    self._arrange(session, effect, decision.at)
         change.after = session
         if change.outbox_entry is None:
             # It shares the builder's list: what is added later is in it as well.
             change.outbox_entry = self._entry.build(new_entry_id(), decision.at)
         return said
+
+    def _arrange(self, session: Session, effect: Effect, at: datetime) -> None:
+        """Take in what is done to timers and to tokens."""
+        match effect:
+            case CancelTimers():
+                # It is over: nothing of it runs any more, and no one listens for long.
+                self.change.cancels_timers = True
+                keys = [channels.session_revocation_key(session.id)]
+                keys += map(channels.desk_revocation_key, session.participants)
+                self._entry.revoke(keys, at)
+            case RescheduleTimers():
+                self.change.cancels_timers = self.change.reschedules_timers = True
+            case ExcludeListener():
+                self._entry.exclude(effect.person_id, at)
 
     def _store(self, session: Session, effect: StoreMessage) -> Message:
         return self._say(
@@ -194,8 +205,13 @@ class ChangeBuilder:
 
     def _notify(self, session: Session, effect: Notify) -> None:
         # Derived, not random: computed again, this notification has the same id.
-        new = notification(
-            session,
+        appointment = Appointment.of_session(session)
+        if effect.person_id not in session.participants:
+            # The psychologist who had it until now.
+            former = self.change.after.psychologist_timezone
+            appointment = replace(appointment, former_timezone=former)
+        new = appointment_notification(
+            appointment,
             uuid5(session.id, f"{effect.person_id}:{effect.type}:{self._version}"),
             effect.person_id,
             effect.type,

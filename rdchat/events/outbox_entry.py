@@ -100,6 +100,19 @@ class OutboxEntryBuilder:
                 {"revocationKey": key, "issuedBefore": issued_before},
             )
 
+    def exclude(self, person_id: UUID, at: datetime) -> None:
+        """Add the revocation of all that one person listens with, who takes no part in the session any more.
+
+        Whatever they were given is revoked, also for other sessions: they ask again, and get what is left. It
+        is carried out when the second after the next has begun, so that it reaches what was given to them
+        while their leaving was being committed.
+        """
+        self.add(
+            channels.revocation_channel(self._session_id),
+            channels.REVOCATION,
+            {"clientId": person_id, "issuedBefore": (int(at.timestamp()) + 2) * 1000},
+        )
+
     def build(self, entry_id: int, created_at: datetime) -> OutboxEntry | None:
         """Return the outbox entry; None if it holds no event."""
         if not self.events:

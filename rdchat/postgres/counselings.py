@@ -176,7 +176,7 @@ async def check_pending(
     connection: Connection, client_id: UUID, rules: BookingRules, *, at: datetime
 ) -> None:
     """Lock the client's row and see that one more may lie ahead. Raise RdchatError (PENDING_LIMIT)."""
-    await _lock_client(connection, client_id)
+    await lock_client(connection, client_id)
     # Counted after the lock, in a statement of its own: see `check_psychologist`.
     rules.check_pending(await connection.fetchval(_COUNT_PENDING, at, client_id, at - LONGEST))
 
@@ -193,12 +193,13 @@ async def check_client(
 
     `except_counseling` is not counted: it is the one that is to be moved.
     """
-    await _lock_client(connection, client_id)
+    await lock_client(connection, client_id)
     if await _overlap_with(connection, "client_id", client_id, slot, except_counseling) > limits.per_client:
         raise RdchatError(ErrorCode.CLIENT_LIMIT)
 
 
-async def _lock_client(connection: Connection, client_id: UUID) -> None:
+async def lock_client(connection: Connection, client_id: UUID) -> None:
+    """Keep others from booking for a client, and from moving what they have, until the transaction ends."""
     await connection.execute("SELECT 1 FROM people WHERE id = $1 FOR NO KEY UPDATE", client_id)
 
 

@@ -1,4 +1,4 @@
-"""Moving a counselling: its range, and the plan of its session, in the transaction that checks the limits."""
+"""Moving and handing over a counselling: its rows, in the transaction that checks the limits."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ UPDATE counselings
 _MOVE_SESSION = """
 UPDATE chat_sessions SET starts_at = $2, ends_at = $3, schedule_version = $4 WHERE id = $1
 """
+
+_REASSIGN_COUNSELING = """
+UPDATE counselings SET psychologist_id = $2, psychologist_timezone = $3, updated_at = $4 WHERE id = $1
+"""
+
+_REASSIGN_SESSION = "UPDATE chat_sessions SET psychologist_id = $2 WHERE id = $1"
 
 _DROP_PLAN = """
 UPDATE automations SET status = 'cancelled', reason = $3
@@ -65,6 +71,25 @@ async def move_counseling(
     except ExclusionViolationError as error:
         raise RdchatError(ErrorCode.CLIENT_LIMIT) from error
     return rows_changed(tag) == 1
+
+
+async def reassign_counseling(
+    connection: Connection, counseling_id: UUID, psychologist_id: UUID, timezone: str, at: datetime
+) -> None:
+    """Give a counselling, whose client and new psychologist are locked, to that psychologist."""
+    await connection.execute(_REASSIGN_COUNSELING, counseling_id, psychologist_id, timezone, at)
+
+
+async def reassign_session(connection: Connection, session: Session) -> None:
+    """Give a session and its counselling to the psychologist that it has by now."""
+    await connection.execute(_REASSIGN_SESSION, session.id, session.psychologist_id)
+    await reassign_counseling(
+        connection,
+        session.counseling_id,
+        session.psychologist_id,
+        session.psychologist_timezone,
+        session.updated_at,
+    )
 
 
 async def move_session(connection: Connection, session: Session, reason: str) -> None:

@@ -106,6 +106,8 @@ class StoredSessions:
         )
         if change.reschedules_timers:
             await schedule.move_session(connection, change.after, command.trigger)
+        if change.after.psychologist_id != session.psychologist_id:
+            await schedule.reassign_session(connection, change.after)
         change.after.version = change.after.state_version = won[session.id].version
         return change
 

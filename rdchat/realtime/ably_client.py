@@ -108,17 +108,27 @@ class AblyClient:
         return results
 
     async def revoke(self, revocations: Sequence[Event]) -> PublishError | None:
-        """Revoke tokens by the keys that they carry. Return the error, None when it is done.
+        """Revoke the tokens of sessions that are over, and those of people who take no part any more.
 
-        Subscribers are asked for a new token first, and have half a minute to get it: new tokens
-        for a session last a little longer than it, and new ones for a desk leave it out. See https://ably.com/docs/auth/revocation.
+        Subscribers of a session that is over are asked for a new token first, and have half a minute to get
+        it: new tokens for the session last a little longer than it, and new ones for a desk leave it out. A
+        person is cut at once. Return the error, None when it is done.
+        See https://ably.com/docs/auth/revocation.
         """
         revoked = [orjson.loads(event.data) for event in revocations]
-        body = {
-            "targets": [f"revocationKey:{one['revocationKey']}" for one in revoked],
-            "issuedBefore": max(one["issuedBefore"] for one in revoked),
-            "allowReauthMargin": True,
-        }
+        for target, allow_margin in (("revocationKey", True), ("clientId", False)):
+            of_kind = [one for one in revoked if target in one]
+            body = {
+                "targets": [f"{target}:{one[target]}" for one in of_kind],
+                "issuedBefore": max((one["issuedBefore"] for one in of_kind), default=0),
+                "allowReauthMargin": allow_margin,
+            }
+            error = await self._revoke(body) if of_kind else None
+            if error is not None:
+                return error
+        return None
+
+    async def _revoke(self, body: dict[str, Any]) -> PublishError | None:
         path = f"/keys/{self.key_name}/revokeTokens"
         try:
             answer = await self._call(lambda: self._rest.request("POST", path, version="3", body=body))

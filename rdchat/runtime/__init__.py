@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rdchat.services.oversight import OversightService
     from rdchat.services.psychologists import PsychologistService
     from rdchat.services.realtime_access import RealtimeAccessService
+    from rdchat.services.reassigning import ReassigningService
     from rdchat.services.rescheduling import ReschedulingService
     from rdchat.services.seen_people import SeenPeople
     from rdchat.services.wall_times import WallTimeService
@@ -77,6 +78,7 @@ class Runtime:
     realtime_access: RealtimeAccessService
     counselings: CounselingService
     rescheduling: ReschedulingService
+    reassigning: ReassigningService
     wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
@@ -135,6 +137,7 @@ class Runtime:
                 realtime_access=services.realtime_access,
                 counselings=services.counselings,
                 rescheduling=services.rescheduling,
+                reassigning=services.reassigning,
                 wall_times=services.wall_times,
                 attachments=services.attachments,
                 psychologists=services.psychologists,

@@ -12,6 +12,7 @@ from rdchat.files.storage import storage_for
 from rdchat.redis.alarms import Alarms
 from rdchat.security.caller_tokens import CallerTokens
 from rdchat.security.key_set import KeySet
+from rdchat.services.appointment_changes import AppointmentChanges
 from rdchat.services.attachments import AttachmentService
 from rdchat.services.chat import ChatService
 from rdchat.services.counselings import CounselingService
@@ -21,6 +22,7 @@ from rdchat.services.notifier import Notifier
 from rdchat.services.oversight import OversightService
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.realtime_access import RealtimeAccessService
+from rdchat.services.reassigning import ReassigningService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.services.seen_people import SeenPeople
 from rdchat.services.wall_times import WallTimeService
@@ -41,6 +43,7 @@ class Services:
     realtime_access: RealtimeAccessService
     counselings: CounselingService
     rescheduling: ReschedulingService
+    reassigning: ReassigningService
     wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
@@ -103,7 +106,8 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
     idempotency = IdempotencyService(pool=stores.pool, encryptor=base.encryptor, clock=base.clock)
     idempotency.start()
     base.close_in_turn(idempotency.close)
-    rescheduling = _rescheduling(base, stores, core, counselings)
+    changes = _changes(base, stores, core)
+    rescheduling = _rescheduling(base, stores, counselings, changes)
     wall_times = WallTimeService(pool=stores.pool, rescheduling=rescheduling, clock=base.clock)
     if "worker" in base.settings.roles:
         wall_times.start()
@@ -119,6 +123,9 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         ),
         counselings=counselings,
         rescheduling=rescheduling,
+        reassigning=ReassigningService(
+            pool=stores.pool, counselings=counselings, changes=changes, clock=base.clock
+        ),
         wall_times=wall_times,
         attachments=_start_attachments(base, stores, chat),
         psychologists=PsychologistService(
@@ -152,15 +159,24 @@ def _counselings(base: Base, stores: Stores, delivery: Delivery, core: Core) -> 
     )
 
 
+def _changes(base: Base, stores: Stores, core: Core) -> AppointmentChanges:
+    return AppointmentChanges(
+        pool=stores.pool,
+        effects=core.effects,
+        queue=stores.queue,
+        storage=core.storage,
+        clock=base.clock,
+        limits=base.limits,
+    )
+
+
 def _rescheduling(
-    base: Base, stores: Stores, core: Core, counselings: CounselingService
+    base: Base, stores: Stores, counselings: CounselingService, changes: AppointmentChanges
 ) -> ReschedulingService:
     return ReschedulingService(
         pool=stores.pool,
         counselings=counselings,
-        effects=core.effects,
-        queue=stores.queue,
-        storage=core.storage,
+        changes=changes,
         clock=base.clock,
         limits=base.limits,
         leads=counselings.leads,

@@ -224,6 +224,15 @@ class CounselingService:
             raise RdchatError(ErrorCode.FORBIDDEN)
         return counseling
 
+    async def find_visible(self, caller: Caller, counseling_id: UUID) -> Counseling | None:
+        """Read a counselling as `get_counseling` does; None where the caller may not see it (any more)."""
+        try:
+            return await self.get_counseling(caller, counseling_id)
+        except RdchatError as error:
+            if error.code is ErrorCode.FORBIDDEN:
+                return None
+            raise
+
     async def list_counselings(self, caller: Caller, part: CounselingFilter) -> list[Counseling]:
         """List a part of the caller's counsellings, latest start first."""
         return await counseling_lists.list_counselings(

@@ -126,7 +126,7 @@ def _message_line(session: Session, timezone: str, message: Message) -> MessageL
     return MessageLine(
         at=wall_time(timezone, message.created_at),
         name=one_line(message.sender_name),
-        by_psychologist=message.sender_id == session.psychologist_id,
+        by_psychologist=message.sender_id != session.client_id,
         text=visible(message.text),
         is_automated=message.is_automated,
         file=_file_line(message),

@@ -103,6 +103,14 @@ MATRIX = {
     ("PUT", "/counselings/{id}/reschedule"): Row(
         client=ILLEGAL, psychologist=ILLEGAL, supervisor=FORBIDDEN, admin=ILLEGAL, stranger=FORBIDDEN
     ),
+    # To the psychologist who has it: nothing changes; who has it and names themselves is refused.
+    ("PUT", "/counselings/{id}/reassign"): Row(
+        client=FORBIDDEN,
+        psychologist=ErrorCode.VALIDATION_FAILED,
+        supervisor=200,
+        admin=200,
+        stranger=FORBIDDEN,
+    ),
     ("GET", "/notifications"): _EVERYBODY,
     ("PUT", "/notifications/{id}/read"): Row(
         client=NOT_FOUND, psychologist=200, supervisor=NOT_FOUND, admin=NOT_FOUND, stranger=NOT_FOUND

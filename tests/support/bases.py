@@ -46,6 +46,8 @@ BASES = {
         id="{counseling}",
         body={"date": f"{in_days(31):%Y-%m-%d}", "startTime": "14:00", "endTime": "15:00"},
     ),
+    # No one's: a base must not change who takes part in what the other requests are about.
+    "reassign_counseling": Base(id="{counseling}", body={"psychologistId": "{psychologist}"}),
     "get_counseling": Base(id="{counseling}"),
     "cancel_counseling": Base(id="{counseling}", body={"reason": "Sakit"}),
     "get_ably_token": Base(params=_SESSION),

@@ -29,6 +29,8 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     # psychologist that exist.
     "book_counseling": _TIMES | {"psychologistId"},
     "reschedule_counseling": _TIMES,
+    # Another psychologist who exists.
+    "reassign_counseling": frozenset({"psychologistId"}),
     # One of the two, a multiple of the step, and not too long in all.
     "extend_session": frozenset({"minutes", "endsAt"}),
     # A form that is none, and a file that is none of the kinds that can be sent.

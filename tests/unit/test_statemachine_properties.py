@@ -25,6 +25,7 @@ from statemachine import (
     Decision,
     EndSession,
     Extend,
+    Reassign,
     Refusal,
     RefusalCode,
     Reschedule,
@@ -40,7 +41,7 @@ from statemachine.step import MACHINE
 from statemachine.table import TABLE
 from tests.support.automations import ALWAYS, planned
 
-CLIENT, PSYCHOLOGIST, STRANGER = UUID(int=1), UUID(int=2), UUID(int=3)
+CLIENT, PSYCHOLOGIST, STRANGER, OTHER = (UUID(int=number) for number in (1, 2, 3, 4))
 START = datetime(2026, 12, 1, 7, tzinfo=UTC)
 END = START + timedelta(hours=1)
 BOOKED = START - timedelta(days=2)
@@ -49,8 +50,8 @@ PLAN_VERSION = 2
 WAYS = {(row.trigger, source, row.destination or source) for row in TABLE for source in row.sources}
 SETTLED = {AutomationStatus.DONE, AutomationStatus.SKIPPED, AutomationStatus.CANCELLED}
 
-people = st.sampled_from([CLIENT, PSYCHOLOGIST, STRANGER])
-people_or_admin = st.sampled_from([CLIENT, PSYCHOLOGIST, STRANGER, None])
+people = st.sampled_from([CLIENT, PSYCHOLOGIST, STRANGER, OTHER])
+people_or_admin = st.sampled_from([CLIENT, PSYCHOLOGIST, STRANGER, OTHER, None])
 borders = st.sampled_from(
     [
         BOOKED,
@@ -120,6 +121,10 @@ class ChatSession(RuleBasedStateMachine):
         self.session = after
         return answer
 
+    def takes_part(self, person: UUID | None) -> bool:
+        """Whether someone may act on the session; None: an administrator."""
+        return person is None or person in self.session.participants
+
     def waiting(self) -> list[AutomationKind]:
         automations = self.session.automations.values()
         return [a.kind for a in automations if a.status is AutomationStatus.SCHEDULED]
@@ -175,20 +180,20 @@ class ChatSession(RuleBasedStateMachine):
 
     @rule(sender=people)
     def send(self, sender: UUID) -> None:
-        allowed = self.session.is_open and self.now < self.session.ends_at and sender != STRANGER
+        allowed = self.session.is_open and self.now < self.session.ends_at and self.takes_part(sender)
         answer = self.put(SendMessage(UUID(int=77), sender, "Halo"))
         assert isinstance(answer, Decision) is allowed
 
     @rule(by=people)
     def end(self, by: UUID) -> None:
-        allowed = self.session.is_open and by != STRANGER
+        allowed = self.session.is_open and self.takes_part(by)
         assert isinstance(self.put(EndSession(by)), Decision) is allowed
 
     @rule(by=people_or_admin, by_how_much=st.sampled_from([timedelta(minutes=30), timedelta(days=2)]))
     def reschedule(self, by: UUID | None, by_how_much: timedelta) -> None:
         start = max(self.now, self.session.starts_at) + by_how_much
         before = self.session
-        allowed = before.status is Status.PENDING and by != STRANGER
+        allowed = before.status is Status.PENDING and self.takes_part(by)
         answer = self.put(Reschedule(by, start, start + timedelta(hours=1), Leads()))
         assert isinstance(answer, Decision) is allowed
         if allowed:
@@ -196,10 +201,25 @@ class ChatSession(RuleBasedStateMachine):
             assert self.session.schedule_version == before.schedule_version + 1
             assert self.waiting() == list(planned(start - self.now))
 
+    @rule(by=people_or_admin, to=people)
+    def reassign(self, by: UUID | None, to: UUID) -> None:
+        before = self.session
+        allowed = (
+            before.status is Status.PENDING
+            and by in (None, before.psychologist_id)
+            and to not in before.participants
+        )
+        answer = self.put(Reassign(by, to, "Rina", "Asia/Makassar"))
+        assert isinstance(answer, Decision) is allowed
+        if allowed:
+            assert self.session.participants == (CLIENT, to)
+            assert self.session.automations == before.automations
+            assert not self.takes_part(before.psychologist_id)
+
     @rule(by=people, much=st.sampled_from([timedelta(minutes=5), timedelta(minutes=15)]))
     def extend(self, by: UUID, much: timedelta) -> None:
         before = self.session
-        allowed = before.is_open and self.now < before.ends_at and by == PSYCHOLOGIST
+        allowed = before.is_open and self.now < before.ends_at and by == before.psychologist_id
         answer = self.put(Extend(by, before.ends_at + much, Leads()))
         assert isinstance(answer, Decision) is allowed
         if allowed:
@@ -212,7 +232,7 @@ class ChatSession(RuleBasedStateMachine):
 
     @rule(by=people_or_admin)
     def cancel(self, by: UUID | None) -> None:
-        allowed = not self.session.is_over and by != STRANGER
+        allowed = not self.session.is_over and self.takes_part(by)
         assert isinstance(self.put(Cancel(by)), Decision) is allowed
 
     # ---- what always holds --------------------------------------------------------------------------------

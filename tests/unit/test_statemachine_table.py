@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from statemachine import (
     EndReason,
     EndSession,
     Extend,
+    Reassign,
     Refusal,
     RefusalCode,
     Reschedule,
@@ -38,6 +39,7 @@ from statemachine.effects import (
     BroadcastStatus,
     CancelTimers,
     Effect,
+    ExcludeListener,
     NotificationType,
     Notify,
     RescheduleTimers,
@@ -182,6 +184,8 @@ WARNED = (BroadcastStatus(StatusEvent.ENDING_SOON, WARNING_DUE, minutes_left=5),
 
 LATER, NEXT_DAY = END + timedelta(minutes=15), timedelta(days=1)
 MOVED = Reschedule(CLIENT, START + NEXT_DAY, END + NEXT_DAY, Leads())
+OTHER = UUID(int=44)
+HANDED_OVER = Reassign(PSYCHOLOGIST, OTHER, "Rina", "Asia/Makassar")
 LONGER = Extend(PSYCHOLOGIST, LATER, Leads())
 A_LITTLE_LONGER = Extend(PSYCHOLOGIST, END + timedelta(minutes=1), Leads())
 
@@ -203,6 +207,18 @@ EXAMPLES = [
         PENDING,
         True,
         moved(NotificationType.SESSION_RESCHEDULED, PSYCHOLOGIST, BOOKED),
+    ),
+    Example(
+        PENDING,
+        HANDED_OVER,
+        BOOKED,
+        PENDING,
+        True,
+        (
+            Notify(CLIENT, NotificationType.COUNSELING_REASSIGNED, BOOKED),
+            Notify(OTHER, NotificationType.COUNSELING_REASSIGNED, BOOKED),
+            ExcludeListener(PSYCHOLOGIST),
+        ),
     ),
     Example(ACTIVE, LONGER, DURING, ACTIVE, True, EXTENDED),
     Example(ENDING_SOON, LONGER, END - timedelta(minutes=2), ACTIVE, True, EXTENDED_LATE),
@@ -273,6 +289,12 @@ def test_every_row_has_an_example() -> None:
         (ACTIVE, LONGER, END, RefusalCode.SESSION_ENDED),
         (ACTIVE, Extend(CLIENT, LATER, Leads()), DURING, RefusalCode.FORBIDDEN),
         (PENDING, Extend(CLIENT, LATER, Leads()), DURING, RefusalCode.FORBIDDEN),
+        (ACTIVE, HANDED_OVER, DURING, RefusalCode.ILLEGAL_TRANSITION),
+        (CANCELLED, replace(HANDED_OVER, by=None), BOOKED, RefusalCode.ILLEGAL_TRANSITION),
+        (PENDING, replace(HANDED_OVER, by=CLIENT), BOOKED, RefusalCode.FORBIDDEN),
+        (ENDING_SOON, replace(HANDED_OVER, by=CLIENT), DURING, RefusalCode.FORBIDDEN),
+        (PENDING, replace(HANDED_OVER, psychologist_id=CLIENT), BOOKED, RefusalCode.ILLEGAL_TRANSITION),
+        (PENDING, replace(HANDED_OVER, psychologist_id=PSYCHOLOGIST), BOOKED, RefusalCode.ILLEGAL_TRANSITION),
         (ACTIVE, MOVED, DURING, RefusalCode.ILLEGAL_TRANSITION),
         (CANCELLED, MOVED, BOOKED, RefusalCode.ILLEGAL_TRANSITION),
         (PENDING, EndSession(CLIENT), START, RefusalCode.ILLEGAL_TRANSITION),
@@ -300,6 +322,7 @@ STRANGERS_COMMANDS = [
     Cancel(STRANGER),
     Reschedule(STRANGER, START + NEXT_DAY, END + NEXT_DAY, Leads()),
     Extend(STRANGER, LATER, Leads()),
+    replace(HANDED_OVER, by=STRANGER),
 ]
 
 
@@ -319,7 +342,7 @@ def test_a_strangers_refusal_carries_no_state(command: Command) -> None:
 @pytest.mark.parametrize("status", sorted(TERMINAL))
 def test_nothing_leads_out_of_the_end(status: Status) -> None:
     session = a_session(status)
-    commands: list[Command] = [message(), EndSession(CLIENT), Cancel(None), MOVED, LONGER]
+    commands: list[Command] = [message(), EndSession(CLIENT), Cancel(None), MOVED, LONGER, HANDED_OVER]
     commands += map(timer, AutomationKind)
     for command in commands:
         refuse(session, command, END + timedelta(days=1))
@@ -548,6 +571,24 @@ def test_a_moved_session_has_a_new_plan_and_the_old_one_never_fires() -> None:
     for kind in AutomationKind:
         assert refuse(session, timer(kind), END + NEXT_DAY).code is RefusalCode.SETTLED
     assert decide(session, timer(ENABLE, 2), START + NEXT_DAY).session.status is ACTIVE
+
+
+def test_what_is_sent_after_a_hand_over_comes_from_the_new_psychologist() -> None:
+    announced = decide(a_session(), timer(INITIAL), INITIAL_DUE).session
+    handed_over = decide(announced, replace(HANDED_OVER, by=None), INITIAL_DUE)
+    told = [one.person_id for one in handed_over.effects if isinstance(one, Notify)]
+    assert told == [CLIENT, OTHER, PSYCHOLOGIST]
+    session = handed_over.session
+    assert session.participants == (CLIENT, OTHER)
+    assert (session.psychologist_name, session.psychologist_timezone) == ("Rina", "Asia/Makassar")
+    assert (session.automations, session.schedule_version) == (
+        announced.automations,
+        announced.schedule_version,
+    )
+    opened = decide(session, timer(ENABLE), START)
+    assert [one.person_id for one in opened.effects if isinstance(one, Notify)] == [CLIENT, OTHER]
+    assert refuse(opened.session, message(PSYCHOLOGIST), DURING).code is RefusalCode.NOT_PARTICIPANT
+    assert decide(opened.session, message(OTHER), DURING).effects
 
 
 def test_an_extended_session_is_warned_again_and_ends_later() -> None:
