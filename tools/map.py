@@ -34,6 +34,7 @@ _OTHERS: Final = {
     "tests/realtime": "The local Ably endpoint, with Ably's Python SDK.",
     "tests/realtime/javascript": "The same with Ably's JavaScript SDK, under Node and in a browser.",
     "tests/realtime/js": "The scripts that those tests run.",
+    "tests/e2e/typescript": "A client in TypeScript that one of them compiles and runs.",
     "tests/unit": "Tests without servers.",
     "tools": "Small programs for development, on the standard library alone.",
     "web": "What browsers load.",

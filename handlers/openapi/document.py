@@ -146,8 +146,37 @@ def document(routes: Iterable[Route], *, version: str, base_url: str) -> Node:
     for key, name in plugin.converter.refs.items():
         schema = described["components"]["schemas"][name]
         described["components"]["schemas"][name] = {"description": inspect.getdoc(key[0]), **schema}
+    _leave_out_defaults(described)
     examples.add(described, ((route, errors_of(route)) for route in routes))
     return described
+
+
+def _leave_out_defaults(described: Node) -> None:
+    """Say in words what a field of a request's body is without it.
+
+    Generators of types take a field with a `default` for one that is always there, as it is in what they
+    receive; in what they send, it is the one that may be left out. And null is no default: it is nothing.
+    """
+    bodies = [
+        item["requestBody"]
+        for path in described["paths"].values()
+        for item in path.values()
+        if "requestBody" in item
+    ]
+    waiting, done = _references(bodies), set()
+    while waiting:
+        name = waiting.pop()
+        done.add(name)
+        schema = described["components"]["schemas"][name]
+        for field in schema["properties"].values():
+            default = field.pop("default", None)
+            if default not in (None, ""):
+                field["description"] += f" Without it: `{default}`."
+        waiting |= _references(schema) - done
+
+
+def _references(part: object) -> set[str]:
+    return set(re.findall(r"'#/components/schemas/(\w+)'", str(part)))
 
 
 def _operation(route: Route) -> Node:

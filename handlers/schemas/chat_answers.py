@@ -103,6 +103,7 @@ class TokenAnswer(AnswerSchema):
             "An Ably JWT, as text; with `format=tokenRequest`, a signed TokenRequest, as an object.",
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…",
             type=["string", "object"],
+            additionalProperties=True,
         ),
     )
     expires_at = instant(

