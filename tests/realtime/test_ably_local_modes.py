@@ -123,6 +123,24 @@ async def test_members_leave_with_the_capability_and_come_to_be_known_with_it(
         assert (leave["action"], leave["clientId"]) == (3, "ann")
 
 
+@pytest.mark.parametrize("asked", [{}, {"flags": SUBSCRIBE}])
+async def test_members_leave_who_attach_again_without_presence(
+    endpoint: AblyLocal, connect: Connect, mint: Mint, asked: dict[str, int]
+) -> None:
+    ann, ben = await connect(endpoint, mint(client_id="ann")), await connect(endpoint)
+    key = (await ann.receive(4))["connectionDetails"]["connectionKey"]
+    for client in (ben, ann):
+        await client.attach("room")
+    await ann.send(action=14, channel="room", msgSerial=0, presence=[{"action": 2}])
+    await ben.receive(14)
+    if not asked:
+        # It comes back with a token that allows less.
+        ann = await connect(endpoint, mint({"room": ["subscribe"]}, "ann"), resume=key)
+    await ann.attach("room", **asked)
+    leave = (await ben.receive(14))["presence"][0]
+    assert (leave["action"], leave["clientId"]) == (3, "ann")
+
+
 async def test_the_python_sdk_uses_what_a_new_token_allows(
     endpoint: AblyLocal, realtime: MakeRealtime, mint: Mint
 ) -> None:

@@ -59,6 +59,9 @@ class Attaching:
         connection.attached.add(name)
         echo = connection.echo and options.echo
         channel.attach(Attachment(connection, options.modes, options.params, granted, echo))
+        if Flag.PRESENCE not in granted:
+            # Who was present, on another websocket or in other modes, could not even leave any more.
+            channel.leave(connection.id)
         syncs = Flag.PRESENCE_SUBSCRIBE in granted and len(channel.presence) > 0
         flags = granted | start.flags | (Flag.HAS_PRESENCE if syncs else NO_FLAGS)
         _send_attached(connection, name, flags, start, options.params)
