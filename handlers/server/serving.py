@@ -36,6 +36,8 @@ _SHUTDOWN_SECONDS: Final = 10.0
 #: So many allocations set off a look at the youngest objects (Python's default is 700).
 _YOUNG_OBJECTS: Final = 10_000
 
+_WHERE_LINKS_LEAD: Final = "  Links begin with this address; where clients use another, set RDCHAT_PUBLIC_URL"
+
 DEMO_PSYCHOLOGISTS: Final = (
     (UUID("00000000-0000-4000-8000-000000000001"), "Dr. Sari Wulandari"),
     (UUID("00000000-0000-4000-8000-000000000002"), "Rizky Pratama, M.Psi."),
@@ -168,6 +170,7 @@ def welcome(settings: Settings, *, ably: str | None, embedded: bool, processes: 
         "",
         f"rdchat is serving on {here}" + (f" with {processes} processes" if processes > 1 else ""),
         *([f"  Reached at          {base}"] if base != here else []),
+        *([_WHERE_LINKS_LEAD] if settings.public_url is None and not embedded else []),
         f"  Start here          {base}/",
         f"  API documentation   {base}/docs",
         f"  Health              {base}/readyz",

@@ -265,12 +265,12 @@ async def test_an_origin_that_came_before_what_cannot_be_parsed_counts(called: S
 
 async def test_what_a_body_says_is_no_origin(called: Service) -> None:
     body = f"\r\nOrigin: {APP}\r\n"
-    request = f"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     host, _, port = called.base.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(request.encode())
-    await writer.drain()
-    await reader.readuntil(b"\r\n\r\n")
+    writer.write(f"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 405")
+    writer.write(body.encode())
+    assert (await ask(called, "GET", "/healthz")).status == 200
     writer.write(b"Bad Request\r\n\r\n")
     answer = await reader.read()
     writer.close()

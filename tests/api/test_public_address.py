@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -58,7 +59,18 @@ async def shares_a_picture(person: Person, other: Person, session_id: str, base_
     assert len(shown) == len(written) == 1
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.fixture(params=HOSTS)
+def host(request: pytest.FixtureRequest) -> str:
+    """Where to listen, one after the other."""
+    listened: str = request.param
+    if ":" in listened:
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    return listened
+
+
 async def test_links_and_realtime_lead_to_where_it_listens(
     tmp_path: Path, database_url: str, redis_url: str, host: str
 ) -> None:

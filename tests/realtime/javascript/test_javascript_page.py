@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rdchat.local.ably import AblyLocal
 
-pytestmark = [pytest.mark.xdist_group("javascript"), pytest.mark.wall_time]
+pytestmark = pytest.mark.xdist_group("javascript")
 
 ROOT = Path(__file__).parents[3]
 JAVASCRIPT = Path(__file__).parents[1] / "js"

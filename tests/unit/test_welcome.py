@@ -1,0 +1,46 @@
+"""What `serve` says when it serves: where it is, and how clients reach it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from handlers.server.serving import welcome
+from tests.support.service import service_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://127.0.0.1:8080"),  # noqa: S104 - nothing is bound
+        ("::1", "http://[::1]:8080"),
+        ("::", "http://[::1]:8080"),
+    ],
+)
+def test_where_it_is_can_be_opened(tmp_path: Path, host: str, here: str) -> None:
+    said = welcome(service_settings(tmp_path, host=host, port=8080), ably="[::1]:8081", embedded=True)
+    assert f"rdchat is serving on {here}\n" in said
+    for path in ("/", "/docs", "/readyz"):
+        assert f" {here}{path}\n" in said
+    assert "local Ably endpoint at [::1]:8081" in said
+    assert "Reached at" not in said
+    assert "RDCHAT_PUBLIC_URL" not in said
+
+
+def test_links_begin_with_the_public_address(tmp_path: Path) -> None:
+    settings = service_settings(tmp_path, port=8080, public_url="https://chat.example/rdchat")
+    said = welcome(settings, ably=None, embedded=False)
+    assert "serving on http://127.0.0.1:8080\n" in said
+    for path in ("", "/", "/docs", "/readyz"):
+        assert f" https://chat.example/rdchat{path}\n" in said
+    assert "RDCHAT_PUBLIC_URL" not in said
+
+
+def test_beside_a_real_database_a_missing_public_address_is_told(tmp_path: Path) -> None:
+    said = welcome(service_settings(tmp_path, port=8080), ably=None, embedded=False)
+    assert "set RDCHAT_PUBLIC_URL" in said
