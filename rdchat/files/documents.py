@@ -119,7 +119,8 @@ def _text(content: bytes) -> bytes | None:
     """Return a text in UTF-8 without a mark; None where it is so already."""
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
     try:
-        text = content.decode(encoding)
+        # Some programs write the mark twice.
+        text = content.decode(encoding).lstrip("\ufeff")
     except UnicodeDecodeError as error:
         raise _unknown(content) from error
     if _NOT_IN_TEXT.search(text):

@@ -21,7 +21,7 @@ from rdchat.files.kinds import UnacceptableError
 if TYPE_CHECKING:
     from rdchat.files.kinds import Kind
 
-_MEMORY_BYTES: Final = 2 * 1024**3
+MEMORY_BYTES: Final = 2 * 1024**3
 _PROCESSOR_SECONDS: Final = 20
 _NICENESS: Final = 10
 
@@ -60,7 +60,7 @@ def _confine() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         # Elsewhere the limit is not enforced, or below what a process maps to begin with.
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     os.nice(_NICENESS)
 
 

@@ -86,8 +86,10 @@ def rewrite(content: bytes, kind: Kind) -> tuple[Kind, bytes, int, int]:
                 if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
                     raise _too_large(kind)
                 return _written(picture, kind, content)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(kind) from error
+    except MemoryError as error:
+        raise UnacceptableError("The image takes too much memory to open. Send it smaller.") from error
     except _BROKEN as error:
         is_cut_off = any(words in str(error) for words in _CUT_OFF) or _promises_more(content, kind)
         text = "The image is cut off in the middle." if is_cut_off else "The image is damaged."

@@ -110,6 +110,7 @@ CUT_OFF = ("The document is cut off in the middle, or damaged.", None)
     [
         (b"", "The file is empty.", None),
         (b" \n\t ", "The text is empty.", None),
+        (b"\xff\xfe\xff\xfe", "The text is empty.", None),
         (b"MZ\x90\x00\x03" + bytes(200), *NO_PROGRAM),
         (b"\x7fELF\x02\x01\x01" + bytes(200), *NO_PROGRAM),
         (b"\xca\xfe\xba\xbe\x00\x00\x00\x34", *NO_PROGRAM),

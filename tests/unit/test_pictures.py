@@ -308,6 +308,18 @@ def test_how_many_pixels_a_picture_of_each_kind_may_have(monkeypatch: pytest.Mon
         assert examine(photo(1000, 1000, form)).width == 1000
 
 
+def test_a_picture_that_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(*_: object) -> None:
+        raise MemoryError
+
+    content = photo()
+    monkeypatch.setattr(Image.Image, "load", without_memory)
+    with pytest.raises(
+        UnacceptableError, match=r"^The image takes too much memory to open\. Send it smaller\.$"
+    ):
+        examine(content)
+
+
 @each_form
 def test_broken_pictures_are_refused(form: str) -> None:
     whole = photo(400, 300, form)
