@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "/api/v1"
 #: Bodies are small. A client that takes longer has gone, or wants to hold connections open.
 _BODY_SECONDS: Final = 10
+#: An entity tag, strong or weak: weak comparison does for reading.
+_ETAG: Final = re.compile(r'"[^"]*"')
 ANONYMOUS: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
 
@@ -45,6 +47,8 @@ class Call:
     body: dict[str, Any]
     operation: str = ""
     idempotency_key: str | None = None
+    #: What `If-None-Match` names: the caller has that already.
+    known_etags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,17 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)
         key = request.headers.get("Idempotency-Key") if route.idempotent else None
-        call = Call(runtime, caller, path, query, {}, route.operation, key)
+        known = request.headers.get("If-None-Match")
+        call = Call(
+            runtime,
+            caller,
+            path,
+            query,
+            {},
+            route.operation,
+            key,
+            frozenset(_ETAG.findall(known)) if known is not None else frozenset(),
+        )
         if form_reader is not None and body_schema is not None:
             answer = await _with_form(route, form_reader, body_schema, request, call)
         else:

@@ -54,6 +54,9 @@ OWN_FORMS: Final[dict[str, dict[str, Any]]] = {
         "text/plain": "Transkrip konseling\n\n14:02  Budi Santoso\n       Halo, saya siap.\n",
         "text/html": '<!DOCTYPE html><html lang="id">…</html>',
     },
+    "get_calendar": {
+        "text/calendar": "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n…END:VCALENDAR\r\n",
+    },
     "download_attachment": {
         kind: "Catatan tidur, minggu ini." if kind == "text/plain" else base64.b64encode(_PNG).decode()
         for kind in KINDS

@@ -10,6 +10,7 @@ from aiohttp import web
 from handlers.api import (
     attachments,
     availability,
+    calendars,
     chat,
     counselings,
     notifications,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 ROUTES: Final = (
     *counselings.ROUTES,
+    *calendars.ROUTES,
     *chat.ROUTES,
     *attachments.ROUTES,
     *sessions.ROUTES,

@@ -35,8 +35,9 @@ class Counseling:
     """One booked counselling. `session_id` is None unless its method is chat.
 
     The slot's zone is the one in which its times were agreed; `client_timezone` and `psychologist_timezone`
-    are those in which the two read them. `encrypted_cancel_reason` is what somebody has written of why it was
-    cancelled: it is decrypted for those who may read it.
+    are those in which the two read them. `revision` counts its changes as calendars do.
+    `encrypted_cancel_reason` is what somebody has written of why it was cancelled: it is decrypted for those
+    who may read it.
     """
 
     id: UUID
@@ -51,6 +52,8 @@ class Counseling:
     psychologist_timezone: str
     session_id: UUID | None
     session_status: Status | None
+    revision: int
+    updated_at: datetime
     encrypted_cancel_reason: bytes | None = None
 
     @property

@@ -348,5 +348,8 @@ def counseling_from_row(row: asyncpg.Record) -> Counseling:
         psychologist_timezone=row["psychologist_timezone"],
         session_id=row["session_id"],
         session_status=session_status,
+        # Counted by a trigger, whatever changes it.
+        revision=row["revision"],
+        updated_at=row["updated_at"],
         encrypted_cancel_reason=row["cancel_reason"],
     )

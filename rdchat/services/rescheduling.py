@@ -15,7 +15,7 @@ from uuid import uuid4
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.booking import Slot
-from rdchat.postgres import commit, counselings, reads, schedule, sessions
+from rdchat.postgres import commit, counselings, reads, reminders, schedule, sessions
 from rdchat.postgres.pool import transaction
 from rdchat.services.chat import refuse
 from rdchat.services.counselings import schedule_timers
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from rdchat.domain.booking import Limits
     from rdchat.domain.counseling import Counseling
     from rdchat.domain.person import Caller
+    from rdchat.domain.reminder import Reminder
     from rdchat.engine.change import Change
     from rdchat.engine.engine import Effects
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.postgres.storage import StoredSessions
-    from rdchat.redis.delay_queue import DelayQueue
+    from rdchat.redis.delay_queue import DelayQueue, Job
     from rdchat.services.counselings import CounselingService
     from statemachine.schedule import Leads
 
@@ -172,6 +173,7 @@ class ReschedulingService:
             present = await counselings.get_counseling_on(connection, counseling.id, at=now)
             if present is not None and _is_pending_at(present, slot):
                 return
+            planned, replaced = await self._replace_reminders(connection, counseling, slot, now)
             if not await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False):
                 raise _too_late()
             moved = replace(counseling, slot=slot)
@@ -179,6 +181,19 @@ class ReschedulingService:
                 connection, moved, by, NotificationType.SESSION_RESCHEDULED, now
             )
         self.counselings.notifier.publish(entries)
+        await self.counselings.reminders.schedule(planned, replaced)
+
+    async def _replace_reminders(
+        self, connection: Connection, counseling: Counseling, slot: Slot, now: datetime
+    ) -> tuple[list[Reminder], list[Job]]:
+        return await reminders.replace_reminders(
+            connection,
+            counseling.id,
+            slot.starts_at,
+            self.counselings.reminders.leads,
+            reason="rescheduled",
+            at=now,
+        )
 
     async def _check_limits(
         self, connection: Connection, counseling: Counseling, slot: Slot, *, hours: bool
@@ -213,6 +228,8 @@ class ReschedulingService:
         """
         moves = isinstance(command, Reschedule)
         change: Change | None = None
+        planned: list[Reminder] = []
+        replaced: list[Job] = []
         try:
             async with transaction(self.pool) as connection:
                 await self._check_limits(connection, counseling, slot, hours=moves)
@@ -231,6 +248,8 @@ class ReschedulingService:
                         ErrorCode.ILLEGAL_TRANSITION,
                         "The chat session was extended at the same time: look again",
                     )
+                if moves:
+                    planned, replaced = await self._replace_reminders(connection, counseling, slot, now)
                 # The session says whether it has begun: one whose start is due but was not run can be moved.
                 await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=True)
                 change = self._taken(
@@ -247,6 +266,8 @@ class ReschedulingService:
             raise
         self.effects.committed([change])
         await schedule_timers(self.queue, change.after, self.clock.now())
+        if moves:
+            await self.counselings.reminders.schedule(planned, replaced)
         return change.after
 
     def _check(self, session: Session, command: Reschedule | Extend, now: datetime) -> None:
