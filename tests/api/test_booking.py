@@ -387,7 +387,7 @@ async def test_only_a_chat_gets_a_session(service: Service) -> None:
     for table in ("chat_sessions", "automations", "timeline"):
         assert await count(service, table) == 0
     # The psychologist is told of each booking, the client of each cancellation.
-    assert await count(service, "notifications") == 6
+    assert await count(service, "notifications") == 9
 
 
 async def test_counselling_session_automations_and_events_are_written_together(service: Service) -> None:

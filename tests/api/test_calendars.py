@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from icalendar import Calendar, Event
 
 from rdchat.common.clock import iso
 from rdchat.domain.person import Role
+from tests.support.calendars import calendar_link, event_of, events_in, open_calendar
 from tests.support.envelope import assert_refused
-from tests.support.service import Reply, whole_second
+from tests.support.service import whole_second
 from tests.support.sessions import reaches
 from tests.support.soon import in_days
 
@@ -21,44 +21,6 @@ if TYPE_CHECKING:
 
 HOUR = timedelta(hours=1)
 PRIVATE = ("Budi", "Sari", "konseling", "counsel", "chat", "offline", "Sulit tidur", "Sakit", "@example")
-
-
-async def link(person: Person) -> str:
-    reply = await person.put("/calendar")
-    assert reply.status == 200, reply.json
-    url: str = reply.data["url"]
-    assert url.startswith("/api/v1/calendar.ics?token=")
-    return url
-
-
-async def opened(service: Service, url: str, **headers: str) -> Reply:
-    """Open a calendar as programs do: with its link and no token."""
-    async with service.client.get(service.base + url, headers=headers) as answer:
-        body = await answer.text()
-        is_json = answer.content_type == "application/json"
-        return Reply(answer.status, await answer.json() if is_json else body, answer.headers)
-
-
-def events(text: str) -> list[dict[str, Any]]:
-    calendar = Calendar.from_ical(text)
-    return [
-        {name: str(event[name]) for name in ("UID", "SEQUENCE", "STATUS", "SUMMARY", "CLASS")}
-        | {"starts": event.start, "ends": event.end}
-        for event in calendar.walk("VEVENT")
-        if isinstance(event, Event)
-    ]
-
-
-def expected(booked: dict[str, Any], sequence: int, **times: datetime) -> dict[str, Any]:
-    return {
-        "UID": booked["id"],
-        "SEQUENCE": str(sequence),
-        "STATUS": "CONFIRMED",
-        "SUMMARY": "Janji temu",
-        "CLASS": "PRIVATE",
-        "starts": times.get("starts", datetime.fromisoformat(booked["scheduledAt"])),
-        "ends": times.get("ends", datetime.fromisoformat(booked["endsAt"])),
-    }
 
 
 async def book(person: Person, starts_at: datetime, method: str = "chat") -> dict[str, Any]:
@@ -80,21 +42,21 @@ async def test_it_shows_what_happened_to_a_counselling_from_booking_on(service: 
     client = service.person()
     start, later = in_days(20), in_days(21)
     booked = await book(client, start, method)
-    urls = [await link(person) for person in (client, psychologist)]
+    urls = [await calendar_link(person) for person in (client, psychologist)]
 
     async def shown() -> list[Any]:
-        texts = [(await opened(service, url)).json for url in urls]
+        texts = [(await open_calendar(service, url)).json for url in urls]
         for text in texts:
             assert not [one for one in PRIVATE if one.lower() in text.lower()], text
-        first, second = map(events, texts)
+        first, second = map(events_in, texts)
         assert first == second, "both see the same"
         return first
 
-    assert events(booked["ics"]) == await shown() == [expected(booked, 0)]
+    assert events_in(booked["ics"]) == await shown() == [event_of(booked, 0)]
     path = f"/counselings/{booked['id']}"
     wish = {"startsAt": iso(later), "endsAt": iso(later + HOUR)}
     assert (await psychologist.put(f"{path}/reschedule", wish)).status == 200
-    moved = expected(booked, 1, starts=later, ends=later + HOUR)
+    moved = event_of(booked, 1, starts=later, ends=later + HOUR)
     assert await shown() == [moved]
     assert (await psychologist.put(f"{path}/reschedule", wish)).status == 200, "nothing happens"
     assert await shown() == [moved]
@@ -113,12 +75,12 @@ async def test_what_was_held_stays_where_it_was_and_an_extension_is_shown(servic
     booked = await book(client, start)
     session_id = booked["chatSession"]["sessionId"]
     await reaches(client, session_id, "active")
-    url = await link(client)
+    url = await calendar_link(client)
     assert (await psychologist.put(f"/chat/sessions/{session_id}/extend", {"minutes": 1})).status == 200
-    longer = expected(booked, 1, starts=start, ends=start + HOUR + timedelta(minutes=1))
-    assert events((await opened(service, url)).json) == [longer]
+    longer = event_of(booked, 1, starts=start, ends=start + HOUR + timedelta(minutes=1))
+    assert events_in((await open_calendar(service, url)).json) == [longer]
     assert (await client.put(f"/chat/sessions/{session_id}/end")).status == 200
-    assert events((await opened(service, url)).json) == [longer], "over, and not cancelled"
+    assert events_in((await open_calendar(service, url)).json) == [longer], "over, and not cancelled"
 
 
 async def test_it_has_all_that_is_ones_own_in_order_and_nothing_else(service: Service) -> None:
@@ -131,59 +93,63 @@ async def test_it_has_all_that_is_ones_own_in_order_and_nothing_else(service: Se
         "WHERE id = $1",
         UUID(mine[0]["id"]),
     )
-    shown = events((await opened(service, await link(client))).json)
+    shown = events_in((await open_calendar(service, await calendar_link(client))).json)
     assert [one["UID"] for one in shown] == [one["id"] for one in mine[1:]]
-    assert len(events((await opened(service, await link(psychologist))).json)) == 3
-    assert events((await opened(service, await link(service.person(Role.SUPER_ADMIN)))).json) == []
+    assert len(events_in((await open_calendar(service, await calendar_link(psychologist))).json)) == 3
+    assert (
+        events_in((await open_calendar(service, await calendar_link(service.person(Role.SUPER_ADMIN)))).json)
+        == []
+    )
 
 
 async def test_it_is_asked_for_again_and_sent_again_only_when_it_has_changed(service: Service) -> None:
     await service.psychologist()
     client = service.person()
     booked = await book(client, in_days(20))
-    url = await link(client)
-    first = await opened(service, url)
+    url = await calendar_link(client)
+    first = await open_calendar(service, url)
     assert (first.status, first.headers["Content-Type"]) == (200, "text/calendar; charset=utf-8")
     assert first.headers["Cache-Control"] == "private, no-cache"
     etag = first.headers["ETag"]
     for known in (etag, f"W/{etag}", f'"x", {etag}'):
-        again = await opened(service, url, **{"If-None-Match": known})
+        again = await open_calendar(service, url, **{"If-None-Match": known})
         assert (again.status, again.json, again.headers["ETag"]) == (304, "", etag)
     for known in ('"x"', "x", ""):
-        assert (await opened(service, url, **{"If-None-Match": known})).status == 200
+        assert (await open_calendar(service, url, **{"If-None-Match": known})).status == 200
     assert (await client.put(f"/counselings/{booked['id']}/cancel")).status == 200
-    changed = await opened(service, url, **{"If-None-Match": etag})
+    changed = await open_calendar(service, url, **{"If-None-Match": etag})
     assert (changed.status, changed.headers["ETag"] == etag) == (200, False)
 
 
 async def test_a_link_is_replaced_and_revoked(service: Service) -> None:
     client, other = service.person(), service.person()
-    first, theirs = await link(client), await link(other)
-    assert (await opened(service, first)).status == 200
-    second = await link(client)
+    first, theirs = await calendar_link(client), await calendar_link(other)
+    assert (await open_calendar(service, first)).status == 200
+    second = await calendar_link(client)
     assert second != first
-    assert_refused(await opened(service, first), 403, "FORBIDDEN")
-    assert (await opened(service, second)).status == 200
+    assert_refused(await open_calendar(service, first), 403, "FORBIDDEN")
+    assert (await open_calendar(service, second)).status == 200
     revoked = await client.call("DELETE", "/calendar")
     assert (revoked.status, revoked.data) == (200, {"revoked": True})
     assert (await client.call("DELETE", "/calendar")).data == {"revoked": False}
-    assert_refused(await opened(service, second), 403, "FORBIDDEN")
-    assert (await opened(service, theirs)).status == 200, "another's is still open"
+    assert_refused(await open_calendar(service, second), 403, "FORBIDDEN")
+    assert (await open_calendar(service, theirs)).status == 200, "another's is still open"
 
 
 async def test_what_was_not_given_opens_nothing(service: Service) -> None:
     client = service.person()
-    url = await link(client)
+    url = await calendar_link(client)
+    assert url.startswith("/api/v1/calendar.ics?token=")
     token = url.rpartition("=")[2]
     base = "/api/v1/calendar.ics"
     stored = await service.runtime.pool.fetchval("SELECT secret_hash FROM calendar_links")
     for guess in (token[:-1], token + "x", token.swapcase(), str(client.id), stored.hex(), client.token, "x"):
-        reply = await opened(service, f"{base}?token={guess[:200]}")
+        reply = await open_calendar(service, f"{base}?token={guess[:200]}")
         assert_refused(reply, 403, "FORBIDDEN")
     for query in ("", "?token=", f"?token={token}&token={token}", f"?token={'x' * 201}"):
-        assert_refused(await opened(service, base + query), 400, "VALIDATION_FAILED")
+        assert_refused(await open_calendar(service, base + query), 400, "VALIDATION_FAILED")
     # What calendar programs add to a link means nothing.
-    assert (await opened(service, f"{url}&utm_source=calendar&x=1")).status == 200
+    assert (await open_calendar(service, f"{url}&utm_source=calendar&x=1")).status == 200
     # The secret itself is stored nowhere.
     rows = await service.runtime.pool.fetch("SELECT l::text AS row FROM calendar_links l")
     assert all(token not in row["row"] for row in rows)
@@ -194,6 +160,6 @@ async def test_it_speaks_the_language_of_its_owner(service: Service) -> None:
     client = service.person()
     booked = await book(client, in_days(20))
     assert "SUMMARY:Janji temu" in booked["ics"]
-    url = await link(client)
+    url = await calendar_link(client)
     await service.runtime.pool.execute("UPDATE people SET locale = 'en' WHERE id = $1", client.id)
-    assert "SUMMARY:Appointment" in (await opened(service, url)).json
+    assert "SUMMARY:Appointment" in (await open_calendar(service, url)).json
