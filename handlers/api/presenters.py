@@ -114,8 +114,8 @@ def attachment_json(attachment: Attachment, link: Link | None) -> dict[str, Any]
     """Show an attachment, with a link to it."""
     shown = payloads.attachment_data(attachment)
     if link is not None:
-        address = f"{link.base_url}{PREFIX}/chat/attachments/{attachment.id}/content"
-        shown |= {"url": f"{address}?token={link.token}", "expiresAt": iso(link.expires_at)}
+        url = link_to(link.base_url, f"/chat/attachments/{attachment.id}/content?token={link.token}")
+        shown |= {"url": url, "expiresAt": iso(link.expires_at)}
     return shown
 
 
@@ -246,6 +246,16 @@ def notification_json(notification: Notification) -> dict[str, Any]:
         "isRead": notification.read_at is not None,
         "readAt": _maybe(notification.read_at),
     }
+
+
+def calendar_link_json(base_url: str, secret: str) -> dict[str, Any]:
+    """Show the link to a calendar."""
+    return {"url": link_to(base_url, f"/calendar.ics?token={secret}")}
+
+
+def link_to(base_url: str, path: str) -> str:
+    """Make a link to a route of the service, which clients reach by `base_url`."""
+    return base_url + PREFIX + path
 
 
 def access_json(access: RealtimeAccess) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from handlers.schemas.availability import (
     WeeklyHoursAnswer,
     WeeklyHoursSchema,
 )
+from handlers.schemas.calendars import CalendarLinkAnswer, CalendarLinkRevokedAnswer, CalendarQuery
 from handlers.schemas.chat_answers import (
     ClientOptions,
     HistoryAnswer,
@@ -59,6 +60,7 @@ from handlers.schemas.chat_requests import (
     TypingRequest,
 )
 from handlers.schemas.counselings import (
+    BookedCounseling,
     BookedSession,
     BookRequest,
     CancelRequest,
@@ -99,7 +101,11 @@ __all__ = [
     "AvailabilityAnswer",
     "AvailabilityRequest",
     "BookRequest",
+    "BookedCounseling",
     "BookedSession",
+    "CalendarLinkAnswer",
+    "CalendarLinkRevokedAnswer",
+    "CalendarQuery",
     "CancelRequest",
     "ClientOptions",
     "CounselingAnswer",

@@ -10,6 +10,7 @@ from aiohttp import web
 from handlers.api import (
     attachments,
     availability,
+    calendars,
     chat,
     counselings,
     notifications,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 ROUTES: Final = (
     *counselings.ROUTES,
     *reassigning.ROUTES,
+    *calendars.ROUTES,
     *chat.ROUTES,
     *attachments.ROUTES,
     *sessions.ROUTES,
