@@ -66,6 +66,7 @@ from handlers.schemas.counselings import (
     ListedCounseling,
     RescheduleRequest,
 )
+from handlers.schemas.organizations import CrisisContactAnswer, OrganizationAnswer, Wording
 from handlers.schemas.realtime import (
     MessageEvent,
     MessageReadEvent,
@@ -102,6 +103,7 @@ __all__ = [
     "CounselingWithNotes",
     "CounselingsAnswer",
     "CounselingsQuery",
+    "CrisisContactAnswer",
     "DayExceptionAnswer",
     "DayExceptionSchema",
     "DiagramQuery",
@@ -122,6 +124,7 @@ __all__ = [
     "NotificationEvent",
     "NotificationSubject",
     "NotificationsAnswer",
+    "OrganizationAnswer",
     "PageQuery",
     "Person",
     "PsychologistAnswer",
@@ -155,4 +158,5 @@ __all__ = [
     "UploadRequest",
     "WeeklyHoursAnswer",
     "WeeklyHoursSchema",
+    "Wording",
 ]

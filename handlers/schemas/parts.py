@@ -23,6 +23,7 @@ SESSION_ID: Final = "f1d2c3b4-5a69-4788-9cab-0e1f2a3b4c5d"
 MESSAGE_ID: Final = "6e0b9a87-4d3c-4c21-8f56-b7a1d2e3f405"
 NOTIFICATION_ID: Final = "2d7c9e40-1f6a-4b83-8c25-d0e4b6a79f18"
 ATTACHMENT_ID: Final = "b52f7a90-1c4e-4d86-93a7-0f6e2d8c5b14"
+ORGANIZATION_ID: Final = "6f1c2f0e-8a3b-4c59-9d7e-0b2a4c6d8e10"
 #: The client's own id of a message.
 OWN_ID: Final = "budi-phone-17"
 #: The one of a message with a file: no two messages have the same.

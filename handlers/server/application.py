@@ -13,6 +13,7 @@ from handlers.api import (
     chat,
     counselings,
     notifications,
+    organizations,
     psychologists,
     sessions,
     transcripts,
@@ -37,6 +38,7 @@ ROUTES: Final = (
     *sessions.ROUTES,
     *transcripts.ROUTES,
     *notifications.ROUTES,
+    *organizations.ROUTES,
     *psychologists.ROUTES,
     *availability.ROUTES,
 )

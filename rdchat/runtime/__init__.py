@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rdchat.services.counselings import CounselingService
     from rdchat.services.idempotency import IdempotencyService
     from rdchat.services.notifications import NotificationService
+    from rdchat.services.organizations import OrganizationService
     from rdchat.services.psychologists import PsychologistService
     from rdchat.services.rescheduling import ReschedulingService
     from rdchat.services.seen_people import SeenPeople
@@ -78,6 +79,7 @@ class Runtime:
     attachments: AttachmentService
     psychologists: PsychologistService
     notifications: NotificationService
+    organizations: OrganizationService
     idempotency: IdempotencyService
     _closing: AsyncExitStack = field(repr=False)
 
@@ -134,6 +136,7 @@ class Runtime:
                 attachments=services.attachments,
                 psychologists=services.psychologists,
                 notifications=services.notifications,
+                organizations=services.organizations,
                 idempotency=services.idempotency,
                 _closing=closing.pop_all(),
             )

@@ -18,6 +18,7 @@ from rdchat.services.counselings import CounselingService
 from rdchat.services.idempotency import IdempotencyService
 from rdchat.services.notifications import NotificationService
 from rdchat.services.notifier import Notifier
+from rdchat.services.organizations import OrganizationService
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.services.seen_people import SeenPeople
@@ -42,6 +43,7 @@ class Services:
     attachments: AttachmentService
     psychologists: PsychologistService
     notifications: NotificationService
+    organizations: OrganizationService
     idempotency: IdempotencyService
 
 
@@ -115,6 +117,9 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
             pool=stores.pool, clock=base.clock, limits=base.limits, rules=counselings.rules
         ),
         notifications=NotificationService(pool=stores.pool, clock=base.clock),
+        organizations=OrganizationService(
+            organizations=base.settings.organizations, language=base.settings.language
+        ),
         idempotency=idempotency,
     )
 
@@ -137,7 +142,7 @@ def _counselings(base: Base, stores: Stores, delivery: Delivery, core: Core) -> 
         ),
         leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
         language=settings.language,
-        texts=settings.texts,
+        organizations=settings.organizations,
     )
 
 

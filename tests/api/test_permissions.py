@@ -98,6 +98,7 @@ MATRIX = {
     ),
     ("GET", "/psychologists/{id}/slots"): _EVERYBODY,
     ("GET", "/slots"): _EVERYBODY,
+    ("GET", "/organization"): _EVERYBODY,
     ("PUT", "/psychologists/{id}"): Row(client=FORBIDDEN, psychologist=FORBIDDEN, admin=200),
     # Last, because they end what the others need.
     ("PUT", "/chat/sessions/{id}/end"): _CONTENT,

@@ -283,12 +283,17 @@ def test_the_settings_are_printed_for_the_documentation() -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "doctor"])
-async def test_a_broken_file_of_texts_is_told_before_anything_starts(tmp_path: Path, command: str) -> None:
-    path = tmp_path / "texts.toml"
-    path.write_text('[default.id]\nenable_chat = "Halo {client}"\nauto_end = "{"\n', encoding="utf-8")
-    status, output = await run(tmp_path / "data", command, RDCHAT_TEXTS=str(path))
+async def test_a_broken_file_of_organisations_is_told_before_anything_starts(
+    tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "organizations.toml"
+    path.write_text('[default.texts.id]\nenable_chat = "Halo {client}"\nauto_end = "{"\n', encoding="utf-8")
+    status, output = await run(tmp_path / "data", command, RDCHAT_ORGANIZATIONS=str(path))
     assert status == 2
-    assert f"RDCHAT_TEXTS: {path}: default.id.enable_chat: Unknown placeholder {{client}}" in output
+    assert (
+        f"RDCHAT_ORGANIZATIONS: {path}: default.texts.id.enable_chat: Unknown placeholder {{client}}"
+        in output
+    )
     assert "default.id.auto_end: " in output
     assert "Traceback" not in output
     assert not (tmp_path / "data").exists()

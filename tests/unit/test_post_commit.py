@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from config import Texts
+from config import Organizations
 from rdchat.common.telemetry import Metrics
 from rdchat.engine import post_commit
 from rdchat.engine.change import ChangeBuilder
@@ -63,7 +63,7 @@ class Publisher:
 def changed(session: Session, command: SendMessage | EndSession | Cancel) -> Change:
     decision = step(session, command, SetClock().now())
     assert not isinstance(decision, Refusal)
-    builder = ChangeBuilder(session, partial(automated_text, Texts()))
+    builder = ChangeBuilder(session, partial(automated_text, Organizations()))
     builder.add(decision, command_id=uuid4(), actor_id=session.client_id)
     builder.change.after.version += 1
     return builder.change
