@@ -1,7 +1,7 @@
 """Settings and texts. A leaf: it imports nothing of the project."""
 
 from config.contacts import CrisisContact
-from config.loading import SettingsError, faults_in, load
+from config.loading import SettingsError, faults_in, load, variables_of
 from config.organizations import Organizations
 from config.settings import Settings
 from config.texts import LANGUAGES, automated_text
@@ -15,4 +15,5 @@ __all__ = [
     "automated_text",
     "faults_in",
     "load",
+    "variables_of",
 ]
