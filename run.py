@@ -40,8 +40,10 @@ from rdchat import __version__
 from rdchat.common.clock import SystemClock
 from rdchat.common.errors import RdchatError
 from rdchat.common.telemetry import configure_logging
+from rdchat.domain.booking import is_zone
 from rdchat.domain.person import LONGEST_NAME, Caller, Role, clean_name
 from rdchat.local.ably import alone as ably_alone
+from rdchat.local.probe import is_secret_of_service, service_address
 from rdchat.local.stores import EmbeddedStoreError
 from rdchat.local.stores.choice import any_stores, own_stores
 from rdchat.operations import administration, drawing
@@ -199,6 +201,8 @@ def demo(seconds: int, keep: Path | None) -> None:
 @click.option("--sub", "person_id", type=click.UUID, help="Who it is for; a new id if not given.")
 @click.option("--name", default="Budi", show_default=True, help="Their full name.")
 @click.option("--email")
+@click.option("--organization", type=click.UUID, help="Their organisation.")
+@click.option("--zone", help="Their time zone, by its IANA name.")
 @click.option(
     "--hours",
     type=click.FloatRange(min=0, min_open=True),
@@ -206,11 +210,23 @@ def demo(seconds: int, keep: Path | None) -> None:
     show_default=True,
     help="How long it is valid.",
 )
-def token(role: str, person_id: UUID | None, name: str, email: str | None, hours: float) -> None:
+def token(
+    *,
+    role: str,
+    person_id: UUID | None,
+    name: str,
+    email: str | None,
+    organization: UUID | None,
+    zone: str | None,
+    hours: float,
+) -> None:
     """Print a token to call the service with.
 
-    It is a JWT, as the identity provider would issue it in production.
+    It is a JWT, as the identity provider would issue it in production. Beside it, on standard error, is said
+    whose secret signs it, and whether the service that runs here has another.
     """
+    if zone is not None and not is_zone(zone):
+        raise click.UsageError("--zone must be the IANA name of a time zone, as Asia/Jakarta.")
     if not clean_name(name):
         raise click.UsageError("--name must not be empty.")
     if len(name) > LONGEST_NAME:
@@ -223,11 +239,19 @@ def token(role: str, person_id: UUID | None, name: str, email: str | None, hours
         clock=SystemClock(),
         secret=settings.jwt_secret,
     )
-    caller = Caller(person_id or uuid4(), Role(role), clean_name(name), email)
+    caller = Caller(person_id or uuid4(), Role(role), clean_name(name), email, organization, zone)
     try:
-        click.echo(tokens.issue(caller, lifetime=timedelta(hours=hours)))
+        issued = tokens.issue(caller, lifetime=timedelta(hours=hours))
     except ValueError as error:
         raise _complain(error) from None
+    variables = config.variables_of("jwt_secret", os.environ)
+    _whisper(f"Signed with {variables[0] if variables else f'the secret in {settings.data_dir.resolve()}'}.")
+    if asyncio.run(is_secret_of_service(settings, tokens)) is False:
+        _whisper(
+            f"The service on {service_address(settings)} will not accept it: it runs with another "
+            "RDCHAT_DATA_DIR or RDCHAT_JWT_SECRET."
+        )
+    click.echo(issued)
 
 
 @cli.command()

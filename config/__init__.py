@@ -1,8 +1,19 @@
 """Settings and texts. A leaf: it imports nothing of the project."""
 
-from config.loading import SettingsError, faults_in, load
+from config.contacts import CrisisContact
+from config.loading import SettingsError, faults_in, load, variables_of
+from config.organizations import Organizations
 from config.settings import Settings
 from config.texts import LANGUAGES, automated_text
-from config.texts_file import Texts
 
-__all__ = ["LANGUAGES", "Settings", "SettingsError", "Texts", "automated_text", "faults_in", "load"]
+__all__ = [
+    "LANGUAGES",
+    "CrisisContact",
+    "Organizations",
+    "Settings",
+    "SettingsError",
+    "automated_text",
+    "faults_in",
+    "load",
+    "variables_of",
+]

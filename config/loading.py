@@ -57,6 +57,11 @@ def set_variables(row: SettingRow, environment: Mapping[str, str]) -> list[str]:
     return [name for name in reversed(row.variables) if environment.get(name, "").strip()]
 
 
+def variables_of(name: str, environment: Mapping[str, str]) -> list[str]:
+    """List the variables that set a field of Settings, the one that counts first."""
+    return set_variables(ROWS[name], environment)
+
+
 def _read(environment: Mapping[str, str]) -> _Reading:
     reading = _Reading()
     known = [name for row in ROWS.values() for name in row.variables]

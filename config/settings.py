@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from limits import RateLimitItem
 
     from config.declaring import SettingRow
-    from config.texts_file import Texts
+    from config.organizations import Organizations
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
 #: Files are held in memory while they are examined and encrypted.
@@ -211,12 +211,13 @@ class Settings:
         "id",
         "the language of automated texts (`id`, `en`), unless organisation or booking names another",
     )
-    texts: Texts = setting(
-        "TEXTS",
-        values.automated_texts,
+    organizations: Organizations = setting(
+        "ORGANIZATIONS",
+        values.organizations_file,
         "",
-        "a file with other automated texts, also for single organisations, as `config/texts.example.toml`",
-        example="config/texts.example.toml",
+        "a file with crisis contacts, automated texts and languages, for all and single organisations, as "
+        "`config/organizations.example.toml`",
+        example="config/organizations.example.toml",
     )
 
     rate_limits: dict[str, RateLimitItem] = setting(

@@ -1,6 +1,6 @@
 """The built-in automated texts, by language. They are sent exactly as they stand here.
 
-An operator can change them by a file: see `texts_file`.
+An operator can change them by a file: see `organizations`.
 """
 
 from typing import Final

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import limits
 
-from config import texts_file
+from config import organizations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from limits import RateLimitItem
 
-    from config.texts_file import Texts
+    from config.organizations import Organizations
 
 T = TypeVar("T")
 
@@ -225,9 +225,9 @@ def rate_limits(value: str) -> dict[str, RateLimitItem]:
     return rates
 
 
-def automated_texts(value: str) -> Texts:
-    """Read the file of automated texts; without it, return the built-in ones."""
-    texts, faults = texts_file.read(Path(value) if value else None)
+def organizations_file(value: str) -> Organizations:
+    """Read the file of organisations; without it, nothing differs from what is built in."""
+    found, faults = organizations.read(Path(value) if value else None)
     if faults:
-        raise InvalidValueError(*(fault.removeprefix("RDCHAT_TEXTS: ") for fault in faults))
-    return texts
+        raise InvalidValueError(*faults)
+    return found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime, time
     from uuid import UUID
 
+    from config import CrisisContact
     from rdchat.domain.availability import Availability, Hours
     from rdchat.domain.counseling import Counseling
     from rdchat.domain.free_slots import FreeSlot, SharedSlot
@@ -219,6 +220,17 @@ def shared_slots_json(found: Iterable[SharedSlot]) -> orjson.Fragment:
             }
         )
     return orjson.Fragment(orjson.dumps(shown))
+
+
+def contact_json(contact: CrisisContact) -> dict[str, Any]:
+    """Show a crisis contact, in every language."""
+    return {
+        "name": contact.name,
+        "phone": contact.phone,
+        "url": contact.url,
+        "hours": contact.hours,
+        "text": contact.text,
+    }
 
 
 def timeline_json(entry: TimelineEntry) -> dict[str, Any]:

@@ -44,6 +44,7 @@ _TAGS: Final = {
     "Chat": "Listen to a session, write in it, read what was written.",
     "Sessions": "Look at chat sessions, end one, see what happened to one.",
     "Notifications": "See what one was told while one was elsewhere.",
+    "Organisation": "See whom to turn to when one cannot wait.",
     "Psychologists": "See who can be booked; administrators decide who can.",
     "Reports": "See numbers, as administrator or supervisor.",
     "Operations": "For those who run the service. Without a prefix, and without a token.",

@@ -71,6 +71,7 @@ from handlers.schemas.counselings import (
     ReassignRequest,
     RescheduleRequest,
 )
+from handlers.schemas.organizations import CrisisContactAnswer, OrganizationAnswer, Wording
 from handlers.schemas.realtime import (
     MessageEvent,
     MessageReadEvent,
@@ -112,6 +113,7 @@ __all__ = [
     "CounselingWithNotes",
     "CounselingsAnswer",
     "CounselingsQuery",
+    "CrisisContactAnswer",
     "DayExceptionAnswer",
     "DayExceptionSchema",
     "DiagramQuery",
@@ -133,6 +135,7 @@ __all__ = [
     "NotificationEvent",
     "NotificationSubject",
     "NotificationsAnswer",
+    "OrganizationAnswer",
     "PageQuery",
     "Person",
     "PsychologistAnswer",
@@ -170,4 +173,5 @@ __all__ = [
     "UploadRequest",
     "WeeklyHoursAnswer",
     "WeeklyHoursSchema",
+    "Wording",
 ]

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rdchat.services.counselings import CounselingService
     from rdchat.services.idempotency import IdempotencyService
     from rdchat.services.notifications import NotificationService
+    from rdchat.services.organizations import OrganizationService
     from rdchat.services.oversight import OversightService
     from rdchat.services.psychologists import PsychologistService
     from rdchat.services.realtime_access import RealtimeAccessService
@@ -86,6 +87,7 @@ class Runtime:
     psychologists: PsychologistService
     notifications: NotificationService
     oversight: OversightService
+    organizations: OrganizationService
     idempotency: IdempotencyService
     _closing: AsyncExitStack = field(repr=False)
 
@@ -146,6 +148,7 @@ class Runtime:
                 psychologists=services.psychologists,
                 notifications=services.notifications,
                 oversight=services.oversight,
+                organizations=services.organizations,
                 idempotency=services.idempotency,
                 _closing=closing.pop_all(),
             )

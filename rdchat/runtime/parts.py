@@ -116,7 +116,7 @@ def make_base(settings: Settings, clock: Clock, closing: AsyncExitStack) -> Base
             per_psychologist=settings.max_active_per_psychologist,
         ),
         encryptor=Encryptor(settings.encryption_keys),
-        text_of=partial(automated_text, settings.texts),
+        text_of=partial(automated_text, settings.organizations),
         closing=closing,
     )
 

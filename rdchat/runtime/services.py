@@ -20,6 +20,7 @@ from rdchat.services.counselings import CounselingService
 from rdchat.services.idempotency import IdempotencyService
 from rdchat.services.notifications import NotificationService
 from rdchat.services.notifier import Notifier
+from rdchat.services.organizations import OrganizationService
 from rdchat.services.oversight import OversightService
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.realtime_access import RealtimeAccessService
@@ -52,6 +53,7 @@ class Services:
     psychologists: PsychologistService
     notifications: NotificationService
     oversight: OversightService
+    organizations: OrganizationService
     idempotency: IdempotencyService
 
 
@@ -138,6 +140,9 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         ),
         notifications=NotificationService(pool=stores.pool, clock=base.clock, encryptor=base.encryptor),
         oversight=OversightService(pool=stores.pool, clock=base.clock),
+        organizations=OrganizationService(
+            organizations=base.settings.organizations, language=base.settings.language
+        ),
         idempotency=idempotency,
     )
 
@@ -172,7 +177,7 @@ def _counselings(base: Base, stores: Stores, core: Core, reminders: ReminderServ
         ),
         leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
         language=settings.language,
-        texts=settings.texts,
+        organizations=settings.organizations,
     )
 
 

@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jwt
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rdchat.common.clock import Clock
 
 _CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub")
+#: A role that no one has.
+_PROBE: Final = "probe"
 #: Tokens whose signature need not be checked again; about 40 MiB of them.
 _REMEMBERED: Final = 100_000
 _LONGEST_TEXT: Final = 200
@@ -142,25 +144,35 @@ class CallerTokens:
 
     def issue(self, caller: Caller, *, lifetime: timedelta) -> str:
         """Make a token, as an identity provider would (development, tests, the demo)."""
-        if self._secret is None:
-            raise ValueError("tokens are issued by the identity provider behind RDCHAT_JWT_JWKS_URL")
-        now = self._clock.now()
-        claims: dict[str, Any] = {
-            "sub": str(caller.id),
-            "role": caller.role.value,
-            "fullName": caller.full_name,
-            "iss": self._issuer,
-            "aud": self._audience,
-            "iat": now,
-            "exp": now + lifetime,
-        }
         optional = {
             "email": caller.email,
             "organizationId": str(caller.organization_id) if caller.organization_id is not None else None,
             "zoneinfo": caller.timezone,
             "locale": caller.language,
         }
-        claims |= {name: value for name, value in optional.items() if value is not None}
+        more = {name: value for name, value in optional.items() if value is not None}
+        return self._signed(caller.id, caller.role.value, caller.full_name, lifetime, more)
+
+    def issue_probe(self, *, lifetime: timedelta) -> str:
+        """Make a token that opens nothing: who has the same secret answers 403 to its role, others 401."""
+        return self._signed(uuid4(), _PROBE, _PROBE, lifetime, {})
+
+    def _signed(
+        self, person_id: UUID, role: str, name: str, lifetime: timedelta, more: dict[str, str]
+    ) -> str:
+        if self._secret is None:
+            raise ValueError("tokens are issued by the identity provider behind RDCHAT_JWT_JWKS_URL")
+        now = self._clock.now()
+        claims = {
+            "sub": str(person_id),
+            "role": role,
+            "fullName": name,
+            "iss": self._issuer,
+            "aud": self._audience,
+            "iat": now,
+            "exp": now + lifetime,
+            **more,
+        }
         return jwt.encode(claims, self._secret, algorithm=self._algorithms[0])
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from config import Texts
+    from config import Organizations
     from rdchat.common.clock import Clock
     from rdchat.domain.booking import Limits, Slot, Times
     from rdchat.domain.booking_rules import BookingRules
@@ -58,7 +58,7 @@ class CounselingService:
     rules: BookingRules
     leads: Leads
     language: str
-    texts: Texts
+    organizations: Organizations
 
     def make_slot(self, said: Times, timezone: str) -> Slot:
         """Turn what a request says into instants that can be booked; wall times are those of `timezone`.
@@ -152,7 +152,9 @@ class CounselingService:
             ends_at=slot.ends_at,
             created_at=now,
             updated_at=now,
-            language=booking.language or self.texts.language_of(booking.organization_id) or self.language,
+            language=booking.language
+            or self.organizations.language_of(booking.organization_id)
+            or self.language,
             client_timezone=booking.client_timezone,
             psychologist_timezone=psychologist.timezone,
             organization_id=booking.organization_id,

@@ -12,7 +12,7 @@ import structlog
 if TYPE_CHECKING:
     from datetime import date, datetime, time
 
-    from config import Texts
+    from config import Organizations
     from statemachine import Session
 
 log = structlog.get_logger(__name__)
@@ -31,9 +31,9 @@ _MONTHS: Final = {
 # fmt: on
 
 
-def automated_text(texts: Texts, kind: str, session: Session) -> str:
+def automated_text(organizations: Organizations, kind: str, session: Session) -> str:
     """Return the text of the automation `kind` in a session, filled in. Raise KeyError if it has none."""
-    template = texts.template(kind, session.language, session.organization_id)
+    template = organizations.template(kind, session.language, session.organization_id)
     return template.fill(_values(session) if template.names else {})
 
 

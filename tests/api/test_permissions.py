@@ -73,16 +73,22 @@ _CONTENT = Row(
 #: How a session stands may be seen by those who oversee it as well.
 _STATE = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=NOT_PARTICIPANT)
 _COUNSELING = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=FORBIDDEN)
+#: Anyone who has the link may open it, and a made-up one opens nothing.
+_LINKED = Row(
+    client=FORBIDDEN,
+    psychologist=FORBIDDEN,
+    supervisor=FORBIDDEN,
+    admin=FORBIDDEN,
+    stranger=FORBIDDEN,
+    anonymous=FORBIDDEN,
+)
 MATRIX = {
     ("POST", "/counselings/book"): Row(client=201, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=201),
     ("GET", "/counselings"): _EVERYBODY,
     ("GET", "/counselings/{id}"): _COUNSELING,
     ("PUT", "/calendar"): _EVERYBODY,
     ("DELETE", "/calendar"): _EVERYBODY,
-    # Anyone who has the link may open it, and a made-up one opens nothing.
-    ("GET", "/calendar.ics"): Row(
-        client=FORBIDDEN, psychologist=FORBIDDEN, admin=FORBIDDEN, stranger=FORBIDDEN, anonymous=FORBIDDEN
-    ),
+    ("GET", "/calendar.ics"): _LINKED,
     ("GET", "/chat/ably-token"): _CONTENT,
     ("POST", "/chat/messages"): replace(_CONTENT, client=201, psychologist=201),
     ("GET", "/chat/history"): _CONTENT,
@@ -90,15 +96,7 @@ MATRIX = {
     ("POST", "/chat/typing"): _CONTENT,
     ("POST", "/chat/messages/upload"): replace(_CONTENT, client=201, psychologist=201),
     ("GET", "/chat/attachments/{id}"): _CONTENT,
-    # Anyone who has the link may open it, and a made-up one opens nothing.
-    ("GET", "/chat/attachments/{id}/content"): Row(
-        client=FORBIDDEN,
-        psychologist=FORBIDDEN,
-        supervisor=FORBIDDEN,
-        admin=FORBIDDEN,
-        stranger=FORBIDDEN,
-        anonymous=FORBIDDEN,
-    ),
+    ("GET", "/chat/attachments/{id}/content"): _LINKED,
     ("GET", "/chat/sessions"): _EVERYBODY,
     ("GET", "/chat/sessions/active"): _EVERYBODY,
     ("GET", "/chat/sessions/{id}"): _STATE,
@@ -132,6 +130,7 @@ MATRIX = {
     ),
     ("GET", "/psychologists/{id}/slots"): _EVERYBODY,
     ("GET", "/slots"): _EVERYBODY,
+    ("GET", "/organization"): _EVERYBODY,
     ("PUT", "/psychologists/{id}"): Row(
         client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=200
     ),

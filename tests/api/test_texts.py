@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from config import automated_text, texts_file
+from config import automated_text, organizations
 from rdchat.domain.person import Caller, Role
 from tests.support.envelope import assert_refused
 from tests.support.service import Person, Service, service_settings, whole_second
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 CAMPUS = UUID("6f1c2f0e-8a3b-4c59-9d7e-0b2a4c6d8e10")
 TEXTS = f"""
-[default.id]
+[default.texts.id]
 auto_end = "Sampai jumpa, {{clientName}}."
 [organization."{CAMPUS}"]
 language = "en"
-[organization."{CAMPUS}".en]
+[organization."{CAMPUS}".texts.en]
 initial_message = "Hello {{clientName}}: {{psychologistName}} is here from {{startTime}} to {{endTime}}."
-[organization."{CAMPUS}".id]
+[organization."{CAMPUS}".texts.id]
 initial_message = "Halo {{clientName}}, pukul {{startTime}} ({{minutes}} menit)."
 """
 
@@ -38,11 +38,11 @@ initial_message = "Halo {{clientName}}, pukul {{startTime}} ({{minutes}} menit).
 @pytest.fixture
 async def worded(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Service]:
     """A replica with texts of its own, and time between a booking's first message and its start."""
-    path = tmp_path / "texts.toml"
+    path = tmp_path / "organizations.toml"
     path.write_text(TEXTS, encoding="utf-8")
-    texts, faults = texts_file.read(path)
+    read, faults = organizations.read(path)
     assert faults == []
-    settings = service_settings(tmp_path, texts=texts, initial_message_lead=timedelta(minutes=1))
+    settings = service_settings(tmp_path, organizations=read, initial_message_lead=timedelta(minutes=1))
     async with Service.running(settings, database_url=database_url, redis_url=redis_url) as running:
         await running.psychologist("Dr. Sari")
         yield running

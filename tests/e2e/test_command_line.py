@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
+import jwt
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -120,7 +121,47 @@ async def serving(data_dir: Path, **more: str) -> AsyncIterator[Serving]:
 async def token(data_dir: Path, *arguments: str) -> str:
     status, output = await run(data_dir, "token", *arguments)
     assert status == 0, output
-    return output.strip()
+    # What stands before it is said on standard error.
+    return output.split()[-1]
+
+
+async def test_a_token_says_whose_secret_signs_it_and_who_does_not_accept_it(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    campus, zone = str(uuid4()), "Asia/Jayapura"
+    async with serving(data_dir) as service:
+        port = service.address.rpartition(":")[2]
+        more = ("--organization", campus, "--zone", zone)
+        status, output = await run(data_dir, "token", *more, RDCHAT_PORT=port)
+        assert (status, output.splitlines()[0]) == (0, f"Signed with the secret in {data_dir}.")
+        assert "will not accept" not in output
+        signed = output.split()[-1]
+        claims = jwt.decode(signed, options={"verify_signature": False})
+        assert (claims["organizationId"], claims["zoneinfo"]) == (campus, zone)
+        status, body = await service.get("/api/v1/organization", signed)
+        assert (status, json.loads(body)["data"]["organizationId"]) == (200, campus)
+        # Another data directory, another secret: said on standard error, the token alone is printed.
+        status, output = await run(tmp_path / "other", "token", RDCHAT_PORT=port)
+        assert (status, f"The service on {service.address} will not accept it" in output) == (0, True)
+        assert (await service.get("/api/v1/organization", output.split()[-1]))[0] == 401
+        given = {"RDCHAT_PORT": port, "RDCHAT_JWT_SECRET": "x" * 32}
+        _, output = await run(data_dir, "token", **given)
+        assert output.startswith("Signed with RDCHAT_JWT_SECRET.\nThe service on ")
+        alone = await asyncio.create_subprocess_exec(
+            *(sys.executable, "run.py", "token"),
+            cwd=ROOT,
+            env=environment(data_dir, **given),
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        printed, _ = await alone.communicate()
+        assert len(printed.split()) == 1
+    # Where none runs there is none to ask.
+    _, output = await run(data_dir, "token", RDCHAT_PORT=port)
+    assert "will not accept" not in output
+    for wrong in (("--zone", "Mars/X"), ("--organization", "campus")):
+        status, output = await run(data_dir, "token", *wrong)
+        assert (status, wrong[0] in output) == (2, True)
 
 
 async def test_it_serves_with_three_psychologists_and_says_how_to_call_it(tmp_path: Path) -> None:
@@ -131,7 +172,7 @@ async def test_it_serves_with_three_psychologists_and_says_how_to_call_it(tmp_pa
         assert (await service.get("/api/v1/psychologists"))[0] == 401
         status, body = await service.get("/api/v1/psychologists", await token(tmp_path, "--name", "Budi"))
         assert status == 200
-        assert len(json.loads(body)["data"]) == 3
+        assert len(json.loads(body)["data"]["data"]) == 3
         assert await service.ended(signal.SIGINT) == 0
 
 
@@ -296,13 +337,18 @@ def test_the_settings_are_printed_for_the_documentation() -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "doctor"])
-async def test_a_broken_file_of_texts_is_told_before_anything_starts(tmp_path: Path, command: str) -> None:
-    path = tmp_path / "texts.toml"
-    path.write_text('[default.id]\nenable_chat = "Halo {client}"\nauto_end = "{"\n', encoding="utf-8")
-    status, output = await run(tmp_path / "data", command, RDCHAT_TEXTS=str(path))
+async def test_a_broken_file_of_organisations_is_told_before_anything_starts(
+    tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "organizations.toml"
+    path.write_text('[default.texts.id]\nenable_chat = "Halo {client}"\nauto_end = "{"\n', encoding="utf-8")
+    status, output = await run(tmp_path / "data", command, RDCHAT_ORGANIZATIONS=str(path))
     assert status == 2
-    assert f"RDCHAT_TEXTS: {path}: default.id.enable_chat: Unknown placeholder {{client}}" in output
-    assert "default.id.auto_end: " in output
+    assert (
+        f"RDCHAT_ORGANIZATIONS: {path}: default.texts.id.enable_chat: Unknown placeholder {{client}}"
+        in output
+    )
+    assert "default.texts.id.auto_end: " in output
     assert "Traceback" not in output
     assert not (tmp_path / "data").exists()
 

@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 import pytest
 
-from config import Texts
+from config import Organizations
 from config import automated_text as built_in
 from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
@@ -39,7 +39,7 @@ async def talking(database: Pool) -> list[Session]:
 
 
 def talk(session: Session, *texts: str) -> Change:
-    builder = ChangeBuilder(session, partial(automated_text, Texts()))
+    builder = ChangeBuilder(session, partial(automated_text, Organizations()))
     for text in texts:
         command = SendMessage(uuid4(), session.client_id, text, uuid4().hex)
         decision = step(session, command, SystemClock().now())
@@ -50,7 +50,7 @@ def talk(session: Session, *texts: str) -> Change:
 
 
 def end(session: Session) -> Change:
-    builder = ChangeBuilder(session, partial(automated_text, Texts()))
+    builder = ChangeBuilder(session, partial(automated_text, Organizations()))
     decision = step(session, EndSession(session.client_id), SystemClock().now())
     assert not isinstance(decision, Refusal)
     builder.add(decision, command_id=uuid4(), actor_id=session.client_id)

@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 import pytest
 
-from config.texts_file import Texts
+from config import Organizations
 from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
 from rdchat.postgres import attachments, commit, messages, outbox, pool, sessions
@@ -45,7 +45,7 @@ def said(session: Session, attachment: Attachment | None, text: str = "") -> Sen
 
 
 def decided(session: Session, *commands: Command) -> Change:
-    builder = ChangeBuilder(session, partial(automated_text, Texts()))
+    builder = ChangeBuilder(session, partial(automated_text, Organizations()))
     for command in commands:
         decision = step(session, command, SystemClock().now())
         assert not isinstance(decision, Refusal)

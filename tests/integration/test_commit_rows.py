@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from config.texts_file import Texts
+from config import Organizations
 from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
 from rdchat.postgres import commit, pool
@@ -38,7 +38,7 @@ async def talking(database: Pool) -> list[Session]:
 
 def decided(session: Session, *commands: tuple[Command, UUID | None, UUID]) -> Change:
     """Decide commands, each with who gave it and its id."""
-    builder = ChangeBuilder(session, partial(automated_text, Texts()))
+    builder = ChangeBuilder(session, partial(automated_text, Organizations()))
     for command, actor_id, command_id in commands:
         now = SystemClock().now()
         due = session.automations[command.kind].due_at if isinstance(command, RunAutomation) else now

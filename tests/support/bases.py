@@ -73,6 +73,7 @@ BASES = {
     "read_notification": Base(id="{notification}"),
     "get_timeline": Base(id="{session}"),
     "get_diagram": Base(id="{session}"),
+    "get_organization": Base(),
     "list_psychologists": Base(),
     "get_psychologist": Base(id="{psychologist}"),
     "get_availability": Base(id="{psychologist}"),

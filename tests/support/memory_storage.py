@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from config import Texts
+from config import Organizations
 from rdchat.common.errors import UnavailableError
 from rdchat.engine.storage import CommitRefusedError, CommitResult
 from rdchat.texts.wording import automated_text
@@ -63,7 +63,7 @@ class MemoryStorage:
         self._in_flight: list[Change] = []
         self.away = False
         self.poisoned: set[UUID] = set()
-        self.automated_text = partial(automated_text, Texts())
+        self.automated_text = partial(automated_text, Organizations())
 
     def add(self, clock: SetClock, *, status: Status = Status.PENDING) -> Session:
         """A session of an hour that starts in a quarter of one."""

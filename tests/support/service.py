@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import aiohttp
 from aiohttp import web
 
-from config import Settings, Texts
+from config import Organizations, Settings
 from config.addresses import authority
 from handlers.server.application import build_runner
 from handlers.server.listening import bind
@@ -61,7 +61,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         rate_limits={},
         encryption_keys={"test": ENCRYPTION_KEY},
         language="id",
-        texts=Texts(),
+        organizations=Organizations(),
         roles=frozenset({"api", "worker", "relay"}),
         log_format="text",
         drain=timedelta(0),

@@ -67,7 +67,9 @@ def test_every_automation_has_a_code_of_its_own() -> None:
 def test_what_an_automation_says(kind: str, language: str) -> None:
     assert kind in SPEAKING, f"config/texts.py: no words for {kind}"
     assert automated_text(kind, language), f"config/texts.py: no words for {kind} in {language!r}"
-    assert f"{kind} (" in page("config/texts.example.toml"), f"config/texts.example.toml: {kind} is not there"
+    assert f"{kind} (" in page("config/organizations.example.toml"), (
+        f"config/organizations.example.toml: {kind} is not there"
+    )
 
 
 # ---- a notification ---------------------------------------------------------------------------------------

@@ -124,6 +124,7 @@ WHOLE_LISTS = {
     "get_unread": "of the last thirty days",
     "get_availability": "of one psychologist, who is allowed so many",
     "get_session": "the four automations",
+    "get_organization": "so many crisis contacts as a file may have",
 }
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from config import Texts
+from config import Organizations
 from rdchat.common.telemetry import Metrics
 from rdchat.engine import post_commit
 from rdchat.engine.change import ChangeBuilder
@@ -74,7 +74,7 @@ class Publisher:
 def changed(session: Session, command: SendMessage | EndSession | Cancel) -> Change:
     decision = step(session, command, SetClock().now())
     assert not isinstance(decision, Refusal)
-    builder = ChangeBuilder(session, partial(automated_text, Texts()))
+    builder = ChangeBuilder(session, partial(automated_text, Organizations()))
     builder.add(decision, command_id=uuid4(), actor_id=session.client_id)
     builder.change.after.version += 1
     return builder.change
@@ -209,7 +209,7 @@ async def test_how_late_an_automation_was_is_measured(redis: Redis, publisher: P
     start = session.automations[AutomationKind.ENABLE_CHAT].due_at
     decision = step(session, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start + timedelta(seconds=2))
     assert not isinstance(decision, Refusal)
-    builder = ChangeBuilder(session, partial(automated_text, Texts()))
+    builder = ChangeBuilder(session, partial(automated_text, Organizations()))
     builder.add(decision, command_id=uuid4(), actor_id=None)
     made.committed([builder.change])
     await made.close()

@@ -89,13 +89,17 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_faults_of_the_texts_are_told_with_the_others(
+def test_faults_of_organisations_are_told_with_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    path = tmp_path / "texts.toml"
-    path.write_text("""[default.id]\nauto_end = "{nobody}"\nenable_chat = "{"\n""")
-    told = faults(monkeypatch, RDCHAT_PORT="http", RDCHAT_TEXTS=str(path))
-    assert sorted(fault.split(":")[0] for fault in told) == ["RDCHAT_PORT", "RDCHAT_TEXTS", "RDCHAT_TEXTS"]
+    path = tmp_path / "organizations.toml"
+    path.write_text("""[default.texts.id]\nauto_end = "{nobody}"\nenable_chat = "{"\n""")
+    told = faults(monkeypatch, RDCHAT_PORT="http", RDCHAT_ORGANIZATIONS=str(path))
+    assert sorted(fault.split(":")[0] for fault in told) == [
+        "RDCHAT_ORGANIZATIONS",
+        "RDCHAT_ORGANIZATIONS",
+        "RDCHAT_PORT",
+    ]
 
 
 def test_beside_a_real_database_generated_secrets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,7 +466,7 @@ def test_the_list_shows_every_value_but_no_secret(width: int | None) -> None:
     assert list(values) == [row.variable for row in ROWS.values()]
     secret = {row.variable: values[row.variable] for row in ROWS.values() if row.secret}
     assert secret == dict.fromkeys(secret, "set") | {"RDCHAT_REDIS_URL": "unset"}
-    assert (values["RDCHAT_PORT"], values["RDCHAT_HOST"], values["RDCHAT_TEXTS"]) == (
+    assert (values["RDCHAT_PORT"], values["RDCHAT_HOST"], values["RDCHAT_ORGANIZATIONS"]) == (
         "9999",
         "127.0.0.1",
         "unset",

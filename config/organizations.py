@@ -1,16 +1,18 @@
-"""The file of RDCHAT_TEXTS: automated texts that an operator has changed, for all organisations or for one.
+"""The file of RDCHAT_ORGANIZATIONS: language, automated texts, crisis contacts, of all or one organisation.
 
-`texts.example.toml` shows its form. It is read once, at the start, and everything that is wrong with it is
-reported then; a text that was accepted can always be sent.
+`organizations.example.toml` shows its form. It is read once, at the start, and everything that is wrong with
+it is reported then; a text that was accepted can always be sent.
 """
 
 from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from config.contacts import MOST_CONTACTS, CrisisContact, read_contact
 from config.templates import Template, parse
 from config.texts import KINDS, LANGUAGES, automated_text
 
@@ -26,49 +28,59 @@ _BUILT_IN: Final[Mapping[_Key, Template]] = {
     for language in LANGUAGES
     for kind in KINDS
 }
+_KNOWN: Final = ("language", "texts", "crisis_contacts")
 
 
 @dataclass(frozen=True, slots=True)
-class OrganizationTexts:
+class Organization:
     """What one organisation has chosen. `language`: of its sessions, unless a booking names one."""
 
     language: str | None = None
     templates: Mapping[_Key, Template] = field(default_factory=dict)
+    crisis_contacts: tuple[CrisisContact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """The automated texts: an organisation's own, else the file's defaults, else the built-in ones."""
+class Organizations:
+    """What differs between organisations: their own, else the file's default, else what is built in."""
 
-    default: Mapping[_Key, Template] = field(default_factory=dict)
-    organizations: Mapping[UUID, OrganizationTexts] = field(default_factory=dict)
+    default: Organization = field(default_factory=Organization)
+    of: Mapping[UUID, Organization] = field(default_factory=dict)
 
     def template(self, kind: str, language: str, organization_id: UUID | None) -> Template:
         """Return the text of an automation. Raise KeyError when it says nothing."""
         key = language, kind
-        own = self.organizations.get(organization_id) if organization_id is not None else None
-        return (own.templates.get(key) if own else None) or self.default.get(key) or _BUILT_IN[key]
+        return (
+            self._own(organization_id).templates.get(key) or self.default.templates.get(key) or _BUILT_IN[key]
+        )
 
     def language_of(self, organization_id: UUID | None) -> str | None:
         """Return the language that an organisation has chosen for its sessions, if it has."""
-        own = self.organizations.get(organization_id) if organization_id is not None else None
-        return own.language if own else None
+        return self._own(organization_id).language
+
+    def crisis_contacts(self, organization_id: UUID | None) -> tuple[CrisisContact, ...]:
+        """List whom people of an organisation can turn to: its own contacts, else those for all."""
+        return self._own(organization_id).crisis_contacts or self.default.crisis_contacts
+
+    def _own(self, organization_id: UUID | None) -> Organization:
+        found = self.of.get(organization_id) if organization_id is not None else None
+        return self.default if found is None else found
 
 
-def read(path: Path | None) -> tuple[Texts, list[str]]:
-    """Read the file, if there is one. Return the texts, and what is wrong with them, one sentence each."""
+def read(path: Path | None) -> tuple[Organizations, list[str]]:
+    """Read the file, if there is one. Return what it says, and what is wrong with it, one sentence each."""
     if path is None:
-        return Texts(), []
+        return Organizations(), []
     try:
         with path.open("rb") as file:
             content = tomllib.load(file)
     except OSError as error:
-        return Texts(), [f"RDCHAT_TEXTS: {path} cannot be read: {error.strerror}."]
-    except ValueError as error:  # not UTF-8, or not TOML
-        return Texts(), [f"RDCHAT_TEXTS: {path} is no TOML file: {error}."]
+        return Organizations(), [f"{path} cannot be read: {error.strerror}."]
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML, or nested beyond reason
+        return Organizations(), [f"{path} is no TOML file: {error}."]
     reader = _Reader()
-    texts = reader.texts(content)
-    return texts, [f"RDCHAT_TEXTS: {path}: {fault}" for fault in reader.faults]
+    organizations = reader.organizations(content)
+    return organizations, [f"{path}: {fault}" for fault in reader.faults]
 
 
 class _Reader:
@@ -77,39 +89,55 @@ class _Reader:
     def __init__(self) -> None:
         self.faults: list[str] = []
 
-    def texts(self, content: dict[str, Any]) -> Texts:
+    def organizations(self, content: dict[str, Any]) -> Organizations:
         for name in content.keys() - {"default", "organization"}:
             self._fault((name,), "Unknown; there are default and organization.")
         default = self._organization(("default",), content.get("default", {}))
         if default.language is not None:
             self._fault(("default", "language"), "Is set by RDCHAT_LANGUAGE.")
-        organizations: dict[UUID, OrganizationTexts] = {}
+        of: dict[UUID, Organization] = {}
         for name, table in self._table(("organization",), content.get("organization", {})):
             place = "organization", name
             organization_id = _id(name)
             if organization_id is None:
                 self._fault(place, "Must be a UUID, as in the claim organizationId.")
-            elif organization_id in organizations:
+            elif organization_id in of:
                 self._fault(place, "Is there twice.")
             own = self._organization(place, table)
             if organization_id is not None:
-                organizations[organization_id] = own
-        return Texts(default.templates, organizations)
+                of[organization_id] = own
+        return Organizations(default, of)
 
-    def _organization(self, place: tuple[str, ...], table: object) -> OrganizationTexts:
+    def _organization(self, place: tuple[str, ...], table: object) -> Organization:
         language = None
         templates: dict[_Key, Template] = {}
+        contacts: tuple[CrisisContact, ...] = ()
         for name, value in self._table(place, table):
             here = *place, name
             if name == "language":
                 language = value if isinstance(value, str) else ""
                 if language not in LANGUAGES:
                     self._fault(here, f"Must be one of {', '.join(LANGUAGES)}.")
-            elif name in LANGUAGES:
-                templates |= {(name, kind): one for kind, one in self._templates(here, value)}
+            elif name == "texts":
+                templates = self._texts(here, value)
+            elif name == "crisis_contacts":
+                contacts = self._contacts(here, value)
+            elif name == "retention_days":
+                # Better no promise than one that nothing keeps.
+                self._fault(here, "Nothing is deleted by it yet: leave it out.")
+            else:
+                self._fault(here, f"Unknown; there are {', '.join(_KNOWN)}.")
+        return Organization(language, templates, contacts)
+
+    def _texts(self, place: tuple[str, ...], table: object) -> dict[_Key, Template]:
+        found: dict[_Key, Template] = {}
+        for name, value in self._table(place, table):
+            here = *place, name
+            if name in LANGUAGES:
+                found |= {(name, kind): one for kind, one in self._templates(here, value)}
             else:
                 self._fault(here, f"Unknown language; there are {', '.join(LANGUAGES)}.")
-        return OrganizationTexts(language, templates)
+        return found
 
     def _templates(self, place: tuple[str, ...], table: object) -> Iterator[tuple[str, Template]]:
         for kind, text in self._table(place, table):
@@ -125,11 +153,28 @@ class _Reader:
             if template is not None:
                 yield kind, template
 
+    def _contacts(self, place: tuple[str, ...], value: object) -> tuple[CrisisContact, ...]:
+        if not isinstance(value, list):
+            self._fault(place, "Must be a list of tables.")
+            return ()
+        if len(value) > MOST_CONTACTS:
+            self._fault(place, f"Must be at most {MOST_CONTACTS}.")
+        found = []
+        for number, table in enumerate(value, start=1):
+            head = *place, str(number)
+            contact = read_contact(table, partial(self._fault_within, head))
+            if contact is not None:
+                found.append(contact)
+        return tuple(found)
+
     def _table(self, place: tuple[str, ...], table: object) -> Iterator[tuple[str, Any]]:
         if isinstance(table, dict):
             yield from table.items()
         else:
             self._fault(place, "Must be a table.")
+
+    def _fault_within(self, head: tuple[str, ...], place: tuple[str, ...], sentence: str) -> None:
+        self._fault((*head, *place), sentence)
 
     def _fault(self, place: tuple[str, ...], sentence: str) -> None:
         self.faults.append(f"{'.'.join(place)}: {sentence}")
