@@ -18,6 +18,7 @@ from handlers.schemas.parts import (
     number,
     text,
 )
+from rdchat.domain.message import WITH_ATTACHMENT, MessageType
 from rdchat.files.kinds import IN_WORDS
 
 
@@ -29,6 +30,11 @@ class UploadRequest(Schema):
         load_default="",
         validate=validate.Length(max=LONGEST_CAPTION),
         metadata=about("What to say with it.", "Catatan tidur saya minggu ini."),
+    )
+    message_type = fields.String(
+        data_key="messageType",
+        validate=validate.OneOf([str(one) for one in MessageType if one in WITH_ATTACHMENT]),
+        metadata=about("What you take it for. It decides nothing: the content does.", "image"),
     )
     client_message_id = fields.String(
         load_default=None,

@@ -453,6 +453,8 @@ async def test_forms_are_read_strictly(service: Service) -> None:
         (session + part("message", b"\xff") + file + end, "message"),
         (session + part("message", b"a\0b") + file + end, "message"),
         (session + part("clientMessageId", b"") + file + end, "clientMessageId"),
+        (session + part("messageType", b"text") + file + end, "messageType"),
+        (session + part("messageType", b"") + file + end, "messageType"),
         (session + part("clientMessageId", b"x" * 129) + file + end, "clientMessageId"),
         (session + part("") + file + end, "body"),
         (session + b"--b\r\n\r\nHalo\r\n" + file + end, "body"),
@@ -482,7 +484,11 @@ async def test_forms_are_read_strictly(service: Service) -> None:
         assert list(reply.json["errors"]) == ["body"], headers
     # In whatever order, and with an empty caption, as forms send them.
     assert (await send_raw(client, part("file") + part("message", b"") + session + end)).status == 201
-    assert len(await client.history(session_id)) == 3
+    # What a client takes it for decides nothing.
+    for taken_for in (b"file", b"image", b"audio"):
+        sent = await send_raw(client, session + part("messageType", taken_for) + file + end)
+        assert (sent.status, sent.data["messageType"]) == (201, "file")
+    assert len(await client.history(session_id)) == 6
 
 
 @pytest.mark.parametrize("file_first", [True, False])
