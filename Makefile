@@ -13,7 +13,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage mutants test-hours watch demo browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks map docs lock clean
+.PHONY: help run test coverage mutants test-hours watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ browser: ## install Chromium by apt if no browser is there: the tests want a rea
 
 demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
 	@exec $(BIN)/python run.py demo
+
+sandbox: $(READY) ## short sessions to try by hand: tokens, a session about to start, lines to paste (ARGS=--help)
+	@exec $(BIN)/python run.py sandbox $(ARGS)
 
 chaos-timers: $(READY_DEV) ## ten minutes of faults while thousands of timers fall due (ARGS="--minutes 2 --seed 7")
 	@exec $(BIN)/python -m tests.chaos.storm $(ARGS)

@@ -197,6 +197,46 @@ def demo(seconds: int, keep: Path | None) -> None:
 
 
 @cli.command()
+@click.option(
+    "--starts-in",
+    type=click.IntRange(21, 3600),
+    default=60,
+    show_default=True,
+    help="Seconds until the chat opens; the first message comes 20 seconds before.",
+)
+@click.option(
+    "--seconds",
+    type=click.IntRange(61, 3600),
+    default=180,
+    show_default=True,
+    help="How long it is open; the end is announced a minute before.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: any free one]")
+@click.option(
+    "--ably-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The local Ably endpoint's. [default: any free one]",
+)
+def sandbox(*, starts_in: int, seconds: int, port: int, ably_port: int) -> None:
+    """Serve short sessions to try by hand, until Ctrl-C.
+
+    In a data directory of its own, which is thrown away. Prints addresses, tokens of a client, a psychologist
+    and an administrator, a session that is about to start, and lines for a shell to try all of it.
+    """
+    from rdchat.local.sandbox import play  # noqa: PLC0415 - no other command needs it
+    from rdchat.local.sandbox.playground import Sandbox  # noqa: PLC0415
+
+    wanted = Sandbox(
+        starts_in=timedelta(seconds=starts_in),
+        lasts=timedelta(seconds=seconds),
+        port=port,
+        ably_port=ably_port,
+    )
+    raise SystemExit(asyncio.run(play(wanted, _say)))
+
+
+@cli.command()
 @click.option("--role", type=click.Choice([role.value for role in Role]), default="client", show_default=True)
 @click.option("--sub", "person_id", type=click.UUID, help="Who it is for; a new id if not given.")
 @click.option("--name", default="Budi", show_default=True, help="Their full name.")

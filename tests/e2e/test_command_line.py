@@ -381,6 +381,7 @@ async def test_every_command_explains_itself(tmp_path: Path) -> None:
         "serve",
         "migrate",
         "demo",
+        "sandbox",
         "token",
         "psychologist",
         "diagram",

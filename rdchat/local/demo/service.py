@@ -14,7 +14,7 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import deque
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import psutil
 
@@ -22,9 +22,8 @@ from rdchat.local.stores import launch
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
-
-    from rdchat.local.demo.script import Plan
+    from collections.abc import AsyncIterator, Mapping
+    from datetime import timedelta
 
 _ROOT: Final = Path(__file__).parents[3]
 _START_SECONDS: Final = 60.0
@@ -108,13 +107,31 @@ class Service:
         self._answers.set()
 
 
+class Plan(Protocol):
+    """How long before the start and the end of a session its automations run."""
+
+    @property
+    def initial_lead(self) -> timedelta:
+        """From the first automated message to the start."""
+        ...
+
+    @property
+    def warning_lead(self) -> timedelta:
+        """From the end warning to the end."""
+        ...
+
+
 @asynccontextmanager
-async def starting(plan: Plan) -> AsyncIterator[Service]:
-    """Start a service for the block; nothing of it is left afterwards. Wait for it with `ready`."""
+async def starting(plan: Plan, changes: Mapping[str, str] | None = None) -> AsyncIterator[Service]:
+    """Start a service for the block; nothing of it is left afterwards. Wait for it with `ready`.
+
+    `changes` are settings that are to differ from those of the demo.
+    """
     # A directory that cannot be emptied must not hide what went wrong before.
     with tempfile.TemporaryDirectory(prefix="rdchat-demo-", ignore_cleanup_errors=True) as directory:
         secret = secrets.token_urlsafe(32)
-        service = Service(await _spawn(_environment(plan, Path(directory), secret)), secret)
+        environment = _environment(plan, Path(directory), secret) | dict(changes or {})
+        service = Service(await _spawn(environment), secret)
         try:
             yield service
         finally:
