@@ -13,6 +13,7 @@ import pytest
 
 from rdchat.domain.person import Role
 from tests.support.automations import LONG_BEFORE
+from tests.support.calendars import without_calendar
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.pair import a_pair
 from tests.support.soon import in_days, sunday
@@ -39,11 +40,6 @@ async def book(person: Person, start: str = "14:00", end: str = "15:00", **more:
 
 async def count(service: Service, table: str = "counselings") -> int:
     return await service.runtime.pool.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 - our tables
-
-
-def without_calendar(booked: dict[str, Any]) -> dict[str, Any]:
-    """What a booking is answered with, as the counselling is shown elsewhere."""
-    return {name: value for name, value in booked.items() if name != "ics"}
 
 
 def instant(text: str) -> datetime:

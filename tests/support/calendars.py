@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from tests.support.service import Person, Service
 
 
+def without_calendar(booked: dict[str, Any]) -> dict[str, Any]:
+    """What a booking is answered with, as the counselling is shown elsewhere."""
+    return {name: value for name, value in booked.items() if name != "ics"}
+
+
 async def calendar_link(person: Person) -> str:
     """Give a person a link to their calendar."""
     reply = await person.put("/calendar")
