@@ -87,6 +87,14 @@ class Settings:
         "another rdchat's local endpoint (`host:port`), for a second replica on one machine",
         example="127.0.0.1:8081",
     )
+    # Ably revokes only tokens that live an hour at most; and sessions are heard from an hour before on.
+    ably_token_lifetime: timedelta = setting(
+        "ABLY_TOKEN_LIFETIME",
+        values.seconds(least=60, most=3600),
+        "1800",
+        "how long clients listen by one token at most, and never longer than to the end and five minutes",
+        unit="seconds",
+    )
 
     jwt_secret: str | None = generated(
         "JWT_SECRET",

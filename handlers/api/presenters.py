@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rdchat.domain.person import Psychologist
     from rdchat.domain.timeline import TimelineEntry
     from rdchat.files.links import Link
-    from rdchat.services.chat import RealtimeAccess
+    from rdchat.services.realtime_access import RealtimeAccess
     from statemachine import Attachment, Automation, Session
 
 
@@ -205,14 +205,22 @@ def notification_json(notification: Notification) -> dict[str, Any]:
 
 
 def access_json(access: RealtimeAccess) -> dict[str, Any]:
-    """Show what a client needs to listen."""
-    return {
+    """Show what a client needs to listen: to the one session that was asked for, or to all that it opens."""
+    shown = {
         "token": access.token,
         "expiresAt": iso(access.expires_at),
         "clientId": str(access.client_id),
         "capability": access.capability,
-        "channelName": channels.chat_channel(access.session_id),
-        "typingChannelName": channels.typing_channel(access.session_id),
         "notificationChannelName": channels.notification_channel(access.client_id),
         "clientOptions": access.client_options,
+    }
+    if access.session_id is not None:
+        return shown | _channels_json(access.session_id)
+    return shown | {"sessions": [{"sessionId": str(one), **_channels_json(one)} for one in access.sessions]}
+
+
+def _channels_json(session_id: UUID) -> dict[str, str]:
+    return {
+        "channelName": channels.chat_channel(session_id),
+        "typingChannelName": channels.typing_channel(session_id),
     }

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _ABOUT: Final = (
     "What happens in a chat session, as it happens. Clients listen with Ably's SDKs; "
-    "`GET /api/v1/chat/ably-token` of the HTTP API gives a token for exactly these channels, also while the "
-    "session is pending.\n\n"
+    "`GET /api/v1/chat/ably-token` of the HTTP API gives a token for exactly these channels, of one session, "
+    "also while it is pending, or of all that one has now.\n\n"
     "Order messages by `seq`, which has no gaps: where one is missing, ask `GET /api/v1/chat/history` with "
     "`after`. Drop a message whose `id` has been shown."
 )

@@ -87,8 +87,16 @@ class ClientOptions(AnswerSchema):
     tls = yes_no("tls", "Whether to use TLS.", example=False)
 
 
+class SessionChannels(AnswerSchema):
+    """The channels of a session."""
+
+    session_id = identity("sessionId", "The session.", SESSION_ID)
+    channel_name = text("channelName", "Messages and status of the session.", _CHAT)
+    typing_channel_name = text("typingChannelName", "Who is typing.", _TYPING)
+
+
 class TokenAnswer(AnswerSchema):
-    """Access to a session's channels."""
+    """Access to a session's channels, or to all that one listens to now."""
 
     token = fields.Raw(
         required=True,
@@ -115,8 +123,17 @@ class TokenAnswer(AnswerSchema):
             },
         ),
     )
-    channel_name = text("channelName", "Messages and status of the session.", _CHAT)
-    typing_channel_name = text("typingChannelName", "Who is typing.", _TYPING)
+    channel_name = fields.String(
+        data_key="channelName",
+        metadata=about("Messages and status of the session that `sessionId` has named.", _CHAT),
+    )
+    typing_channel_name = fields.String(
+        data_key="typingChannelName", metadata=about("Who is typing there.", _TYPING)
+    )
+    sessions = fields.List(
+        fields.Nested(SessionChannels),
+        metadata=about("Without `sessionId`: the sessions whose channels it opens, earliest first."),
+    )
     notification_channel_name = text(
         "notificationChannelName", "The caller's own notifications.", _NOTIFICATIONS
     )

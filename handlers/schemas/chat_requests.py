@@ -94,9 +94,18 @@ class SessionQuery(Schema):
     session_id = identity("sessionId", "The session's id.", SESSION_ID)
 
 
-class TokenQuery(SessionQuery):
+class TokenQuery(Schema):
     """Ask for a token, as an Ably JWT or as a TokenRequest."""
 
+    session_id = fields.UUID(
+        load_default=None,
+        data_key="sessionId",
+        metadata=about(
+            "The session. Without it: one's notifications, and all one's sessions that are open or begin "
+            "within an hour.",
+            SESSION_ID,
+        ),
+    )
     format = fields.String(
         load_default="jwt",
         validate=validate.OneOf(("jwt", "tokenRequest")),

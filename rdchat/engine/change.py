@@ -159,7 +159,10 @@ class ChangeBuilder:
             case CancelTimers():
                 # It is over: nothing of it runs any more, and no one listens for long.
                 self.change.cancels_timers = True
-                self._entry.revoke(at)
+                session = self.change.after
+                keys = [channels.session_revocation_key(session.id)]
+                keys += map(channels.desk_revocation_key, session.participants)
+                self._entry.revoke(keys, at)
             case RescheduleTimers():
                 self.change.cancels_timers = self.change.reschedules_timers = True
             case ExcludeListener():

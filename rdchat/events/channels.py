@@ -38,10 +38,20 @@ def notification_channel(person_id: UUID) -> str:
     return f"notifications:user:{person_id}"
 
 
-#: The name of an entry that is carried out, not published: the tokens of a session are revoked.
+#: The name of an event that is carried out, not published: tokens are revoked.
 REVOCATION: Final = "revocation"
 
 
+def session_revocation_key(session_id: UUID) -> str:
+    """Return what the tokens for a session are revoked by."""
+    return str(session_id)
+
+
+def desk_revocation_key(person_id: UUID) -> str:
+    """Return what the tokens for all that one person listens to are revoked by."""
+    return f"desk:{person_id}"
+
+
 def revocation_channel(session_id: UUID) -> str:
-    """Return the pseudo-channel of an entry that revokes the tokens of a session."""
+    """Return the pseudo-channel of an entry that revokes tokens that open a session's channels."""
     return f"revocation:session:{session_id}"

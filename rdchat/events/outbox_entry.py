@@ -87,17 +87,18 @@ class OutboxEntryBuilder:
         ably_id = group.next_id(self._session_id, self._version, len(text))
         self.events.append(Event(channel, ably_id, name, text.decode()))
 
-    def revoke(self, at: datetime) -> None:
-        """Add the revocation of the session's tokens. It comes last, so that listeners hear the end first.
+    def revoke(self, keys: Iterable[str], at: datetime) -> None:
+        """Add the revocation of tokens, by their keys. It comes last, so that listeners hear the end first.
 
         Revokes those issued before the second of `at`: tokens know only seconds, and later ones stay valid.
         """
         issued_before = int(at.timestamp()) * 1000
-        self.add(
-            channels.revocation_channel(self._session_id),
-            channels.REVOCATION,
-            {"revocationKey": self._session_id, "issuedBefore": issued_before},
-        )
+        for key in keys:
+            self.add(
+                channels.revocation_channel(self._session_id),
+                channels.REVOCATION,
+                {"revocationKey": key, "issuedBefore": issued_before},
+            )
 
     def exclude(self, person_id: UUID, at: datetime) -> None:
         """Add the revocation of all that one person listens with, who takes no part in the session any more.

@@ -36,7 +36,8 @@ SELECT up_to_seq, read_at FROM reads WHERE session_id = $1 AND person_id = $2 OR
 """
 
 _ATTEND = """
-INSERT INTO attendance (session_id, person_id, until) VALUES ($1, $2, $3)
+INSERT INTO attendance (session_id, person_id, until)
+SELECT session_id, $2, $3 FROM unnest($1::uuid[]) AS session_id ORDER BY session_id
 ON CONFLICT (session_id, person_id) DO UPDATE SET until = excluded.until
  WHERE attendance.until < excluded.until
 """
@@ -82,17 +83,20 @@ async def get_read_horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tup
     return (found["up_to_seq"], found["read_at"]) if found is not None else (0, None)
 
 
-async def record_attendance(pool: Pool, session_id: UUID, person_id: UUID, until: datetime) -> None:
+async def record_attendance(
+    pool: Pool, session_ids: Sequence[UUID], person_id: UUID, until: datetime
+) -> None:
     """Note that a person is there until an instant; one who is after the start has come to the session."""
-    async with acquire(pool) as connection:
-        await record_attendance_on(connection, session_id, person_id, until)
+    if session_ids:
+        async with acquire(pool) as connection:
+            await record_attendance_on(connection, session_ids, person_id, until)
 
 
 async def record_attendance_on(
-    connection: Connection, session_id: UUID, person_id: UUID, until: datetime
+    connection: Connection, session_ids: Sequence[UUID], person_id: UUID, until: datetime
 ) -> None:
-    """Do what `attend` does on a connection; within a transaction if there is one."""
-    await connection.execute(_ATTEND, session_id, person_id, until)
+    """Do what `record_attendance` does on a connection; within a transaction if there is one."""
+    await connection.execute(_ATTEND, session_ids, person_id, until)
 
 
 async def count_unread_in(pool: Pool, person_id: UUID, session_ids: Sequence[UUID]) -> dict[UUID, int]:

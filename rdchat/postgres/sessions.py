@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rdchat.domain.booking import LONGEST
 from rdchat.domain.timeline import TimelineEntry
 from rdchat.postgres.pool import acquire
 from statemachine import (
+    OPEN,
     RUN_ORDER,
     Automation,
     AutomationKind,
@@ -75,6 +78,14 @@ _BY_PERSON = (
 """
 )
 
+# The end of one that is late to end is past, and it can still be heard.
+_TO_HEAR = """
+SELECT id, ends_at, status FROM chat_sessions
+ WHERE (client_id = $1 OR psychologist_id = $1) AND ended_at IS NULL
+   AND starts_at <= $2 AND ends_at > $3 AND starts_at > $3 - $4::interval
+ ORDER BY starts_at, id LIMIT $5
+"""
+
 _TIMELINE = """
 SELECT command_id, trigger, actor_id, from_status, to_status, planned_at, at, outcome, reason
   FROM timeline WHERE session_id = $1 ORDER BY version, position
@@ -130,6 +141,24 @@ async def list_selected(pool: Pool, selection: str, arguments: Sequence[Any]) ->
     async with acquire(pool) as connection:
         rows = await connection.fetch(_SESSION + selection, *arguments)
     return [_session(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionToHear:
+    """A session that is not over, as far as it matters to those who listen."""
+
+    id: UUID
+    ends_at: datetime
+    is_open: bool
+
+
+async def list_sessions_to_hear(
+    pool: Pool, person_id: UUID, *, starting_by: datetime, ending_after: datetime, limit: int
+) -> list[SessionToHear]:
+    """List the sessions of a participant that are not over, earliest first."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_TO_HEAR, person_id, starting_by, ending_after, LONGEST, limit)
+    return [SessionToHear(row["id"], row["ends_at"], Status(row["status"]) in OPEN) for row in rows]
 
 
 async def list_timeline(pool: Pool, session_id: UUID) -> list[TimelineEntry]:

@@ -25,7 +25,7 @@ from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import UnavailableError
 from rdchat.events.channels import REVOCATION
 from rdchat.postgres import outbox
-from rdchat.realtime.ably_client import BATCH_CHANNELS, PublishError
+from rdchat.realtime.ably_client import BATCH_CHANNELS, REVOCATION_TARGETS, PublishError
 from rdchat.realtime.doubts import Doubts
 
 if TYPE_CHECKING:
@@ -244,9 +244,9 @@ class Publisher:
         while True:
             await self._revoking.wait()
             self._revoking.clear()
-            due = [self._revocations.popleft() for _ in range(min(len(self._revocations), BATCH_CHANNELS))]
+            due = self._next_revocations()
             try:
-                error = await self._ably.revoke([group[0] for _, group in due])
+                error = await self._ably.revoke([event for _, group in due for event in group])
             except Exception as unforeseen:
                 log.exception("tokens cannot be revoked, in a way that never was before")
                 error = PublishError(repr(unforeseen))
@@ -264,6 +264,15 @@ class Publisher:
                 pause = min(pause * 2, _LONGEST_BACKOFF)
             if self._revocations:
                 self._revoking.set()
+
+    def _next_revocations(self) -> list[tuple[_Held, Group]]:
+        """Take as many as fit into one request: at least one, since a group is small."""
+        due: list[tuple[_Held, Group]] = []
+        targets = 0
+        while self._revocations and targets + len(self._revocations[0][1]) <= REVOCATION_TARGETS:
+            due.append(self._revocations.popleft())
+            targets += len(due[-1][1])
+        return due
 
     async def _confirm_loop(self) -> None:
         """Delete published entries: in as few statements as the database allows, off the publishing path."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rdchat.services.notifications import NotificationService
     from rdchat.services.oversight import OversightService
     from rdchat.services.psychologists import PsychologistService
+    from rdchat.services.realtime_access import RealtimeAccessService
     from rdchat.services.reassigning import ReassigningService
     from rdchat.services.rescheduling import ReschedulingService
     from rdchat.services.seen_people import SeenPeople
@@ -74,6 +75,7 @@ class Runtime:
     monitor: TimerMonitor
     health: Health
     chat: ChatService
+    realtime_access: RealtimeAccessService
     counselings: CounselingService
     rescheduling: ReschedulingService
     reassigning: ReassigningService
@@ -132,6 +134,7 @@ class Runtime:
                 monitor=timers.monitor,
                 health=health,
                 chat=services.chat,
+                realtime_access=services.realtime_access,
                 counselings=services.counselings,
                 rescheduling=services.rescheduling,
                 reassigning=services.reassigning,

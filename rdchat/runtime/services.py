@@ -21,6 +21,7 @@ from rdchat.services.notifications import NotificationService
 from rdchat.services.notifier import Notifier
 from rdchat.services.oversight import OversightService
 from rdchat.services.psychologists import PsychologistService
+from rdchat.services.realtime_access import RealtimeAccessService
 from rdchat.services.reassigning import ReassigningService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.services.seen_people import SeenPeople
@@ -39,6 +40,7 @@ class Services:
     """What handlers call."""
 
     chat: ChatService
+    realtime_access: RealtimeAccessService
     counselings: CounselingService
     rescheduling: ReschedulingService
     reassigning: ReassigningService
@@ -97,7 +99,6 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         pool=stores.pool,
         engine=core.engine,
         ably=delivery.ably,
-        ably_key=base.settings.ably_key,
         publisher=delivery.publisher,
         encryptor=base.encryptor,
         clock=base.clock,
@@ -113,6 +114,13 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         base.close_in_turn(wall_times.close)
     return Services(
         chat=chat,
+        realtime_access=RealtimeAccessService(
+            pool=stores.pool,
+            ably=delivery.ably,
+            ably_key=base.settings.ably_key,
+            clock=base.clock,
+            lifetime=base.settings.ably_token_lifetime,
+        ),
         counselings=counselings,
         rescheduling=rescheduling,
         reassigning=ReassigningService(

@@ -1,4 +1,4 @@
-"""What participants do in a chat: send, read, end, and get tokens for listening."""
+"""What participants do in a chat: send, read, end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rdchat.events import channels, outbox_entry, payloads
 from rdchat.postgres import messages, reads, sessions
 from rdchat.realtime.ably_client import PublishError
 from rdchat.realtime.publisher import LEASE
-from rdchat.security.ably_tokens import ably_token
 from statemachine import EndSession, Refusal, RefusalCode, SendMessage, Status
 
 if TYPE_CHECKING:
@@ -32,25 +31,10 @@ if TYPE_CHECKING:
     from rdchat.security.encryption import Encryptor
     from statemachine import Attachment, Session
 
-_TOKEN_LIFETIME: Final = timedelta(minutes=30)
-#: After the end, a token still serves to hear the last events and to read what was said.
-_TOKEN_GRACE: Final = timedelta(minutes=5)
 #: No one is reminded of what they left unread in sessions that started before.
 _UNREAD_SINCE: Final = timedelta(days=30)
 #: Messages at a time: of the longest ones, less than two megabytes.
 _TRANSCRIPT_PAGE: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class RealtimeAccess:
-    """What somebody needs to listen to a session. `token` is an Ably JWT, or a TokenRequest."""
-
-    token: str | dict[str, Any]
-    expires_at: Any
-    client_id: UUID
-    capability: dict[str, list[str]]
-    session_id: UUID
-    client_options: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +63,6 @@ class ChatService:
     pool: Pool
     engine: Engine
     ably: AblyClient
-    ably_key: str
     publisher: EntryPublisher
     encryptor: Encryptor
     clock: Clock
@@ -147,7 +130,7 @@ class ChatService:
         seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
         now = self.clock.now()
         if session.is_open:
-            await reads.record_attendance(self.pool, session.id, caller.id, now)
+            await reads.record_attendance(self.pool, [session.id], caller.id, now)
         if seq > 0:
             entry = outbox_entry.read_entry(session.id, session.version, caller.id, seq, now)
             if await reads.insert_read(
@@ -223,47 +206,6 @@ class ChatService:
         return await messages.list_messages(
             self.pool, session.id, first=first, stop=stop, encryptor=self.encryptor
         )
-
-    # ---- listening ----------------------------------------------------------------------------------------
-
-    async def grant_access(
-        self, caller: Caller, session_id: UUID, *, as_token_request: bool
-    ) -> RealtimeAccess:
-        """Let a participant listen, also while the session is pending.
-
-        Only what this session needs: no wildcard, and only the server publishes on the chat channel.
-        Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, SESSION_ENDED, UNAVAILABLE.
-        """
-        session = await self.get_session(caller, session_id, content=True)
-        now = self.clock.now()
-        left = (session.ended_at or session.ends_at) - now + _TOKEN_GRACE
-        if left <= timedelta(0):
-            raise RdchatError(ErrorCode.SESSION_ENDED)
-        until = now + min(_TOKEN_LIFETIME, left)
-        if not session.is_over:
-            await reads.record_attendance(self.pool, session.id, caller.id, until)
-        capability = {
-            channels.chat_channel(session.id): ["history", "presence", "subscribe"],
-            channels.typing_channel(session.id): ["publish", "subscribe"],
-            channels.notification_channel(caller.id): ["history", "subscribe"],
-        }
-        token: str | dict[str, Any]
-        if as_token_request:
-            token = await self.ably.token_request(
-                client_id=str(caller.id),
-                capability=capability,
-                ttl_ms=int((until - now).total_seconds() * 1000),
-            )
-        else:
-            token = ably_token(
-                self.ably_key,
-                capability=capability,
-                client_id=str(caller.id),
-                lifetime=until - now,
-                now=now,
-                revocation_key=str(session.id),
-            )
-        return RealtimeAccess(token, until, caller.id, capability, session.id, self.ably.client_options)
 
 
 def _accepted(result: CommandResult | Refusal) -> CommandResult:

@@ -190,7 +190,7 @@ class ReschedulingService:
                 )
             now = self.clock.now()
             await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=True)
-            await reads.record_attendance_on(connection, session.id, caller.id, now)
+            await reads.record_attendance_on(connection, [session.id], caller.id, now)
 
         return await self.changes.carry_out(
             counseling, prepare, write, session_id=session.id, actor_id=caller.id, command_id=command_id

@@ -57,7 +57,7 @@ async def test_a_revocation_of_the_future_is_asked_for_again(
 
     async def revoke(**ago: float) -> PublishError | None:
         builder = OutboxEntryBuilder(uuid4(), 1)
-        builder.revoke(SystemClock().now() - timedelta(**ago))
+        builder.revoke(["session-1", "desk:budi"], SystemClock().now() - timedelta(**ago))
         return await client.revoke(builder.events)
 
     try:

@@ -38,6 +38,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         ably_is_local=True,
         ably_endpoint=None,
         ably_local_port=0,
+        ably_token_lifetime=timedelta(minutes=30),
         jwt_secret=SECRET,
         jwt_jwks_url=None,
         jwt_algorithms=("HS256",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -32,6 +33,7 @@ class Ably:
         self.requests: list[tuple[float, list[str]]] = []
         self.crowded: set[str] = set()
         self.revoked: list[Event] = []
+        self.revoked_together: list[int] = []
         self.tries = 0
         self.trouble: PublishError | None = None
 
@@ -39,6 +41,7 @@ class Ably:
         self.tries += 1
         if self.trouble is None:
             self.revoked += revocations
+            self.revoked_together.append(len(revocations))
         return self.trouble
 
     async def publish(self, groups: Sequence[Sequence[Event]]) -> list[PublishError | None]:
@@ -142,7 +145,7 @@ def ending(number: int, session_id: UUID) -> OutboxEntry:
     """The last outbox entry of a session: its end, and that its tokens are revoked."""
     builder = OutboxEntryBuilder(session_id, 2)
     builder.add(chat_channel(session_id), SESSION_STATUS, {"status": "completed"})
-    builder.revoke(SetClock().now())
+    builder.revoke([str(session_id), "desk:budi", "desk:sari"], SetClock().now())
     made = builder.build(number, SetClock().now())
     assert made is not None
     return made
@@ -156,8 +159,16 @@ async def test_tokens_are_revoked_when_the_last_event_is_out(publisher: Publishe
     assert not ably.revoked
     ably.crowded.clear()
     await until(lambda: ably.revoked, 2)
-    assert str(session_id) in ably.revoked[0].data
+    keys = [json.loads(one.data)["revocationKey"] for one in ably.revoked]
+    assert keys == [str(session_id), "desk:budi", "desk:sari"]
     await until(lambda: publisher.held == 0, 2)
+
+
+async def test_no_more_is_revoked_at_a_time_than_ably_takes(publisher: Publisher, ably: Ably) -> None:
+    publisher.hand_over([ending(number, uuid4()) for number in range(70)])
+    await until(lambda: publisher.held == 0, 5)
+    assert len(ably.revoked) == 3 * 70
+    assert max(ably.revoked_together) <= 100
 
 
 async def test_trouble_with_revoking_keeps_no_message_back(publisher: Publisher, ably: Ably) -> None:
@@ -177,7 +188,7 @@ async def test_trouble_with_revoking_keeps_no_message_back(publisher: Publisher,
     assert asyncio.get_running_loop().time() - started < 1
     assert not ably.revoked
     ably.trouble = None
-    await until(lambda: len(ably.revoked) == 20, 5)
+    await until(lambda: len(ably.revoked) == 60, 5)
     await until(lambda: publisher.held == 0, 2)
 
 

@@ -94,9 +94,9 @@ class Day:
         session_id: str = reply.data["chatSession"]["sessionId"]
         return session_id
 
-    async def phone(self, person: Person, session_id: str) -> Phone:
-        """A person's phone in a session, switched on once."""
-        key = str(person.id), session_id
+    async def phone(self, person: Person, session_id: str | None) -> Phone:
+        """A person's phone in a session, or in none, switched on once."""
+        key = str(person.id), session_id or ""
         if key not in self.phones:
             self.phones[key] = Phone(person, session_id)
             await self.phones[key].switch_on()

@@ -28,9 +28,9 @@ class Heard:
 
 
 class Phone:
-    """Listens to one session for one person, from what was said before it was switched on."""
+    """Listens for one person, to one session or none, from what was said before it was switched on."""
 
-    def __init__(self, person: Person, session_id: str) -> None:
+    def __init__(self, person: Person, session_id: str | None) -> None:
         self.person = person
         self.session_id = session_id
         self.heard: list[Heard] = []
@@ -44,14 +44,15 @@ class Phone:
         self._ably = AblyRealtime(
             auth_callback=self._token, endpoint=f"{options['endpoint']}:{options['port']}/", tls=False
         )
-        for kind, name in (
-            ("chat", access["channelName"]),
-            ("notifications", access["notificationChannelName"]),
-        ):
+        names = {"notifications": access["notificationChannelName"]}
+        if self.session_id is not None:
+            names["chat"] = access["channelName"]
+        for kind, name in names.items():
             # What was published before this phone was there comes first; nothing comes twice.
             channel = self._ably.channels.get(name, ChannelOptions(params={"rewind": "100"}))
             await channel.subscribe(self._listener(kind))
-        await self._ably.channels.get(access["typingChannelName"]).subscribe(self._listener("typing"))
+        if self.session_id is not None:
+            await self._ably.channels.get(access["typingChannelName"]).subscribe(self._listener("typing"))
 
     async def switch_off(self) -> None:
         if self._ably is not None:
@@ -116,6 +117,7 @@ class Phone:
         return TokenDetails(access["token"], client_id=access["clientId"])
 
     async def _access(self) -> dict[str, Any]:
-        reply = await self.person.get("/chat/ably-token", sessionId=self.session_id)
+        named = {"sessionId": self.session_id} if self.session_id is not None else {}
+        reply = await self.person.get("/chat/ably-token", **named)
         access: dict[str, Any] = reply.data
         return access

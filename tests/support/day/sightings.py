@@ -51,6 +51,10 @@ async def check_phones(day: Day, record: Record) -> None:
             away = not any(key[0] == str(person_id) for key in day.phones)
             if away or record.of("messages", session):
                 await day.phone(people[person_id], str(session["id"]))
+    told = {row["person_id"] for row in record["notifications"]}
+    for person_id in told - {phone.person.id for phone in day.phones.values()}:
+        # Those who have no chat hear what they are told as well.
+        await day.phone(people[person_id], None)
     for phone in day.phones.values():
         wanted = _expected(record, phone)
 
@@ -60,10 +64,8 @@ async def check_phones(day: Day, record: Record) -> None:
         with contextlib.suppress(AssertionError):
             await until(complete)
         assert _seen(phone) == wanted, f"{phone.person.caller.full_name} in {phone.session_id}"
-    # So no one was told anything of a session that no phone was there to hear.
-    assert {row["person_id"] for row in record["notifications"] if row["session_id"]} <= {
-        phone.person.id for phone in day.phones.values()
-    }
+    # So no one was told anything that no phone was there to hear.
+    assert told <= {phone.person.id for phone in day.phones.values()}
 
 
 def _seen(phone: Phone) -> Sightings:
@@ -90,9 +92,9 @@ def _seen(phone: Phone) -> Sightings:
 
 
 def _expected(record: Record, phone: Phone) -> Sightings:
-    (session,) = [row for row in record["sessions"] if str(row["id"]) == phone.session_id]
+    of_session = [row for row in record["sessions"] if str(row["id"]) == phone.session_id]
     told = []
-    for line in record.of("timeline", session):
+    for line in (row for session in of_session for row in record.of("timeline", session)):
         if line["trigger"] in _TOLD_OF:
             told.append(_TOLD_OF[line["trigger"]])
         elif line["from_status"] != line["to_status"]:
@@ -100,10 +102,15 @@ def _expected(record: Record, phone: Phone) -> Sightings:
     return Sightings(
         messages=[
             (row["seq"], str(row["id"]), str(row["sender_id"]), row["message_type"], row["text"])
+            for session in of_session
             for row in record.of("messages", session)
         ],
         statuses=told,
-        reads=Counter((str(row["person_id"]), row["up_to_seq"]) for row in record.of("reads", session)),
+        reads=Counter(
+            (str(row["person_id"]), row["up_to_seq"])
+            for session in of_session
+            for row in record.of("reads", session)
+        ),
         notifications=Counter(
             (str(row["id"]), row["type"], row["message"], str(row["session_id"]), str(row["counseling_id"]))
             for row in record["notifications"]

@@ -1,0 +1,155 @@
+"""Access to what is published: tokens for Ably, for one session, or for a desk.
+
+A desk is all that one person listens to at a time: their notifications, and their sessions that are open or
+begin within an hour. One connection is enough for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.domain import permissions
+from rdchat.events import channels
+from rdchat.postgres import reads, sessions
+from rdchat.security.ably_tokens import ably_token
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.common.clock import Clock
+    from rdchat.domain.person import Caller
+    from rdchat.postgres.pool import Pool
+    from rdchat.realtime.ably_client import AblyClient
+
+#: After the end, a token still serves to hear the last events and to read what was said.
+_GRACE: Final = timedelta(minutes=5)
+#: A desk has the sessions that begin within this time: longer than any token lives.
+_AHEAD: Final = timedelta(hours=1)
+#: A token travels in the address of a connection. Sessions beyond this come when earlier ones are over.
+_SESSIONS_OF_A_DESK: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeAccess:
+    """What somebody needs to listen. `token` is an Ably JWT, or a TokenRequest.
+
+    `session_id` is the session that was asked for, None for a desk; `sessions` are those whose channels it
+    opens.
+    """
+
+    token: str | dict[str, Any]
+    expires_at: datetime
+    client_id: UUID
+    capability: dict[str, list[str]]
+    session_id: UUID | None
+    sessions: list[UUID]
+    client_options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeAccessService:
+    """Lets people listen to what is theirs. `lifetime`: of a token at most."""
+
+    pool: Pool
+    ably: AblyClient
+    ably_key: str
+    clock: Clock
+    lifetime: timedelta
+
+    async def grant_session(
+        self, caller: Caller, session_id: UUID, *, as_token_request: bool
+    ) -> RealtimeAccess:
+        """Let a participant listen to one session, also while it is pending.
+
+        Only what this session needs: no wildcard, and only the server publishes on the chat channel.
+        Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, SESSION_ENDED, UNAVAILABLE.
+        """
+        session = await sessions.get_session(self.pool, session_id)
+        if session is None:
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        if not permissions.may_read_content(caller, session):
+            raise RdchatError(ErrorCode.NOT_PARTICIPANT)
+        now = self.clock.now()
+        last = (session.ended_at or session.ends_at) + _GRACE
+        if last <= now:
+            raise RdchatError(ErrorCode.SESSION_ENDED)
+        until = min(now + self.lifetime, last)
+        if not session.is_over:
+            await reads.record_attendance(self.pool, [session.id], caller.id, until)
+        return await self._grant(
+            caller,
+            [session.id],
+            now,
+            until,
+            session_id=session.id,
+            revocation_key=channels.session_revocation_key(session.id),
+            as_token_request=as_token_request,
+        )
+
+    async def grant_desk(self, caller: Caller, *, as_token_request: bool) -> RealtimeAccess:
+        """Let somebody listen to their notifications, and to their sessions that are open or begin soon.
+
+        The token is revoked when one of these ends. A TokenRequest cannot be: its token lives no longer than
+        the first of them. Raise RdchatError (UNAVAILABLE).
+        """
+        now = self.clock.now()
+        listed = await sessions.list_sessions_to_hear(
+            self.pool,
+            caller.id,
+            starting_by=now + _AHEAD,
+            ending_after=now - _GRACE,
+            limit=_SESSIONS_OF_A_DESK,
+        )
+        ends = [one.ends_at + _GRACE for one in listed]
+        last = min(ends, default=None) if as_token_request else max(ends, default=None)
+        until = now + self.lifetime if last is None else min(now + self.lifetime, last)
+        # Of those that are open alone: a desk is asked for long before, by those who then do not come.
+        await reads.record_attendance(self.pool, [one.id for one in listed if one.is_open], caller.id, until)
+        return await self._grant(
+            caller,
+            [one.id for one in listed],
+            now,
+            until,
+            session_id=None,
+            revocation_key=channels.desk_revocation_key(caller.id),
+            as_token_request=as_token_request,
+        )
+
+    async def _grant(
+        self,
+        caller: Caller,
+        session_ids: list[UUID],
+        now: datetime,
+        until: datetime,
+        *,
+        session_id: UUID | None,
+        revocation_key: str,
+        as_token_request: bool,
+    ) -> RealtimeAccess:
+        capability = {channels.notification_channel(caller.id): ["history", "subscribe"]}
+        for one in session_ids:
+            capability[channels.chat_channel(one)] = ["history", "presence", "subscribe"]
+            capability[channels.typing_channel(one)] = ["publish", "subscribe"]
+        token: str | dict[str, Any]
+        if as_token_request:
+            token = await self.ably.token_request(
+                client_id=str(caller.id),
+                capability=capability,
+                ttl_ms=int((until - now).total_seconds() * 1000),
+            )
+        else:
+            token = ably_token(
+                self.ably_key,
+                capability=capability,
+                client_id=str(caller.id),
+                lifetime=until - now,
+                now=now,
+                revocation_key=revocation_key,
+            )
+        return RealtimeAccess(
+            token, until, caller.id, capability, session_id, session_ids, self.ably.client_options
+        )
