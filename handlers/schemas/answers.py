@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from handlers.schemas.parts import (
@@ -11,6 +13,7 @@ from handlers.schemas.parts import (
     COUNSELING_ID,
     CURSOR,
     END,
+    METHODS,
     OPENED_AT,
     PSYCHOLOGIST_ID,
     SAID_AT,
@@ -59,6 +62,33 @@ class PsychologistAnswer(Person):
 
     timezone = text("timezone", "The time zone they work in.", ZONE)
     is_active = yes_no("isActive", "Whether clients can book them.", example=True)
+
+
+class AffectedCounseling(AnswerSchema):
+    """A counselling that does not fit into the working time of its psychologist any more."""
+
+    id = identity("id", "The counselling's id.", COUNSELING_ID)
+    method = choice("method", "How they meet.", METHODS)
+    starts_at = instant("startsAt", "When it starts.", START)
+    ends_at = instant("endsAt", "When it ends.", END)
+    client = fields.Nested(
+        Person,
+        required=True,
+        allow_none=True,
+        metadata=about("Who has booked it; null for those who may not know.", BUDI),
+    )
+
+
+def affected() -> fields.List[Any]:
+    """Make the field for what does not fit any more."""
+    words = about("What is booked and does not fit (any more), earliest first: all of it, each time.")
+    return fields.List(fields.Nested(AffectedCounseling), required=True, metadata=words)
+
+
+class SavedPsychologist(PsychologistAnswer):
+    """A psychologist, as they were saved."""
+
+    affected = affected()
 
 
 # ---- sessions ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from handlers.schemas.answers import AnswerSchema
+from handlers.schemas.answers import AnswerSchema, affected
 from handlers.schemas.parts import (
     COUNSELING_ID,
     DATE,
@@ -130,6 +130,12 @@ class AvailabilityAnswer(AnswerSchema):
         required=True,
         metadata=about("What differs on certain days, in order."),
     )
+
+
+class SavedAvailability(AvailabilityAnswer):
+    """When a psychologist works, as it was saved."""
+
+    affected = affected()
 
 
 # ---- slots ------------------------------------------------------------------------------------------------

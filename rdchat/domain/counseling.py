@@ -38,7 +38,7 @@ class Counseling:
     The slot's zone is the one in which its times were agreed; `client_timezone` and `psychologist_timezone`
     are those in which the two read them. `organization_id`: whose member the client was when they booked.
     `encrypted_cancel_reason` is what somebody has written of why it was cancelled: it is decrypted for those
-    who may read it.
+    who may read it. `language` is that of its session, None without one.
     """
 
     id: UUID
@@ -55,6 +55,7 @@ class Counseling:
     session_status: Status | None
     organization_id: UUID | None = None
     encrypted_cancel_reason: bytes | None = None
+    language: str | None = None
 
     @property
     def participants(self) -> tuple[UUID, UUID]:
