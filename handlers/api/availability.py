@@ -4,38 +4,55 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers import schemas
+from handlers.api.entity_tags import entity_tag, names, not_modified
 from handlers.api.presenters import availability_json, shared_slots_json, slot_json
+from handlers.api.psychologists import show_affected
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
 from rdchat.domain.availability import DayException, Hours, WeeklyHours
 from rdchat.domain.free_slots import Wish
 
+if TYPE_CHECKING:
+    from aiohttp import web
 
-async def get_availability(call: Call) -> Answer:
+
+async def get_availability(call: Call) -> Answer | web.Response:
     """Look at a psychologist's working hours."""
     found = await call.runtime.psychologists.get_availability(call.path["id"])
-    return Answer(availability_json(found), "Availability retrieved successfully")
+    shown = availability_json(found)
+    tag = entity_tag(shown)
+    if names(call.headers.get("If-None-Match"), tag):
+        return not_modified(tag)
+    return Answer(shown, "Availability retrieved successfully", headers={"ETag": tag})
 
 
 async def put_availability(call: Call) -> Answer:
     """Replace working hours: psychologists their own, administrators anyone's.
 
     What is left out stays, an empty list empties its part, and the same again changes nothing. What is booked
-    stays as well.
+    stays as well: what does not fit any more is `affected`, and those who were to meet are told once. With
+    `If-Match`, nothing is replaced that someone else has changed in the meantime.
     """
     said = call.body
-    saved = await call.runtime.psychologists.save_availability(
+    expected = call.headers.get("If-Match")
+    saved, affected = await call.runtime.psychologists.save_availability(
         call.caller,
         call.path["id"],
         weekly=_weekly(said.get("weekly")),
         exceptions=_exceptions(said.get("exceptions")),
         timezone=said.get("timezone"),
+        is_expected=lambda hours: expected is None or names(expected, entity_tag(availability_json(hours))),
     )
-    return Answer(availability_json(saved), "Availability saved successfully")
+    shown = availability_json(saved)
+    return Answer(
+        shown | {"affected": show_affected(call, affected)},
+        "Availability saved successfully",
+        headers={"ETag": entity_tag(shown)},
+    )
 
 
 def _weekly(said: list[dict[str, Any]] | None) -> list[WeeklyHours] | None:
@@ -118,6 +135,7 @@ ROUTES = (
         message="Availability retrieved successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.AvailabilityAnswer,
+        tagged=True,
     ),
     Route(
         method="PUT",
@@ -129,7 +147,8 @@ ROUTES = (
         message="Availability saved successfully",
         roles=permissions.KEEPERS_OF_HOURS,
         body=schemas.AvailabilityRequest,
-        data=schemas.AvailabilityAnswer,
+        data=schemas.SavedAvailability,
+        tagged=True,
     ),
     Route(
         method="GET",

@@ -181,6 +181,18 @@ def availability_json(said: Availability) -> dict[str, Any]:
     }
 
 
+def affected_json(counseling: Counseling, *, with_client: bool) -> dict[str, Any]:
+    """Show a counselling that no longer fits; whom it is with, to those who may know."""
+    client = {"id": str(counseling.client_id), "fullName": counseling.client_name}
+    return {
+        "id": str(counseling.id),
+        "method": counseling.method,
+        "startsAt": iso(counseling.slot.starts_at),
+        "endsAt": iso(counseling.slot.ends_at),
+        "client": client if with_client else None,
+    }
+
+
 def _hours(hours: Hours) -> dict[str, Any]:
     return {"startTime": _wall(hours.start), "endTime": _wall(hours.end)}
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from handlers import schemas
 from handlers.api import cursors
-from handlers.api.presenters import psychologist_json
+from handlers.api.presenters import affected_json, psychologist_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
 from rdchat.domain.booking import ByClock
+
+if TYPE_CHECKING:
+    from rdchat.domain.counseling import Counseling
 
 
 async def list_psychologists(call: Call) -> Answer:
@@ -38,16 +43,24 @@ async def get_psychologist(call: Call) -> Answer:
 async def put_psychologist(call: Call) -> Answer:
     """Create or change a psychologist. What is left out stays, and the same again changes nothing.
 
-    A person who is known as a client cannot become a psychologist.
+    What they have ahead and cannot keep stays booked, and is `affected`: hand it over, move or cancel it.
+    Those who were to meet are told once, when it ceases to fit. A person who is known as a client cannot
+    become a psychologist.
     """
-    saved, created = await call.runtime.psychologists.save_psychologist(
+    saved, created, affected = await call.runtime.psychologists.save_psychologist(
         call.caller,
         call.path["id"],
         full_name=call.body.get("full_name"),
         timezone=call.body.get("timezone"),
         is_active=call.body.get("is_active"),
     )
-    return Answer(psychologist_json(saved), "Psychologist saved successfully", 201 if created else 200)
+    shown = psychologist_json(saved) | {"affected": show_affected(call, affected)}
+    return Answer(shown, "Psychologist saved successfully", 201 if created else 200)
+
+
+def show_affected(call: Call, affected: list[Counseling]) -> list[dict[str, Any]]:
+    """Show the counsellings that no longer fit, as far as the caller may see them."""
+    return [affected_json(one, with_client=permissions.may_see_state(call.caller, one)) for one in affected]
 
 
 ROUTES = (
@@ -84,7 +97,7 @@ ROUTES = (
         message="Psychologist saved successfully",
         roles=permissions.ADMINISTRATORS,
         body=schemas.PsychologistRequest,
-        data=schemas.PsychologistAnswer,
+        data=schemas.SavedPsychologist,
         also=((201, "The psychologist, created."),),
         errors=(ErrorCode.ILLEGAL_TRANSITION,),
     ),

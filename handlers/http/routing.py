@@ -82,6 +82,9 @@ class Route:
     With `admit`, the body is a form with a file in it: `admit` is called with what came before the file, and
     raises what need not wait for it.
 
+    A `tagged` one shows the state that it is about by an `ETag`, and heeds `If-None-Match`, or `If-Match` if
+    it changes that.
+
     `roles` are those that are admitted, one of the sets in `rdchat.domain.permissions`. A `public` route has
     its own way of knowing who may, instead of a token, and admits `NO_ROLE`: its handler is called for
     `ANONYMOUS`.
@@ -101,6 +104,7 @@ class Route:
     many: bool = False
     rate: str | None = "default"
     idempotent: bool = False
+    tagged: bool = False
     status: int = 200
     also: tuple[tuple[int, str], ...] = ()
     bare: tuple[str, ...] = ()

@@ -77,6 +77,10 @@ _HEADERS: Final = {
         "description": 'How many calls are left, and in how many seconds all: `"kind";r=calls;t=seconds`.',
         "schema": {"type": "string"},
     },
+    "ETag": {
+        "description": "The tag of this state, for `If-Match` and `If-None-Match`.",
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {
         "description": "How to authenticate.",
         "schema": {"type": "string", "const": "Bearer"},
@@ -138,6 +142,8 @@ def document(routes: Iterable[Route], *, version: str, base_url: str) -> Node:
         parameters = [*_path_parameters(route.path), *_query_parameters(route.query, plugin)]
         if route.idempotent:
             parameters.append(_idempotency_key(route))
+        if route.tagged:
+            parameters.append(_precondition(route))
         if parameters:
             operation["parameters"] = parameters
         spec.path(path=PREFIX + route.path, operations={route.method.lower(): operation})
@@ -266,6 +272,19 @@ def _idempotency_key(route: Route) -> Node:
     }
 
 
+def _precondition(route: Route) -> Node:
+    changes = route.method != "GET"
+    return {
+        "name": "If-Match" if changes else "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The `ETag` of the state that is to be changed: another is left as it is, with 412."
+        if changes
+        else "The `ETag` of what one has: the same is answered with 304, and not sent again.",
+        "schema": {"type": "string", "example": '"5f2b7c1d9e8a4036b1c7d2e3f4a59687"'},
+    }
+
+
 # ---- what goes out ----------------------------------------------------------------------------------------
 
 
@@ -277,7 +296,10 @@ def _response(description: str, content: Node, *headers: str) -> Node:
 def _successes(route: Route) -> Iterator[tuple[str, Node]]:
     for status, done in ((route.status, route.done), *route.also):
         limits = ("RateLimit-Policy", "RateLimit") if route.rate is not None and not route.bare else ()
-        yield str(status), _response(done, _content(route), *limits)
+        tag = ("ETag",) if route.tagged else ()
+        yield str(status), _response(done, _content(route), *limits, *tag)
+    if route.tagged and route.method == "GET":
+        yield "304", _response("The caller has it already.", {}, "ETag")
 
 
 def _content(route: Route) -> Node:
@@ -316,6 +338,8 @@ def errors_of(route: Route) -> set[ErrorCode]:
         codes.add(ErrorCode.RATE_LIMITED)
     if route.idempotent:
         codes |= {ErrorCode.IDEMPOTENCY_MISMATCH, ErrorCode.IDEMPOTENCY_IN_FLIGHT}
+    if route.tagged and route.method != "GET":
+        codes.add(ErrorCode.PRECONDITION_FAILED)
     if "{" in route.path:
         codes.add(ErrorCode.NOT_FOUND)
     return codes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from handlers.schemas.parts import (
@@ -13,6 +15,7 @@ from handlers.schemas.parts import (
     CURSOR,
     END,
     MESSAGE_ID,
+    METHODS,
     OPENED_AT,
     PSYCHOLOGIST_ID,
     SAID,
@@ -77,6 +80,33 @@ class PsychologistsAnswer(PageAnswer):
     """Psychologists, by name."""
 
     data = fields.List(fields.Nested(PsychologistAnswer), required=True, metadata=about("The psychologists."))
+
+
+class AffectedCounseling(AnswerSchema):
+    """A counselling that does not fit into the working time of its psychologist any more."""
+
+    id = identity("id", "The counselling's id.", COUNSELING_ID)
+    method = choice("method", "How they meet.", METHODS)
+    starts_at = instant("startsAt", "When it starts.", START)
+    ends_at = instant("endsAt", "When it ends.", END)
+    client = fields.Nested(
+        Person,
+        required=True,
+        allow_none=True,
+        metadata=about("Who has booked it; null for those who may not know.", BUDI),
+    )
+
+
+def affected() -> fields.List[Any]:
+    """Make the field for what does not fit any more."""
+    words = about("What is booked and does not fit (any more), earliest first: all of it, each time.")
+    return fields.List(fields.Nested(AffectedCounseling), required=True, metadata=words)
+
+
+class SavedPsychologist(PsychologistAnswer):
+    """A psychologist, as they were saved."""
+
+    affected = affected()
 
 
 # ---- sessions ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from handlers.schemas.answers import AnswerSchema, Person
+from handlers.schemas.answers import AnswerSchema, Person, affected
 from handlers.schemas.parts import (
     COUNSELING_ID,
     DATE,
@@ -137,6 +137,12 @@ class AvailabilityAnswer(AnswerSchema):
         required=True,
         metadata=about("What differs on certain days, in order."),
     )
+
+
+class SavedAvailability(AvailabilityAnswer):
+    """When a psychologist works, as it was saved."""
+
+    affected = affected()
 
 
 # ---- slots ------------------------------------------------------------------------------------------------

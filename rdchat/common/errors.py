@@ -25,6 +25,7 @@ class ErrorCode(StrEnum):
     TOO_LATE = "TOO_LATE"
     PENDING_LIMIT = "PENDING_LIMIT"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
+    PRECONDITION_FAILED = "PRECONDITION_FAILED"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
     RATE_LIMITED = "RATE_LIMITED"
@@ -52,6 +53,7 @@ ERRORS: dict[ErrorCode, tuple[int, str]] = {
     ErrorCode.TOO_LATE: (409, "It is too late for this"),
     ErrorCode.PENDING_LIMIT: (409, "You have too many counselings ahead"),
     ErrorCode.ILLEGAL_TRANSITION: (409, "This is not possible in the present state"),
+    ErrorCode.PRECONDITION_FAILED: (412, "This was changed in the meantime: look again"),
     ErrorCode.PAYLOAD_TOO_LARGE: (413, "The request is too large"),
     ErrorCode.RANGE_NOT_SATISFIABLE: (416, "There is no such part of it"),
     ErrorCode.RATE_LIMITED: (429, "Too many requests"),

@@ -62,7 +62,7 @@ class Appointment:
 
     @classmethod
     def of_counseling(cls, counseling: Counseling, language: str) -> Appointment:
-        """Make the appointment that a counselling is; it has no language of its own."""
+        """Make the appointment that a counselling is; without a session, it has no language of its own."""
         return cls(
             counseling_id=counseling.id,
             session_id=counseling.session_id,
@@ -74,5 +74,5 @@ class Appointment:
             ends_at=counseling.slot.ends_at,
             client_timezone=counseling.client_timezone,
             psychologist_timezone=counseling.psychologist_timezone,
-            language=language,
+            language=counseling.language or language,
         )

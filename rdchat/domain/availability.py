@@ -103,6 +103,18 @@ class Availability:
         return merged([*left, *more])
 
 
+@dataclass(frozen=True, slots=True)
+class WorkingTime:
+    """When a psychologist can have counsellings: in their hours, and not at all while they take none."""
+
+    is_active: bool
+    hours: Availability
+
+    def fits(self, starts_at: datetime, ends_at: datetime) -> bool:
+        """Return whether a counselling from one instant to another is within it."""
+        return self.is_active and self.hours.covers(starts_at, ends_at)
+
+
 def _range(day: date, hours: Hours, tz: ZoneInfo) -> Range:
     last = day + _DAY if hours.end == _MIDNIGHT else day
     return to_instant(day, hours.start, tz), to_instant(last, hours.end, tz)

@@ -39,7 +39,7 @@ class Counseling:
     are those in which the two read them. `organization_id`: whose member the client was when they booked.
     `revision` counts its changes as calendars do.
     `encrypted_cancel_reason` is what somebody has written of why it was cancelled: it is decrypted for those
-    who may read it.
+    who may read it. `language` is that of its session, None without one.
     """
 
     id: UUID
@@ -58,6 +58,7 @@ class Counseling:
     updated_at: datetime
     organization_id: UUID | None = None
     encrypted_cancel_reason: bytes | None = None
+    language: str | None = None
 
     @property
     def participants(self) -> tuple[UUID, UUID]:

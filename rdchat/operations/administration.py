@@ -11,9 +11,19 @@ from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.booking import zone
 from rdchat.domain.person import LONGEST_NAME, clean_name
 from rdchat.domain.timeline import path_taken
-from rdchat.postgres import automations, outbox, people, reminders, scheduled_jobs, sessions, webhooks
+from rdchat.postgres import (
+    automations,
+    counseling_lists,
+    outbox,
+    people,
+    reminders,
+    scheduled_jobs,
+    sessions,
+    webhooks,
+    working_time,
+)
 from rdchat.postgres.migrate import migrate
-from rdchat.postgres.pool import close, connect
+from rdchat.postgres.pool import close, connect, transaction
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.delay_queue import DelayQueue, ReminderKind, reminder_score
 from rdchat.webhooks.delivery_worker import place_of
@@ -70,25 +80,38 @@ async def psychologists(
 ) -> list[str]:
     """List psychologists, after creating or changing the one that is named; None leaves a field as it is.
 
+    What that one has ahead and cannot keep is listed as well: over HTTP, those who were to meet are told.
+
     Raise RdchatError: VALIDATION_FAILED for an unknown time zone, a name that shows nothing or is too long,
     or a new one without a name; ILLEGAL_TRANSITION for a client.
     """
     if timezone is not None:
         zone(timezone)
+    affected: list[str] = []
     async with _database(addresses) as pool:
         if psychologist_id is not None:
-            await people.put_psychologist(
-                pool,
-                psychologist_id,
-                full_name=_name(name) if name else None,
-                timezone=timezone,
-                is_active=is_active,
-                at=SystemClock().now(),
-            )
-        return [
+            now = SystemClock().now()
+            async with transaction(pool) as connection:
+                await people.put_psychologist(
+                    connection,
+                    psychologist_id,
+                    full_name=_name(name) if name else None,
+                    timezone=timezone,
+                    is_active=is_active,
+                    at=now,
+                )
+                working = await working_time.get_working_time(connection, psychologist_id)
+                left = await counseling_lists.list_pending(connection, psychologist_id, at=now)
+            affected = [
+                f"does not fit, and no one was told: counselling {one.id} at {iso(one.slot.starts_at)}"
+                for one in left
+                if working is not None and not working.fits(one.slot.starts_at, one.slot.ends_at)
+            ]
+        listed = [
             f"{one.id}  {'active' if one.is_active else 'inactive':<8}  {one.timezone}  {one.full_name}"
             for one in await people.list_psychologists(pool, all_of_them=True)
         ]
+    return listed + affected
 
 
 def _name(given: str) -> str:

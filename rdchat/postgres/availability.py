@@ -1,29 +1,23 @@
-"""Psychologists' working hours, as they are stored: one document beside the time zone that it is about."""
+"""Psychologists' working hours, and who is free in them."""
 
 from __future__ import annotations
 
-from datetime import date, time
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
-from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours
 from rdchat.domain.booking import LONGEST, clipped, max_overlap
 from rdchat.postgres.people import psychologist_from_row
-from rdchat.postgres.pool import acquire, transaction
+from rdchat.postgres.pool import acquire
+from rdchat.postgres.working_time import get_working_time, hours_document, hours_from_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
-    import asyncpg
-
-    from rdchat.domain.availability import Range
+    from rdchat.domain.availability import Availability, Range
     from rdchat.domain.booking import Limits, Slot
     from rdchat.domain.person import Psychologist
-    from rdchat.postgres.pool import Pool
+    from rdchat.postgres.pool import Connection, Pool
 
 _BOOKED = """
 SELECT psychologist_id, starts_at, ends_at FROM counselings
@@ -41,58 +35,21 @@ SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id)
 async def get_availability(pool: Pool, psychologist_id: UUID) -> Availability | None:
     """Read when a psychologist works. None: there is no such psychologist."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(
-            "SELECT timezone, availability FROM psychologists WHERE id = $1", psychologist_id
-        )
-    return None if row is None else hours_from_row(row)
+        found = await get_working_time(connection, psychologist_id)
+    return None if found is None else found.hours
 
 
 async def put_availability(
-    pool: Pool,
-    psychologist_id: UUID,
-    *,
-    weekly: tuple[WeeklyHours, ...] | None,
-    exceptions: tuple[DayException, ...] | None,
-    timezone: str | None,
-    at: datetime,
-) -> Availability | None:
-    """Replace when a psychologist works; None leaves a part as it is. What is given is in order.
-
-    A booking that holds the psychologist's row is waited for. Where nothing differs, nothing is written.
-    Return what holds now; None: there is no such psychologist.
-    """
-    async with transaction(pool) as connection:
-        row = await connection.fetchrow(
-            "SELECT timezone, availability FROM psychologists WHERE id = $1 FOR NO KEY UPDATE",
-            psychologist_id,
-        )
-        if row is None:
-            return None
-        former = hours_from_row(row)
-        present = Availability(
-            former.timezone if timezone is None else timezone,
-            former.weekly if weekly is None else weekly,
-            former.exceptions if exceptions is None else exceptions,
-        )
-        if present != former:
-            await connection.execute(
-                "UPDATE psychologists SET timezone = $2, availability = $3, updated_at = $4 WHERE id = $1",
-                psychologist_id,
-                present.timezone,
-                _document(present),
-                at,
-            )
-    return present
-
-
-def _document(hours: Availability) -> str:
-    document = {
-        "weekly": [(one.weekday, (one.hours.start, one.hours.end)) for one in hours.weekly],
-        "exceptions": [
-            (one.date, one.is_available, (one.hours.start, one.hours.end)) for one in hours.exceptions
-        ],
-    }
-    return orjson.dumps(document).decode()
+    connection: Connection, psychologist_id: UUID, hours: Availability, *, at: datetime
+) -> None:
+    """Replace when a psychologist works, whose row is locked. What is given is in order."""
+    await connection.execute(
+        "UPDATE psychologists SET timezone = $2, availability = $3, updated_at = $4 WHERE id = $1",
+        psychologist_id,
+        hours.timezone,
+        hours_document(hours),
+        at,
+    )
 
 
 async def list_booked(
@@ -135,27 +92,3 @@ async def list_free_psychologists(
         if max_overlap(clipped(taken.get(row["id"], ()), slot.starts_at, slot.ends_at))
         < limits.per_psychologist
     ]
-
-
-def hours_from_row(row: asyncpg.Record) -> Availability:
-    """Read when a psychologist works off a row of `psychologists`."""
-    return _parsed(row["timezone"], row["availability"] or "{}")
-
-
-@lru_cache(maxsize=256)
-def _parsed(timezone: str, stored: str) -> Availability:
-    """Remembered: a booking that names no psychologist reads those of all."""
-    document: dict[str, Any] = orjson.loads(stored)
-    return Availability(
-        timezone,
-        tuple(WeeklyHours(weekday, _hours(hours)) for weekday, hours in document.get("weekly", ())),
-        tuple(
-            DayException(date.fromisoformat(day), is_available, _hours(hours))
-            for day, is_available, hours in document.get("exceptions", ())
-        ),
-    )
-
-
-def _hours(stored: list[str]) -> Hours:
-    start, end = stored
-    return Hours(time.fromisoformat(start), time.fromisoformat(end))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.domain.counseling import Counseling, CounselingFilter
-    from rdchat.postgres.pool import Pool
+    from rdchat.postgres.pool import Connection, Pool
     from statemachine import Session
 
 #: What is known of the row of each counselling that stands somewhere, so that an index leads past all others.
@@ -46,6 +46,16 @@ async def list_counselings(
     async with acquire(pool) as connection:
         rows = await connection.fetch(COUNSELING + selection.text(part.limit), *selection.arguments)
     return [counseling_from_row(row) for row in rows]
+
+
+async def list_pending(connection: Connection, psychologist_id: UUID, *, at: datetime) -> list[Counseling]:
+    """List all that a psychologist has ahead at an instant, earliest first, within a transaction."""
+    selection = _Selection(at)
+    selection.add("c.psychologist_id = {0}", psychologist_id)
+    selection.add(_ROW_OF[Status.PENDING])
+    selection.add(f"{STATUS} = {{0}}", Status.PENDING)
+    text = COUNSELING + selection.conditions() + " ORDER BY c.starts_at, c.id"
+    return [counseling_from_row(row) for row in await connection.fetch(text, *selection.arguments)]
 
 
 async def list_sessions(pool: Pool, part: CounselingFilter, *, at: datetime) -> list[Session]:
@@ -108,8 +118,12 @@ class _Selection:
             until = "coalesce({1}::timestamptz, 'infinity')"
             self.add(f"(c.organization_id, c.starts_at) < ({{0}}, {until})", organization_id, part.until)
 
+    def conditions(self) -> str:
+        """Return what is selected."""
+        conditions = "\n   AND ".join(self._conditions)
+        return f" WHERE {conditions}\n"
+
     def text(self, limit: int) -> str:
         """Return the end of a statement: what is selected, in which order, and how many."""
         self.arguments.append(limit)
-        conditions = "\n   AND ".join(self._conditions)
-        return f" WHERE {conditions}\n ORDER BY {self._order}\n LIMIT ${len(self.arguments)}"
+        return f"{self.conditions()} ORDER BY {self._order}\n LIMIT ${len(self.arguments)}"

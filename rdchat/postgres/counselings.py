@@ -15,8 +15,9 @@ from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.availability import to_instant
 from rdchat.domain.booking import LONGEST, Slot, clipped, max_overlap, zone
 from rdchat.domain.counseling import Counseling
-from rdchat.postgres import availability, people
+from rdchat.postgres import people
 from rdchat.postgres.pool import acquire, rows_changed
+from rdchat.postgres.working_time import hours_from_row
 from statemachine import Status
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ STATUS: Final = """
 
 COUNSELING: Final = f"""
 SELECT c.*, client.full_name AS client_name, p.full_name AS psychologist_name, s.id AS session_id,
-       s.status AS session_status, {STATUS} AS shown_status
+       s.status AS session_status, s.language AS session_language, {STATUS} AS shown_status
   FROM counselings c
   JOIN people client ON client.id = c.client_id
   JOIN people p ON p.id = c.psychologist_id
@@ -126,7 +127,7 @@ async def choose_psychologist(connection: Connection, booking: Booking, limits: 
     candidates = await connection.fetch(_CANDIDATES, midnight, next_midnight, booking.client_id)
     for candidate in candidates:
         # Asked again under the lock; but one who does not work then need not be locked to know it.
-        if not availability.hours_from_row(candidate).covers(slot.starts_at, slot.ends_at):
+        if not hours_from_row(candidate).covers(slot.starts_at, slot.ends_at):
             continue
         # A savepoint: the lock on one who turns out to be full is let go before the next one is taken.
         savepoint = connection.transaction()
@@ -161,9 +162,7 @@ async def check_psychologist(
     if row is None:
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # The row is as the one who had the lock before us has left it, and so are its hours.
-    if hours and not (
-        row["is_active"] and availability.hours_from_row(row).covers(slot.starts_at, slot.ends_at)
-    ):
+    if hours and not (row["is_active"] and hours_from_row(row).covers(slot.starts_at, slot.ends_at)):
         raise RdchatError(ErrorCode.NO_PSYCHOLOGIST)
     # Counted after the lock, in a statement of its own: it sees what the one before us has committed.
     deepest = await _overlap_with(connection, "psychologist_id", psychologist_id, slot, except_counseling)
@@ -366,4 +365,5 @@ def counseling_from_row(row: asyncpg.Record) -> Counseling:
         revision=row["revision"],
         updated_at=row["updated_at"],
         encrypted_cancel_reason=row["cancel_reason"],
+        language=row["session_language"],
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.permissions import CLIENTS
 from rdchat.domain.person import Psychologist, Recipient, Role
-from rdchat.postgres.pool import acquire, transaction
+from rdchat.postgres.pool import acquire
+from rdchat.postgres.working_time import working_time_from_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from rdchat.domain.availability import WorkingTime
     from rdchat.domain.person import Caller
     from rdchat.postgres.pool import Connection, Pool
 
@@ -77,7 +79,7 @@ _MAKE_PSYCHOLOGIST = "UPDATE people SET role = 'psychologist' WHERE id = $1"
 
 _LOCKED_PERSON = "SELECT role, full_name FROM people WHERE id = $1 FOR NO KEY UPDATE"
 
-_LOCKED_ZONE = "SELECT timezone, is_active FROM psychologists WHERE id = $1 FOR NO KEY UPDATE"
+_LOCKED_PSYCHOLOGIST = "SELECT * FROM psychologists WHERE id = $1 FOR NO KEY UPDATE"
 
 _PUT = """
 INSERT INTO psychologists (id, timezone, is_active, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
@@ -133,47 +135,48 @@ async def get_recipients(connection: Connection, person_ids: Iterable[UUID]) -> 
 
 
 async def put_psychologist(
-    pool: Pool,
+    connection: Connection,
     psychologist_id: UUID,
     *,
     full_name: str | None,
     timezone: str | None,
     is_active: bool | None,
     at: datetime,
-) -> tuple[Psychologist, bool]:
-    """Create or change a psychologist. Return them, and whether they are new.
+) -> tuple[Psychologist, WorkingTime | None]:
+    """Create or change a psychologist, in the open transaction, which keeps their row locked.
 
-    None leaves a field as it is; where nothing differs, nothing is written. Raise RdchatError:
-    VALIDATION_FAILED for a new one without a name, ILLEGAL_TRANSITION for a client.
+    Return them, and when they took counsellings until now; None of one who is new. In what is given, None
+    leaves a field as it is; where nothing differs, nothing is written.
+
+    Raise RdchatError: VALIDATION_FAILED for a new one without a name, ILLEGAL_TRANSITION for a client.
     """
-    async with transaction(pool) as connection:
-        if full_name is not None:
-            await connection.execute(_INTRODUCE, psychologist_id, full_name, at)
-        # The person is locked before the psychologist, as a booking does it.
-        person = await connection.fetchrow(_LOCKED_PERSON, psychologist_id)
-        if person is not None and person["role"] in CLIENTS:
-            raise RdchatError(
-                ErrorCode.ILLEGAL_TRANSITION,
-                f"This person is known as {person['role']} and cannot become a psychologist",
-            )
-        former = await connection.fetchrow(_LOCKED_ZONE, psychologist_id)
-        if person is None or (former is None and full_name is None):
-            raise invalid("fullName", "A new psychologist needs a name.")
-        name = person["full_name"] if full_name is None else full_name
-        usual = (_USUAL_ZONE, True) if former is None else (former["timezone"], former["is_active"])
-        present = usual[0] if timezone is None else timezone, usual[1] if is_active is None else is_active
-        if person["role"] != Role.PSYCHOLOGIST:
-            # An administrator may see clients as well.
-            await connection.execute(_MAKE_PSYCHOLOGIST, psychologist_id)
-        if name != person["full_name"]:
-            await connection.execute("UPDATE people SET full_name = $2 WHERE id = $1", psychologist_id, name)
-            await connection.execute(_RENEW_SESSIONS, psychologist_id)
-        if former is None or name != person["full_name"] or present != usual:
-            await connection.execute(_PUT, psychologist_id, *present, at)
-        row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
+    if full_name is not None:
+        await connection.execute(_INTRODUCE, psychologist_id, full_name, at)
+    # The person is locked before the psychologist, as a booking does it.
+    person = await connection.fetchrow(_LOCKED_PERSON, psychologist_id)
+    if person is not None and person["role"] in CLIENTS:
+        raise RdchatError(
+            ErrorCode.ILLEGAL_TRANSITION,
+            f"This person is known as {person['role']} and cannot become a psychologist",
+        )
+    former = await connection.fetchrow(_LOCKED_PSYCHOLOGIST, psychologist_id)
+    if person is None or (former is None and full_name is None):
+        raise invalid("fullName", "A new psychologist needs a name.")
+    name = person["full_name"] if full_name is None else full_name
+    usual = (_USUAL_ZONE, True) if former is None else (former["timezone"], former["is_active"])
+    present = usual[0] if timezone is None else timezone, usual[1] if is_active is None else is_active
+    if person["role"] != Role.PSYCHOLOGIST:
+        # An administrator may see clients as well.
+        await connection.execute(_MAKE_PSYCHOLOGIST, psychologist_id)
+    if name != person["full_name"]:
+        await connection.execute("UPDATE people SET full_name = $2 WHERE id = $1", psychologist_id, name)
+        await connection.execute(_RENEW_SESSIONS, psychologist_id)
+    if former is None or name != person["full_name"] or present != usual:
+        await connection.execute(_PUT, psychologist_id, *present, at)
+    row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
     if row is None:  # pragma: no cover - written in this transaction
         raise LookupError(psychologist_id)
-    return psychologist_from_row(row), former is None
+    return psychologist_from_row(row), None if former is None else working_time_from_row(former)
 
 
 async def get_psychologist(pool: Pool, psychologist_id: UUID) -> Psychologist | None:

@@ -108,12 +108,11 @@ class AblyClient:
         return results
 
     async def revoke(self, revocations: Sequence[Event]) -> PublishError | None:
-        """Revoke the tokens of sessions that are over, and those of people who take no part any more.
+        """Revoke tokens by the keys that they carry, or all of a person's who takes no part any more.
 
-        Subscribers of a session that is over are asked for a new token first, and have half a minute to get
-        it: new tokens for the session last a little longer than it, and new ones for a desk leave it out. A
-        person is cut at once. Return the error, None when it is done.
-        See https://ably.com/docs/auth/revocation.
+        Subscribers are asked for a new token first, and have half a minute to get it: new tokens for a
+        session last a little longer than it, and new ones for a desk leave it out. A person is cut at once.
+        Return the error, None when it is done. See https://ably.com/docs/auth/revocation.
         """
         revoked = [orjson.loads(event.data) for event in revocations]
         for target, allow_margin in (("revocationKey", True), ("clientId", False)):

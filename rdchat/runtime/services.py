@@ -136,7 +136,12 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         wall_times=wall_times,
         attachments=_start_attachments(base, stores, chat),
         psychologists=PsychologistService(
-            pool=stores.pool, clock=base.clock, limits=base.limits, rules=counselings.rules
+            pool=stores.pool,
+            notifier=counselings.notifier,
+            clock=base.clock,
+            limits=base.limits,
+            rules=counselings.rules,
+            language=base.settings.language,
         ),
         notifications=NotificationService(pool=stores.pool, clock=base.clock, encryptor=base.encryptor),
         oversight=OversightService(pool=stores.pool, clock=base.clock),

@@ -6,36 +6,50 @@ import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
-from rdchat.domain.availability import checked
+from rdchat.domain.appointment import Appointment
+from rdchat.domain.availability import Availability, checked
 from rdchat.domain.booking import zone
 from rdchat.domain.free_slots import Desk, bounds_of, free_slots, shared_slots
 from rdchat.domain.person import clean_name
-from rdchat.postgres import availability, people
+from rdchat.postgres import availability, counseling_lists, people, working_time
+from rdchat.postgres.pool import transaction
+from rdchat.texts.notifications import appointment_notification
+from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from rdchat.common.clock import Clock
-    from rdchat.domain.availability import Availability, DayException, WeeklyHours
+    from rdchat.domain.availability import DayException, WeeklyHours, WorkingTime
     from rdchat.domain.booking import Limits, Slot
     from rdchat.domain.booking_rules import BookingRules
+    from rdchat.domain.counseling import Counseling
     from rdchat.domain.free_slots import FreeSlot, SharedSlot, Wish
     from rdchat.domain.person import Caller, Psychologist
-    from rdchat.postgres.pool import Pool
+    from rdchat.events.outbox_entry import OutboxEntry
+    from rdchat.postgres.pool import Connection, Pool
+    from rdchat.services.notifier import Notifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PsychologistService:
-    """Psychologists, as clients look for them and as administrators and they themselves change them."""
+    """Psychologists, as clients look for them and as administrators and they themselves change them.
+
+    `language`: of what people are told of a counselling that has none of its own.
+    """
 
     pool: Pool
+    notifier: Notifier
     clock: Clock
     limits: Limits
     rules: BookingRules
+    language: str
     one_at_a_time: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, 1))
 
     # ---- people -------------------------------------------------------------------------------------------
@@ -68,8 +82,10 @@ class PsychologistService:
         full_name: str | None,
         timezone: str | None,
         is_active: bool | None,
-    ) -> tuple[Psychologist, bool]:
-        """Create or change one; None leaves a field as it is. Return them, and whether they are new.
+    ) -> tuple[Psychologist, bool, list[Counseling]]:
+        """Create or change one; None leaves a field as it is.
+
+        Return them, whether they are new, and what no longer fits (see `_tell_affected`).
 
         Raise RdchatError: FORBIDDEN; VALIDATION_FAILED for an unknown time zone, or a new one without a
         name; ILLEGAL_TRANSITION for a client.
@@ -78,28 +94,34 @@ class PsychologistService:
             raise RdchatError(ErrorCode.FORBIDDEN)
         if timezone is not None:
             zone(timezone)
-        return await people.put_psychologist(
-            self.pool,
-            psychologist_id,
-            full_name=clean_name(full_name) if full_name is not None else None,
-            timezone=timezone,
-            is_active=is_active,
-            at=self.clock.now(),
-        )
+        now = self.clock.now()
+        async with transaction(self.pool) as connection:
+            saved, former = await people.put_psychologist(
+                connection,
+                psychologist_id,
+                full_name=clean_name(full_name) if full_name is not None else None,
+                timezone=timezone,
+                is_active=is_active,
+                at=now,
+            )
+            affected, entries = await self._tell_affected(connection, caller, saved.id, former, now)
+        self.notifier.publish(entries)
+        return saved, former is None, affected
 
     async def introduce(self, newcomers: Iterable[tuple[UUID, str]], *, timezone: str) -> None:
         """Create psychologists, by id and name, where there are none yet who can be booked."""
         if await people.list_psychologists(self.pool, limit=1):
             return
         for psychologist_id, name in newcomers:
-            await people.put_psychologist(
-                self.pool,
-                psychologist_id,
-                full_name=name,
-                timezone=timezone,
-                is_active=True,
-                at=self.clock.now(),
-            )
+            async with transaction(self.pool) as connection:
+                await people.put_psychologist(
+                    connection,
+                    psychologist_id,
+                    full_name=name,
+                    timezone=timezone,
+                    is_active=True,
+                    at=self.clock.now(),
+                )
 
     # ---- hours --------------------------------------------------------------------------------------------
 
@@ -118,27 +140,73 @@ class PsychologistService:
         weekly: Iterable[WeeklyHours] | None,
         exceptions: Iterable[DayException] | None,
         timezone: str | None,
-    ) -> Availability:
+        is_expected: Callable[[Availability], bool] = lambda _: True,
+    ) -> tuple[Availability, list[Counseling]]:
         """Replace parts of a psychologist's working hours; None leaves a part as it is.
 
-        Raise RdchatError: FORBIDDEN, VALIDATION_FAILED, NOT_FOUND.
+        Nothing is replaced unless the hours are those that `is_expected` by the caller. Return the hours, and
+        what no longer fits (see `_tell_affected`).
+
+        Raise RdchatError: FORBIDDEN, VALIDATION_FAILED, NOT_FOUND, PRECONDITION_FAILED.
         """
         if not permissions.may_change_hours(caller, psychologist_id):
             raise RdchatError(ErrorCode.FORBIDDEN)
         if timezone is not None:
             zone(timezone)
         by_day, by_date = checked(weekly or (), exceptions or ())
-        saved = await availability.put_availability(
-            self.pool,
-            psychologist_id,
-            weekly=None if weekly is None else by_day,
-            exceptions=None if exceptions is None else by_date,
-            timezone=timezone,
-            at=self.clock.now(),
-        )
-        if saved is None:
-            raise _unknown()
-        return saved
+        now = self.clock.now()
+        async with transaction(self.pool) as connection:
+            former = await working_time.get_working_time(connection, psychologist_id, lock=True)
+            if former is None:
+                raise _unknown()
+            if not is_expected(former.hours):
+                raise RdchatError(ErrorCode.PRECONDITION_FAILED)
+            present = Availability(
+                former.hours.timezone if timezone is None else timezone,
+                former.hours.weekly if weekly is None else by_day,
+                former.hours.exceptions if exceptions is None else by_date,
+            )
+            if present != former.hours:
+                await availability.put_availability(connection, psychologist_id, present, at=now)
+            affected, entries = await self._tell_affected(connection, caller, psychologist_id, former, now)
+        self.notifier.publish(entries)
+        return present, affected
+
+    async def _tell_affected(
+        self,
+        connection: Connection,
+        caller: Caller,
+        psychologist_id: UUID,
+        former: WorkingTime | None,
+        now: datetime,
+    ) -> tuple[list[Counseling], list[OutboxEntry]]:
+        """Find what a psychologist has ahead outside of their working time, whose row is locked.
+
+        Those who are to meet are told of what fitted until now, but not the caller: so what is saved once
+        more tells no one again. Give what comes back second to the notifier's `publish` after the commit.
+        """
+        present = await working_time.get_working_time(connection, psychologist_id)
+        if former is None or present is None:
+            return [], []
+        affected = [
+            one
+            for one in await counseling_lists.list_pending(connection, psychologist_id, at=now)
+            if not present.fits(one.slot.starts_at, one.slot.ends_at)
+        ]
+        made = [
+            appointment_notification(
+                Appointment.of_counseling(one, self.language),
+                uuid4(),
+                person_id,
+                NotificationType.PSYCHOLOGIST_UNAVAILABLE,
+                now,
+            )
+            for one in affected
+            if former.fits(one.slot.starts_at, one.slot.ends_at)
+            for person_id in one.participants
+            if person_id != caller.id
+        ]
+        return affected, await self.notifier.insert(connection, made) if made else []
 
     async def list_free_slots(
         self, caller: Caller, psychologist_id: UUID, wish: Wish, *, except_counseling: UUID | None = None

@@ -145,6 +145,12 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         f"/counselings/{later['id']}/reschedule",
         {"date": f"{in_days(31):%Y-%m-%d}", "startTime": "14:00", "endTime": "15:00"},
     )
+    other = await service.psychologist("Rina")
+    answers["reassign_counseling"] = await admin.put(
+        f"/counselings/{later['id']}/reassign", {"psychologistId": str(other.id)}
+    )
+    days = {"from": f"{in_days(0):%Y-%m-%d}", "to": f"{in_days(40):%Y-%m-%d}"}
+    answers["get_report"] = await admin.get("/reports/organization", **days)
     answers["cancel_counseling"] = await client.put(f"/counselings/{later['id']}/cancel")
     faults: dict[str, str | list[str]] = {}
     for route in ROUTES:

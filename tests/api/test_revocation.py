@@ -94,3 +94,54 @@ async def test_a_session_that_is_moved_or_extended_keeps_its_tokens(
             await until(lambda: names(heard) == ["rescheduled", "text"])
             await until(lambda: pair.one.runtime.publisher.held == 0)
             assert len(tokens) == 1
+
+
+async def test_a_psychologist_who_hands_over_hears_no_more_and_the_client_goes_on(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    """At once, and also by a token of the very second; the tokens of the client stay."""
+    async with a_pair(tmp_path, database_url=database_url, redis_url=redis_url) as pair:
+        sari, rina = await pair.one.psychologist("Sari"), await pair.one.psychologist("Rina")
+        client = pair.one.person()
+        session_id = await session_soon(client, 1800, 60, psychologistId=str(sari.id))
+        counseling = (await client.session(session_id))["counselingId"]
+        async with (
+            listening(client, session_id) as (_, heard, tokens),
+            listening(sari, session_id) as (ably, overheard, _),
+            desk_of(sari) as desk,
+        ):
+            body = {"psychologistId": str(rina.id)}
+            assert (await pair.elsewhere(sari).put(f"/counselings/{counseling}/reassign", body)).status == 200
+            await until(lambda: ably.connection.state != "connected", 10)
+            # What is not about the session is heard on: it is asked for again without it.
+            await until(lambda: len(desk) == 2, 10)
+            assert [len(one["capability"]) for one in desk] == [3, 1]
+            times = {"startsAt": f"{whole_second(7200):%Y-%m-%dT%H:%M:%SZ}"}
+            times["endsAt"] = f"{whole_second(7260):%Y-%m-%dT%H:%M:%SZ}"
+            assert (await rina.put(f"/counselings/{counseling}/reschedule", times)).status == 200
+            await until(lambda: names(heard) == ["rescheduled"])
+            await until(lambda: pair.one.runtime.publisher.held == 0)
+            assert overheard == []
+            assert len(tokens) == 1
+
+
+@asynccontextmanager
+async def desk_of(person: Person) -> AsyncIterator[list[dict[str, Any]]]:
+    """Listen to all that is a person's now. Gives what they were granted, each time."""
+    granted: list[dict[str, Any]] = []
+
+    async def authenticate(_params: Any) -> str:
+        access: dict[str, Any] = (await person.get("/chat/ably-token")).data
+        granted.append(access)
+        token: str = access["token"]
+        return token
+
+    options = (await person.get("/chat/ably-token")).data["clientOptions"]
+    ably = AblyRealtime(
+        auth_callback=authenticate, endpoint=f"{options['endpoint']}:{options['port']}/", tls=False
+    )
+    await until(lambda: ably.connection.state == "connected")
+    try:
+        yield granted
+    finally:
+        await ably.close()

@@ -225,8 +225,11 @@ def test_requests_are_closed_and_answers_are_not() -> None:
 
 @each_route
 def test_every_success_says_what_was_done(route: Route) -> None:
-    responses = operation_of(route)["responses"]
+    responses = dict(operation_of(route)["responses"])
     expected = {str(route.status): route.done, **{str(status): done for status, done in route.also}}
+    if route.tagged and route.method == "GET":
+        unchanged = responses.pop("304")
+        assert (unchanged["content"], set(unchanged["headers"])) == ({}, {"X-Request-Id", "ETag"})
     assert {
         status: response["description"] for status, response in responses.items() if status < "400"
     } == expected
@@ -287,7 +290,12 @@ def test_headers_are_declared() -> None:
                     "429": {"Retry-After", *limits},
                     "503": {"Retry-After"},
                 }.get(status, set())
-                if status < "400" and "429" in operation["responses"]:
+                tagged = {one["name"] for one in operation.get("parameters", ())} & {
+                    "If-Match",
+                    "If-None-Match",
+                }
+                expected |= {"ETag"} if status < "400" and tagged else set()
+                if status < "300" and "429" in operation["responses"]:
                     bare = set(response["content"]) - {"application/json"}
                     expected |= limits if not bare else set()
             assert headers == expected, f"{method} {path} {status}"
