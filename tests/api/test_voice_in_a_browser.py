@@ -6,6 +6,7 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import pytest
 from aiohttp import web
@@ -105,7 +106,7 @@ async def test_a_browser_plays_every_kind_and_what_it_records_is_taken(
     links = {}
     for form in FORMS:
         sent = (await upload(client, session_id, recording(form, 4.0))).data["attachment"]
-        links[form] = service.base + sent["url"]
+        links[form] = urljoin(service.base, sent["url"])
     recorded: dict[str, Any] = {}
     outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
@@ -126,7 +127,7 @@ async def test_a_browser_plays_every_kind_and_what_it_records_is_taken(
         assert reply.status == 201, (content_type, reply.json)
         attachment = reply.data["attachment"]
         recorded[content_type] = attachment
-        links[content_type] = service.base + attachment["url"]
+        links[content_type] = urljoin(service.base, attachment["url"])
         return web.Response()
 
     async def take(request: web.Request) -> web.Response:
