@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 import pytest
@@ -23,7 +24,7 @@ async def open_link(service: Service, url: str, **headers: str) -> tuple[int, by
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
         aiohttp.ClientSession() as player,
-        player.get(service.base + url, headers=headers) as answer,
+        player.get(urljoin(service.base, url), headers=headers) as answer,
     ):
         return answer.status, await answer.read(), answer.headers
 
@@ -165,7 +166,7 @@ async def test_a_part_that_there_is_not_is_refused(
     service: Service, sent: tuple[str, bytes], asked: str
 ) -> None:
     url, whole = sent
-    async with service.client.get(service.base + url, headers={"Range": asked}) as answer:
+    async with service.client.get(urljoin(service.base, url), headers={"Range": asked}) as answer:
         reply = Reply(answer.status, await answer.json(), answer.headers)
     assert_refused(reply, 416, "RANGE_NOT_SATISFIABLE")
     assert reply.headers["Content-Range"] == f"bytes */{len(whole)}"
@@ -187,7 +188,7 @@ async def test_who_has_a_part_of_something_else_gets_the_whole(
 
 async def test_parts_are_for_those_who_may_open_the_whole(service: Service, sent: tuple[str, bytes]) -> None:
     url, _ = sent
-    async with service.client.get(service.base + url[:-4], headers={"Range": "bytes=0-1"}) as answer:
+    async with service.client.get(urljoin(service.base, url[:-4]), headers={"Range": "bytes=0-1"}) as answer:
         assert_refused(Reply(answer.status, await answer.json(), answer.headers), 403, "FORBIDDEN")
 
 
