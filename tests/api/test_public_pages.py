@@ -133,6 +133,10 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         ),
         "put_calendar_link": await client.put("/calendar"),
         "delete_calendar_link": await client.call("DELETE", "/calendar"),
+        "list_all_slots": await client.get(
+            "/slots", **{"from": f"{in_days(30):%Y-%m-%d}", "to": f"{in_days(30):%Y-%m-%d}"}
+        ),
+        "get_organization": await client.get("/organization"),
         "list_notifications": await psychologist.get("/notifications"),
         "read_notification": await psychologist.put(
             f"/notifications/{(await psychologist.get('/notifications')).data['data'][0]['id']}/read"
