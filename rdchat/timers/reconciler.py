@@ -22,6 +22,7 @@ from rdchat.common.errors import UnavailableError
 from rdchat.postgres import scheduled_jobs
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
+from rdchat.timers.reminding import REMINDED_TOGETHER
 from statemachine import AutomationKind, Refusal, RefusalCode, RunAutomation
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from rdchat.engine.result import CommandResult
     from rdchat.postgres.pool import Pool
     from rdchat.redis.delay_queue import DelayQueue
-    from rdchat.timers.worker import Reminds, Submits
+    from rdchat.timers.reminding import Reminds
+    from rdchat.timers.worker import Submits
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +44,6 @@ _AWAY_SECONDS: Final = 1.0
 HORIZON: Final = timedelta(hours=24)
 #: What is due within this time is checked in every round, several times before it is due.
 _NEAR: Final = timedelta(minutes=3)
-#: Reminders that are run together.
-_REMINDED_TOGETHER: Final = 250
 #: Later than this, a job is not merely about to be fired.
 _OVERDUE: Final = timedelta(seconds=1)
 
@@ -148,8 +148,8 @@ class Reconciler:
         results: list[CommandResult | Refusal | BaseException | None] = [
             *await asyncio.gather(*answers, return_exceptions=True)
         ]
-        for start in range(0, len(to_remind), _REMINDED_TOGETHER):
-            results += await self._reminders.remind(to_remind[start : start + _REMINDED_TOGETHER])
+        for start in range(0, len(to_remind), REMINDED_TOGETHER):
+            results += await self._reminders.remind(to_remind[start : start + REMINDED_TOGETHER])
         return [
             job
             for job, result in zip([*jobs, *to_remind], results, strict=True)

@@ -5,8 +5,7 @@ near, the sweep once a second. Claimed jobs wait in a heap and are fired by the 
 the engine reads their sessions. Claiming, firing and settling are loops of their own, so that a slow Redis
 does not delay jobs already claimed.
 
-Automations go to the engine. Reminders are run in batches by a loop of their own, which gives way to
-automations that are under way: a chat opens first.
+Automations go to the engine, reminders to the loops in `reminding`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import asyncio
 import contextlib
 import heapq
 import random
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -24,6 +22,7 @@ from rdchat.common.background import keep_running
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import SHARDS
 from rdchat.timers.failures import Failures
+from rdchat.timers.reminding import ReminderRunner
 from rdchat.timers.wakeup import wakeup
 from statemachine import AutomationKind, RunAutomation
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
     from rdchat.redis.alarms import Alarms
     from rdchat.redis.delay_queue import Claim, DelayQueue, Job
+    from rdchat.timers.reminding import Reminds
     from statemachine import Command, Refusal
 
 log = structlog.get_logger(__name__)
@@ -49,10 +49,6 @@ _LEASE_MS: Final = 6_000
 _CLAIM_LIMIT: Final = 128
 _IN_FLIGHT: Final = 16_384
 _FIRED_TOGETHER: Final = 256
-#: Reminders in one transaction, and for how long each of these gives way: never for ever.
-_REMINDED_TOGETHER: Final = 250
-_REMINDING_AT_ONCE: Final = 2
-_GIVE_WAY_SECONDS: Final = 0.25
 _CLAIM_PAUSE_SECONDS: Final = 0.005
 _SETTLE_PAUSE_SECONDS: Final = 0.02
 #: While Redis is away, it is tried this often.
@@ -68,14 +64,6 @@ class Submits(Protocol):
 
     def prefetch(self, session_ids: Iterable[UUID]) -> None:
         """Read sessions ahead that will get a command soon."""
-        ...
-
-
-class Reminds(Protocol):
-    """What runs reminders, as far as the timers know it."""
-
-    async def remind(self, jobs: Sequence[Job]) -> list[BaseException | None]:
-        """Run due reminders together. Return a result for each: None when it is settled."""
         ...
 
 
@@ -102,7 +90,6 @@ class TimerWorker:
         self._queue = queue
         self._alarms = alarms
         self._engine = engine
-        self._reminders = reminders
         self._clock = clock
         self._failures = Failures(pool, clock, metrics)
         self._woken = woken
@@ -113,8 +100,7 @@ class TimerWorker:
         self._held: set[Job] = set()
         self._heads: dict[int, int] = {}
         self._firing: set[asyncio.Task[None]] = set()
-        self._to_remind: deque[Job] = deque()
-        self._reminding = asyncio.Event()
+        self._reminders = ReminderRunner(reminders, first=self._firing, judge=self._judge)
         self._done: list[Job] = []
         self._later: list[tuple[Job, int]] = []
         self._settling = asyncio.Event()
@@ -129,8 +115,8 @@ class TimerWorker:
         self._loops = [
             keep_running(self._claim_loop, "timer claims"),
             keep_running(self._fire_loop, "timer firing"),
-            *(keep_running(self._remind_loop, f"reminders {one}") for one in range(_REMINDING_AT_ONCE)),
         ]
+        self._reminders.start()
         self._settlers = [keep_running(self._settle_loop, "timer settling")]
 
     async def close(self) -> None:
@@ -138,15 +124,13 @@ class TimerWorker:
         self._closing = True
         self._woken.set()
         self._heap_changed.set()
-        self._reminding.set()
         await asyncio.gather(*self._loops, *self._firing)
+        now_ms = round(self._clock.ms())
+        self._later += [(job, now_ms) for job in await self._reminders.close()]
         self._settling.set()
         await asyncio.gather(*self._settlers)
         self._later += [(job, due_ms) for due_ms, _, job in self._heap]
         self._heap.clear()
-        now_ms = round(self._clock.ms())
-        self._later += [(job, now_ms) for job in self._to_remind]
-        self._to_remind.clear()
         await self._settle()
 
     @property
@@ -248,8 +232,7 @@ class TimerWorker:
                 jobs.append(job)
                 answers.append(self._engine.post(job.subject_id, RunAutomation(job.kind, job.number)))
             else:
-                self._to_remind.append(job)
-                self._reminding.set()
+                self._reminders.add(job)
         if jobs:
             task = asyncio.create_task(self._fired(jobs, answers), name=f"fire {len(jobs)}")
             self._firing.add(task)
@@ -259,19 +242,6 @@ class TimerWorker:
     async def _fired(self, jobs: list[Job], answers: list[asyncio.Future[CommandResult | Refusal]]) -> None:
         """Wait for what fired automations come to."""
         await self._judge(jobs, await asyncio.gather(*answers, return_exceptions=True))
-
-    async def _remind_loop(self) -> None:
-        """Run reminders that are due, a batch at a time; automations that are under way go first."""
-        while not self._closing:
-            if not self._to_remind:
-                self._reminding.clear()
-                await self._reminding.wait()
-                continue
-            if self._firing:
-                await asyncio.wait(self._firing, timeout=_GIVE_WAY_SECONDS)
-            count = min(len(self._to_remind), _REMINDED_TOGETHER)
-            jobs = [self._to_remind.popleft() for _ in range(count)]
-            await self._judge(jobs, await self._reminders.remind(jobs))
 
     async def _judge(
         self, jobs: list[Job], results: Sequence[CommandResult | Refusal | BaseException | None]
