@@ -21,6 +21,7 @@ import pytest
 
 from handlers.schemas import parts
 from handlers.server.application import ROUTES, api_document
+from rdchat.domain.permissions import OVERSEERS
 from rdchat.domain.person import Role
 from tests.support import fuzzing
 from tests.support.forms import photo, upload
@@ -38,7 +39,18 @@ _NEVER: dict[Role, set[str]] = {
     # No one makes up a link that opens something.
     Role.CLIENT: {"download_attachment", "extend_session"},
     # Schemathesis ends whatever it finds in a list, sometimes before it has tried these.
-    Role.PSYCHOLOGIST: {"download_attachment", "extend_session", "reschedule_counseling"},
+    Role.PSYCHOLOGIST: {
+        "download_attachment",
+        "extend_session",
+        "reschedule_counseling",
+        "reassign_counseling",
+    },
+    # No content, state only, of what is not their own.
+    Role.SUPERVISOR: {
+        *("get_ably_token", "send_message", "upload_message", "get_history", "get_transcript", "set_typing"),
+        *("end_session", "extend_session", "read_session", "read_notification"),
+        *("get_attachment", "download_attachment", "reschedule_counseling", "cancel_counseling"),
+    },
     # No content, state only, except of what they happen to book for themselves.
     Role.SUPER_ADMIN: {
         *("send_message", "upload_message", "get_history", "get_transcript", "set_typing"),
@@ -82,7 +94,15 @@ async def world(service: Service, role: Role) -> World:
     The notification is that of `role`.
     """
     people = {
-        Role.CLIENT: service.person(Role.CLIENT, "Budi", person_id=UUID(parts.CLIENT_ID)),
+        Role.CLIENT: service.person(
+            Role.CLIENT,
+            "Budi",
+            person_id=UUID(parts.CLIENT_ID),
+            organization_id=UUID(parts.ORGANIZATION_ID),
+        ),
+        Role.SUPERVISOR: service.person(
+            Role.SUPERVISOR, "Penyelia", organization_id=UUID(parts.ORGANIZATION_ID)
+        ),
         Role.PSYCHOLOGIST: service.person(Role.PSYCHOLOGIST, "Sari", person_id=UUID(parts.PSYCHOLOGIST_ID)),
         Role.SUPER_ADMIN: service.person(Role.SUPER_ADMIN, "Admin"),
     }
@@ -123,7 +143,7 @@ async def world(service: Service, role: Role) -> World:
 
 # A quarter of a minute on two processors that have nothing else to do.
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("role", [Role.CLIENT, Role.PSYCHOLOGIST, Role.SUPER_ADMIN])
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.PSYCHOLOGIST, Role.SUPERVISOR, Role.SUPER_ADMIN])
 async def test_the_service_is_what_its_document_says(
     database_url: str, redis_url: str, tmp_path: Path, role: Role
 ) -> None:
@@ -147,7 +167,7 @@ async def _try(service: Service, tmp_path: Path, role: Role) -> None:
     auth.write_text(json.dumps({"auth": wfc}), encoding="utf-8")
     config, seen = tmp_path / "schemathesis.toml", tmp_path / "seen"
     # An administrator's things are everybody's: psychologists, for all to see.
-    peers = list(users) if role is not Role.SUPER_ADMIN else []
+    peers = list(users) if role not in OVERSEERS else []
     told = fuzzing.configuration(document, tmp_path, auth=auth, user=role.value, peers=peers)
     config.write_text(told, encoding="utf-8")
     command = ["run", "openapi.json", "--url", service.base, "--checks", "all", "--no-color"]
