@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from config import Organizations, organizations
+from config.values import rate_limits
 from rdchat.domain.person import Caller, Role
 from tests.support.service import Person, Service, service_settings
 
@@ -79,7 +80,8 @@ async def test_everyone_finds_the_contacts_of_their_organisation(
 async def test_they_are_found_without_postgresql_and_however_often(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    settings = service_settings(tmp_path, organizations=read(tmp_path))
+    limits = rate_limits("default=3/minute")
+    settings = service_settings(tmp_path, organizations=read(tmp_path), rate_limits=limits)
     async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
         client = member(service, Role.CLIENT, None)
         await service.runtime.pool.close()
