@@ -393,12 +393,12 @@ def queue(context: click.Context) -> None:
 
 
 @queue.command()
-@click.argument("session_id", type=click.UUID)
-def retry(session_id: UUID) -> None:
-    """Schedule the dead letters of a session again."""
+@click.argument("subject_id", metavar="ID", type=click.UUID)
+def retry(subject_id: UUID) -> None:
+    """Schedule the dead letters of a session again; the reminders of a counselling, by its ID."""
 
     async def work(_settings: Settings, addresses: Addresses) -> list[str]:
-        return await administration.retry_dead_letters(addresses, session_id)
+        return await administration.retry_dead_letters(addresses, subject_id)
 
     for line in _with_stores(work):
         click.echo(line)

@@ -170,6 +170,14 @@ class Settings:
         "how long before the start a client cancels or moves at the latest; 0: as long as it is possible",
         unit="seconds",
     )
+    reminders: tuple[timedelta, ...] = setting(
+        "REMINDERS",
+        values.reminders,
+        "86400,3600",
+        "how long before the start both are reminded, comma separated, or `off`",
+        details="Of what is booked from then on.",
+        unit="seconds",
+    )
     extension_step: timedelta = setting(
         "EXTENSION_STEP",
         values.seconds(least=60, most=86400),

@@ -28,6 +28,8 @@ T = TypeVar("T")
 #: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
 _SHORTEST_SECRET: Final = 32
 _KEY_BYTES: Final = 32
+_LONGEST_REMINDER: Final = 30 * 86400
+_MOST_REMINDERS: Final = 10
 _TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
 _FALSE: Final = frozenset({"0", "f", "false", "n", "no", "off"})
 #: How often one person may call, by kind of call: far more than people need, and less than would hurt others.
@@ -121,6 +123,19 @@ def _check_bounds(number: float, least: int | None, above: int | None, most: int
     if not all(holds for _, _, holds in bounds):
         wanted = [f"{words} {bound}" for bound, words, _ in bounds if bound is not None]
         raise InvalidValueError(f"Must be {' and '.join(wanted)}.")
+
+
+def reminders(value: str) -> tuple[timedelta, ...]:
+    """Read how long before the start people are reminded, the longest first; `off`: never."""
+    if value == "off":
+        return ()
+    read = seconds(above=0, most=_LONGEST_REMINDER)
+    leads = sorted((read(part) for part in value.split(",")), reverse=True)
+    if len(set(leads)) < len(leads):
+        raise InvalidValueError("Each must be there once.")
+    if len(leads) > _MOST_REMINDERS:
+        raise InvalidValueError(f"Must be at most {_MOST_REMINDERS}.")
+    return tuple(leads)
 
 
 def one_of(allowed: Collection[str]) -> Callable[[str], str]:

@@ -1,6 +1,6 @@
 """Thousands of sessions that start at the same instant, with their whole effect.
 
-Each has to be opened in PostgreSQL, its welcome stored, and three events published to Ably: all by one
+Each has to be opened in PostgreSQL, its welcome stored, and four events published to Ably: all by one
 replica, on the machine's cores, while people in other sessions go on talking. The Ably endpoint and the
 people are in this process, the service and its stores in theirs.
 """
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 _LEAD = timedelta(seconds=12)
 _KINDS = {"initial_message": -_LEAD, "enable_chat": timedelta(0)}
-#: What each publishes: its message; when the chat opens, also the new status, and a notification.
-_EVENTS = {"initial_message": 1, "enable_chat": 3}
+#: What each publishes: its message; when the chat opens, also the new status, and two notifications.
+_EVENTS = {"initial_message": 1, "enable_chat": 4}
 
 
 @click.command()

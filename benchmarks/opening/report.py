@@ -76,7 +76,7 @@ def section(waves: list[Wave], *, split: bool, talkers: int) -> str:
 share.
 
 Before the start each session gets its first message (`initial_message`); at the start each is opened in
-PostgreSQL, its welcome is stored, and three events are published by the `ably` SDK (`enable_chat`). Meanwhile
+PostgreSQL, its welcome is stored, and four events are published by the `ably` SDK (`enable_chat`). Meanwhile
 {talkers} people send a message a second each in other sessions: what that took them is under POST.
 
 {table(waves)}

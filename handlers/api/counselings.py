@@ -35,13 +35,18 @@ async def book_counseling(call: Call) -> Answer:
                 counseling = await find() if again else None
                 if counseling is None:
                     raise
-        return Answer(counseling_json(counseling, call.caller.id), "Counseling booked successfully", 201)
+        return Answer(_booked(call, counseling), "Counseling booked successfully", 201)
 
     async def present(answered: Any) -> Any:  # noqa: ANN401 - JSON
         counseling = await call.runtime.counselings.find_booked(call.caller, UUID(answered["id"]))
-        return answered if counseling is None else counseling_json(counseling, call.caller.id)
+        return answered if counseling is None else _booked(call, counseling)
 
     return await once(call, book, present)
+
+
+def _booked(call: Call, counseling: Counseling) -> dict[str, Any]:
+    ics = call.runtime.calendars.write_one(call.caller, counseling)
+    return counseling_json(counseling, call.caller.id) | {"ics": ics}
 
 
 async def _book(call: Call, counseling_id: UUID) -> Counseling:
@@ -142,7 +147,7 @@ ROUTES = (
         message="Counseling booked successfully",
         roles=permissions.BOOKERS,
         body=schemas.BookRequest,
-        data=schemas.CounselingAnswer,
+        data=schemas.BookedCounseling,
         rate="booking",
         idempotent=True,
         status=201,

@@ -93,9 +93,8 @@ def attachment_json(attachment: Attachment, link: Link | None) -> dict[str, Any]
     """Show an attachment, with a link to it."""
     shown = payloads.attachment_data(attachment)
     if link is not None:
-        # Relative: only the caller knows by which address this service is reached.
-        path = f"{PREFIX}/chat/attachments/{attachment.id}/content"
-        shown |= {"url": f"{path}?token={link.token}", "expiresAt": iso(link.expires_at)}
+        url = link_to(f"/chat/attachments/{attachment.id}/content?token={link.token}")
+        shown |= {"url": url, "expiresAt": iso(link.expires_at)}
     return shown
 
 
@@ -214,6 +213,17 @@ def notification_json(notification: Notification) -> dict[str, Any]:
         "isRead": notification.read_at is not None,
         "readAt": _maybe(notification.read_at),
     }
+
+
+def calendar_link_json(secret: str) -> dict[str, Any]:
+    """Show the link to a calendar."""
+    return {"url": link_to(f"/calendar.ics?token={secret}")}
+
+
+def link_to(path: str) -> str:
+    """Make a link to a route of the service."""
+    # Relative: only the caller knows by which address this service is reached.
+    return PREFIX + path
 
 
 def access_json(access: RealtimeAccess) -> dict[str, Any]:

@@ -55,6 +55,9 @@ OWN_FORMS: Final[dict[str, dict[str, Any]]] = {
         "text/html": '<!DOCTYPE html><html lang="id">…</html>',
     },
     "get_report": {"text/csv": "psychologistId,psychologist,booked,held\r\n,Total,40,25\r\n"},
+    "get_calendar": {
+        "text/calendar": "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n…END:VCALENDAR\r\n",
+    },
     "download_attachment": {
         kind: "Catatan tidur, minggu ini." if kind == "text/plain" else base64.b64encode(_PNG).decode()
         for kind in KINDS

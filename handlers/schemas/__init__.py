@@ -30,6 +30,7 @@ from handlers.schemas.availability import (
     WeeklyHoursAnswer,
     WeeklyHoursSchema,
 )
+from handlers.schemas.calendars import CalendarLinkAnswer, CalendarLinkRevokedAnswer, CalendarQuery
 from handlers.schemas.chat_answers import (
     ClientOptions,
     HistoryAnswer,
@@ -56,6 +57,7 @@ from handlers.schemas.chat_requests import (
     TypingRequest,
 )
 from handlers.schemas.counselings import (
+    BookedCounseling,
     BookedSession,
     BookRequest,
     CancelRequest,
@@ -93,7 +95,11 @@ __all__ = [
     "AvailabilityAnswer",
     "AvailabilityRequest",
     "BookRequest",
+    "BookedCounseling",
     "BookedSession",
+    "CalendarLinkAnswer",
+    "CalendarLinkRevokedAnswer",
+    "CalendarQuery",
     "CancelRequest",
     "ClientOptions",
     "CounselingAnswer",

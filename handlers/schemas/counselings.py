@@ -205,6 +205,16 @@ class CounselingAnswer(AnswerSchema):
     )
 
 
+class BookedCounseling(CounselingAnswer):
+    """A counselling that was booked, and the same for a calendar."""
+
+    ics = text(
+        "ics",
+        "A calendar file (RFC 5545) with it, for a download. It says when, and not what or with whom.",
+        "BEGIN:VCALENDAR\r\n…END:VCALENDAR\r\n",
+    )
+
+
 class ListedCounseling(CounselingAnswer):
     """A counselling, who has booked it, and why it was cancelled."""
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from handlers.api import (
     attachments,
     availability,
+    calendars,
     chat,
     counselings,
     notifications,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 ROUTES: Final = (
     *counselings.ROUTES,
     *reassigning.ROUTES,
+    *calendars.ROUTES,
     *chat.ROUTES,
     *attachments.ROUTES,
     *sessions.ROUTES,

@@ -137,17 +137,22 @@ class _Group:
         return f"{session_id.hex}-{version}-{self.channel}-{self.part}:{self.index}"
 
 
-def notification_entry(notification: Notification) -> OutboxEntry:
-    """Make the outbox entry of one notification that no commit of a session carries."""
-    event = Event(
-        channel=channels.notification_channel(notification.person_id),
-        ably_id=f"{notification.id.hex}:0",
-        name=channels.NOTIFICATION,
-        data=as_json(payloads.notification_data(notification)).decode(),
-    )
-    # Without a session, the counselling takes its place: its outbox entries are delivered in order.
-    about = notification.session_id or notification.counseling_id
-    return OutboxEntry(new_entry_id(), about, 0, notification.created_at, [event])
+def notification_entries(made: Iterable[Notification]) -> list[OutboxEntry]:
+    """Make the outbox entries of notifications that no commit of a session carries: one for a counselling."""
+    entries: dict[UUID, OutboxEntry] = {}
+    for one in made:
+        event = Event(
+            channel=channels.notification_channel(one.person_id),
+            ably_id=f"{one.id.hex}:0",
+            name=channels.NOTIFICATION,
+            data=as_json(payloads.notification_data(one)).decode(),
+        )
+        # Without a session, the counselling takes its place: its outbox entries are delivered in order.
+        about = one.session_id or one.counseling_id
+        if about not in entries:
+            entries[about] = OutboxEntry(new_entry_id(), about, 0, one.created_at, [])
+        entries[about].events.append(event)
+    return list(entries.values())
 
 
 def read_entry(session_id: UUID, version: int, person_id: UUID, up_to_seq: int, at: datetime) -> OutboxEntry:

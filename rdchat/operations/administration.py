@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rdchat.common.clock import SystemClock, from_ms, iso
+from rdchat.common.clock import SystemClock, from_ms, iso, to_ms
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.booking import zone
 from rdchat.domain.person import LONGEST_NAME, clean_name
@@ -16,6 +16,8 @@ from rdchat.postgres import (
     counseling_lists,
     outbox,
     people,
+    reminders,
+    scheduled_jobs,
     sessions,
     webhooks,
     working_time,
@@ -23,7 +25,7 @@ from rdchat.postgres import (
 from rdchat.postgres.migrate import migrate
 from rdchat.postgres.pool import close, connect, transaction
 from rdchat.redis import connection as redis_connection
-from rdchat.redis.delay_queue import DelayQueue
+from rdchat.redis.delay_queue import DelayQueue, ReminderKind, reminder_score
 from rdchat.webhooks.delivery_worker import place_of
 from statemachine import AutomationKind, diagram
 
@@ -137,21 +139,27 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
     async with _queue(addresses) as queue, _database(addresses) as pool:
         depths = await queue.depth()
         dead = await automations.list_dead_letters(pool)
+        dead_reminders = await reminders.list_dead_letters(pool)
         unpublished = await outbox.count_entries(pool)
         waiting, given_up = await webhooks.count_deliveries(pool)
         dead_webhooks = await webhooks.list_dead_deliveries(pool)
-        overdue, oldest = await automations.count_overdue(pool, SystemClock().now() - _LATE)
+        overdue, oldest = await scheduled_jobs.count_overdue(pool, SystemClock().now() - _LATE)
     lines = ["shard  waiting  leased  overdue  next due"]
     for depth in depths:
         head = iso(from_ms(depth.head_ms)) if depth.head_ms is not None else "-"
         lines.append(f"{depth.shard:>5}  {depth.waiting:>7}  {depth.leased:>6}  {depth.overdue:>7}  {head}")
     since = f", the oldest since {iso(oldest)}" if oldest is not None else ""
-    lines.append(f"\noverdue automations: {overdue}{since}")
+    lines.append(f"\noverdue timers: {overdue}{since}")
     lines.append(f"commits waiting for Ably: {unpublished}")
-    lines.append(f"dead letters: {len(dead)}")
+    lines.append(f"dead letters: {len(dead) + len(dead_reminders)}")
     lines += [
         f"  {letter['session_id']}  {letter['kind']}  attempts {letter['attempts']}  {letter['reason']}"
         for letter in dead
+    ]
+    lines += [
+        f"  {letter['counseling_id']}  {ReminderKind.REMINDER}  attempts {letter['attempts']}"
+        f"  {letter['reason']}"
+        for letter in dead_reminders
     ]
     lines += [f"webhooks waiting: {waiting}", f"dead webhooks: {given_up}"]
     lines += [
@@ -177,10 +185,14 @@ async def drop_automation(addresses: Addresses, session_id: UUID, kind: Automati
     return [f"dropped {job.kind.value}" for job in jobs] or ["Nothing of this kind waits."]
 
 
-async def retry_dead_letters(addresses: Addresses, session_id: UUID) -> list[str]:
-    """Schedule a session's dead letters again. Return a line for each."""
+async def retry_dead_letters(addresses: Addresses, subject_id: UUID) -> list[str]:
+    """Schedule the dead letters of a session again, or of a counselling. Return a line for each."""
     async with _queue(addresses) as queue, _database(addresses) as pool:
-        jobs = await automations.revive_dead_letters(pool, session_id)
+        jobs = await automations.revive_dead_letters(pool, subject_id)
+        jobs += [
+            (job, reminder_score(to_ms(due_at)))
+            for job, due_at in await reminders.revive_dead_letters(pool, subject_id)
+        ]
         await queue.schedule(jobs)
     return [f"scheduled {job.kind.value}" for job, _ in jobs] or ["No dead letters."]
 

@@ -1,37 +1,19 @@
-"""Automations: the truth behind the delay queue."""
+"""Automations: what became of them, and those that were given up."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rdchat.common.clock import to_ms
 from rdchat.postgres.pool import acquire
-from rdchat.redis.delay_queue import KIND_CODES, Job
+from rdchat.redis.delay_queue import Job
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from datetime import datetime
     from uuid import UUID
 
     from rdchat.postgres.pool import Pool
-
-_PAGE: Final = 4_000
-
-# The member is what `Job.member` of the delay queue writes: Python takes too long for millions.
-# A kind without a code, of a newer release perhaps, has no member, and is left to those who know it.
-_KIND_CODE: Final = " ".join(
-    f"WHEN '{kind}' THEN '\\x{code:02x}'::bytea" for kind, code in KIND_CODES.items()
-)
-_WAITING = f"""
-SELECT session_id, kind, due_at, (extract(epoch FROM due_at) * 1000)::bigint AS due_ms,
-       uuid_send(session_id)
-       || CASE kind {_KIND_CODE} END
-       || substring(int4send(schedule_version) FROM 3) AS member
-  FROM automations
- WHERE status = 'scheduled' AND (due_at, session_id, kind) > ($1, $2, $3) AND due_at <= $4
- ORDER BY due_at, session_id, kind LIMIT $5
-"""  # noqa: S608 - constant text
 
 _COUNT_FAILURE = """
 UPDATE automations SET attempts = attempts + 1, reason = $4
@@ -53,17 +35,6 @@ _REVIVE = """
 UPDATE automations SET status = 'scheduled', attempts = 0, executed_at = NULL, reason = NULL
  WHERE session_id = $1 AND status = 'failed'
 RETURNING kind, schedule_version, due_at
-"""
-
-#: No one needs to know how many thousands.
-OVERDUE_COUNTED: Final = 1_000
-
-# What has failed before is waiting for its next attempt: something else is at fault then, not the timers.
-_OVERDUE = """
-SELECT count(*) AS automations, min(due_at) AS oldest FROM (
-    SELECT due_at FROM automations WHERE status = 'scheduled' AND attempts = 0 AND due_at <= $1
-     ORDER BY due_at LIMIT $2
-) AS late
 """
 
 # The session's version is raised as well: a process that has it in memory has to read it again.
@@ -88,45 +59,12 @@ line AS (
 SELECT schedule_version FROM dropped
 """
 
-_NO_ID = "00000000-0000-0000-0000-000000000000"
-#: Before everything that was ever due.
-BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-async def list_scheduled(
-    pool: Pool, *, after: datetime, until: datetime
-) -> AsyncIterator[list[tuple[bytes, int]]]:
-    """Page through the scheduled automations due after `after` and up to `until`, earliest first.
-
-    Yields lists of (member of the delay queue, due instant in ms).
-    """
-    # What is due exactly then was on the page before, or is found by the next look at what is near.
-    position: tuple[datetime, UUID | str, str] = (after, _NO_ID, "")
-    while True:
-        async with acquire(pool) as connection:
-            rows = await connection.fetch(_WAITING, *position, until, _PAGE)
-        if rows:
-            yield [(row["member"], row["due_ms"]) for row in rows if row["member"] is not None]
-        if len(rows) < _PAGE:
-            return
-        position = (rows[-1]["due_at"], rows[-1]["session_id"], rows[-1]["kind"])
-
-
-async def count_overdue(pool: Pool, before: datetime) -> tuple[int, datetime | None]:
-    """Count the automations that were due before an instant and were never tried, up to OVERDUE_COUNTED.
-
-    Return the count, and when the oldest of them was due.
-    """
-    async with acquire(pool) as connection:
-        row = await connection.fetchrow(_OVERDUE, before, OVERDUE_COUNTED)
-    return (row["automations"], row["oldest"]) if row is not None else (0, None)
-
 
 async def count_failure(pool: Pool, job: Job, reason: str) -> int | None:
     """Note that an automation failed. Return its attempts so far, None when it is settled by now."""
     async with acquire(pool) as connection:
         attempts: int | None = await connection.fetchval(
-            _COUNT_FAILURE, job.session_id, job.kind.value, job.schedule_version, reason
+            _COUNT_FAILURE, job.subject_id, job.kind.value, job.number, reason
         )
     return attempts
 
@@ -134,7 +72,7 @@ async def count_failure(pool: Pool, job: Job, reason: str) -> int | None:
 async def give_up(pool: Pool, job: Job, at: datetime) -> None:
     """Make an automation a dead letter."""
     async with acquire(pool) as connection:
-        await connection.execute(_GIVE_UP, job.session_id, job.kind.value, job.schedule_version, at)
+        await connection.execute(_GIVE_UP, job.subject_id, job.kind.value, job.number, at)
 
 
 async def list_dead_letters(pool: Pool, *, limit: int = 100) -> list[dict[str, object]]:

@@ -361,6 +361,9 @@ def counseling_from_row(row: asyncpg.Record) -> Counseling:
         session_id=row["session_id"],
         session_status=session_status,
         organization_id=row["organization_id"],
+        # Counted by a trigger, whatever changes it.
+        revision=row["revision"],
+        updated_at=row["updated_at"],
         encrypted_cancel_reason=row["cancel_reason"],
         language=row["session_language"],
     )

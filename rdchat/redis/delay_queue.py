@@ -1,4 +1,4 @@
-"""The delay queue: which automation is due when, in Redis, by shard.
+"""The delay queue: which automation or reminder is due when, in Redis, by shard.
 
 Per shard there are two sorted sets: `due` (score: due instant, ms since 1970) and `leases` (score: when the
 lease of a claimed job runs out). A job is in exactly one of them. A claim moves jobs that fall due within the
@@ -14,6 +14,7 @@ Every script touches the keys of one shard, which share a hash tag, so the queue
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -30,15 +31,28 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+
+class ReminderKind(StrEnum):
+    """What a timer does that is no automation of a session."""
+
+    REMINDER = "reminder"
+
+
+#: What a job is: an automation of a session, or a reminder of a counselling.
+JobKind = AutomationKind | ReminderKind
+
 SHARDS: Final = 8
 #: The byte that stands for a kind in a member. Jobs outlive releases: a code never changes its meaning, and
 #: that of a kind that is gone is not used again.
-KIND_CODES: Final = {
+KIND_CODES: Final[dict[JobKind, int]] = {
     AutomationKind.INITIAL_MESSAGE: 0,
     AutomationKind.ENABLE_CHAT: 1,
     AutomationKind.END_WARNING: 2,
     AutomationKind.AUTO_END: 3,
+    ReminderKind.REMINDER: 4,
 }
+#: Chats that open at the instant of many reminders are claimed and opened before these.
+REMINDER_DELAY_MS: Final = 1
 _KINDS: Final = {code: kind for kind, code in KIND_CODES.items()}
 _MEMBER_BYTES: Final = 19
 #: Its lowest bits choose the shard.
@@ -47,26 +61,27 @@ _LAST_OF_ID: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One automation of one plan of one session."""
+    """One automation of one plan of one session, or one reminder of one counselling.
 
-    session_id: UUID
-    kind: AutomationKind
-    schedule_version: int
+    `subject_id` is the session's or the counselling's, `number` the plan's or the reminder's.
+    """
+
+    subject_id: UUID
+    kind: JobKind
+    number: int
 
     @property
     def shard(self) -> int:
-        """The shard that the session's jobs live in."""
-        return shard_of(self.session_id)
+        """The shard that the jobs of its subject live in."""
+        return shard_of(self.subject_id)
 
     def member(self) -> bytes:
-        """Encode the job as a member: 16 bytes of the id, 1 of the kind, 2 of the schedule version.
+        """Encode the job as a member: 16 bytes of the id, 1 of the kind, 2 of the number.
 
-        `list_scheduled` of `rdchat.postgres.automations` has PostgreSQL write the same bytes.
+        `list_scheduled` of `rdchat.postgres.scheduled_jobs` has PostgreSQL write the same bytes.
         """
         return (
-            self.session_id.bytes
-            + bytes([KIND_CODES[self.kind]])
-            + (self.schedule_version % 65536).to_bytes(2, "big")
+            self.subject_id.bytes + bytes([KIND_CODES[self.kind]]) + (self.number % 65536).to_bytes(2, "big")
         )
 
     @classmethod
@@ -110,9 +125,14 @@ class Depth:
     head_ms: int | None
 
 
-def shard_of(session_id: UUID) -> int:
-    """Return the shard that holds the jobs of a session."""
-    return session_id.bytes[_LAST_OF_ID] % SHARDS
+def reminder_score(due_ms: int) -> int:
+    """Return when a reminder that is due at an instant (ms) is due in the queue."""
+    return due_ms + REMINDER_DELAY_MS
+
+
+def shard_of(subject_id: UUID) -> int:
+    """Return the shard that holds the jobs of a session or a counselling."""
+    return subject_id.bytes[_LAST_OF_ID] % SHARDS
 
 
 def due_key(shard: int) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rdchat.redis.rates import Rates
     from rdchat.security.caller_tokens import CallerTokens
     from rdchat.services.attachments import AttachmentService
+    from rdchat.services.calendars import CalendarService
     from rdchat.services.chat import ChatService
     from rdchat.services.counselings import CounselingService
     from rdchat.services.idempotency import IdempotencyService
@@ -77,6 +78,7 @@ class Runtime:
     chat: ChatService
     realtime_access: RealtimeAccessService
     counselings: CounselingService
+    calendars: CalendarService
     rescheduling: ReschedulingService
     reassigning: ReassigningService
     wall_times: WallTimeService
@@ -99,7 +101,7 @@ class Runtime:
             core = start_engine(base, stores, delivery)
             callers = await start_callers(base, stores)
             services = start_services(base, stores, delivery, core)
-            timers = await start_timers(base, stores, core, redis_url)
+            timers = await start_timers(base, stores, core, services.counselings.reminders, redis_url)
             health = Health(
                 stores.pool,
                 stores.redis,
@@ -136,6 +138,7 @@ class Runtime:
                 chat=services.chat,
                 realtime_access=services.realtime_access,
                 counselings=services.counselings,
+                calendars=services.calendars,
                 rescheduling=services.rescheduling,
                 reassigning=services.reassigning,
                 wall_times=services.wall_times,

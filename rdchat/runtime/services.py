@@ -14,6 +14,7 @@ from rdchat.security.caller_tokens import CallerTokens
 from rdchat.security.key_set import KeySet
 from rdchat.services.appointment_changes import AppointmentChanges
 from rdchat.services.attachments import AttachmentService
+from rdchat.services.calendars import CalendarService
 from rdchat.services.chat import ChatService
 from rdchat.services.counselings import CounselingService
 from rdchat.services.idempotency import IdempotencyService
@@ -23,6 +24,7 @@ from rdchat.services.oversight import OversightService
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.realtime_access import RealtimeAccessService
 from rdchat.services.reassigning import ReassigningService
+from rdchat.services.reminders import ReminderService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.services.seen_people import SeenPeople
 from rdchat.services.wall_times import WallTimeService
@@ -42,6 +44,7 @@ class Services:
     chat: ChatService
     realtime_access: RealtimeAccessService
     counselings: CounselingService
+    calendars: CalendarService
     rescheduling: ReschedulingService
     reassigning: ReassigningService
     wall_times: WallTimeService
@@ -94,7 +97,8 @@ async def start_callers(base: Base, stores: Stores) -> Callers:
 
 def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -> Services:
     """Make the services, and start those that tidy up after themselves."""
-    counselings = _counselings(base, stores, delivery, core)
+    reminders = _reminders(base, stores, delivery)
+    counselings = _counselings(base, stores, core, reminders)
     chat = ChatService(
         pool=stores.pool,
         engine=core.engine,
@@ -122,6 +126,7 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
             lifetime=base.settings.ably_token_lifetime,
         ),
         counselings=counselings,
+        calendars=CalendarService(pool=stores.pool, clock=base.clock, language=base.settings.language),
         rescheduling=rescheduling,
         reassigning=ReassigningService(
             pool=stores.pool, counselings=counselings, changes=changes, clock=base.clock
@@ -141,14 +146,26 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
     )
 
 
-def _counselings(base: Base, stores: Stores, delivery: Delivery, core: Core) -> CounselingService:
+def _reminders(base: Base, stores: Stores, delivery: Delivery) -> ReminderService:
+    return ReminderService(
+        pool=stores.pool,
+        queue=stores.queue,
+        notifier=Notifier(publisher=delivery.publisher, webhooks=delivery.webhooks, encryptor=base.encryptor),
+        clock=base.clock,
+        metrics=base.metrics,
+        leads=base.settings.reminders,
+        language=base.settings.language,
+    )
+
+
+def _counselings(base: Base, stores: Stores, core: Core, reminders: ReminderService) -> CounselingService:
     settings = base.settings
-    notifier = Notifier(publisher=delivery.publisher, webhooks=delivery.webhooks, encryptor=base.encryptor)
     return CounselingService(
         pool=stores.pool,
         engine=core.engine,
         queue=stores.queue,
-        notifier=notifier,
+        notifier=reminders.notifier,
+        reminders=reminders,
         encryptor=base.encryptor,
         clock=base.clock,
         limits=base.limits,
@@ -205,20 +222,23 @@ def _start_attachments(base: Base, stores: Stores, chat: ChatService) -> Attachm
     return attachments
 
 
-async def start_timers(base: Base, stores: Stores, core: Core, redis_url: str) -> Timers:
+async def start_timers(
+    base: Base, stores: Stores, core: Core, reminders: ReminderService, redis_url: str
+) -> Timers:
     """Start looking after timers and, on a worker, running them."""
     monitor = TimerMonitor(stores.pool, stores.queue, base.clock)
     monitor.start()
     base.close_in_turn(monitor.close)
     if "worker" not in base.settings.roles:
         return Timers(monitor=monitor, worker=None)
-    reconciler = Reconciler(stores.pool, stores.queue, core.engine, base.clock)
+    reconciler = Reconciler(stores.pool, stores.queue, core.engine, reminders, base.clock)
     alarms = Alarms(redis_url, on_wake=stores.woken.set, on_reconnect=reconciler.wake)
     worker = TimerWorker(
         queue=stores.queue,
         alarms=alarms,
         pool=stores.pool,
         engine=core.engine,
+        reminders=reminders,
         clock=base.clock,
         metrics=base.metrics,
         woken=stores.woken,

@@ -12,7 +12,8 @@ from rdchat.common.clock import to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.appointment import Appointment
-from rdchat.postgres import counseling_lists, counselings, people, sessions
+from rdchat.domain.reminder import plan_reminders
+from rdchat.postgres import counseling_lists, counselings, people, reminders, sessions
 from rdchat.postgres.pool import transaction
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from rdchat.redis.delay_queue import DelayQueue
     from rdchat.security.encryption import Encryptor
     from rdchat.services.notifier import Notifier
+    from rdchat.services.reminders import ReminderService
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ class CounselingService:
     engine: Engine
     queue: DelayQueue
     notifier: Notifier
+    reminders: ReminderService
     encryptor: Encryptor
     clock: Clock
     limits: Limits
@@ -95,6 +98,8 @@ class CounselingService:
                 await counselings.insert_session(
                     connection, session, command_id=command_id, actor_id=caller.id
                 )
+            planned = plan_reminders(counseling_id, booking.slot.starts_at, self.reminders.leads, now)
+            await reminders.insert_reminders(connection, planned)
             counseling = await counselings.get_counseling_on(connection, counseling_id, at=now)
             if counseling is None:  # pragma: no cover - written in this transaction
                 raise LookupError(counseling_id)
@@ -110,6 +115,7 @@ class CounselingService:
         self.notifier.publish(entries)
         if session is not None:
             await schedule_timers(self.queue, session, self.clock.now())
+        await self.reminders.schedule(planned)
         return counseling
 
     async def notify_others(
@@ -168,6 +174,8 @@ class CounselingService:
             cancelled = not isinstance(result, Refusal)
         else:
             cancelled = await self._cancel_without_chat(counseling, by, reason)
+        if cancelled:
+            await self.reminders.cancel(counseling.id)
         after = await self.get_counseling(caller, counseling_id)
         if not cancelled and not await self._is_called_off(after):
             raise RdchatError(

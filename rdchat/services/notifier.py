@@ -39,7 +39,7 @@ class Notifier:
 
     async def insert(self, connection: Connection, made: Sequence[Notification]) -> list[OutboxEntry]:
         """Write notifications in the open transaction. Hand what comes back to `publish` after it."""
-        entries = [outbox_entry.notification_entry(one) for one in made]
+        entries = outbox_entry.notification_entries(made)
         await notifications.insert_notifications(
             connection, made, endpoints=self.webhooks.endpoints, encryptor=self.encryptor
         )

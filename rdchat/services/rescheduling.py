@@ -10,7 +10,7 @@ from uuid import uuid4
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.booking import Slot
-from rdchat.postgres import commit, counselings, reads, schedule
+from rdchat.postgres import commit, counselings, reads, reminders, schedule
 from rdchat.postgres.pool import transaction
 from statemachine import Extend, Reschedule, Session, Status
 from statemachine.effects import NotificationType
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from rdchat.domain.booking import Limits
     from rdchat.domain.counseling import Counseling
     from rdchat.domain.person import Caller
+    from rdchat.domain.reminder import Reminder
     from rdchat.postgres.pool import Connection, Pool
+    from rdchat.redis.delay_queue import Job
     from rdchat.services.appointment_changes import AppointmentChanges
     from rdchat.services.counselings import CounselingService
     from statemachine.schedule import Leads
@@ -101,8 +103,10 @@ class ReschedulingService:
         async def write(connection: Connection, _session: Session) -> None:
             # The session says whether it has begun: one whose start is due but was not run can be moved.
             now = self.clock.now()
+            reminded.append(await self._replace_reminders(connection, counseling, slot, now))
             await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=True)
 
+        reminded: list[tuple[list[Reminder], list[Job]]] = []
         await self.changes.carry_out(
             counseling,
             prepare,
@@ -111,6 +115,8 @@ class ReschedulingService:
             actor_id=actor_id,
             command_id=command_id,
         )
+        for planned, replaced in reminded:
+            await self.counselings.reminders.schedule(planned, replaced)
 
     async def _move_without_chat(self, counseling: Counseling, slot: Slot, by: UUID | None) -> None:
         if counseling.status != Status.PENDING:
@@ -124,12 +130,26 @@ class ReschedulingService:
             if _is_pending_at(present, slot):
                 return
             await self.changes.check_limits(connection, present, slot)
+            planned, replaced = await self._replace_reminders(connection, counseling, slot, now)
             if not await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False):
                 raise _too_late()
             entries = await self.counselings.notify_others(
                 connection, replace(present, slot=slot), by, NotificationType.SESSION_RESCHEDULED, now
             )
         self.counselings.notifier.publish(entries)
+        await self.counselings.reminders.schedule(planned, replaced)
+
+    async def _replace_reminders(
+        self, connection: Connection, counseling: Counseling, slot: Slot, now: datetime
+    ) -> tuple[list[Reminder], list[Job]]:
+        return await reminders.replace_reminders(
+            connection,
+            counseling.id,
+            slot.starts_at,
+            self.counselings.reminders.leads,
+            reason="rescheduled",
+            at=now,
+        )
 
     # ---- extending ----------------------------------------------------------------------------------------
 

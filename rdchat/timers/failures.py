@@ -1,4 +1,4 @@
-"""What becomes of an automation that was fired: settled, tried again after a pause, or given up."""
+"""What becomes of a job that was fired: settled, tried again after a pause, or given up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from rdchat.common.errors import UnavailableError
-from rdchat.postgres import automations
+from rdchat.postgres import automations, reminders
 from statemachine import AutomationKind, Refusal, RefusalCode
 
 if TYPE_CHECKING:
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: After so many failures an automation becomes a dead letter; an end never does.
+#: After so many failures a job becomes a dead letter; the end of a session never does.
 _ATTEMPTS: Final = 8
 _FIRST_BACKOFF_MS: Final = 200
 _LONGEST_BACKOFF_MS: Final = 60_000
-#: While PostgreSQL is away, every automation waits about this long: it is not its fault.
+#: While PostgreSQL is away, every job waits about this long: it is not its fault.
 _AWAY_MS: Final = 500
 
 
 class Failures:
-    """Decides by the engine's result whether a job is settled or tried again, and counts failures."""
+    """Decides by its result whether a job is settled or tried again, and counts failures."""
 
     def __init__(self, pool: Pool, clock: Clock, metrics: Metrics) -> None:
         self._pool = pool
         self._clock = clock
         self._metrics = metrics
 
-    async def judge(self, job: Job, result: CommandResult | Refusal | BaseException) -> int | None:
+    async def judge(self, job: Job, result: CommandResult | Refusal | BaseException | None) -> int | None:
         """Return after how many ms to try a fired job again; None when it is settled."""
         match result:
             case Refusal(code=RefusalCode.NOT_DUE):
@@ -54,23 +54,24 @@ class Failures:
     async def _failed(self, job: Job, error: BaseException) -> int | None:
         reason = f"{type(error).__name__}: {error}"[:500]
         try:
-            attempts = await automations.count_failure(self._pool, job, reason)
+            rows = automations if isinstance(job.kind, AutomationKind) else reminders
+            attempts = await rows.count_failure(self._pool, job, reason)
             if attempts is None:
                 return None
             if attempts >= _ATTEMPTS and job.kind is not AutomationKind.AUTO_END:
-                await automations.give_up(self._pool, job, self._clock.now())
+                await rows.give_up(self._pool, job, self._clock.now())
                 self._metrics.dead_letter(job.kind.value)
-                log.error("an automation is given up", session=str(job.session_id), kind=job.kind, why=reason)
+                log.error("a job is given up", subject=str(job.subject_id), kind=job.kind, why=reason)
                 return None
         except UnavailableError:
             return _jittered(_AWAY_MS)
         except Exception:
-            log.exception("a failure could not be noted", session=str(job.session_id), kind=job.kind)
+            log.exception("a failure could not be noted", subject=str(job.subject_id), kind=job.kind)
             return _jittered(_AWAY_MS)
         delay_ms = backoff_ms(attempts)
         log.warning(
-            "an automation failed",
-            session=str(job.session_id),
+            "a job failed",
+            subject=str(job.subject_id),
             kind=job.kind,
             why=reason,
             again_in_ms=delay_ms,

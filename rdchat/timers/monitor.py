@@ -1,4 +1,4 @@
-"""The timer monitor: whether automations that are due are run, seen from outside the worker.
+"""The timer monitor: whether automations and reminders that are due are run, seen from outside the worker.
 
 PostgreSQL is asked, since it knows what should have happened; a worker that hangs would not report it.
 """
@@ -14,7 +14,7 @@ import structlog
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import UnavailableError
-from rdchat.postgres import automations
+from rdchat.postgres import scheduled_jobs
 from rdchat.redis.connection import LOST
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ _TOO_LATE: Final = timedelta(seconds=15)
 class TimerStatus:
     """The result of the last look.
 
-    `overdue`: automations that no worker has tried to run although they are far too late (1,000 at most), and
-    for how many seconds the oldest of them has been due. `waiting`, `leased`: jobs in the delay queue, None
-    while Redis is away.
+    `overdue`: automations and reminders that no worker has tried to run although they are far too late (1,000
+    at most), and for how many seconds the oldest of them has been due. `waiting`, `leased`: jobs in the delay
+    queue, None while Redis is away.
     """
 
     overdue: int = 0
@@ -48,8 +48,8 @@ class TimerStatus:
         """Return what is wrong, or None."""
         if not self.overdue:
             return None
-        count = f"{self.overdue} or more" if self.overdue >= automations.OVERDUE_COUNTED else self.overdue
-        return f"overdue: {count} automations, the oldest for {self.oldest_seconds:.0f} s"
+        count = f"{self.overdue} or more" if self.overdue >= scheduled_jobs.OVERDUE_COUNTED else self.overdue
+        return f"overdue: {count} timers, the oldest for {self.oldest_seconds:.0f} s"
 
 
 class TimerMonitor:
@@ -73,7 +73,7 @@ class TimerMonitor:
     async def look(self) -> None:
         """Look once. Raise UnavailableError when PostgreSQL is away."""
         now = self._clock.now()
-        overdue, oldest = await automations.count_overdue(self._pool, now - _TOO_LATE)
+        overdue, oldest = await scheduled_jobs.count_overdue(self._pool, now - _TOO_LATE)
         waiting = leased = None
         try:
             depths = await self._queue.depth()

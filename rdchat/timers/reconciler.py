@@ -19,10 +19,10 @@ import structlog
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.clock import from_ms, to_ms
 from rdchat.common.errors import UnavailableError
-from rdchat.postgres import automations
+from rdchat.postgres import scheduled_jobs
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
-from statemachine import Refusal, RefusalCode, RunAutomation
+from statemachine import AutomationKind, Refusal, RefusalCode, RunAutomation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rdchat.engine.result import CommandResult
     from rdchat.postgres.pool import Pool
     from rdchat.redis.delay_queue import DelayQueue
-    from rdchat.timers.worker import Submits
+    from rdchat.timers.worker import Reminds, Submits
 
 log = structlog.get_logger(__name__)
 
@@ -42,17 +42,22 @@ _AWAY_SECONDS: Final = 1.0
 HORIZON: Final = timedelta(hours=24)
 #: What is due within this time is checked in every round, several times before it is due.
 _NEAR: Final = timedelta(minutes=3)
-#: Later than this, an automation is not merely about to be fired.
+#: Reminders that are run together.
+_REMINDED_TOGETHER: Final = 250
+#: Later than this, a job is not merely about to be fired.
 _OVERDUE: Final = timedelta(seconds=1)
 
 
 class Reconciler:
     """Keeps the queue a copy of what PostgreSQL has scheduled."""
 
-    def __init__(self, pool: Pool, queue: DelayQueue, engine: Submits, clock: Clock) -> None:
+    def __init__(
+        self, pool: Pool, queue: DelayQueue, engine: Submits, reminders: Reminds, clock: Clock
+    ) -> None:
         self._pool = pool
         self._queue = queue
         self._engine = engine
+        self._reminders = reminders
         self._clock = clock
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -76,7 +81,7 @@ class Reconciler:
             try:
                 added = await self.run_once()
                 if added:
-                    log.info("the delay queue was missing automations", added=added)
+                    log.info("the delay queue was missing jobs", added=added)
             except UnavailableError:
                 pause = _AWAY_SECONDS
             except LOST:
@@ -89,7 +94,7 @@ class Reconciler:
                     await self._wake.wait()
 
     async def run_once(self) -> int:
-        """Add what the queue is missing, earliest first. Return the number of automations added.
+        """Add what the queue is missing, earliest first. Return the number of jobs added.
 
         What is overdue goes to the engine at once: it may be leased by a worker that has died, and would wait
         for its lease to run out. If that worker lives after all, the later of the two changes nothing.
@@ -101,7 +106,7 @@ class Reconciler:
             # Before the first page: if Redis is emptied again on the way, the mark is gone again.
             mark = to_ms(now)
             await self._queue.mark_filled(mark, create=True)
-        added = await self._add(automations.BEGINNING, near)
+        added = await self._add(scheduled_jobs.BEGINNING, near)
         filled = max(near, from_ms(mark))
         if filled < now + HORIZON:
             added += await self._add(filled, now + HORIZON)
@@ -112,7 +117,7 @@ class Reconciler:
         """Add a stretch of time, page by page, and note how far it got: up to there it is filled."""
         added = 0
         overdue_ms = to_ms(self._clock.now() - _OVERDUE)
-        async for page in automations.list_scheduled(self._pool, after=after, until=until):
+        async for page in scheduled_jobs.list_scheduled(self._pool, after=after, until=until):
             added += await self._queue.add_missing(page)
             settled = await self._run_now([member for member, due_ms in page if due_ms < overdue_ms])
             if settled:
@@ -121,27 +126,36 @@ class Reconciler:
         return added
 
     async def _run_overdue(self) -> None:
-        """Run due automations without the queue."""
+        """Run what is due without the queue."""
         with contextlib.suppress(UnavailableError):
-            async for page in automations.list_scheduled(
-                self._pool, after=automations.BEGINNING, until=self._clock.now()
+            async for page in scheduled_jobs.list_scheduled(
+                self._pool, after=scheduled_jobs.BEGINNING, until=self._clock.now()
             ):
                 done = await self._run_now([member for member, _ in page])
-                log.warning("Redis is away; automations were run from PostgreSQL", automations=len(done))
+                log.warning("Redis is away; timers were run from PostgreSQL", jobs=len(done))
 
     async def _run_now(self, members: list[bytes]) -> list[Job]:
-        """Submit jobs to the engine and return those that are settled. The worker retries the others."""
-        jobs = [Job.from_member(member) for member in members]
-        answers = [
-            self._engine.post(job.session_id, RunAutomation(job.kind, job.schedule_version)) for job in jobs
+        """Run jobs and return those that are settled: automations first. The worker retries the others."""
+        jobs: list[Job] = []
+        answers: list[asyncio.Future[CommandResult | Refusal]] = []
+        to_remind: list[Job] = []
+        for job in map(Job.from_member, members):
+            if isinstance(job.kind, AutomationKind):
+                jobs.append(job)
+                answers.append(self._engine.post(job.subject_id, RunAutomation(job.kind, job.number)))
+            else:
+                to_remind.append(job)
+        results: list[CommandResult | Refusal | BaseException | None] = [
+            *await asyncio.gather(*answers, return_exceptions=True)
         ]
-        results = await asyncio.gather(*answers, return_exceptions=True)
+        for start in range(0, len(to_remind), _REMINDED_TOGETHER):
+            results += await self._reminders.remind(to_remind[start : start + _REMINDED_TOGETHER])
         return [
             job
-            for job, result in zip(jobs, results, strict=True)
+            for job, result in zip([*jobs, *to_remind], results, strict=True)
             if not isinstance(result, BaseException) and not _is_early(result)
         ]
 
 
-def _is_early(result: CommandResult | Refusal) -> bool:
+def _is_early(result: CommandResult | Refusal | None) -> bool:
     return isinstance(result, Refusal) and result.code is RefusalCode.NOT_DUE

@@ -4,6 +4,9 @@ It claims whenever one of these comes: an alarm or another change of the queue, 
 near, the sweep once a second. Claimed jobs wait in a heap and are fired by the clock, never before; meanwhile
 the engine reads their sessions. Claiming, firing and settling are loops of their own, so that a slow Redis
 does not delay jobs already claimed.
+
+Automations go to the engine. Reminders are run in batches by a loop of their own, which gives way to
+automations that are under way: a chat opens first.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import asyncio
 import contextlib
 import heapq
 import random
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -21,10 +25,10 @@ from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import SHARDS
 from rdchat.timers.failures import Failures
 from rdchat.timers.wakeup import wakeup
-from statemachine import RunAutomation
+from statemachine import AutomationKind, RunAutomation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
     from rdchat.common.clock import Clock
@@ -45,6 +49,10 @@ _LEASE_MS: Final = 6_000
 _CLAIM_LIMIT: Final = 128
 _IN_FLIGHT: Final = 16_384
 _FIRED_TOGETHER: Final = 256
+#: Reminders in one transaction, and for how long each of these gives way: never for ever.
+_REMINDED_TOGETHER: Final = 250
+_REMINDING_AT_ONCE: Final = 2
+_GIVE_WAY_SECONDS: Final = 0.25
 _CLAIM_PAUSE_SECONDS: Final = 0.005
 _SETTLE_PAUSE_SECONDS: Final = 0.02
 #: While Redis is away, it is tried this often.
@@ -63,8 +71,16 @@ class Submits(Protocol):
         ...
 
 
+class Reminds(Protocol):
+    """What runs reminders, as far as the timers know it."""
+
+    async def remind(self, jobs: Sequence[Job]) -> list[BaseException | None]:
+        """Run due reminders together. Return a result for each: None when it is settled."""
+        ...
+
+
 class TimerWorker:
-    """Fires the automations that one replica claims.
+    """Fires the automations and reminders that one replica claims.
 
     `woken` is set when the queue may have changed; `on_doubt` is called when the queue, or a shard of it,
     cannot be asked or has been emptied.
@@ -77,6 +93,7 @@ class TimerWorker:
         alarms: Alarms,
         pool: Pool,
         engine: Submits,
+        reminders: Reminds,
         clock: Clock,
         metrics: Metrics,
         woken: asyncio.Event,
@@ -85,6 +102,7 @@ class TimerWorker:
         self._queue = queue
         self._alarms = alarms
         self._engine = engine
+        self._reminders = reminders
         self._clock = clock
         self._failures = Failures(pool, clock, metrics)
         self._woken = woken
@@ -95,6 +113,8 @@ class TimerWorker:
         self._held: set[Job] = set()
         self._heads: dict[int, int] = {}
         self._firing: set[asyncio.Task[None]] = set()
+        self._to_remind: deque[Job] = deque()
+        self._reminding = asyncio.Event()
         self._done: list[Job] = []
         self._later: list[tuple[Job, int]] = []
         self._settling = asyncio.Event()
@@ -109,6 +129,7 @@ class TimerWorker:
         self._loops = [
             keep_running(self._claim_loop, "timer claims"),
             keep_running(self._fire_loop, "timer firing"),
+            *(keep_running(self._remind_loop, f"reminders {one}") for one in range(_REMINDING_AT_ONCE)),
         ]
         self._settlers = [keep_running(self._settle_loop, "timer settling")]
 
@@ -117,11 +138,15 @@ class TimerWorker:
         self._closing = True
         self._woken.set()
         self._heap_changed.set()
+        self._reminding.set()
         await asyncio.gather(*self._loops, *self._firing)
         self._settling.set()
         await asyncio.gather(*self._settlers)
         self._later += [(job, due_ms) for due_ms, _, job in self._heap]
         self._heap.clear()
+        now_ms = round(self._clock.ms())
+        self._later += [(job, now_ms) for job in self._to_remind]
+        self._to_remind.clear()
         await self._settle()
 
     @property
@@ -185,7 +210,9 @@ class TimerWorker:
             heapq.heappush(self._heap, (claim.due_ms, self._order, claim.job))
             self._held.add(claim.job)
         if new:
-            self._engine.prefetch([claim.job.session_id for claim in new])
+            self._engine.prefetch(
+                [claim.job.subject_id for claim in new if isinstance(claim.job.kind, AutomationKind)]
+            )
             self._heap_changed.set()
 
     # ---- firing -------------------------------------------------------------------------------------------
@@ -210,23 +237,46 @@ class TimerWorker:
     def _fire_due(self, now_ms: float) -> bool:
         """Fire some of the jobs due at `now_ms`. Return whether there were any."""
         jobs: list[Job] = []
-        while self._heap and self._heap[0][0] <= now_ms and len(jobs) < _FIRED_TOGETHER:
+        answers: list[asyncio.Future[CommandResult | Refusal]] = []
+        fired = 0
+        while self._heap and self._heap[0][0] <= now_ms and fired < _FIRED_TOGETHER:
             # Also when its lease has run out, as after a pause of this process: if another worker has run it,
             # the commit finds nothing left to do, and if none has, waiting would only make it later.
-            jobs.append(heapq.heappop(self._heap)[2])
+            job = heapq.heappop(self._heap)[2]
+            fired += 1
+            if isinstance(job.kind, AutomationKind):
+                jobs.append(job)
+                answers.append(self._engine.post(job.subject_id, RunAutomation(job.kind, job.number)))
+            else:
+                self._to_remind.append(job)
+                self._reminding.set()
         if jobs:
-            answers = [
-                self._engine.post(job.session_id, RunAutomation(job.kind, job.schedule_version))
-                for job in jobs
-            ]
             task = asyncio.create_task(self._fired(jobs, answers), name=f"fire {len(jobs)}")
             self._firing.add(task)
             task.add_done_callback(self._firing.discard)
-        return bool(jobs)
+        return fired > 0
 
     async def _fired(self, jobs: list[Job], answers: list[asyncio.Future[CommandResult | Refusal]]) -> None:
+        """Wait for what fired automations come to."""
+        await self._judge(jobs, await asyncio.gather(*answers, return_exceptions=True))
+
+    async def _remind_loop(self) -> None:
+        """Run reminders that are due, a batch at a time; automations that are under way go first."""
+        while not self._closing:
+            if not self._to_remind:
+                self._reminding.clear()
+                await self._reminding.wait()
+                continue
+            if self._firing:
+                await asyncio.wait(self._firing, timeout=_GIVE_WAY_SECONDS)
+            count = min(len(self._to_remind), _REMINDED_TOGETHER)
+            jobs = [self._to_remind.popleft() for _ in range(count)]
+            await self._judge(jobs, await self._reminders.remind(jobs))
+
+    async def _judge(
+        self, jobs: list[Job], results: Sequence[CommandResult | Refusal | BaseException | None]
+    ) -> None:
         """Sort fired jobs by their results: settled, or to be tried again."""
-        results = await asyncio.gather(*answers, return_exceptions=True)
         for job, result in zip(jobs, results, strict=True):
             delay_ms = await self._failures.judge(job, result)
             if delay_ms is None:

@@ -14,6 +14,7 @@ import pytest
 from rdchat.common.clock import iso
 from rdchat.domain.person import Caller, Role
 from rdchat.security.encryption import Encryptor
+from tests.support.calendars import calendar_link, event_of, events_in, open_calendar
 from tests.support.receiver import Receiver
 from tests.support.service import ENCRYPTION_KEY, Person, Service, service_settings, whole_second
 from tests.support.sessions import reaches
@@ -41,6 +42,7 @@ async def service(
     """A replica that tells a mailer as well."""
     settings = service_settings(
         tmp_path,
+        reminders=(timedelta(seconds=2),),
         webhook_urls=(receiver.url,),
         webhook_secrets=(b"s" * 32,),
         webhook_allow_private=True,
@@ -112,6 +114,13 @@ async def assert_told(service: Service, receiver: Receiver, person: Person, *exp
     ]
 
 
+async def assert_shown(service: Service, calendars: list[str], event: dict[str, Any]) -> None:
+    """Compare what the calendars of the client, in English, and of the psychologist show."""
+    for url, summary in zip(calendars, ("Appointment", "Janji temu"), strict=True):
+        shown = events_in((await open_calendar(service, url)).json)
+        assert shown == [event | {"SUMMARY": summary}]
+
+
 def about(
     booked: dict[str, Any], person: Person, pair: Pair, *, reason: str | None = None, **times: datetime
 ) -> dict[str, Any]:
@@ -131,10 +140,11 @@ def about(
 async def test_of_a_chat_from_booking_to_end(service: Service, receiver: Receiver) -> None:
     pair = await Pair.of(service)
     client, psychologist = pair.both
+    calendars = [await calendar_link(person) for person in pair.both]
     first = whole_second(30)
     booked = (await pair.client.post("/counselings/book", _instants(first, first + HOUR))).data
     session_id = booked["chatSession"]["sessionId"]
-    starts_at = whole_second(2)
+    starts_at = whole_second(5)
     ends_at, later = starts_at + timedelta(minutes=2), starts_at + timedelta(minutes=4)
     moved = await client.put(
         f"/counselings/{booked['id']}/reschedule", {"startsAt": iso(starts_at), "endsAt": iso(ends_at)}
@@ -152,6 +162,7 @@ async def test_of_a_chat_from_booking_to_end(service: Service, receiver: Receive
         receiver,
         client,
         ("counseling_booked", about(booked, client, pair)),
+        entry("reminder", client),
         entry("chat_enabled", client),
         entry("session_extended", client, later),
         entry("session_completed", client, later),
@@ -162,8 +173,12 @@ async def test_of_a_chat_from_booking_to_end(service: Service, receiver: Receive
         psychologist,
         ("counseling_booked", about(booked, psychologist, pair)),
         entry("session_rescheduled", psychologist),
+        entry("reminder", psychologist),
         entry("chat_enabled", psychologist),
     )
+    # Moved, then extended; ended by hand, it was held all the same.
+    event = event_of(booked, 2, starts=starts_at, ends=later)
+    await assert_shown(service, calendars, event)
 
 
 @pytest.mark.wall_time
@@ -177,12 +192,32 @@ async def test_of_a_chat_that_ends_by_itself_both_are_told(service: Service, rec
         await assert_told(service, receiver, person, *((kind, data) for kind in kinds))
 
 
+@pytest.mark.wall_time
+async def test_of_one_without_chat_from_booking_to_end(service: Service, receiver: Receiver) -> None:
+    pair = await Pair.of(service)
+    calendars = [await calendar_link(person) for person in pair.both]
+    starts_at = whole_second(4)
+    ends_at = starts_at + timedelta(seconds=2)
+    booked = (await pair.client.post("/counselings/book", _instants(starts_at, ends_at, "offline"))).data
+
+    async def is_over() -> bool:
+        shown = (await pair.client.get(f"/counselings/{booked['id']}")).data
+        return bool(shown["status"] == "completed")
+
+    await until(is_over)
+    for person in pair.both:
+        data = about(booked, person, pair)
+        await assert_told(service, receiver, person, ("counseling_booked", data), ("reminder", data))
+    await assert_shown(service, calendars, event_of(booked, 0))
+
+
 @pytest.mark.parametrize("method", ["chat", "offline"])
 async def test_of_one_that_is_cancelled_with_the_reason(
     service: Service, receiver: Receiver, method: str
 ) -> None:
     pair = await Pair.of(service)
     client, psychologist = pair.both
+    calendars = [await calendar_link(person) for person in pair.both]
     start, later = in_days(20), in_days(21)
     booked = (await client.post("/counselings/book", _instants(start, start + HOUR, method))).data
     path = f"/counselings/{booked['id']}"
@@ -207,6 +242,8 @@ async def test_of_one_that_is_cancelled_with_the_reason(
             about(booked, psychologist, pair, reason=REASON, starts_at=later, ends_at=later + HOUR),
         ),
     )
+    event = event_of(booked, 2, starts=later, ends=later + HOUR) | {"STATUS": "CANCELLED"}
+    await assert_shown(service, calendars, event)
     await _assert_sealed(service)
     # Both are shown it afterwards as well; one who runs the service is not.
     for person, shown in (*((one, REASON) for one in pair.both), (service.person(Role.SUPER_ADMIN), None)):

@@ -77,6 +77,17 @@ MATRIX = {
     ("POST", "/counselings/book"): Row(client=201, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=201),
     ("GET", "/counselings"): _EVERYBODY,
     ("GET", "/counselings/{id}"): _COUNSELING,
+    ("PUT", "/calendar"): _EVERYBODY,
+    ("DELETE", "/calendar"): _EVERYBODY,
+    # Anyone who has the link may open it, and a made-up one opens nothing.
+    ("GET", "/calendar.ics"): Row(
+        client=FORBIDDEN,
+        psychologist=FORBIDDEN,
+        supervisor=FORBIDDEN,
+        admin=FORBIDDEN,
+        stranger=FORBIDDEN,
+        anonymous=FORBIDDEN,
+    ),
     ("GET", "/chat/ably-token"): _CONTENT,
     ("POST", "/chat/messages"): replace(_CONTENT, client=201, psychologist=201),
     ("GET", "/chat/history"): _CONTENT,

@@ -131,6 +131,8 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "list_slots": await client.get(
             f"/psychologists/{psychologist.id}/slots", date=f"{in_days(30):%Y-%m-%d}"
         ),
+        "put_calendar_link": await client.put("/calendar"),
+        "delete_calendar_link": await client.call("DELETE", "/calendar"),
         "list_notifications": await psychologist.get("/notifications"),
         "read_notification": await psychologist.put(
             f"/notifications/{(await psychologist.get('/notifications')).data['data'][0]['id']}/read"

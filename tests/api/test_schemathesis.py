@@ -53,7 +53,7 @@ _NEVER: dict[Role, set[str]] = {
     },
     # No content, state only, except of what they happen to book for themselves.
     Role.SUPER_ADMIN: {
-        *("get_ably_token", "send_message", "upload_message", "get_history", "get_transcript", "set_typing"),
+        *("send_message", "upload_message", "get_history", "get_transcript", "set_typing"),
         *("end_session", "extend_session", "read_session", "read_notification"),
         *("get_attachment", "download_attachment"),
     },

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from rdchat.common.clock import to_ms
-from rdchat.postgres import automations, pool
+from rdchat.postgres import pool, scheduled_jobs
 from rdchat.redis import connection
-from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, ReminderKind, due_key, reminder_score
 from rdchat.timers.reconciler import HORIZON, Reconciler
 from statemachine import AutomationKind
 from tests.support.memory_storage import SetClock
@@ -68,7 +68,7 @@ def engine() -> StubEngine:
 
 @pytest.fixture
 def reconciler(database: Pool, queue: WatchedQueue, engine: StubEngine, clock: SetClock) -> Reconciler:
-    return Reconciler(database, queue, engine, clock)
+    return Reconciler(database, queue, engine, engine.reminders, clock)
 
 
 async def store(
@@ -93,8 +93,64 @@ async def test_postgresql_writes_members_as_the_queue_reads_them(
 ) -> None:
     due = clock.now().replace(microsecond=999_000)
     [job] = await store(database, [due], kind, version)
-    pages = automations.list_scheduled(database, after=automations.BEGINNING, until=due)
+    pages = scheduled_jobs.list_scheduled(database, after=scheduled_jobs.BEGINNING, until=due)
     assert [page async for page in pages] == [[(job.member(), to_ms(due))]]
+
+
+async def store_reminders(database: Pool, due: Iterable[datetime], number: int = 1) -> list[Job]:
+    """Store reminders of counsellings of their own, which play no part here."""
+    rows = [(uuid4(), number, instant) for instant in due]
+    async with pool.acquire(database) as one, one.transaction():
+        await one.execute("SET LOCAL session_replication_role = replica")
+        await one.executemany(
+            "INSERT INTO reminders (counseling_id, number, lead, due_at, status) "
+            "VALUES ($1, $2, interval '1 hour', $3, 'scheduled')",
+            rows,
+        )
+    return [Job(row[0], ReminderKind.REMINDER, number) for row in rows]
+
+
+@pytest.mark.parametrize("number", [1, 513, 65_537])
+async def test_members_of_reminders_are_written_in_the_same_way(
+    database: Pool, clock: SetClock, number: int
+) -> None:
+    due = clock.now().replace(microsecond=999_000)
+    [job] = await store_reminders(database, [due], number)
+    pages = scheduled_jobs.list_scheduled(database, after=scheduled_jobs.BEGINNING, until=due)
+    assert [page async for page in pages] == [[(job.member(), reminder_score(to_ms(due)))]]
+
+
+async def test_both_tables_are_paged_through_as_one(
+    database: Pool, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduled_jobs, "_PAGE", 7)
+    # Many at one instant of either kind, and a session with all of its automations due at one.
+    now = clock.now().replace(microsecond=0)
+    due = [now + timedelta(seconds=number // 10) for number in range(30)]
+    jobs = [*await store(database, due), *await store_reminders(database, due)]
+    listed = scheduled_jobs.list_scheduled(database, after=scheduled_jobs.BEGINNING, until=due[-1])
+    pages = [page async for page in listed]
+    assert max(map(len, pages)) == 7
+    found = [member for page in pages for member, _ in page]
+    assert sorted(found) == sorted(job.member() for job in jobs), "none is missing, none comes twice"
+    instants = [due_ms // 1000 for page in pages for _, due_ms in page]
+    assert instants == sorted(instants)
+
+
+async def test_reminders_are_filled_in_and_run_when_they_are_overdue(
+    reconciler: Reconciler, queue: WatchedQueue, database: Pool, engine: StubEngine, clock: SetClock
+) -> None:
+    now = clock.now()
+    late = await store_reminders(database, [now - timedelta(seconds=3)] * 2)
+    await store_reminders(database, [now + timedelta(hours=1)])
+    await store_reminders(database, [now + HORIZON + timedelta(hours=1)])
+    [opening] = await store(database, [now - timedelta(seconds=3)])
+    assert await reconciler.run_once() == 4
+    assert [(one, kind) for one, kind, _ in engine.seen] == [(opening.subject_id, KIND)]
+    ((reminded, at),) = engine.reminders.seen
+    assert set(reminded) == set(late)
+    assert at >= engine.seen[0][2], "the chat opens first"
+    assert await queue.holds() == 1, "what was run is not there any more"
 
 
 async def test_it_adds_what_is_missing_and_only_that(
@@ -128,7 +184,7 @@ async def test_a_round_on_a_full_queue_looks_only_at_what_is_near(
     assert await reconciler.run_once() == 25
     queue.offered.clear()
     # Also in a replica that starts now.
-    assert await Reconciler(database, queue, engine, clock).run_once() == 0
+    assert await Reconciler(database, queue, engine, engine.reminders, clock).run_once() == 0
     assert queue.offered == [3]
 
 
@@ -151,7 +207,7 @@ async def test_redis_emptied_while_it_is_filled_is_filled_from_the_start(
     clock: SetClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(automations, "_PAGE", 10)
+    monkeypatch.setattr(scheduled_jobs, "_PAGE", 10)
     due = [clock.now() + timedelta(hours=1, minutes=number) for number in range(45)]
     await store(database, due)
     queue.empty_at_page = 2
@@ -192,7 +248,7 @@ async def test_what_is_overdue_runs_although_a_dead_worker_holds_its_lease(
     await queue.schedule([(job, to_ms(due))])
     await queue.claim(range(SHARDS), look_ahead_ms=0, lease_ms=60_000, limit=10)
     assert await reconciler.run_once() == 0
-    assert [(one, kind) for one, kind, _ in engine.seen] == [(job.session_id, job.kind)]
+    assert [(one, kind) for one, kind, _ in engine.seen] == [(job.subject_id, job.kind)]
     assert [depth.waiting + depth.leased for depth in await queue.depth()] == [0] * SHARDS
 
 

@@ -64,7 +64,7 @@ async def test_what_nobody_ran_is_seen_and_said(idle: Service) -> None:
     )
     await idle.runtime.monitor.look()
     status, body = await readyz(idle)
-    assert body["timers"].startswith("overdue: 1 automations, the oldest for 2")
+    assert body["timers"].startswith("overdue: 1 timers, the oldest for 2")
     assert status == 200, "a replica without a worker can serve"
     async with idle.client.get(f"{idle.base}/metrics") as answer:
         assert "rdchat_automations_overdue 1.0" in await answer.text()
@@ -89,13 +89,13 @@ async def test_a_replica_whose_timers_are_late_is_not_ready(service: Service) ->
     service.runtime.monitor.status = TimerStatus(overdue=1_000, oldest_seconds=75.2)
     status, body = await readyz(service)
     assert (status, body["status"]) == (503, "unavailable")
-    assert body["timers"] == "overdue: 1000 or more automations, the oldest for 75 s"
+    assert body["timers"] == "overdue: 1000 or more timers, the oldest for 75 s"
 
 
 async def test_the_queue_is_shown(idle: Service, addresses: Addresses) -> None:
     await booked(idle)
     lines = "\n".join(await administration.show_queue(idle.runtime.settings, addresses))
-    assert "overdue automations: 0" in lines
+    assert "overdue timers: 0" in lines
     assert "dead letters: 0" in lines
     assert sum(int(line.split()[1]) for line in lines.splitlines()[1:9]) == len(ALWAYS)
 

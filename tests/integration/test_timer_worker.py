@@ -16,7 +16,7 @@ from rdchat.common.telemetry import Metrics
 from rdchat.postgres import automations, pool
 from rdchat.redis import connection
 from rdchat.redis.alarms import Alarms
-from rdchat.redis.delay_queue import DelayQueue, Job
+from rdchat.redis.delay_queue import DelayQueue, Job, ReminderKind, reminder_score
 from rdchat.timers import failures
 from rdchat.timers.failures import backoff_ms
 from rdchat.timers.worker import TimerWorker
@@ -55,6 +55,7 @@ async def running_worker(
         alarms=alarms,
         pool=database,
         engine=engine,
+        reminders=engine.reminders,
         clock=SystemClock(),
         metrics=Metrics(),
         woken=woken,
@@ -87,7 +88,7 @@ async def stored(database: Pool) -> Callable[[AutomationKind], Any]:
             await one.execute(
                 "INSERT INTO automations (session_id, kind, schedule_version, due_at, status) "
                 "VALUES ($1, $2, 1, now(), 'scheduled')",
-                job.session_id,
+                job.subject_id,
                 kind.value,
             )
             await one.execute("RESET session_replication_role")
@@ -165,18 +166,18 @@ async def test_what_fails_again_and_again_becomes_a_dead_letter_that_can_be_revi
     assert len(engine.seen) == 8
     [letter] = await automations.list_dead_letters(database)
     assert (letter["session_id"], letter["attempts"], letter["reason"]) == (
-        job.session_id,
+        job.subject_id,
         8,
         "ValueError: poison",
     )
     # A retried one has all its attempts again.
-    await queue.schedule(await automations.revive_dead_letters(database, job.session_id))
+    await queue.schedule(await automations.revive_dead_letters(database, job.subject_id))
     await until(lambda: empty(queue))
     assert len(engine.seen) == 16
     [letter] = await automations.list_dead_letters(database)
-    assert (letter["session_id"], letter["attempts"]) == (job.session_id, 8)
+    assert (letter["session_id"], letter["attempts"]) == (job.subject_id, 8)
     engine.answer = lambda _: SETTLED
-    await queue.schedule(await automations.revive_dead_letters(database, job.session_id))
+    await queue.schedule(await automations.revive_dead_letters(database, job.subject_id))
     await until(lambda: empty(queue))
     assert len(engine.seen) == 17
     assert await automations.list_dead_letters(database) == []
@@ -213,6 +214,55 @@ async def test_what_was_claimed_but_not_fired_is_given_back(
     assert (await queue.depth())[job.shard].head_ms == due
 
 
+def reminders_at(due_ms: int, count: int) -> dict[Job, int]:
+    return {Job(uuid4(), ReminderKind.REMINDER, 1): reminder_score(due_ms) for _ in range(count)}
+
+
+@pytest.mark.usefixtures("worker")
+async def test_reminders_come_together_and_chats_open_first(queue: DelayQueue, engine: StubEngine) -> None:
+    due = in_ms(500)
+    chats = {Job(uuid4(), AutomationKind.ENABLE_CHAT, 1): due for _ in range(600)}
+    told = reminders_at(due, 600)
+    # Whatever comes first into the queue.
+    await queue.schedule(told.items())
+    await queue.schedule(chats.items())
+    await until(lambda: empty(queue))
+    seen = [job for jobs, _ in engine.reminders.seen for job in jobs]
+    assert Counter(seen) == Counter(told.keys())
+    assert len(engine.reminders.seen) < 20, "they are run in batches"
+    assert max(len(jobs) for jobs, _ in engine.reminders.seen) <= 250
+    assert min(at for _, at in engine.reminders.seen) >= due
+    assert max(at for _, _, at in engine.seen) <= min(at for _, at in engine.reminders.seen)
+    assert not set(engine.expected) & {job.subject_id for job in told}, "no session is read for them"
+
+
+@pytest.mark.usefixtures("worker")
+async def test_reminders_wait_for_chats_that_are_under_way_but_not_for_ever(
+    queue: DelayQueue, engine: StubEngine
+) -> None:
+    stuck: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    engine.post = lambda *_: stuck  # type: ignore[method-assign]
+    due = in_ms(50)
+    await queue.schedule([(Job(uuid4(), AutomationKind.ENABLE_CHAT, 1), due), *reminders_at(due, 3).items()])
+    await until(lambda: engine.reminders.seen)
+    assert engine.reminders.seen[0][1] - due >= 200
+    stuck.set_result(SETTLED)
+    await until(lambda: empty(queue))
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_reminder_that_fails_is_tried_again_and_its_neighbours_are_settled(
+    queue: DelayQueue, engine: StubEngine
+) -> None:
+    bad, *good = reminders_at(in_ms(50), 4)
+    failures = iter([UnavailableError("PostgreSQL")] * 2)
+    engine.reminders.answer = lambda job: next(failures, None) if job == bad else None
+    await queue.schedule((job, in_ms(50)) for job in (bad, *good))
+    await until(lambda: empty(queue))
+    tries = Counter(job for jobs, _ in engine.reminders.seen for job in jobs)
+    assert tries == Counter({bad: 3, **dict.fromkeys(good, 1)})
+
+
 async def test_several_workers_share_what_is_due_at_one_instant(redis_url: str, database: Pool) -> None:
     """None of them knows of the others; each job is fired by one of them."""
     async with AsyncExitStack() as stack:
@@ -228,7 +278,7 @@ async def test_several_workers_share_what_is_due_at_one_instant(redis_url: str, 
         await until(lambda: sum(len(engine.seen) for engine in engines) >= len(jobs), 20)
         await until(lambda: empty(own))
         fired = Counter(session for engine in engines for session, _, _ in engine.seen)
-        assert fired == Counter(job.session_id for job in jobs)
+        assert fired == Counter(job.subject_id for job in jobs)
         shares = [len(engine.seen) for engine in engines]
         assert min(shares) > 0, f"one of them had nothing to do: {shares}"
 

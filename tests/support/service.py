@@ -54,6 +54,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         max_pending_per_client=1000,
         booking_notice=timedelta(0),
         cancel_deadline=timedelta(0),
+        reminders=(),
         extension_step=timedelta(minutes=1),
         rate_limits={},
         encryption_keys={"test": ENCRYPTION_KEY},
@@ -93,6 +94,7 @@ def service_environment(settings: Settings) -> dict[str, str]:
         "RDCHAT_RATE_LIMITS": "off",
         "RDCHAT_MIN_SESSION": str(settings.min_session.total_seconds()),
         "RDCHAT_DRAIN_SECONDS": "0",
+        "RDCHAT_REMINDERS": ",".join(str(lead.total_seconds()) for lead in settings.reminders) or "off",
     }
 
 

@@ -9,16 +9,31 @@ from typing import TYPE_CHECKING, Any
 from statemachine import AutomationKind, Command, Refusal, RefusalCode, RunAutomation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
+
+    from rdchat.redis.delay_queue import Job
 
 SETTLED = Refusal(RefusalCode.SETTLED, None)
 
 
-class StubEngine:
-    """Answers every command with what `answer` says, and keeps when it came."""
+class StubReminders:
+    """Answers every reminder with what `answer` says, and keeps what came together, and when."""
 
     def __init__(self) -> None:
+        self.answer: Callable[[Job], BaseException | None] = lambda _: None
+        self.seen: list[tuple[list[Job], float]] = []
+
+    async def remind(self, jobs: Sequence[Job]) -> list[BaseException | None]:
+        self.seen.append((list(jobs), time.time() * 1000))
+        return [self.answer(job) for job in jobs]
+
+
+class StubEngine:
+    """Answers every command with what `answer` says, and keeps when it came. `reminders` stand beside it."""
+
+    def __init__(self) -> None:
+        self.reminders = StubReminders()
         self.answer: Callable[[UUID], Any] = lambda _: SETTLED
         self.seen: list[tuple[UUID, AutomationKind, float]] = []
         self.expected: list[UUID] = []

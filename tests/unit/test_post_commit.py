@@ -133,7 +133,7 @@ async def test_what_is_over_or_not_yet_open_gets_none(redis: Redis, publisher: P
     made.committed([ended, pending])
     await made.close()
     assert redis.saved == 0
-    assert {job.session_id for job in redis.removed} == {ending.id}
+    assert {job.subject_id for job in redis.removed} == {ending.id}
 
 
 async def test_every_timer_of_what_is_over_is_taken_out_and_whoever_notifies_is_told(

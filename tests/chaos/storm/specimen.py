@@ -34,7 +34,9 @@ def good() -> Record:
     said = [Said(f"m{seq}", seq, automated_text(kind, "id")) for seq, kind in enumerate(_SAYING, start=1)]
     told = [_message(0, said[0]), _message(1, said[1]), _status(2, "chat_enabled")]
     told += [_notification(3, _PSYCHOLOGIST, "chat_enabled"), _status(4, "ending_soon")]
-    told += [_message(5, said[2]), _status(6, "completed")]
+    told += [_message(5, said[2]), _status(6, "completed"), _notification(7, _CLIENT, "chat_enabled")]
+    told += [_notification(8, _CLIENT, "session_completed")]
+    told += [_notification(9, _PSYCHOLOGIST, "session_completed")]
     life = Life(
         id=ID,
         client_id=_CLIENT,

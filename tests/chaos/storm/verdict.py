@@ -25,6 +25,7 @@ _INITIAL, _ENABLE = AutomationKind.INITIAL_MESSAGE, AutomationKind.ENABLE_CHAT
 _WARNING, _END = AutomationKind.END_WARNING, AutomationKind.AUTO_END
 _SPEAKING: Final = (_INITIAL, _ENABLE, _END)
 _STATUS_OF: Final = {_ENABLE: "chat_enabled", _WARNING: "ending_soon", _END: "completed"}
+_NOTIFIED_OF: Final = {_ENABLE: "chat_enabled", _END: "session_completed"}
 #: For so long Ably itself drops an event whose id it has seen; later ones are dropped by clients.
 _ABLY_WINDOW_MS: Final = 120_000
 #: An effect: what it is, and what tells it from others of its kind.
@@ -187,11 +188,13 @@ class _Judge:
         life = self._life
         told = [("message", text) for text in spoken]
         told += [("status", name) for kind, name in _STATUS_OF.items() if kind in done]
-        if _ENABLE in done:
-            told.append(("chat_enabled", str(life.psychologist_id)))
+        notified = [name for kind, name in _NOTIFIED_OF.items() if kind in done]
         if self._missed:
             told.append(("status", "cancelled"))
-            told += [("session_missed", str(person)) for person in (life.client_id, life.psychologist_id)]
+            notified.append("session_missed")
+        told += [
+            (name, str(person)) for name in notified for person in (life.client_id, life.psychologist_id)
+        ]
         return told
 
     def _compare(self, where: str, wanted: Iterable[Effect], found: Iterable[Effect]) -> None:

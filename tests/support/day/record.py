@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from rdchat.redis.connection import connect
-from rdchat.redis.delay_queue import SHARDS, Job, due_key, leases_key
+from rdchat.redis.delay_queue import SHARDS, Job, ReminderKind, due_key, leases_key
 from rdchat.redis.scripts import KEEPER
 from rdchat.security.encryption import Encryptor
 from tests.support.service import ENCRYPTION_KEY
@@ -60,10 +60,13 @@ class Record:
         """What the delay queue holds of sessions that are over, or of plans that were replaced."""
         sessions = {row["id"]: row for row in self["sessions"]}
         return [
-            (job, sessions[job.session_id]["status"])
+            (job, sessions[job.subject_id]["status"])
             for job in self.jobs
-            if sessions[job.session_id]["ended_at"] is not None
-            or sessions[job.session_id]["schedule_version"] != job.schedule_version
+            if job.kind is not ReminderKind.REMINDER
+            and (
+                sessions[job.subject_id]["ended_at"] is not None
+                or sessions[job.subject_id]["schedule_version"] != job.number
+            )
         ]
 
     @property

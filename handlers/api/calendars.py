@@ -1,0 +1,91 @@
+"""/calendar: a link to one's counsellings for calendar programs, and what it opens."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from aiohttp import web
+
+from handlers import schemas
+from handlers.api.entity_tags import names
+from handlers.api.presenters import calendar_link_json
+from handlers.http.routing import Answer, Call, Route
+from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
+
+_HEADERS: Final = {
+    # It may be kept, but is asked for again each time: what was cancelled must not stay.
+    "Cache-Control": "private, no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+}
+
+
+async def put_calendar_link(call: Call) -> Answer:
+    """Get a link to one's own calendar, instead of the one that one had.
+
+    It is shown this once. Whoever has it sees when one has counsellings, and nothing else.
+    """
+    secret = await call.runtime.calendars.create_link(call.caller)
+    return Answer(calendar_link_json(secret), "Calendar link created successfully")
+
+
+async def delete_calendar_link(call: Call) -> Answer:
+    """Revoke the link to one's own calendar. It opens nothing from then on."""
+    revoked = await call.runtime.calendars.revoke_link(call.caller)
+    return Answer({"revoked": revoked}, "Calendar link revoked successfully")
+
+
+async def get_calendar(call: Call) -> web.Response:
+    """Open a calendar by its link: the counsellings of the last thirty days and all that are to come.
+
+    The link is all that it takes: calendar programs can send no token. Other parameters mean nothing.
+    """
+    text = await call.runtime.calendars.get_calendar(call.query["token"])
+    headers = {**_HEADERS, "ETag": f'"{sha256(text).hexdigest()[:32]}"'}
+    if names(call.headers.get("If-None-Match"), headers["ETag"]):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=text, content_type="text/calendar", charset="utf-8", headers=headers)
+
+
+ROUTES = (
+    Route(
+        method="PUT",
+        path="/calendar",
+        handler=put_calendar_link,
+        summary="Get a link to one's calendar",
+        tag="Counselling",
+        done="The link. One that there was before is revoked.",
+        message="Calendar link created successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
+        data=schemas.CalendarLinkAnswer,
+    ),
+    Route(
+        method="DELETE",
+        path="/calendar",
+        handler=delete_calendar_link,
+        summary="Revoke the link to one's calendar",
+        tag="Counselling",
+        done="No link opens it any more.",
+        message="Calendar link revoked successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
+        data=schemas.CalendarLinkRevokedAnswer,
+    ),
+    Route(
+        method="GET",
+        path="/calendar.ics",
+        handler=get_calendar,
+        summary="Open a calendar",
+        tag="Counselling",
+        done="The calendar (RFC 5545), without an envelope.",
+        roles=permissions.NO_ROLE,
+        query=schemas.CalendarQuery,
+        bare=("text/calendar",),
+        also=((304, "The calendar that `If-None-Match` names is the present one."),),
+        public=True,
+        rate=None,
+        errors=(ErrorCode.FORBIDDEN,),
+    ),
+)
