@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from handlers import schemas
+from handlers.api.entity_tags import names
 from handlers.api.presenters import calendar_link_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
@@ -46,7 +47,7 @@ async def get_calendar(call: Call) -> web.Response:
     """
     text = await call.runtime.calendars.get_calendar(call.query["token"])
     headers = {**_HEADERS, "ETag": f'"{sha256(text).hexdigest()[:32]}"'}
-    if headers["ETag"] in call.known_etags:
+    if names(call.headers.get("If-None-Match"), headers["ETag"]):
         return web.Response(status=304, headers=headers)
     return web.Response(body=text, content_type="text/calendar", charset="utf-8", headers=headers)
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 PREFIX: Final = "/api/v1"
 #: Bodies are small. A client that takes longer has gone, or wants to hold connections open.
 _BODY_SECONDS: Final = 10
-#: An entity tag, strong or weak: weak comparison does for reading.
-_ETAG: Final = re.compile(r'"[^"]*"')
 ANONYMOUS: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
 
@@ -51,11 +49,6 @@ class Call:
     operation: str = ""
     idempotency_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def known_etags(self) -> frozenset[str]:
-        """What `If-None-Match` names: the caller has that already."""
-        return frozenset(_ETAG.findall(self.headers.get("If-None-Match", "")))
 
 
 @dataclass(frozen=True, slots=True)

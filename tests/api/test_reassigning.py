@@ -12,7 +12,7 @@ import pytest
 from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused
 from tests.support.pair import a_pair
-from tests.support.service import whole_second
+from tests.support.service import Service, service_settings, whole_second
 from tests.support.sessions import instant, reaches
 from tests.support.soon import book_at, book_soon, in_days
 from tests.support.waiting import until
@@ -20,7 +20,7 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.service import Person, Reply, Service
+    from tests.support.service import Person, Reply
 
 HOUR = timedelta(hours=1)
 REASSIGNED = "counseling_reassigned"
@@ -326,3 +326,19 @@ async def test_a_key_makes_it_once(service: Service, method: str) -> None:
     assert back.status == 200
     shown = await hand_over(here.sari, here.booking, here.rina, **headers)
     assert shown.data["psychologist"]["fullName"] == "Sari", "as it is by now"
+
+
+@pytest.mark.wall_time
+async def test_who_has_it_then_is_reminded(tmp_path: Path, database_url: str, redis_url: str) -> None:
+    settings = service_settings(tmp_path, reminders=(timedelta(seconds=2),))
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+        sari, rina = await service.psychologist("Sari"), await service.psychologist("Rina")
+        client = service.person()
+        booking = (await book_soon(client, 4, 60, method="online", psychologistId=str(sari.id))).data
+        assert (await hand_over(sari, booking, rina)).status == 200
+
+        async def reminded() -> bool:
+            return len(await told(rina, "reminder")) == len(await told(client, "reminder")) == 1
+
+        await until(reminded)
+        assert await told(sari, "reminder") == []
