@@ -45,6 +45,9 @@ _MORE_OPTIONS: Final = {
 _LONGEST_MS: Final = 24 * 60 * 60 * 1000
 #: Eleven bits, and, whatever the version, layer 3.
 _SYNC: Final = b"\xff\xe2"
+#: Tags in another encoding are no reason to refuse a recording. PyAV 19 takes them so or so; 18, the last for
+#: Python 3.11, has to be told.
+_LENIENT: Final[dict[str, Any]] = {"metadata_errors": "replace"} if av.__version__.startswith("18.") else {}
 _MPEG_1: Final = 3
 _MPEG_2: Final = 2
 _MPEG_2_5: Final = 0
@@ -100,7 +103,7 @@ def rewrite(content: bytes, kind: Kind) -> tuple[bytes, None, None, int | None]:
     av.logging.set_level(av.logging.PANIC)
     demuxer, _, _ = _FORMATS[kind]
     try:
-        with av.open(io.BytesIO(content), "r", format=demuxer, metadata_errors="replace") as recording:
+        with av.open(io.BytesIO(content), "r", format=demuxer, **_LENIENT) as recording:
             written, duration_ms = _written(recording, _sound(recording, kind), kind)
     except _BROKEN as error:
         raise UnacceptableError(_DAMAGED) from error
