@@ -31,7 +31,11 @@ _SENT: Final = (
     "ngrok-skip-browser-warning",
 )
 _READ: Final = (
+    "Accept-Ranges",
     "Content-Disposition",
+    "Content-Range",
+    # What time it is here: telephones are minutes wrong.
+    "Date",
     "ETag",
     "Idempotency-Replayed",
     "RateLimit",

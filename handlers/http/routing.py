@@ -169,7 +169,7 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = _load_query(query_schema, request)
         key = request.headers.get("Idempotency-Key") if route.idempotent else None
-        call = Call(runtime, caller, path, query, {}, route.operation, key, request.headers)
+        call = Call(runtime, caller, path, query, {}, route.operation, key, _heeded(request))
         if form_reader is not None and body_schema is not None:
             answer = await _with_form(route, form_reader, body_schema, request, call)
         else:
@@ -229,6 +229,15 @@ async def _caller(request: web.Request, runtime: Runtime) -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED)
     return await runtime.tokens.verify_fetching(token.strip())
+
+
+def _heeded(request: web.Request) -> Mapping[str, str]:
+    """Return a request's headers, without a Range where it means nothing: of HEAD (RFC 9110, 14.2)."""
+    if request.method != "HEAD" or "Range" not in request.headers:
+        return request.headers
+    heeded = request.headers.copy()
+    del heeded["Range"]
+    return heeded
 
 
 def _path_id(text: str) -> UUID:

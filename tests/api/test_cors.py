@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 APP = "https://app.example"
 EXPOSED = {
+    "Accept-Ranges",
+    "Content-Range",
+    "Date",
     *("Content-Disposition", "ETag", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy"),
     *("Retry-After", "X-Request-Id"),
 }

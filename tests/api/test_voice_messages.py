@@ -161,6 +161,14 @@ async def test_what_is_no_single_range_is_answered_with_the_whole(
     assert "Content-Range" not in headers
 
 
+async def test_a_range_means_nothing_to_a_head(service: Service, sent: tuple[str, bytes]) -> None:
+    url, whole = sent
+    async with service.client.head(urljoin(service.base, url), headers={"range": "bytes=0-1"}) as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Length"] == str(len(whole))
+        assert answer.headers["Accept-Ranges"] == "bytes"
+
+
 @pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=99999999-100000000", "bytes=-0"])
 async def test_a_part_that_there_is_not_is_refused(
     service: Service, sent: tuple[str, bytes], asked: str
