@@ -31,14 +31,15 @@ async def refuses(person: Person, path: str, **asked: Any) -> None:
 
 
 async def test_each_sees_the_counsellings_of_those_they_oversee(service: Service) -> None:
-    await service.psychologist()
+    psychologist = await service.psychologist()
     ours, theirs = uuid4(), uuid4()
     admin = service.person(Role.SUPER_ADMIN, "Admin")
     supervisor = service.person(Role.SUPERVISOR, "Penyelia", organization_id=ours)
     of_none = service.person(Role.SUPERVISOR, "Penyelia")
     booked: dict[UUID | None, list[str]] = {}
+    members: dict[UUID | None, Person] = {}
     for number, organization in enumerate((ours, theirs, None)):
-        client = service.person(organization_id=organization)
+        client = members[organization] = service.person(organization_id=organization)
         for method in ("chat", "online"):
             start = in_days(30 + number + 10 * (method == "chat"))
             counseling = (await client.book(start, start + HOUR, method=method)).data["id"]
@@ -52,6 +53,11 @@ async def test_each_sees_the_counsellings_of_those_they_oversee(service: Service
         assert sorted(await listed(supervisor, **asked)) == sorted(booked[ours])
         assert await listed(supervisor, "/chat/sessions", **asked) == booked[ours][:1]
     assert sorted(await listed(admin, "/chat/sessions")) == sorted(of[0] for of in booked.values())
+    # Whatever else it is narrowed to.
+    assert sorted(await listed(supervisor, psychologistId=psychologist.id)) == sorted(booked[ours])
+    assert await listed(supervisor, "/chat/sessions", psychologistId=psychologist.id) == booked[ours][:1]
+    assert await listed(supervisor, clientId=members[theirs].id) == []
+    assert len(await listed(admin, clientId=members[theirs].id)) == 2
     for path in ("/counselings", "/chat/sessions"):
         await refuses(supervisor, path, organizationId=theirs)
         await refuses(of_none, path, organizationId=ours)

@@ -15,6 +15,7 @@ from tests.support.pair import a_pair
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.sessions import instant, reaches
 from tests.support.soon import book_at, book_soon, in_days
+from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ REASSIGNED = "counseling_reassigned"
 _AT_ONCE = """
 SELECT count(*) FROM counselings WHERE psychologist_id = $1 AND starts_at <= $2 AND ends_at > $2
 """
+_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 both_ways = pytest.mark.parametrize("method", ["chat", "online"])
 
 
@@ -307,6 +309,52 @@ async def test_of_several_at_once_one_is_the_last(service: Service, method: str)
         if one is not last:
             assert_refused(await one.get(path), 403, "FORBIDDEN")
     assert (await here.client.put(f"{path}/cancel")).status == 200
+
+
+@both_ways
+async def test_the_same_at_once_is_done_once(service: Service, method: str) -> None:
+    here = await practice(service, method)
+    replies = await asyncio.gather(
+        *(hand_over(person, here.booking, here.rina) for person in (here.admin, here.supervisor) * 3)
+    )
+    assert {one.status for one in replies} == {200}
+    for person in (here.client, here.sari, here.rina):
+        assert len(await told(person)) == 1
+
+
+@both_ways
+async def test_a_move_that_waited_for_a_hand_over_is_held_to_the_new_psychologist(
+    service: Service, method: str
+) -> None:
+    """Both wait for the client's row, in whichever order: one of them finds that there is no room."""
+    here = await practice(service, method)
+    later = in_days(31)
+    for _ in range(5):
+        booked = await service.person().book(later, later + HOUR, psychologistId=str(here.rina.id))
+        assert booked.status == 201
+    times = on_the_clock(later, later + HOUR, "UTC")
+    async with service.runtime.pool.acquire() as held:
+        lock = held.transaction()
+        await lock.start()
+        await held.execute("SELECT 1 FROM people WHERE id = $1 FOR UPDATE", here.client.id)
+        path = f"/counselings/{here.booking['id']}/reschedule"
+        moving = asyncio.create_task(here.sari.put(path, times))
+
+        async def waiting(number: int) -> bool:
+            return bool(await service.runtime.pool.fetchval(_WAITING) >= number)
+
+        await until(lambda: waiting(1))
+        handing = asyncio.create_task(hand_over(here.admin, here.booking, here.rina))
+
+        async def waits_or_is_done() -> bool:
+            return handing.done() or await waiting(2)
+
+        await until(waits_or_is_done)
+        await lock.rollback()
+        replies = [await moving, await handing]
+    assert sorted(one.status for one in replies) == [200, 409]
+    assert [one.code for one in replies if one.status == 409] == ["PSYCHOLOGIST_LIMIT"]
+    assert await service.runtime.pool.fetchval(_AT_ONCE, here.rina.id, later) == 5
 
 
 @pytest.mark.parametrize("method", ["chat", "online"])
