@@ -28,7 +28,7 @@ async def calendar_link(person: Person) -> str:
 
 async def open_calendar(service: Service, url: str, **headers: str) -> Reply:
     """Open a calendar by its link."""
-    async with service.client.get(service.base + url, headers=headers) as answer:
+    async with service.client.get(url, headers=headers) as answer:
         body = await answer.text()
         is_json = answer.content_type == "application/json"
         return Reply(answer.status, await answer.json() if is_json else body, answer.headers)
