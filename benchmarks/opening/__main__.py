@@ -1,14 +1,15 @@
 """Thousands of sessions that start at the same instant, with their whole effect.
 
-Each has to be opened in PostgreSQL, its welcome stored, and four events published to Ably: all by one
-replica, on the machine's cores, while people in other sessions go on talking. The Ably endpoint and the
-people are in this process, the service and its stores in theirs.
+Each has to be opened in PostgreSQL, its welcome stored, and four events published to Ably; before, both
+people of each are reminded: all by one replica, on the machine's cores, while people in other sessions go on
+talking. The Ably endpoint and the people are in this process, the service and its stores in theirs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -34,9 +35,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _LEAD = timedelta(seconds=12)
-_KINDS = {"initial_message": -_LEAD, "enable_chat": timedelta(0)}
-#: What each publishes: its message; when the chat opens, also the new status, and two notifications.
-_EVENTS = {"initial_message": 1, "enable_chat": 4}
+_SESSION = re.compile(r'"sessionId":"([^"]+)"')
+_KINDS = {"reminder": -2 * _LEAD, "initial_message": -_LEAD, "enable_chat": timedelta(0)}
+#: What each publishes: two notifications; its message; at the start also the new status, and two more.
+_EVENTS = {"reminder": 2, "initial_message": 1, "enable_chat": 4}
+_REMIND = """
+INSERT INTO reminders (counseling_id, number, lead, due_at, status)
+SELECT id, 1, $1::interval, starts_at - $1::interval, 'scheduled' FROM counselings WHERE starts_at = $2
+"""
+_DONE = {
+    "reminder": "SELECT count(*) FROM reminders WHERE status = 'done' AND due_at = $1",
+    "initial_message": "SELECT count(*) FROM automations "
+    "WHERE kind = 'initial_message' AND status = 'done' AND due_at = $1",
+    "enable_chat": "SELECT count(*) FROM automations "
+    "WHERE kind = 'enable_chat' AND status = 'done' AND due_at = $1",
+}
 
 
 @click.command()
@@ -69,7 +82,7 @@ def main(*, sessions: int, talkers: int, split: bool, write: bool) -> None:
 async def measure(
     directory: Path, database_url: str, redis_url: str, *, sessions: int, talkers: int, split: bool
 ) -> list[Wave]:
-    """Run the service through the waves; returns one for each kind of automation."""
+    """Run the service through the waves; returns one for each kind of job."""
     key_name, _, secret = ABLY_KEY.partition(":")
     ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=10 * sessions, recorded_bytes=2**40))
     await ably.start()
@@ -92,8 +105,9 @@ async def measure(
         **plans | {"initial_message_lead": timedelta(0)},
     )
     talking = [(row["id"], row["client_id"]) for row in await connection.fetch("SELECT * FROM chat_sessions")]
-    start = clock.now() + timedelta(seconds=10 + sessions / 2000) + _LEAD
+    start = clock.now() + timedelta(seconds=10 + sessions / 2000) + 2 * _LEAD
     await plant(connection, sessions=sessions, first=start, spread=timedelta(0), at=clock.now(), **plans)
+    await connection.execute(_REMIND, 2 * _LEAD, start)
     stores = directory, database_url, redis_url, ably.address, _LEAD
     service = Service(*stores, roles="worker,relay" if split else "api,worker,relay")
     to_instant = Service(*stores, roles="api") if split else service
@@ -125,13 +139,17 @@ async def measure(
     return waves
 
 
-def _automated(ably: AblyLocal, due: datetime) -> list[int]:
-    """Return when each automated message was published, in ms after `due`."""
-    return [
-        message["timestamp"] - to_ms(due)
-        for _, message in ably.published
-        if message.get("name") == "message" and '"isAutomated":true' in str(message.get("data"))
-    ]
+def _reached(ably: AblyLocal, kind: str, due: datetime) -> list[int]:
+    """Return when the last event of each session that tells of it was published, in ms after `due`."""
+    reminder, automated = ("notification", '"type":"reminder"'), ("message", '"isAutomated":true')
+    name, mark = reminder if kind == "reminder" else automated
+    last: dict[str, int] = {}
+    for _, message in ably.published:
+        data = str(message.get("data"))
+        if message.get("name") == name and mark in data:
+            session = _SESSION.search(data)
+            last[session[1] if session else data] = message["timestamp"] - to_ms(due)
+    return list(last.values())
 
 
 async def _wave(
@@ -142,7 +160,7 @@ async def _wave(
     service: Service,
     connection: asyncpg.Connection[asyncpg.Record],
 ) -> Wave:
-    """Wait for one kind of automation to run in every session."""
+    """Wait for one kind of job to run in every session."""
     await asyncio.sleep(max(0.0, (due - SystemClock().now()).total_seconds() - 2.0))
     ably.published.clear()
     before = service.cpu_seconds()
@@ -152,12 +170,10 @@ async def _wave(
         # Rarely, and mostly by counting: looking takes time from what is measured.
         await asyncio.sleep(0.5)
         if len(ably.published) >= sessions * _EVENTS[kind]:
-            at = _automated(ably, due)
+            at = _reached(ably, kind, due)
         if SystemClock().now() > due + timedelta(minutes=2):
             raise click.ClickException(f"{kind}: {len(ably.published)} events after two minutes")
-    done = await connection.fetchval(
-        "SELECT count(*) FROM automations WHERE kind = $1 AND status = 'done' AND due_at = $2", kind, due
-    )
+    done = await connection.fetchval(_DONE[kind], due)
     if done != sessions or len(at) != sessions:
         raise click.ClickException(f"{kind}: {done} of {sessions} done, {len(at)} published")
     wave.published = sorted(at)

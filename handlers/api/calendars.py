@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Final
 
 from aiohttp import web
@@ -46,10 +45,11 @@ async def get_calendar(call: Call) -> web.Response:
 
     The link is all that it takes: calendar programs can send no token. Other parameters mean nothing.
     """
-    text = await call.runtime.calendars.get_calendar(call.query["token"])
-    headers = {**_HEADERS, "ETag": f'"{sha256(text).hexdigest()[:32]}"'}
+    calendar = await call.runtime.calendars.open_calendar(call.query["token"])
+    headers = {**_HEADERS, "ETag": f'"{calendar.tag}"'}
     if names(call.headers.get("If-None-Match"), headers["ETag"]):
         return web.Response(status=304, headers=headers)
+    text = await call.runtime.calendars.write(calendar)
     return web.Response(body=text, content_type="text/calendar", charset="utf-8", headers=headers)
 
 

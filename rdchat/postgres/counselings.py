@@ -21,6 +21,7 @@ from rdchat.postgres.working_time import hours_from_row
 from statemachine import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -195,6 +196,13 @@ async def check_client(
     await lock_client(connection, client_id)
     if await _overlap_with(connection, "client_id", client_id, slot, except_counseling) > limits.per_client:
         raise RdchatError(ErrorCode.CLIENT_LIMIT)
+
+
+async def lock_psychologists(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Keep psychologists, their hours and what they have as they are until the transaction ends."""
+    await connection.execute(
+        "SELECT 1 FROM psychologists WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", list(ids)
+    )
 
 
 async def lock_client(connection: Connection, client_id: UUID) -> None:

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 _DIRECTORY = Path(__file__).parent / "migrations"
 #: Replicas that start together take turns. The number is arbitrary and only has to be the same in all.
 _LOCK = 0x72_64_63_68
+#: A large table takes its time; other statements are given up after seconds.
+_SECONDS = 3600.0
 
 
 async def migrate(pool: Pool) -> list[str]:
     """Bring the schema up to date. Return the names of the migrations that were applied now."""
     applied_now: list[str] = []
     async with acquire(pool) as connection:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=_SECONDS)
         try:
             await connection.execute(
                 "CREATE TABLE IF NOT EXISTS migrations "
@@ -30,7 +32,7 @@ async def migrate(pool: Pool) -> list[str]:
                 if path.stem in done:
                     continue
                 async with connection.transaction(isolation="read_committed"):
-                    await connection.execute(path.read_text(encoding="utf-8"))
+                    await connection.execute(path.read_text(encoding="utf-8"), timeout=_SECONDS)
                     await connection.execute("INSERT INTO migrations VALUES ($1, now())", path.stem)
                 applied_now.append(path.stem)
         finally:

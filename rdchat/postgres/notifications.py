@@ -29,15 +29,27 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
                      $8::timestamptz[], $9::timestamptz[], $10::text[], $11::bytea[], $12::timestamptz[])
 """
 
-_OF_PERSON = """
-SELECT * FROM notifications
- WHERE person_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
- ORDER BY created_at DESC, id DESC LIMIT $4
+# What a release wrote that did not keep times has those of its counselling.
+_SHOWN = """
+SELECT n.person_id, n.id, n.type, n.title, n.message, n.session_id, n.counseling_id, n.reason, n.created_at,
+       n.read_at, coalesce(n.starts_at, c.starts_at) AS starts_at, coalesce(n.ends_at, c.ends_at) AS ends_at,
+       coalesce(n.timezone, CASE n.person_id WHEN c.psychologist_id THEN c.psychologist_timezone
+                                             ELSE c.client_timezone END) AS timezone
+  FROM {source} n JOIN counselings c ON c.id = n.counseling_id
 """
 
-_READ = """
-UPDATE notifications SET read_at = coalesce(read_at, $3) WHERE person_id = $1 AND id = $2 RETURNING *
+_OF_PERSON = (
+    _SHOWN.format(source="notifications")
+    + """
+ WHERE n.person_id = $1 AND ($2::timestamptz IS NULL OR (n.created_at, n.id) < ($2, $3))
+ ORDER BY n.created_at DESC, n.id DESC LIMIT $4
 """
+)
+
+_READ = """
+WITH seen AS (
+    UPDATE notifications SET read_at = coalesce(read_at, $3) WHERE person_id = $1 AND id = $2 RETURNING *
+)""" + _SHOWN.format(source="seen")  # noqa: S608 - constant text
 
 _READ_ALL = "UPDATE notifications SET read_at = $2 WHERE person_id = $1 AND read_at IS NULL"
 

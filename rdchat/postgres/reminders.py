@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rdchat.domain.appointment import Appointment
 from rdchat.domain.reminder import DueReminder, plan_reminders
-from rdchat.postgres.pool import acquire
+from rdchat.postgres.pool import acquire, rows_changed
 from rdchat.redis.delay_queue import Job, ReminderKind
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rdchat.domain.reminder import Reminder
     from rdchat.postgres.pool import Connection, Pool
     from statemachine import AutomationStatus
+
+#: For a million counsellings.
+_PLANNING_SECONDS = 600.0
 
 _INSERT = """
 INSERT INTO reminders (counseling_id, number, lead, due_at, status)
@@ -32,9 +35,25 @@ UPDATE reminders SET status = 'cancelled', reason = $2
 RETURNING number
 """
 
+# For what was booked before there were reminders: once, whatever replica comes first.
+_PLAN_BOOKED = """
+WITH first AS (
+    INSERT INTO facts (name, value) VALUES ('reminders', 'planned')
+    ON CONFLICT (name) DO NOTHING RETURNING name
+)
+INSERT INTO reminders (counseling_id, number, lead, due_at, status)
+SELECT c.id, row_number() OVER (PARTITION BY c.id ORDER BY l.lead DESC), l.lead, c.starts_at - l.lead,
+       'scheduled'
+  FROM first, counselings c, unnest($1::interval[]) AS l (lead)
+ WHERE c.status = 'pending' AND c.starts_at > $2 AND c.starts_at - l.lead > $2
+   AND NOT EXISTS (SELECT FROM reminders r WHERE r.counseling_id = c.id)
+"""
+
 _LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM reminders WHERE counseling_id = $1"
 
-# A counselling that is being cancelled or moved waits, or is waited for: no one is reminded of what is gone.
+# What others have locked is left out, and found by `list_unsettled`: the counselling is being cancelled,
+# moved or handed over, or another replica sends the reminder. No one waits here, and no one is reminded of
+# what is gone.
 _LOCK_DUE = """
 SELECT r.number, r.due_at, c.id, c.status, c.starts_at, c.ends_at, c.client_id, c.psychologist_id,
        c.client_timezone, c.psychologist_timezone, client.full_name AS client_name,
@@ -49,7 +68,12 @@ SELECT r.number, r.due_at, c.id, c.status, c.starts_at, c.ends_at, c.client_id, 
   JOIN people p ON p.id = c.psychologist_id
   LEFT JOIN chat_sessions s ON s.counseling_id = c.id
  ORDER BY r.counseling_id, r.number
-   FOR UPDATE OF r FOR SHARE OF c
+   FOR UPDATE OF r SKIP LOCKED FOR SHARE OF c SKIP LOCKED
+"""
+
+_UNSETTLED = """
+SELECT r.counseling_id, r.number FROM unnest($1::uuid[], $2::int[]) AS a (counseling_id, number)
+  JOIN reminders r ON r.counseling_id = a.counseling_id AND r.number = a.number AND r.status = 'scheduled'
 """
 
 _SETTLE = """
@@ -98,6 +122,13 @@ async def insert_reminders(connection: Connection, planned: Sequence[Reminder]) 
         await connection.execute(_INSERT, *zip(*rows, strict=True))
 
 
+async def plan_booked(pool: Pool, leads: Iterable[timedelta], at: datetime) -> int:
+    """Plan reminders for what was booked before a release that has them. Return how many; 0 the next time."""
+    async with acquire(pool) as connection:
+        planned = await connection.execute(_PLAN_BOOKED, list(leads), at, timeout=_PLANNING_SECONDS)
+    return rows_changed(planned)
+
+
 async def replace_reminders(
     connection: Connection,
     counseling_id: UUID,
@@ -130,8 +161,8 @@ async def lock_due_reminders(
 ) -> list[DueReminder]:
     """Lock those of the reminders that are not settled, and read them with their counsellings.
 
-    `language`: in which people are told of counsellings that have none of their own. A reminder that another
-    replica sends meanwhile is waited for, and left out.
+    `language`: in which people are told of counsellings that have none of their own. What others have locked
+    is left out.
     """
     ids, numbers = [job.subject_id for job in jobs], [job.number for job in jobs]
     return [
@@ -157,6 +188,13 @@ async def lock_due_reminders(
         )
         for row in await connection.fetch(_LOCK_DUE, ids, numbers, at)
     ]
+
+
+async def list_unsettled(connection: Connection, jobs: Sequence[Job]) -> set[Job]:
+    """Return those of the reminders that are still scheduled."""
+    ids, numbers = [job.subject_id for job in jobs], [job.number for job in jobs]
+    rows = await connection.fetch(_UNSETTLED, ids, numbers)
+    return {Job(row["counseling_id"], ReminderKind.REMINDER, row["number"]) for row in rows}
 
 
 async def settle_reminders(connection: Connection, settled: Sequence[Settled]) -> None:

@@ -79,6 +79,8 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
     if "worker" in base.settings.roles:
         wall_times.start()
         base.close_in_turn(wall_times.close)
+        counselings.reminders.start()
+        base.close_in_turn(counselings.reminders.close)
     return Services(
         chat=chat,
         realtime_access=RealtimeAccessService(

@@ -102,10 +102,12 @@ class AppointmentChanges:
     async def check_psychologist(
         self, connection: Connection, present: Counseling, psychologist_id: UUID
     ) -> Psychologist:
-        """See that another psychologist can have a counselling at its time. Lock and return them.
+        """See that another psychologist can have a counselling at its time. Lock both, and return the other.
 
         Raise RdchatError: NO_PSYCHOLOGIST, PSYCHOLOGIST_LIMIT.
         """
+        # The former one's as well: those who meet them are told when they stop, and no one else is.
+        await counselings.lock_psychologists(connection, [present.psychologist_id, psychologist_id])
         return await counselings.check_psychologist(
             connection, psychologist_id, present.slot, self.limits, except_counseling=present.id
         )

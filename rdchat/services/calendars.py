@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +25,16 @@ if TYPE_CHECKING:
 _SECRET_BYTES: Final = 32
 #: Counsellings that started longer ago are no longer shown, nor more than so many.
 _PAST: Final = timedelta(days=30)
-_MOST: Final = 1_000
+_MOST: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCalendar:
+    """What a link opens. `tag` names this very state of it."""
+
+    tag: str
+    counselings: list[Counseling]
+    language: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +44,7 @@ class CalendarService:
     pool: Pool
     clock: Clock
     language: str
+    one_at_a_time: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, 1))
 
     async def create_link(self, caller: Caller) -> str:
         """Give the caller a new secret for their link; the former one opens nothing from now on."""
@@ -47,8 +59,8 @@ class CalendarService:
         """Take the caller's link away. Return whether there was one."""
         return await calendars.delete_link(self.pool, caller.id)
 
-    async def get_calendar(self, secret: str) -> bytes:
-        """Write the calendar that a link opens. Raise RdchatError (FORBIDDEN).
+    async def open_calendar(self, secret: str) -> OpenedCalendar:
+        """Read the calendar that a link opens. Raise RdchatError (FORBIDDEN).
 
         A secret is looked for by its hash: how long that takes tells nothing of secrets that there are.
         """
@@ -59,11 +71,22 @@ class CalendarService:
         now = self.clock.now()
         part = CounselingFilter(status=None, since=now - _PAST, until=None, before=None, limit=_MOST)
         listed = await counseling_lists.list_counselings(self.pool, part, person_id=person_id, at=now)
-        return calendar_text(reversed(listed), language or self.language)
+        words = language or self.language
+        state = [(one.id.hex, one.revision, one.updated_at, one.status) for one in listed]
+        return OpenedCalendar(_tag(words, state), listed[::-1], words)
+
+    async def write(self, calendar: OpenedCalendar) -> bytes:
+        """Write an opened calendar: beside the event loop, and one at a time."""
+        async with self.one_at_a_time:
+            return await asyncio.to_thread(calendar_text, calendar.counselings, calendar.language)
 
     def write_one(self, caller: Caller, counseling: Counseling) -> str:
         """Write a calendar of one counselling, for the caller to keep."""
         return calendar_text([counseling], caller.language or self.language).decode()
+
+
+def _tag(*state: object) -> str:
+    return sha256(repr(state).encode()).hexdigest()[:32]
 
 
 def _hash(secret: str) -> bytes:

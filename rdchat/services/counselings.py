@@ -178,7 +178,7 @@ class CounselingService:
             result = await self.engine.submit(counseling.session_id, Cancel(by, reason), actor_id=caller.id)
             cancelled = not isinstance(result, Refusal)
         else:
-            cancelled = await self._cancel_without_chat(counseling, by, reason)
+            cancelled = await self._cancel_without_chat(caller, counseling, reason)
         if cancelled:
             await self.reminders.cancel(counseling.id)
         after = await self.get_counseling(caller, counseling_id)
@@ -195,15 +195,21 @@ class CounselingService:
         session = await sessions.get_session(self.pool, counseling.session_id)
         return session is not None and session.is_called_off
 
-    async def _cancel_without_chat(self, counseling: Counseling, by: UUID | None, reason: str | None) -> bool:
-        now = self.clock.now()
+    async def _cancel_without_chat(self, caller: Caller, counseling: Counseling, reason: str | None) -> bool:
+        now, by = self.clock.now(), permissions.acting_participant(caller)
         async with transaction(self.pool) as connection:
+            # Asked again behind the lock: it may have been handed over or moved meanwhile.
+            await counselings.lock_client(connection, counseling.client_id)
+            present = await counselings.get_counseling_on(connection, counseling.id, at=now) or counseling
+            if not permissions.may_change_counseling(caller, present):
+                raise RdchatError(ErrorCode.FORBIDDEN)
+            self.rules.check_cancelling(caller, present, now)
             cancelled = await counselings.cancel_without_chat(
                 connection, counseling.id, by, reason, encryptor=self.encryptor, at=now
             )
             entries = (
                 await self.notify_others(
-                    connection, counseling, by, NotificationType.SESSION_CANCELLED, now, reason=reason
+                    connection, present, by, NotificationType.SESSION_CANCELLED, now, reason=reason
                 )
                 if cancelled
                 else []

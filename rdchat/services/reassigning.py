@@ -91,6 +91,8 @@ class ReassigningService:
         new = await self._get_bookable(psychologist_id)
         # What the session refuses anyway is said before the limits are asked.
         session = await self.changes.get_session(session_id)
+        if session.psychologist_id == psychologist_id:
+            return  # handed over since the counselling was read
         self.changes.check(session, Reassign(by, new.id, new.full_name, new.timezone))
 
         async def prepare(connection: Connection, present: Counseling) -> Reassign | None:

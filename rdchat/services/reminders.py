@@ -6,13 +6,14 @@ and settled together with what people are told by it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 import structlog
 
+from rdchat.common.background import cancel, keep_running
 from rdchat.common.clock import to_ms
 from rdchat.common.errors import UnavailableError
 from rdchat.postgres import reminders
@@ -25,6 +26,7 @@ from statemachine import AutomationStatus
 from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
     from uuid import UUID
 
@@ -52,6 +54,21 @@ class ReminderService:
     metrics: Metrics
     leads: tuple[timedelta, ...]
     language: str
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Begin: plan reminders, once, for what was booked before there were any."""
+        self._tasks.append(keep_running(self._plan_booked, "reminders of what was booked before"))
+
+    async def close(self) -> None:
+        """Stop. What was not planned is planned at the next start."""
+        for task in self._tasks:
+            await cancel(task)
+
+    async def _plan_booked(self) -> None:
+        planned = await reminders.plan_booked(self.pool, self.leads, self.clock.now())
+        if planned:
+            log.info("reminders are planned for what was booked before", reminders=planned)
 
     async def schedule(self, planned: Sequence[Reminder], replaced: Sequence[Job] = ()) -> None:
         """Put committed reminders into the delay queue. Where that fails, the reconciler does it."""
@@ -81,9 +98,12 @@ class ReminderService:
         await self.schedule([], jobs)
 
     async def remind(self, jobs: Sequence[Job]) -> list[BaseException | None]:
-        """Run due reminders together. Return a result for each: None when it is settled, by whomever."""
+        """Run due reminders together. Return a result for each: None when it is settled, by any replica.
+
+        One whose counselling is being changed at this moment is to be tried again a little later.
+        """
         try:
-            await self._remind(jobs)
+            busy = await self._remind(jobs)
         except UnavailableError as error:
             return [error] * len(jobs)
         except Exception as error:  # noqa: BLE001 - whatever it is, the timers try it again
@@ -91,18 +111,20 @@ class ReminderService:
                 return [error]
             # One is at fault; alone, each gets its own result.
             return [result for job in jobs for result in await self.remind([job])]
-        return [None] * len(jobs)
+        return [UnavailableError("the counseling") if job in busy else None for job in jobs]
 
-    async def _remind(self, jobs: Sequence[Job]) -> None:
+    async def _remind(self, jobs: Sequence[Job]) -> set[Job]:
+        """Run due reminders in one transaction. Return those that others hold locked."""
         now = self.clock.now()
         async with transaction(self.pool) as connection:
             due = await reminders.lock_due_reminders(connection, jobs, language=self.language, at=now)
+            found = {(one.counseling_id, one.number) for one in due}
+            left = [job for job in jobs if (job.subject_id, job.number) not in found]
+            busy = await reminders.list_unsettled(connection, left) if left else set()
             if not due:
-                return
+                return busy
             settled: list[reminders.Settled] = []
             told: list[Notification] = []
-            # What it waited for may have taken a while.
-            now = self.clock.now()
             for one in due:
                 status, reason = one.outcome(now)
                 lateness_ms = max(0, (now - one.due_at) // _MILLISECOND)
@@ -119,6 +141,7 @@ class ReminderService:
         self.notifier.publish(entries)
         for _, _, status, _, lateness_ms, _ in settled:
             self.metrics.automation(NotificationType.REMINDER, status, lateness_ms)
+        return busy
 
 
 def _both(one: DueReminder) -> tuple[UUID, UUID]:

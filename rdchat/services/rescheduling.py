@@ -126,8 +126,10 @@ class ReschedulingService:
             return
         now = self.clock.now()
         async with transaction(self.pool) as connection:
-            # Read behind the lock: the same move may have been made meanwhile.
+            # Read behind the lock: the same move may have been made meanwhile, or it was handed over.
             present = await self.changes.lock(connection, counseling)
+            if by is not None and by not in present.participants:
+                raise RdchatError(ErrorCode.FORBIDDEN)
             if _is_pending_at(present, slot):
                 return
             await self.changes.check_limits(connection, present, slot)

@@ -123,3 +123,17 @@ async def test_of_a_counselling_without_chat_the_other_is_told_as_well(service: 
         return [message["name"] for channel, message in endpoint.published if "notifications:" in channel]
 
     await until(lambda: told() == ["notification"] * 4)
+
+
+async def test_what_a_former_release_wrote_has_the_times_of_its_counselling(service: Service) -> None:
+    psychologist, [counseling_id] = await booked(service, 1)
+    (before,) = (await psychologist.get("/notifications")).data["data"]
+    # That release knows neither times nor zone, and writes on until the last replica of it has stopped.
+    await service.runtime.pool.execute(
+        "UPDATE notifications SET starts_at = NULL, ends_at = NULL, timezone = NULL WHERE person_id = $1",
+        psychologist.id,
+    )
+    (after,) = (await psychologist.get("/notifications")).data["data"]
+    assert after == before
+    read = (await psychologist.put(f"/notifications/{before['id']}/read")).data
+    assert read["data"] == before["data"] | {"counselingId": counseling_id}

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.support.calendars import calendar_link, open_calendar
 from tests.support.forms import photo, upload
 from tests.support.listening import listen
 from tests.support.service import Person, Service, service_settings
@@ -146,6 +147,9 @@ async def test_behind_a_prefix_every_link_works(tmp_path: Path, database_url: st
             assert places[name].startswith(f"{base_url}/"), name
             assert (await fetched(places[name]))[0] == 200, name
         assert places["api"] == f"{base_url}/api/v1"
+        calendar = await calendar_link(client)
+        assert calendar.startswith(f"{base_url}/api/v1/calendar.ics?")
+        assert "BEGIN:VEVENT" in (await open_calendar(service, calendar)).json
 
 
 async def test_what_proxies_say_of_themselves_is_not_believed(service: Service) -> None:

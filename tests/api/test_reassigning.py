@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from rdchat.domain.person import Role
+from tests.support.calendars import calendar_link, events_in, open_calendar
 from tests.support.envelope import assert_refused
 from tests.support.pair import a_pair
 from tests.support.service import Service, service_settings, whole_second
@@ -19,6 +20,7 @@ from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from tests.support.service import Person, Reply
@@ -112,6 +114,61 @@ async def test_it_is_handed_over_and_all_others_are_told(service: Service, metho
         again = await hand_over(person, here.booking, here.rina)
         assert (again.status, again.data["psychologist"]["fullName"]) == (200, "Rina")
     assert len(await told(here.client)) == 1
+
+
+async def test_calendars_follow_a_hand_over(service: Service) -> None:
+    here = await practice(service, "online")
+    links = {person: await calendar_link(person) for person in (here.client, here.sari, here.rina)}
+    assert (await hand_over(here.admin, here.booking, here.rina)).status == 200
+    shown = {person: events_in((await open_calendar(service, url)).json) for person, url in links.items()}
+    assert [len(shown[person]) for person in links] == [1, 0, 1]
+    for person in (here.client, here.rina):
+        (event,) = shown[person]
+        assert event["SEQUENCE"] == "1"
+    assert shown[here.client] == shown[here.rina]
+
+
+async def while_handed_over(service: Service, here: Practice, work: Coroutine[Any, Any, Reply]) -> Reply:
+    """Let something begin before a hand-over of a counselling without chat, and go on after it."""
+    async with service.runtime.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM people WHERE id = $1 FOR NO KEY UPDATE", here.client.id)
+        task = asyncio.create_task(work)
+
+        async def waits() -> bool:
+            return bool(await service.runtime.pool.fetchval(_WAITING))
+
+        await until(waits, 10)
+        await connection.execute(
+            "UPDATE counselings SET psychologist_id = $2 WHERE id = $1",
+            UUID(here.booking["id"]),
+            here.rina.id,
+        )
+    return await task
+
+
+async def test_who_cancels_meanwhile_tells_the_one_who_has_it_now(service: Service) -> None:
+    here = await practice(service, "online")
+    reply = await while_handed_over(
+        service, here, here.client.put(f"/counselings/{here.booking['id']}/cancel", {"reason": "Saya sakit"})
+    )
+    assert reply.status == 200
+    assert await told(here.sari, "session_cancelled") == []
+    assert [one["data"]["reason"] for one in await told(here.rina, "session_cancelled")] == ["Saya sakit"]
+
+
+@pytest.mark.parametrize("what", ["cancel", "reschedule"])
+async def test_who_has_it_no_more_neither_cancels_nor_moves_it(service: Service, what: str) -> None:
+    here = await practice(service, "online")
+    body: dict[str, Any] = {}
+    if what == "reschedule":
+        start = instant(here.booking["scheduledAt"]) + HOUR
+        body = {"startsAt": start.isoformat(), "endsAt": (start + HOUR).isoformat()}
+    path = f"/counselings/{here.booking['id']}/{what}"
+    assert_refused(await while_handed_over(service, here, here.sari.put(path, body)), 403, "FORBIDDEN")
+    shown = (await here.client.get(f"/counselings/{here.booking['id']}")).data
+    assert (shown["status"], shown["scheduledAt"]) == ("pending", here.booking["scheduledAt"])
+    for person in (here.client, here.rina):
+        assert await told(person, "session_cancelled") == await told(person, "session_rescheduled") == []
 
 
 @both_ways

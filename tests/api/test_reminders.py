@@ -16,6 +16,7 @@ from rdchat.common.errors import UnavailableError
 from rdchat.common.stores import Addresses
 from rdchat.domain.reminder import plan_reminders
 from rdchat.operations import administration
+from rdchat.postgres import reminders as reminder_rows
 from rdchat.redis.delay_queue import Job, ReminderKind
 from rdchat.services.notifier import Notifier
 from tests.support.service import Service, service_settings, whole_second
@@ -229,12 +230,14 @@ async def test_a_double_claim_sends_nothing_twice(service: Service) -> None:
     reminders = service.runtime.counselings.reminders
     batches = (jobs, jobs[::-1], jobs[2:], jobs)
     for results in await asyncio.gather(*(reminders.remind(batch) for batch in batches)):
-        assert set(results) == {None}
+        # What another one works on is to be tried again.
+        assert all(one is None or isinstance(one, UnavailableError) for one in results)
+    assert set(await reminders.remind(jobs)) == {None}
     assert [len(await reminded(client)) for client in clients] == [1] * 5
     assert len(await reminded(psychologist)) == 5
 
 
-async def test_one_that_is_cancelled_at_that_moment_is_waited_for(
+async def test_one_that_is_cancelled_at_that_moment_is_tried_again_and_not_sent(
     service: Service, database_url: str
 ) -> None:
     psychologist = await service.psychologist()
@@ -248,20 +251,63 @@ async def test_one_that_is_cancelled_at_that_moment_is_waited_for(
         await connection.execute(
             "UPDATE counselings SET status = 'cancelled' WHERE id = $1", UUID(booked["id"])
         )
-        running = asyncio.create_task(service.runtime.counselings.reminders.remind(jobs))
-
-        async def is_waiting() -> bool:
-            sql = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            return bool(await service.runtime.pool.fetchval(sql))
-
-        await until(is_waiting)
+        (result,) = await service.runtime.counselings.reminders.remind(jobs)
+        assert isinstance(result, UnavailableError)
         await cancelling.commit()
-        assert await running == [None]
+        assert await service.runtime.counselings.reminders.remind(jobs) == [None]
     finally:
         await connection.close()
     assert (await rows(service, booked["id"]))[1][2:] == ("cancelled", "not_pending")
     for person in (psychologist, client):
         assert await reminded(person) == []
+
+
+async def test_one_that_is_handed_over_at_that_moment_is_told_to_the_one_who_has_it_then(
+    service: Service, database_url: str
+) -> None:
+    former, client = await service.psychologist(), service.person()
+    booked = await book(client, in_days(3), "offline")
+    latter = await service.psychologist("Rina")
+    jobs = await fall_due(service, booked["id"], 2)
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "UPDATE counselings SET psychologist_id = $2 WHERE id = $1", UUID(booked["id"]), latter.id
+            )
+            (result,) = await service.runtime.counselings.reminders.remind(jobs)
+            assert isinstance(result, UnavailableError)
+    finally:
+        await connection.close()
+    assert await service.runtime.counselings.reminders.remind(jobs) == [None]
+    assert [len(await reminded(one)) for one in (client, latter, former)] == [1, 1, 0]
+
+
+async def test_what_was_booked_before_there_were_reminders_gets_them_once(
+    service: Service,
+) -> None:
+    await service.psychologist()
+    clients = [service.person() for _ in range(3)]
+    booked = [await book(client, in_days(3 + number)) for number, client in enumerate(clients)]
+    pool, clock = service.runtime.pool, service.runtime.clock
+    leads = service.runtime.counselings.reminders.leads
+    await pool.execute("DELETE FROM reminders WHERE counseling_id <> $1", UUID(booked[0]["id"]))
+    kept = await rows(service, booked[0]["id"])
+
+    async def is_planned() -> bool:
+        return bool(await pool.fetchval("SELECT count(*) FROM facts WHERE name = 'reminders'"))
+
+    await until(is_planned)
+    assert await reminder_rows.plan_booked(pool, leads, clock.now()) == 0, "planned at the start already"
+    await pool.execute("DELETE FROM facts WHERE name = 'reminders'")
+    assert await reminder_rows.plan_booked(pool, leads, clock.now()) == 2 * len(leads)
+    assert await rows(service, booked[0]["id"]) == kept
+    for one in booked[1:]:
+        planned = [
+            (number, lead, "scheduled", None) for number, lead in enumerate(sorted(leads, reverse=True), 1)
+        ]
+        assert await rows(service, one["id"]) == planned
+    assert await reminder_rows.plan_booked(pool, leads, clock.now()) == 0
 
 
 async def test_one_that_fails_is_tried_again_given_up_and_retried_by_hand(

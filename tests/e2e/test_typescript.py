@@ -57,6 +57,6 @@ async def test_a_client_is_compiled_strictly_and_does_its_work(service: Service,
         "psychologists": ["Ayu", "Maya", "Sari"],
         "with": ["Ayu", "Maya", "Sari"],
         "sessions": [None],
-        "told": [],
+        "told": ["counseling_booked"],
         "refused": "CHAT_NOT_ENABLED",
     }

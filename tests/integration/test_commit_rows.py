@@ -153,7 +153,7 @@ async def test_webhooks_are_written_for_each_endpoint_and_none_without(
         body = orjson.loads(ENCRYPTOR.decrypt(row["body"], row["id"].bytes))
         assert body["type"] == row["type"] == "notification.session_cancelled"
         assert body["data"]["data"]["sessionId"] == str(first.id)
-        found.add((UUID(body["data"]["personId"]), row["endpoint"].removesuffix(".example")[8:]))
+        found.add((UUID(body["data"]["person"]["id"]), row["endpoint"].removesuffix(".example")[8:]))
     assert found == told
     assert len(rows) == len(told)
 

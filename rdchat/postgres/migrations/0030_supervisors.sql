@@ -1,7 +1,7 @@
 -- Supervisors see how the counsellings of their organisation stand.
 ALTER TABLE people DROP CONSTRAINT people_role_check;
 ALTER TABLE people ADD CONSTRAINT people_role_check
-    CHECK (role IN ('client', 'student', 'employee', 'psychologist', 'supervisor', 'super_admin'));
+    CHECK (role IN ('client', 'student', 'employee', 'psychologist', 'supervisor', 'super_admin')) NOT VALID;
 
 -- Whose member the client was when they booked, for every method; and who has called one off that has no session
 -- to say it.
