@@ -1,1 +1,1 @@
-"""Measurements beside other programs, with their reports; never part of the tests."""
+"""Measurements beside other programs, with their reports; tests share only the crowd of sessions."""

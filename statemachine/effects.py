@@ -75,7 +75,7 @@ class BroadcastStatus:
 class Notify:
     """Notify one person on their own channel, wherever they are in the product.
 
-    `reason` is what somebody has written of why.
+    `reason` is why, in the words of the one who cancelled.
     """
 
     person_id: UUID

@@ -18,6 +18,7 @@ import redis.asyncio
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from rdchat.postgres import pool
 from rdchat.postgres.migrate import migrate
+from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
 
 if TYPE_CHECKING:
@@ -115,6 +116,12 @@ async def service(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIte
     """A whole replica on real stores, in this process, with its HTTP edge on a free port."""
     settings = service_settings(tmp_path)
     async with Service.running(settings, database_url=database_url, redis_url=redis_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver.running() as running:
         yield running
 
 

@@ -44,7 +44,7 @@ async def upload_message(call: Call) -> Answer:
 
     What the file is decides its content. Images are re-encoded without what cameras put into them: no
     place, no device, no instant. Large ones are scaled down to 12.6 million pixels, HEIC and AVIF become
-    JPEG, a GIF becomes PNG, and of an animation the first frame stays. Recordings are written anew without
+    JPEG, a GIF becomes PNG, and of an animation the first frame stays. Recordings are rewritten without
     what telephones put into them, and texts are kept in UTF-8. `errors.file` says why a file is refused.
 
     A repeated clientMessageId gives the first message, with 200; with other words or another file it is
@@ -141,9 +141,9 @@ ROUTES = (
         roles=permissions.NO_ROLE,
         query=schemas.AttachmentQuery,
         bare=tuple(KINDS),
-        also=((206, "The part of it that the header `Range` asked for."),),
         public=True,
         rate=None,
-        errors=(ErrorCode.FORBIDDEN, ErrorCode.RANGE_NOT_SATISFIABLE),
+        ranged=True,
+        errors=(ErrorCode.FORBIDDEN,),
     ),
 )

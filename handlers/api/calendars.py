@@ -8,7 +8,7 @@ from aiohttp import web
 
 from handlers import schemas
 from handlers.api.entity_tags import names
-from handlers.api.presenters import calendar_link_json
+from handlers.api.presenters import link_to
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
@@ -25,11 +25,12 @@ _HEADERS: Final = {
 async def put_calendar_link(call: Call) -> Answer:
     """Get a link to one's own calendar, instead of the one that one had.
 
-    It is shown this once. Whoever has it sees when one has counsellings, and nothing else.
+    It is shown this once. All who have it see when one has counsellings, and nothing else.
     """
     secret = await call.runtime.calendars.create_link(call.caller)
     return Answer(
-        calendar_link_json(call.runtime.settings.base_url, secret), "Calendar link created successfully"
+        {"url": link_to(call.runtime.settings.base_url, f"/calendar.ics?token={secret}")},
+        "Calendar link created successfully",
     )
 
 
@@ -85,7 +86,7 @@ ROUTES = (
         roles=permissions.NO_ROLE,
         query=schemas.CalendarQuery,
         bare=("text/calendar",),
-        also=((304, "The calendar that `If-None-Match` names is the present one."),),
+        tagged=True,
         public=True,
         rate=None,
         errors=(ErrorCode.FORBIDDEN,),

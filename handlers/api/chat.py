@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from handlers import schemas
 from handlers.api import cursors
 from handlers.api.idempotency import once
-from handlers.api.presenters import access_json, message_json
+from handlers.api.presenters import message_json
 from handlers.http.routing import Answer, Call, Route
+from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
+from rdchat.events import channels
 from rdchat.services.chat import Window
 from statemachine import SendMessage
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.files.links import Link
+    from rdchat.services.realtime_access import RealtimeAccess
 
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 _CLOSED = (ErrorCode.CHAT_NOT_ENABLED, ErrorCode.SESSION_ENDED)
@@ -39,7 +42,7 @@ async def get_ably_token(call: Call) -> Answer:
         access = await grants.grant_desk(call.caller, as_token_request=as_token_request)
     else:
         access = await grants.grant_session(call.caller, session_id, as_token_request=as_token_request)
-    return Answer(access_json(access), "Token created successfully")
+    return Answer(_access_json(access), "Token created successfully")
 
 
 async def send_message(call: Call) -> Answer:
@@ -116,6 +119,28 @@ async def set_typing(call: Call) -> Answer:
     session_id, is_typing = call.body["session_id"], call.body["is_typing"]
     await call.runtime.chat.send_typing(call.caller, session_id, is_typing=is_typing)
     return Answer({"sessionId": str(session_id), "isTyping": is_typing}, "Typing status sent")
+
+
+def _access_json(access: RealtimeAccess) -> dict[str, Any]:
+    """Show what a client needs to listen: to the one session that was asked for, or to all that it opens."""
+    shown = {
+        "token": access.token,
+        "expiresAt": iso(access.expires_at),
+        "clientId": str(access.client_id),
+        "capability": access.capability,
+        "notificationChannelName": channels.notification_channel(access.client_id),
+        "clientOptions": access.client_options,
+    }
+    if access.session_id is not None:
+        return shown | _channels_json(access.session_id)
+    return shown | {"sessions": [{"sessionId": str(one), **_channels_json(one)} for one in access.sessions]}
+
+
+def _channels_json(session_id: UUID) -> dict[str, str]:
+    return {
+        "channelName": channels.chat_channel(session_id),
+        "typingChannelName": channels.typing_channel(session_id),
+    }
 
 
 ROUTES = (

@@ -14,7 +14,7 @@ _TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 def entity_tag(shown: dict[str, Any]) -> str:
-    """Make the tag of what is shown: the same for the same, whoever shows it."""
+    """Make the tag of what is shown: the same for the same, from every replica."""
     return f'"{hashlib.sha256(as_json(shown)).hexdigest()[:32]}"'
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from handlers import schemas
 from handlers.api import cursors
-from handlers.api.presenters import notification_json
+from handlers.api.presenters import maybe_iso
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
+from rdchat.events import payloads
+
+if TYPE_CHECKING:
+    from rdchat.domain.notification import Notification
 
 
 async def list_notifications(call: Call) -> Answer:
@@ -19,7 +25,7 @@ async def list_notifications(call: Call) -> Answer:
     shown, following = cursors.cut(found, limit, of, lambda one: (one.created_at, one.id))
     return Answer(
         {
-            "data": [notification_json(one) for one in shown],
+            "data": [_notification_json(one) for one in shown],
             "unreadCount": unread,
             "nextCursor": following,
         },
@@ -30,13 +36,22 @@ async def list_notifications(call: Call) -> Answer:
 async def read_notification(call: Call) -> Answer:
     """Mark a notification as read."""
     read = await call.runtime.notifications.mark_read(call.caller, call.path["id"])
-    return Answer(notification_json(read), "Notification marked as read")
+    return Answer(_notification_json(read), "Notification marked as read")
 
 
 async def read_all_notifications(call: Call) -> Answer:
     """Mark all of one's notifications as read."""
     count = await call.runtime.notifications.mark_all_read(call.caller)
     return Answer({"read": count}, "Notifications marked as read")
+
+
+def _notification_json(notification: Notification) -> dict[str, Any]:
+    """Show a notification, as it was told and whether it was read."""
+    return {
+        **payloads.notification_data(notification),
+        "isRead": notification.read_at is not None,
+        "readAt": maybe_iso(notification.read_at),
+    }
 
 
 ROUTES = (

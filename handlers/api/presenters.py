@@ -1,36 +1,31 @@
-"""Domain values as the JSON of the contract. The schemas document these shapes; here they are made."""
+"""Domain values as the JSON of the contract. The schemas document these shapes; here they are made.
+
+What one resource alone shows is made in its own module.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from handlers.http.routing import PREFIX
-from rdchat.common.clock import iso, to_ms
-from rdchat.events import channels, payloads
+from rdchat.common.clock import iso
+from rdchat.events import payloads
 from statemachine import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime, time
     from uuid import UUID
 
-    from config import CrisisContact
-    from rdchat.domain.availability import Availability, Hours
     from rdchat.domain.counseling import Counseling
-    from rdchat.domain.free_slots import FreeSlot, SharedSlot
     from rdchat.domain.message import Message
-    from rdchat.domain.notification import Notification
-    from rdchat.domain.person import Psychologist
-    from rdchat.domain.timeline import TimelineEntry
     from rdchat.files.links import Link
     from rdchat.services.chat import SessionEntry
-    from rdchat.services.realtime_access import RealtimeAccess
     from statemachine import Attachment, Automation, Session
 
 
-def _maybe(instant: datetime | None) -> str | None:
+def maybe_iso(instant: datetime | None) -> str | None:
+    """Show an instant; None for none."""
     return iso(instant) if instant is not None else None
 
 
@@ -48,8 +43,8 @@ def session_json(session: Session) -> dict[str, Any]:
         "isChatEnabled": session.is_open,
         "scheduledAt": iso(session.starts_at),
         "endsAt": iso(session.ends_at),
-        "startedAt": _maybe(session.started_at),
-        "endedAt": _maybe(session.ended_at),
+        "startedAt": maybe_iso(session.started_at),
+        "endedAt": maybe_iso(session.ended_at),
         "endReason": session.end_reason.value if session.end_reason else None,
         "outcome": session.outcome.value if session.outcome else None,
         "lastSeq": session.last_seq,
@@ -83,7 +78,7 @@ def automation_json(automation: Automation) -> dict[str, Any]:
         "kind": automation.kind.value,
         "dueAt": iso(automation.due_at),
         "status": automation.status.value,
-        "executedAt": _maybe(automation.executed_at),
+        "executedAt": maybe_iso(automation.executed_at),
         "latenessMs": automation.lateness_ms,
         "reason": automation.reason,
     }
@@ -92,7 +87,7 @@ def automation_json(automation: Automation) -> dict[str, Any]:
 def message_json(
     message: Message, client_id: UUID, link: Callable[[UUID], Link] | None = None
 ) -> dict[str, Any]:
-    """Show a message. Whoever is not the client is the psychologist, or was before a hand-over.
+    """Show a message. A sender who is not the client is the psychologist, or was before a hand-over.
 
     `link` makes the links to attachments; without it they are described only.
     """
@@ -104,7 +99,7 @@ def message_json(
     }
     shown["message"] = message.text
     shown["isRead"] = message.read_at is not None
-    shown["readAt"] = _maybe(message.read_at)
+    shown["readAt"] = maybe_iso(message.read_at)
     if message.attachment is not None:
         made = link(message.attachment.id) if link is not None else None
         shown["attachment"] = attachment_json(message.attachment, made)
@@ -140,9 +135,9 @@ def counseling_json(counseling: Counseling, reader: UUID) -> dict[str, Any]:
         "scheduledAt": iso(slot.starts_at),
         "endsAt": iso(slot.ends_at),
         "date": wall.day.isoformat(),
-        "startTime": _wall(wall.start),
+        "startTime": clock_time(wall.start),
         "endDate": wall.end_day.isoformat(),
-        "endTime": _wall(wall.end),
+        "endTime": clock_time(wall.end),
         "timezone": wall.timezone,
         "psychologist": {"id": str(counseling.psychologist_id), "fullName": counseling.psychologist_name},
         "chatSession": chat_session,
@@ -155,30 +150,9 @@ def listed_counseling_json(counseling: Counseling, reader: UUID, cancel_reason: 
     return counseling_json(counseling, reader) | {"client": client, "cancelReason": cancel_reason}
 
 
-def _wall(at: time) -> str:
+def clock_time(at: time) -> str:
+    """Show a time of day: with seconds where it has some."""
     return at.isoformat("seconds" if at.second else "minutes")
-
-
-def psychologist_json(psychologist: Psychologist) -> dict[str, Any]:
-    """Show a psychologist."""
-    return {
-        "id": str(psychologist.id),
-        "fullName": psychologist.full_name,
-        "timezone": psychologist.timezone,
-        "isActive": psychologist.is_active,
-    }
-
-
-def availability_json(said: Availability) -> dict[str, Any]:
-    """Show when a psychologist works."""
-    return {
-        "timezone": said.timezone,
-        "weekly": [{"weekday": one.weekday} | _hours(one.hours) for one in said.weekly],
-        "exceptions": [
-            {"date": one.date.isoformat(), "isAvailable": one.is_available} | _hours(one.hours)
-            for one in said.exceptions
-        ],
-    }
 
 
 def affected_json(counseling: Counseling, *, with_client: bool) -> dict[str, Any]:
@@ -193,112 +167,6 @@ def affected_json(counseling: Counseling, *, with_client: bool) -> dict[str, Any
     }
 
 
-def _hours(hours: Hours) -> dict[str, Any]:
-    return {"startTime": _wall(hours.start), "endTime": _wall(hours.end)}
-
-
-def slot_json(found: FreeSlot) -> dict[str, Any]:
-    """Show times that can be booked."""
-    slot, wall = found.slot, found.slot.wall_times()
-    return {
-        "startTime": _wall(wall.start),
-        "endDate": wall.end_day.isoformat(),
-        "endTime": _wall(wall.end),
-        "startsAt": iso(slot.starts_at),
-        "endsAt": iso(slot.ends_at),
-        "free": found.free,
-    }
-
-
-def shared_slots_json(found: Iterable[SharedSlot]) -> orjson.Fragment:
-    """Write times that can be booked with some; who they are is written once for all of them."""
-    known: dict[UUID, orjson.Fragment] = {}
-    shown = []
-    for one in found:
-        wall = one.slot.wall_times()
-        for who in one.psychologists:
-            if who.id not in known:
-                written = orjson.dumps({"id": str(who.id), "fullName": who.full_name})
-                known[who.id] = orjson.Fragment(written)
-        shown.append(
-            {
-                "date": wall.day.isoformat(),
-                "startTime": _wall(wall.start),
-                "endDate": wall.end_day.isoformat(),
-                "endTime": _wall(wall.end),
-                "startsAt": iso(one.slot.starts_at),
-                "endsAt": iso(one.slot.ends_at),
-                "psychologists": [known[who.id] for who in one.psychologists],
-            }
-        )
-    return orjson.Fragment(orjson.dumps(shown))
-
-
-def contact_json(contact: CrisisContact) -> dict[str, Any]:
-    """Show a crisis contact, in every language."""
-    return {
-        "name": contact.name,
-        "phone": contact.phone,
-        "url": contact.url,
-        "hours": contact.hours,
-        "text": contact.text,
-    }
-
-
-def timeline_json(entry: TimelineEntry) -> dict[str, Any]:
-    """Show a line of a timeline."""
-    planned = entry.planned_at
-    # What was called off was not run: it is neither early nor late.
-    due_at = planned if not entry.called_off else None
-    return {
-        "trigger": entry.trigger,
-        "from": entry.source,
-        "to": entry.destination,
-        "actorId": str(entry.actor_id) if entry.actor_id else None,
-        "plannedAt": _maybe(planned),
-        "at": iso(entry.at),
-        "latenessMs": max(0, to_ms(entry.at) - to_ms(due_at)) if due_at else None,
-        "outcome": entry.outcome,
-        "reason": entry.reason,
-    }
-
-
-def notification_json(notification: Notification) -> dict[str, Any]:
-    """Show a notification, as it was told and whether it was read."""
-    return {
-        **payloads.notification_data(notification),
-        "isRead": notification.read_at is not None,
-        "readAt": _maybe(notification.read_at),
-    }
-
-
-def calendar_link_json(base_url: str, secret: str) -> dict[str, Any]:
-    """Show the link to a calendar."""
-    return {"url": link_to(base_url, f"/calendar.ics?token={secret}")}
-
-
 def link_to(base_url: str, path: str) -> str:
     """Make a link to a route of the service, which clients reach by `base_url`."""
     return base_url + PREFIX + path
-
-
-def access_json(access: RealtimeAccess) -> dict[str, Any]:
-    """Show what a client needs to listen: to the one session that was asked for, or to all that it opens."""
-    shown = {
-        "token": access.token,
-        "expiresAt": iso(access.expires_at),
-        "clientId": str(access.client_id),
-        "capability": access.capability,
-        "notificationChannelName": channels.notification_channel(access.client_id),
-        "clientOptions": access.client_options,
-    }
-    if access.session_id is not None:
-        return shown | _channels_json(access.session_id)
-    return shown | {"sessions": [{"sessionId": str(one), **_channels_json(one)} for one in access.sessions]}
-
-
-def _channels_json(session_id: UUID) -> dict[str, str]:
-    return {
-        "channelName": channels.chat_channel(session_id),
-        "typingChannelName": channels.typing_channel(session_id),
-    }

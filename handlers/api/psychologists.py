@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from handlers import schemas
 from handlers.api import cursors
-from handlers.api.presenters import affected_json, psychologist_json
+from handlers.api.presenters import affected_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
@@ -14,6 +14,7 @@ from rdchat.domain.booking import ByClock
 
 if TYPE_CHECKING:
     from rdchat.domain.counseling import Counseling
+    from rdchat.domain.person import Psychologist
 
 
 async def list_psychologists(call: Call) -> Answer:
@@ -26,10 +27,12 @@ async def list_psychologists(call: Call) -> Answer:
     else:
         times = ByClock(wanted["date"], wanted["start_time"], wanted["end_time"])
         slot = call.runtime.counselings.make_slot(times, wanted["timezone"])
-        found = await service.list_free(call.caller, slot, after=after, limit=limit + 1)
+        found = await call.runtime.slots.list_free_psychologists(
+            call.caller, slot, after=after, limit=limit + 1
+        )
     shown, following = cursors.cut(found, limit, of, lambda one: (one.full_name, one.id))
     return Answer(
-        {"data": [psychologist_json(one) for one in shown], "nextCursor": following},
+        {"data": [_psychologist_json(one) for one in shown], "nextCursor": following},
         "Psychologists retrieved successfully",
     )
 
@@ -37,7 +40,7 @@ async def list_psychologists(call: Call) -> Answer:
 async def get_psychologist(call: Call) -> Answer:
     """Look at one psychologist."""
     found = await call.runtime.psychologists.get_psychologist(call.path["id"])
-    return Answer(psychologist_json(found), "Psychologist retrieved successfully")
+    return Answer(_psychologist_json(found), "Psychologist retrieved successfully")
 
 
 async def put_psychologist(call: Call) -> Answer:
@@ -54,13 +57,22 @@ async def put_psychologist(call: Call) -> Answer:
         timezone=call.body.get("timezone"),
         is_active=call.body.get("is_active"),
     )
-    shown = psychologist_json(saved) | {"affected": show_affected(call, affected)}
+    shown = _psychologist_json(saved) | {"affected": show_affected(call, affected)}
     return Answer(shown, "Psychologist saved successfully", 201 if created else 200)
 
 
 def show_affected(call: Call, affected: list[Counseling]) -> list[dict[str, Any]]:
     """Show the counsellings that no longer fit, as far as the caller may see them."""
     return [affected_json(one, with_client=permissions.may_see_state(call.caller, one)) for one in affected]
+
+
+def _psychologist_json(psychologist: Psychologist) -> dict[str, Any]:
+    return {
+        "id": str(psychologist.id),
+        "fullName": psychologist.full_name,
+        "timezone": psychologist.timezone,
+        "isActive": psychologist.is_active,
+    }
 
 
 ROUTES = (

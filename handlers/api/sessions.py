@@ -1,37 +1,26 @@
-"""/chat/sessions: look at sessions, end one, and see what happened to it."""
+"""/chat/sessions: look at sessions, extend one, end one, say how far one has read."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from asyncio.subprocess import PIPE
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import orjson
-from aiohttp import web
 
 from handlers import schemas
 from handlers.api import cursors
 from handlers.api.idempotency import once
-from handlers.api.presenters import listed_session_json, session_json, timeline_json
+from handlers.api.presenters import listed_session_json, session_json
 from handlers.api.selection import read_part
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
-from rdchat.domain.timeline import path_taken
-from rdchat.operations import drawing
-from statemachine import OPEN, Status, diagram
+from statemachine import OPEN, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from uuid import UUID
 
     from rdchat.services.chat import SessionEntry
 
-_ROOT: Final = Path(__file__).parents[2]
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 #: What only those who oversee ask for: as it is called in the query, and when it is loaded.
 _OVERSEEN: Final = (
@@ -151,43 +140,6 @@ async def read_session(call: Call) -> Answer:
     return Answer(shown, "Messages marked as read")
 
 
-async def get_timeline(call: Call) -> Answer:
-    """See what happened to a session, with planned and actual instants."""
-    _, entries = await call.runtime.chat.get_timeline(call.caller, call.path["id"])
-    return Answer([timeline_json(entry) for entry in entries], "Timeline retrieved successfully")
-
-
-async def get_diagram(call: Call) -> web.Response:
-    """Draw the state machine, with the session's state and the way it took."""
-    session, entries = await call.runtime.chat.get_timeline(call.caller, call.path["id"])
-    path = diagram.Path(current=session.status, taken=path_taken(entries))
-    form = call.query["format"]
-    if form == "png":
-        body = await _rasterise(drawing.svg(path))
-        return web.Response(body=body, content_type="image/png")
-    content_type, draw = _DRAWN[form]
-    return web.Response(text=draw(path), content_type=content_type, charset="utf-8")
-
-
-_DRAWN: dict[str, tuple[str, Callable[[diagram.Path], str]]] = {
-    "mermaid": ("text/plain", diagram.mermaid),
-    "dot": ("text/vnd.graphviz", diagram.dot),
-    "svg": ("image/svg+xml", drawing.svg),
-    "json": ("application/json", lambda path: orjson.dumps(diagram.as_json(path)).decode()),
-}
-
-
-async def _rasterise(svg: str) -> bytes:
-    # It holds the interpreter for a third of a second: in this process, every timer would be late.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", drawing.__name__, cwd=_ROOT, stdin=PIPE, stdout=PIPE
-    )
-    png, _ = await process.communicate(svg.encode())
-    if process.returncode != 0:
-        raise RuntimeError("the picture could not be drawn")
-    return png
-
-
 ROUTES = (
     Route(
         method="GET",
@@ -272,30 +224,5 @@ ROUTES = (
         data=schemas.SessionAnswer,
         rate=None,
         errors=(*_NO_SESSION, ErrorCode.ILLEGAL_TRANSITION),
-    ),
-    Route(
-        method="GET",
-        path="/chat/sessions/{id}/timeline",
-        handler=get_timeline,
-        summary="See what happened to a session",
-        tag="Sessions",
-        done="What happened, oldest first.",
-        message="Timeline retrieved successfully",
-        roles=permissions.EVERYONE_SIGNED_IN,
-        data=schemas.TimelineAnswer,
-        many=True,
-        errors=_NO_SESSION,
-    ),
-    Route(
-        method="GET",
-        path="/chat/sessions/{id}/diagram",
-        handler=get_diagram,
-        summary="Draw a session's way through the state machine",
-        tag="Sessions",
-        done="The drawing, without an envelope.",
-        roles=permissions.EVERYONE_SIGNED_IN,
-        query=schemas.DiagramQuery,
-        bare=(*(content_type for content_type, _ in _DRAWN.values()), "image/png"),
-        errors=_NO_SESSION,
     ),
 )

@@ -26,6 +26,8 @@ _SENT: Final = (
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "If-Range",
+    "Range",
     "X-Request-Id",
     # Without it, the tunnel of this name shows browsers a page of its own.
     "ngrok-skip-browser-warning",
@@ -49,7 +51,7 @@ _PREFLIGHT: Final = {
     "Access-Control-Max-Age": str(_KEPT_SECONDS),
 }
 _READABLE: Final = ", ".join(_READ)
-_LOOPBACK: Final = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[1-9]\d{0,4})?")
+_LOOPBACK: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[1-9]\d{0,4})?")
 _ORIGIN_IN_HEAD: Final = re.compile(rb"\r?\norigin:[ \t]*([!-~]{1,300})[ \t]*\r?\n", re.IGNORECASE)
 
 

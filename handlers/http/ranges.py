@@ -25,7 +25,7 @@ def respond(content: bytes, tag: str, asked: Mapping[str, str], headers: Mapping
     """
     given = {**headers, "Accept-Ranges": "bytes", "ETag": f'"{tag}"'}
     part = None
-    # Whoever has a part of something else must not be given another part of this.
+    # A caller that has a part of something else must not be given another part of this.
     if asked.get("If-Range", given["ETag"]) == given["ETag"]:
         part = _part(asked.get("Range", ""), len(content))
     if part is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from aiohttp import web
-from marshmallow import EXCLUDE, ValidationError
 
-from handlers.http import strict_json
 from handlers.http.envelope import success
 from handlers.http.forms import FILE, FormReader
 from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
-from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from handlers.http.reading import load_body, load_checked, load_query
+from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.person import Caller, Role
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from rdchat.runtime import Runtime
 
 PREFIX: Final = "/api/v1"
-#: Bodies are small. A client that takes longer has gone, or wants to hold connections open.
-_BODY_SECONDS: Final = 10
 ANONYMOUS: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
 
@@ -76,7 +72,8 @@ class Route:
     raises what need not wait for it.
 
     A `tagged` one shows the state that it is about by an `ETag`, and heeds `If-None-Match`, or `If-Match` if
-    it changes that.
+    it changes that. A `ranged` one answers with a file, or with the part of it that `Range` asks for (see
+    `handlers/http/ranges.py`).
 
     `roles` are those that are admitted, one of the sets in `rdchat.domain.permissions`. A `public` route has
     its own way of knowing who may, instead of a token, and admits `NO_ROLE`: its handler is called for
@@ -98,6 +95,7 @@ class Route:
     rate: str | None = "default"
     idempotent: bool = False
     tagged: bool = False
+    ranged: bool = False
     status: int = 200
     also: tuple[tuple[int, str], ...] = ()
     bare: tuple[str, ...] = ()
@@ -153,7 +151,7 @@ def _refusing(methods: set[str]) -> Callable[[web.Request], Awaitable[web.Stream
 
 def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     body_schema = route.body() if route.body is not None else None
-    load_body = loader(body_schema) if body_schema is not None else None
+    quick_load = loader(body_schema) if body_schema is not None else None
     query_schema = route.query() if route.query is not None else None
     form_reader = None
     if body_schema is not None and route.admit is not None:
@@ -167,14 +165,14 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         if not route.public and runtime.people.is_news(caller):
             await runtime.people.keep(caller)
         path = {name: _path_id(text) for name, text in request.match_info.items()}
-        query = _load_query(query_schema, request)
+        query = load_query(query_schema, request)
         key = request.headers.get("Idempotency-Key") if route.idempotent else None
         call = Call(runtime, caller, path, query, {}, route.operation, key, _heeded(request))
         if form_reader is not None and body_schema is not None:
             answer = await _with_form(route, form_reader, body_schema, request, call)
         else:
-            if body_schema is not None and load_body is not None:
-                call.body.update(await _load_body(body_schema, load_body, request))
+            if body_schema is not None and quick_load is not None:
+                call.body.update(await load_body(body_schema, quick_load, request))
             answer = await route.handler(call)
         if not isinstance(answer, Answer):
             return answer
@@ -214,10 +212,10 @@ async def _with_form(
 ) -> Answer | web.Response:
     async def admit(texts: dict[str, Any]) -> None:
         if route.admit is not None and _required(schema) - {FILE} <= texts.keys():
-            await route.admit(replace(call, body=_load(partial(schema.load, partial=(FILE,)), texts)))
+            await route.admit(replace(call, body=load_checked(partial(schema.load, partial=(FILE,)), texts)))
 
     async with reader.reading(request, admit) as form:
-        return await route.handler(replace(call, body=_load(schema.load, form)))
+        return await route.handler(replace(call, body=load_checked(schema.load, form)))
 
 
 def _required(schema: Schema) -> set[str]:
@@ -246,82 +244,3 @@ def _path_id(text: str) -> UUID:
     except ValueError as error:
         # What has no valid name does not exist.
         raise RdchatError(ErrorCode.NOT_FOUND) from error
-
-
-def _load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
-    given: dict[str, str] = {}
-    heeded = None
-    if schema is not None and schema.unknown == EXCLUDE:
-        heeded = {field.data_key or name for name, field in schema.fields.items()}
-    for name, value in request.query.items() if request.query_string else ():
-        if heeded is not None and name not in heeded:
-            continue
-        if name in given:
-            raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={name: ["Given twice."]})
-        if "\x00" in value or not value.isprintable():
-            raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={name: ["Not a valid text."]})
-        given[name] = value
-    if schema is None:
-        if given:
-            raise RdchatError(
-                ErrorCode.VALIDATION_FAILED, fields={name: ["Unknown field."] for name in given}
-            )
-        return {}
-    return _load(schema.load, given)
-
-
-async def _read(request: web.Request) -> bytes:
-    headers = request.headers
-    if "Content-Encoding" in headers and headers["Content-Encoding"].lower() != "identity":
-        raise invalid("body", "Must not be compressed.")
-    if request.content.is_eof():
-        # All of it is there already, as nearly always: nothing to wait for.
-        raw = request.content.read_nowait()
-        if len(raw) > request.client_max_size:
-            raise web.HTTPRequestEntityTooLarge(request.client_max_size)
-    else:
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                raw = await request.read()
-        except TimeoutError as error:
-            raise invalid("body", f"Must arrive within {_BODY_SECONDS} seconds.") from error
-    if headers.get("Content-Type") == "application/json":
-        return raw
-    content_type, charset = request.content_type, (request.charset or "utf-8").lower()
-    is_json = content_type == "application/json" and charset in ("utf-8", "utf8", "us-ascii")
-    if raw and "Content-Type" in request.headers and not is_json:
-        raise invalid("body", "The header Content-Type must be application/json (UTF-8).")
-    return raw
-
-
-async def _load_body(
-    schema: Schema, load: Callable[[dict[str, Any]], dict[str, Any]], request: web.Request
-) -> dict[str, Any]:
-    raw = await _read(request)
-    try:
-        body = (
-            strict_json.loads(raw) if raw.strip() or any(f.required for f in schema.fields.values()) else {}
-        )
-    except strict_json.StrictJsonError as error:
-        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": [str(error)]}) from error
-    if not isinstance(body, dict):
-        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields={"body": ["Must be a JSON object."]})
-    return _load(load, body)
-
-
-def _load(load: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return load(given)
-    except ValidationError as error:
-        raise RdchatError(ErrorCode.VALIDATION_FAILED, fields=_flat(error.messages)) from error
-
-
-def _flat(messages: Any) -> dict[str, list[str]]:  # noqa: ANN401 - marshmallow nests texts in any way
-    fields = {}
-    for name, texts in messages.items():
-        fields[str(name)] = (
-            [str(text) for text in texts]
-            if isinstance(texts, list)
-            else [text for nested in _flat(texts).values() for text in nested]
-        )
-    return fields

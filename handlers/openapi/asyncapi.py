@@ -73,7 +73,6 @@ _AUTOMATED: Final = {
     "createdAt": parts.OPENED_AT,
 }
 _ENDED: Final = {"at": parts.END}
-_CALLED_OFF: Final = EndReason.CLIENT_CANCELLED.value
 #: Channel, event, schema, and what its examples are: each by what differs from the schema's own example.
 #: What is None there is left out.
 MESSAGES: Final[tuple[tuple[str, str, type[Schema], _Variants], ...]] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -13,17 +13,16 @@ from handlers import schemas
 from handlers.http.forms import MEDIA_TYPE
 from handlers.http.routing import PREFIX
 from handlers.openapi import examples
-from handlers.schemas import parts
-from rdchat.common.errors import ERRORS, ErrorCode
+from handlers.openapi.parameters import parameters_of
+from handlers.openapi.responses import HEADERS, JSON, errors_of, failures, response, successes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from marshmallow import Schema
 
     from handlers.http.routing import Route
-
-Node = dict[str, Any]
+    from handlers.openapi.schema_reader import Node
 
 _ABOUT: Final = """
 Scheduled counselling by chat. A counselling that is booked with method `chat` has a chat session, which
@@ -50,71 +49,18 @@ _TAGS: Final = {
     "Operations": "For those who run the service. Without a prefix, and without a token.",
 }
 
-#: What `{id}` stands for, by the part of the path before it.
-_IDS: Final = {
-    "counselings": ("The counselling's id.", parts.COUNSELING_ID),
-    "sessions": ("The session's id.", parts.SESSION_ID),
-    "notifications": ("The notification's id.", parts.NOTIFICATION_ID),
-    "attachments": ("The attachment's id.", parts.ATTACHMENT_ID),
-    "psychologists": ("The psychologist's id: the `sub` of their tokens.", parts.PSYCHOLOGIST_ID),
-}
-
-_HEADERS: Final = {
-    "X-Request-Id": {
-        "description": "The request's id. A request may bring its own in this header: up to 64 letters, "
-        "digits, dots, hyphens and underscores.",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-    },
-    "Retry-After": {
-        "description": "After how many seconds to try again.",
-        "schema": {"type": "integer", "minimum": 0},
-    },
-    "RateLimit-Policy": {
-        "description": 'How often one person may make such calls: `"kind";q=calls;w=seconds`.',
-        "schema": {"type": "string"},
-    },
-    "RateLimit": {
-        "description": 'How many calls are left, and in how many seconds all: `"kind";r=calls;t=seconds`.',
-        "schema": {"type": "string"},
-    },
-    "ETag": {
-        "description": "The tag of this state, for `If-Match` and `If-None-Match`.",
-        "schema": {"type": "string"},
-    },
-    "WWW-Authenticate": {
-        "description": "How to authenticate.",
-        "schema": {"type": "string", "const": "Bearer"},
-    },
-}
-_HEADERS_OF: Final = {
-    401: ("WWW-Authenticate",),
-    429: ("Retry-After", "RateLimit-Policy", "RateLimit"),
-    503: ("Retry-After",),
-}
-
-#: A query parameter that is not known is refused, so every route can find its request invalid; and a token
-#: may have a role that may do nothing here.
-_EVERYWHERE: Final = (
-    ErrorCode.UNAUTHENTICATED,
-    ErrorCode.FORBIDDEN,
-    ErrorCode.VALIDATION_FAILED,
-    ErrorCode.INTERNAL,
-    ErrorCode.UNAVAILABLE,
-)
-_JSON: Final = "application/json"
-
 _READY: Final = {
     200: "The replica can serve.",
     503: "Not ready: about to stop, without PostgreSQL, with late timers, or before keys were fetched.",
 }
 #: Path, summary, media type, schema, and what each status means.
 _OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str]], ...]] = (
-    ("/", "Where is everything?", _JSON, schemas.HomeAnswer, {200: "Where; a page for browsers."}),
-    ("/healthz", "Is the process alive?", _JSON, schemas.HealthAnswer, {200: "It is."}),
-    ("/readyz", "Can it serve?", _JSON, schemas.ReadyAnswer, _READY),
+    ("/", "Where is everything?", JSON, schemas.HomeAnswer, {200: "Where; a page for browsers."}),
+    ("/healthz", "Is the process alive?", JSON, schemas.HealthAnswer, {200: "It is."}),
+    ("/readyz", "Can it serve?", JSON, schemas.ReadyAnswer, _READY),
     ("/metrics", "Metrics for Prometheus", "text/plain", None, {200: "The metrics, as text."}),
-    ("/openapi.json", "This document", _JSON, None, {200: "The document."}),
-    ("/asyncapi.json", "The realtime events, as an AsyncAPI document", _JSON, None, {200: "The document."}),
+    ("/openapi.json", "This document", JSON, None, {200: "The document."}),
+    ("/asyncapi.json", "The realtime events, as an AsyncAPI document", JSON, None, {200: "The document."}),
     ("/docs", "Both documents as a page", "text/html", None, {200: "The page."}),
 )
 
@@ -134,17 +80,12 @@ def document(routes: Iterable[Route], *, version: str, base_url: str) -> Node:
     )
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     spec.components.schema("Error", schema=schemas.ErrorAnswer)
-    for name, header in _HEADERS.items():
+    for name, header in HEADERS.items():
         spec.components.header(name, header)
     routes = tuple(routes)
     for route in routes:
         operation = _operation(route)
-        parameters = [*_path_parameters(route.path), *_query_parameters(route.query, plugin)]
-        if route.idempotent:
-            parameters.append(_idempotency_key(route))
-        if route.tagged:
-            parameters.append(_precondition(route))
-        if parameters:
+        if parameters := parameters_of(route, plugin):
             operation["parameters"] = parameters
         spec.path(path=PREFIX + route.path, operations={route.method.lower(): operation})
     for path, summary, media, schema, answers in _OPERATIONS:
@@ -192,12 +133,12 @@ def _operation(route: Route) -> Node:
         "summary": route.summary,
         "description": _description(route),
         "tags": [route.tag],
-        "responses": {**dict(_successes(route)), **dict(_failures(route))},
+        "responses": {**dict(successes(route)), **dict(failures(route))},
     }
     if route.body is not None:
         operation["requestBody"] = {
             "required": any(field.required for field in route.body().fields.values()),
-            "content": {MEDIA_TYPE if route.admit is not None else _JSON: {"schema": route.body}},
+            "content": {MEDIA_TYPE if route.admit is not None else JSON: {"schema": route.body}},
         }
     if route.public:
         operation["security"] = []
@@ -215,141 +156,10 @@ def _operational(
         "summary": summary,
         "tags": ["Operations"],
         "security": [],
-        "responses": {str(status): _response(text, content) for status, text in answers.items()},
+        "responses": {str(status): response(text, content) for status, text in answers.items()},
     }
 
 
 def _description(route: Route) -> str:
     text = inspect.getdoc(route.handler)
     return f"{text}" if route.public else f"{text}\n\nRoles: {', '.join(sorted(route.roles))}."
-
-
-# ---- what comes in ----------------------------------------------------------------------------------------
-
-
-def _path_parameters(path: str) -> Iterator[Node]:
-    for thing, name in re.findall(r"(\w+)/{(\w+)}", path):
-        description, example = _IDS[thing]
-        yield {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "description": description,
-            "schema": {"type": "string", "format": "uuid", "example": example},
-        }
-
-
-def _query_parameters(query: type[Schema] | None, plugin: MarshmallowPlugin) -> Iterator[Node]:
-    if query is None:
-        return
-    for parameter in plugin.converter.schema2parameters(query(), location="query"):
-        schema = parameter["schema"]
-        if "default" in schema and schema["default"] is None:
-            # To the program, what is left out is None; in a query, nothing can be null.
-            del schema["default"]
-            schema["type"] = schema["type"][0]
-            if "enum" in schema:
-                schema["enum"].remove(None)
-        yield parameter
-
-
-def _idempotency_key(route: Route) -> Node:
-    return {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "Your own key of the request: sent again within a day, it is done once and answered "
-        "again, with the header `Idempotency-Replayed`. What was booked, moved or extended is then shown as "
-        "it is by now.",
-        "schema": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 255,
-            "pattern": "^[!-~]+$",
-            # Another one for each operation: a reader who tries them all as they are shown uses no key twice.
-            "example": f"{parts.OWN_ID}-{route.operation}",
-        },
-    }
-
-
-def _precondition(route: Route) -> Node:
-    changes = route.method != "GET"
-    return {
-        "name": "If-Match" if changes else "If-None-Match",
-        "in": "header",
-        "required": False,
-        "description": "The `ETag` of the state that is to be changed: another is left as it is, with 412."
-        if changes
-        else "The `ETag` of what one has: the same is answered with 304, and not sent again.",
-        "schema": {"type": "string", "example": '"5f2b7c1d9e8a4036b1c7d2e3f4a59687"'},
-    }
-
-
-# ---- what goes out ----------------------------------------------------------------------------------------
-
-
-def _response(description: str, content: Node, *headers: str) -> Node:
-    named = {name: name for name in ("X-Request-Id", *headers)}
-    return {"description": description, "headers": named, "content": content}
-
-
-def _successes(route: Route) -> Iterator[tuple[str, Node]]:
-    for status, done in ((route.status, route.done), *route.also):
-        limits = ("RateLimit-Policy", "RateLimit") if route.rate is not None and not route.bare else ()
-        tag = ("ETag",) if route.tagged else ()
-        yield str(status), _response(done, _content(route), *limits, *tag)
-    if route.tagged and route.method == "GET":
-        yield "304", _response("The caller has it already.", {}, "ETag")
-
-
-def _content(route: Route) -> Node:
-    bare = {media: _bare(media) for media in route.bare}
-    if route.data is None:
-        return bare
-    data: Any = {"type": "array", "items": route.data} if route.many else route.data
-    message = {"type": "string", "description": "What was done, for people.", "example": route.message}
-    return {
-        _JSON: {
-            "schema": {
-                "type": "object",
-                "required": ["success", "data", "message"],
-                "properties": {"success": {"const": True}, "data": data, "message": message},
-            }
-        },
-        **bare,
-    }
-
-
-def _bare(media: str) -> Node:
-    if media == _JSON:
-        return {}
-    is_text = media.startswith("text/") or media.endswith("+xml")
-    return {"schema": {"type": "string"} if is_text else {"type": "string", "format": "binary"}}
-
-
-def errors_of(route: Route) -> set[ErrorCode]:
-    """Name every code that a route can answer with."""
-    codes = {*_EVERYWHERE, *route.errors}
-    if route.public:
-        codes.discard(ErrorCode.UNAUTHENTICATED)
-    if route.body is not None:
-        codes.add(ErrorCode.PAYLOAD_TOO_LARGE)
-    if route.rate is not None:
-        codes.add(ErrorCode.RATE_LIMITED)
-    if route.idempotent:
-        codes |= {ErrorCode.IDEMPOTENCY_MISMATCH, ErrorCode.IDEMPOTENCY_IN_FLIGHT}
-    if route.tagged and route.method != "GET":
-        codes.add(ErrorCode.PRECONDITION_FAILED)
-    if "{" in route.path:
-        codes.add(ErrorCode.NOT_FOUND)
-    return codes
-
-
-def _failures(route: Route) -> Iterator[tuple[str, Node]]:
-    by_status: dict[int, list[ErrorCode]] = {}
-    for code in sorted(errors_of(route), key=lambda code: (ERRORS[code][0], code)):
-        by_status.setdefault(ERRORS[code][0], []).append(code)
-    for status, codes in by_status.items():
-        description = " ".join(f"`{code}`: {ERRORS[code][1]}." for code in codes)
-        content = {_JSON: {"schema": "Error"}}
-        yield str(status), _response(description, content, *_HEADERS_OF.get(status, ()))

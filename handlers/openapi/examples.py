@@ -13,7 +13,7 @@ import orjson
 
 from handlers.http.routing import PREFIX
 from handlers.openapi.schema_reader import Node, Reader
-from handlers.schemas.answers import ErrorAnswer
+from handlers.schemas.operations import ErrorAnswer
 from rdchat import __version__
 from rdchat.common.errors import ERRORS, ErrorCode
 from rdchat.files.kinds import KINDS

@@ -114,7 +114,7 @@ def _article(operation: Operation, reader: Reader) -> Html:
 
 def _who(operation: Operation) -> Html:
     roles = operation.roles or (
-        ("every caller with a token",) if operation.secured else ("everybody, without a token",)
+        ("every caller with a token",) if operation.secured else ("everyone, without a token",)
     )
     return element(
         "div", element("span", "For"), element("ul", *(element("li", role) for role in roles)), class_="roles"

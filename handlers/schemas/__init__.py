@@ -2,15 +2,11 @@
 
 from handlers.schemas.answers import (
     AutomationAnswer,
-    ErrorAnswer,
-    HealthAnswer,
-    HomeAnswer,
     LastMessage,
     ListedSession,
     Person,
     PsychologistAnswer,
     PsychologistsAnswer,
-    ReadyAnswer,
     SavedPsychologist,
     SessionAnswer,
     SessionsAnswer,
@@ -22,16 +18,11 @@ from handlers.schemas.attachments import (
     UploadRequest,
 )
 from handlers.schemas.availability import (
-    AllSlotsQuery,
     AvailabilityAnswer,
     AvailabilityRequest,
     DayExceptionAnswer,
     DayExceptionSchema,
-    PsychologistsQuery,
     SavedAvailability,
-    SharedSlotAnswer,
-    SlotAnswer,
-    SlotsQuery,
     WeeklyHoursAnswer,
     WeeklyHoursSchema,
 )
@@ -73,6 +64,7 @@ from handlers.schemas.counselings import (
     ReassignRequest,
     RescheduleRequest,
 )
+from handlers.schemas.operations import ErrorAnswer, HealthAnswer, HomeAnswer, ReadyAnswer
 from handlers.schemas.organizations import CrisisContactAnswer, OrganizationAnswer, Wording
 from handlers.schemas.realtime import (
     MessageEvent,
@@ -93,6 +85,13 @@ from handlers.schemas.requests import (
     TranscriptQuery,
 )
 from handlers.schemas.session_records import TimelineAnswer, TranscriptAnswer
+from handlers.schemas.slots import (
+    AllSlotsQuery,
+    PsychologistsQuery,
+    SharedSlotAnswer,
+    SlotAnswer,
+    SlotsQuery,
+)
 
 __all__ = [
     "ActiveSessionsQuery",

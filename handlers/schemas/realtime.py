@@ -1,4 +1,4 @@
-"""The shapes of what arrives on Ably channels. It is made in `rdchat.realtime`; here it is documented."""
+"""The shapes of what arrives on Ably channels. `rdchat.events.payloads` makes it; here it is documented."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class NotificationSubject(AnswerSchema):
     timezone = text("timezone", "The zone in which the one who is told reads these times.", ZONE)
     reason = text(
         "reason",
-        "Why, as somebody has written it; null where nobody has, as with all but `session_cancelled`.",
+        "Why, in the words of the one who cancelled; null without any, as with all but `session_cancelled`.",
         None,
         allow_none=True,
     )

@@ -18,7 +18,9 @@ from handlers.api import (
     psychologists,
     reassigning,
     reports,
+    session_records,
     sessions,
+    slots,
     transcripts,
 )
 from handlers.http import envelope, routing
@@ -43,11 +45,13 @@ ROUTES: Final = (
     *chat.ROUTES,
     *attachments.ROUTES,
     *sessions.ROUTES,
+    *session_records.ROUTES,
     *transcripts.ROUTES,
     *notifications.ROUTES,
     *organizations.ROUTES,
     *psychologists.ROUTES,
     *availability.ROUTES,
+    *slots.ROUTES,
     *reports.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.

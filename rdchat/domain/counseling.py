@@ -37,9 +37,9 @@ class Counseling:
 
     The slot's zone is the one in which its times were agreed; `client_timezone` and `psychologist_timezone`
     are those in which the two read them. `organization_id`: whose member the client was when they booked.
-    `revision` counts its changes as calendars do. `encrypted_cancel_reason` is what somebody has written of
-    why it was cancelled: it is decrypted for those who may read it. `language` is that of its session, None
-    without one.
+    `revision` counts its changes as calendars do. `encrypted_cancel_reason` is why it was cancelled,
+    in the words of the one who did: it is decrypted for those who may read it. `language` is that of its
+    session, None without one.
     """
 
     id: UUID

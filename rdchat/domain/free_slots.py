@@ -103,7 +103,7 @@ class SharedSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Bookable:
     """A psychologist, when they work, and what they have already."""
 
     psychologist: Psychologist
@@ -125,7 +125,7 @@ def bounds_of(wishes: Iterable[Wish], *, limits: Limits, now: datetime) -> Range
 
 
 def shared_slots(
-    wishes: Sequence[Wish], desks: Iterable[Desk], *, limits: Limits, now: datetime, earliest: datetime
+    wishes: Sequence[Wish], bookable: Iterable[Bookable], *, limits: Limits, now: datetime, earliest: datetime
 ) -> list[SharedSlot]:
     """List the slots of several days, in order, that can be booked with some psychologist.
 
@@ -145,11 +145,11 @@ def shared_slots(
     ]
     length = days[0].length
     starts = [one.slot.starts_at for one in found]
-    for desk in desks:
-        full = _at_capacity(desk.booked, limits.per_psychologist)
-        for since, until in without(desk.working.ranges(*bounds), full):
+    for one in bookable:
+        full = _at_capacity(one.booked, limits.per_psychologist)
+        for since, until in without(one.working.ranges(*bounds), full):
             for number in range(bisect_left(starts, since), bisect_right(starts, until - length)):
-                found[number].psychologists.append(desk.psychologist)
+                found[number].psychologists.append(one.psychologist)
     return [one for one in found if one.psychologists]
 
 

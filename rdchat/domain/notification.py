@@ -18,7 +18,7 @@ class Notification:
 
     `session_id` is None for a counselling without chat, `read_at` until it is read. `starts_at` and `ends_at`
     are the counselling's at that moment, `timezone` the zone in which this person reads them. `reason` is
-    what somebody has written of why.
+    why, in the words of the one who cancelled.
     """
 
     id: UUID

@@ -67,7 +67,7 @@ class Change:
         return not self.timeline and not self.again
 
     def has_spoken(self, person_id: UUID) -> bool:
-        """Whether the change has a message that somebody has written."""
+        """Whether the change has a message that a person has written."""
         return any(one.sender_id == person_id and not one.is_automated for one in self.messages)
 
     def renumber(self, version: int, last_seq: int) -> None:

@@ -184,7 +184,7 @@ def _statement(*parts: StatementPart) -> str:
     return ",".join(texts) + "\nSELECT id, version, last_seq, outcome FROM won\n"
 
 
-#: When everybody just talks, as nearly always: less to do, and what others say meanwhile is no conflict.
+#: When people just talk, as nearly always: less to do, and what others say meanwhile is no conflict.
 COMMIT_TALK: Final = _statement(TALK_SESSION, TALK_MESSAGE, TALK_OUTBOX_ENTRY)
 COMMIT_ALL: Final = _statement(
     SESSION, MESSAGE, AUTOMATION, TIMELINE, NOTIFICATION, webhooks.COMMIT_PART, OUTBOX_ENTRY

@@ -9,6 +9,7 @@ A third key marks how far a shard is filled. With it goes a member of `due` that
 everything, or that set alone, the next to claim finds out.
 
 Every script touches the keys of one shard, which share a hash tag, so the queue spreads over a cluster.
+(Longer than other modules: what a job is in Redis and each move that it makes are one agreement.)
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.operations.gauges import show_gauges
 from rdchat.operations.health import Health
+from rdchat.runtime.callers import start_callers
 from rdchat.runtime.parts import (
     make_base,
     open_stores,
@@ -21,7 +22,8 @@ from rdchat.runtime.parts import (
     start_engine,
     start_local_endpoint,
 )
-from rdchat.runtime.services import start_callers, start_services, start_timers
+from rdchat.runtime.services import start_services
+from rdchat.runtime.timers import start_timers
 
 if TYPE_CHECKING:
     from config import Settings
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from rdchat.services.reassigning import ReassigningService
     from rdchat.services.rescheduling import ReschedulingService
     from rdchat.services.seen_people import SeenPeople
+    from rdchat.services.slots import SlotService
     from rdchat.services.wall_times import WallTimeService
     from rdchat.timers.monitor import TimerMonitor
     from rdchat.webhooks.dispatch import Webhooks
@@ -85,6 +88,7 @@ class Runtime:
     wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
+    slots: SlotService
     notifications: NotificationService
     oversight: OversightService
     organizations: OrganizationService
@@ -146,6 +150,7 @@ class Runtime:
                 wall_times=services.wall_times,
                 attachments=services.attachments,
                 psychologists=services.psychologists,
+                slots=services.slots,
                 notifications=services.notifications,
                 oversight=services.oversight,
                 organizations=services.organizations,

@@ -1,4 +1,4 @@
-"""The services of a replica, and who may call them; its timers."""
+"""The services of a replica: what handlers call."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from rdchat.domain.booking_rules import BookingRules
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
-from rdchat.redis.alarms import Alarms
-from rdchat.security.caller_tokens import CallerTokens
-from rdchat.security.key_set import KeySet
 from rdchat.services.appointment_changes import AppointmentChanges
 from rdchat.services.attachments import AttachmentService
 from rdchat.services.calendars import CalendarService
@@ -27,11 +24,8 @@ from rdchat.services.realtime_access import RealtimeAccessService
 from rdchat.services.reassigning import ReassigningService
 from rdchat.services.reminders import ReminderService
 from rdchat.services.rescheduling import ReschedulingService
-from rdchat.services.seen_people import SeenPeople
+from rdchat.services.slots import SlotService
 from rdchat.services.wall_times import WallTimeService
-from rdchat.timers.monitor import TimerMonitor
-from rdchat.timers.reconciler import Reconciler
-from rdchat.timers.worker import TimerWorker
 from statemachine.schedule import Leads
 
 if TYPE_CHECKING:
@@ -51,50 +45,11 @@ class Services:
     wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
+    slots: SlotService
     notifications: NotificationService
     oversight: OversightService
     organizations: OrganizationService
     idempotency: IdempotencyService
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timers:
-    """What runs automations when they are due, and what looks whether that happens."""
-
-    monitor: TimerMonitor
-    worker: TimerWorker | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callers:
-    """What knows who calls. `key_set` is None where tokens are signed with a shared secret."""
-
-    tokens: CallerTokens
-    people: SeenPeople
-    key_set: KeySet | None
-
-
-async def start_callers(base: Base, stores: Stores) -> Callers:
-    """Start what verifies callers' tokens, with the identity provider's keys where it has some."""
-    settings = base.settings
-    key_set = None
-    if settings.jwt_jwks_url is not None:
-        key_set = KeySet(settings.jwt_jwks_url)
-        base.close_in_turn(key_set.close)
-        await key_set.start()
-    people = SeenPeople(stores.pool, base.clock)
-    people.start()
-    base.close_in_turn(people.close)
-    tokens = CallerTokens(
-        algorithms=settings.jwt_algorithms,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        clock=base.clock,
-        secret=settings.jwt_secret,
-        keys=key_set.keys if key_set is not None else None,
-        find_key=key_set.find if key_set is not None else None,
-    )
-    return Callers(tokens=tokens, people=people, key_set=key_set)
 
 
 def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -> Services:
@@ -114,6 +69,12 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
     base.close_in_turn(idempotency.close)
     changes = _changes(base, stores, core)
     rescheduling = _rescheduling(base, stores, counselings, changes)
+    psychologists = PsychologistService(
+        pool=stores.pool,
+        notifier=counselings.notifier,
+        clock=base.clock,
+        language=base.settings.language,
+    )
     wall_times = WallTimeService(pool=stores.pool, rescheduling=rescheduling, clock=base.clock)
     if "worker" in base.settings.roles:
         wall_times.start()
@@ -137,13 +98,13 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         ),
         wall_times=wall_times,
         attachments=_start_attachments(base, stores, chat),
-        psychologists=PsychologistService(
+        psychologists=psychologists,
+        slots=SlotService(
             pool=stores.pool,
-            notifier=counselings.notifier,
+            psychologists=psychologists,
             clock=base.clock,
             limits=base.limits,
             rules=counselings.rules,
-            language=base.settings.language,
         ),
         notifications=NotificationService(pool=stores.pool, clock=base.clock, encryptor=base.encryptor),
         oversight=OversightService(pool=stores.pool, clock=base.clock),
@@ -228,34 +189,3 @@ def _start_attachments(base: Base, stores: Stores, chat: ChatService) -> Attachm
         attachments.start()
         base.close_in_turn(attachments.close)
     return attachments
-
-
-async def start_timers(
-    base: Base, stores: Stores, core: Core, reminders: ReminderService, redis_url: str
-) -> Timers:
-    """Start looking after timers and, on a worker, running them."""
-    monitor = TimerMonitor(stores.pool, stores.queue, base.clock)
-    monitor.start()
-    base.close_in_turn(monitor.close)
-    if "worker" not in base.settings.roles:
-        return Timers(monitor=monitor, worker=None)
-    reconciler = Reconciler(stores.pool, stores.queue, core.engine, reminders, base.clock)
-    alarms = Alarms(redis_url, on_wake=stores.woken.set, on_reconnect=reconciler.wake)
-    worker = TimerWorker(
-        queue=stores.queue,
-        alarms=alarms,
-        pool=stores.pool,
-        engine=core.engine,
-        reminders=reminders,
-        clock=base.clock,
-        metrics=base.metrics,
-        woken=stores.woken,
-        on_doubt=reconciler.wake,
-    )
-    await alarms.start()
-    base.close_in_turn(alarms.close)
-    worker.start()
-    base.close_in_turn(worker.close)
-    reconciler.start()
-    base.close_in_turn(reconciler.close)
-    return Timers(monitor=monitor, worker=worker)

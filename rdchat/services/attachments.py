@@ -1,4 +1,8 @@
-"""What participants do with files: send one with a message, get a link to one, open it by its link."""
+"""What participants do with files: send one with a message, get a link to one, open it by its link.
+
+Longer than most: what a failure leaves of a file, between its row, its object and its message, is swept away
+here as well, and is read beside the order in which they are written.
+"""
 
 from __future__ import annotations
 

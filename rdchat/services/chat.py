@@ -1,4 +1,7 @@
-"""What participants do in a chat: send, read, end."""
+"""What participants do in a chat: send, read, end.
+
+Longer than most: each of these asks first who may do it and see it, and is best compared with the others.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +134,7 @@ class ChatService:
     async def mark_read(
         self, caller: Caller, session_id: UUID, up_to_seq: int | None
     ) -> tuple[int, datetime | None]:
-        """Note that somebody has read up to a message (None: all there is), and tell the other.
+        """Note that a participant has read up to a message (None: all there is), and tell the other.
 
         Return how far they have read now, and since when. Going back changes nothing, and no one is told.
         Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.

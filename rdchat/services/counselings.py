@@ -1,4 +1,7 @@
-"""Booking and cancelling counsellings: the ways into and out of a session's life that people take."""
+"""Booking and cancelling counsellings: the ways into and out of a session's life that people take.
+
+Longer than most: a cancellation takes back, piece by piece, what a booking has written and scheduled.
+"""
 
 from __future__ import annotations
 
@@ -262,7 +265,7 @@ class CounselingService:
         return await counselings.get_notes(self.pool, counseling.id, encryptor=self.encryptor)
 
     def get_cancel_reason(self, caller: Caller, counseling: Counseling) -> str | None:
-        """Read why it was cancelled, as somebody has written it: as one of the two; None for others."""
+        """Read why it was cancelled, in the words of the one who did; None but for the two."""
         encrypted = counseling.encrypted_cancel_reason
         if encrypted is None or not permissions.may_read_content(caller, counseling):
             return None

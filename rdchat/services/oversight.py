@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OversightService:
-    """Lists and numbers of everybody's counsellings, or of an organisation's."""
+    """Lists and numbers of all counsellings, or of an organisation's."""
 
     pool: Pool
     clock: Clock

@@ -1,19 +1,16 @@
-"""Who can be booked, and when: psychologists, their working hours, and the times that are left."""
+"""Who can be booked, and when they work: psychologists, and what a change of these leaves without a place."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.appointment import Appointment
 from rdchat.domain.availability import Availability, checked
 from rdchat.domain.booking import zone
-from rdchat.domain.free_slots import Desk, bounds_of, free_slots, shared_slots
 from rdchat.domain.person import clean_name
 from rdchat.postgres import availability, counseling_lists, people, working_time
 from rdchat.postgres.pool import transaction
@@ -21,16 +18,13 @@ from rdchat.texts.notifications import appointment_notification
 from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from uuid import UUID
 
     from rdchat.common.clock import Clock
     from rdchat.domain.availability import DayException, WeeklyHours, WorkingTime
-    from rdchat.domain.booking import Limits, Slot
-    from rdchat.domain.booking_rules import BookingRules
     from rdchat.domain.counseling import Counseling
-    from rdchat.domain.free_slots import FreeSlot, SharedSlot, Wish
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.events.outbox_entry import OutboxEntry
     from rdchat.postgres.pool import Connection, Pool
@@ -39,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PsychologistService:
-    """Psychologists, as clients look for them and as administrators and they themselves change them.
+    """Psychologists, as clients look at them and as administrators and they themselves change them.
 
     `language`: of what people are told of a counselling that has none of its own.
     """
@@ -47,25 +41,13 @@ class PsychologistService:
     pool: Pool
     notifier: Notifier
     clock: Clock
-    limits: Limits
-    rules: BookingRules
     language: str
-    one_at_a_time: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, 1))
 
     # ---- people -------------------------------------------------------------------------------------------
 
     async def list_psychologists(self, *, after: tuple[str, UUID] | None, limit: int) -> list[Psychologist]:
         """List those who can be booked, by name; `after` is the (name, id) of the last one that was seen."""
         return await people.list_psychologists(self.pool, after=after, limit=limit)
-
-    async def list_free(
-        self, caller: Caller, slot: Slot, *, after: tuple[str, UUID] | None, limit: int
-    ) -> list[Psychologist]:
-        """List those whom the caller can book for a slot, like `list_psychologists`."""
-        if slot.starts_at < self.rules.earliest_start(caller, self.clock.now()):
-            return []
-        free = await availability.list_free_psychologists(self.pool, slot, self.limits, after=after)
-        return free[:limit]
 
     async def get_psychologist(self, psychologist_id: UUID) -> Psychologist:
         """Look at one. Raise RdchatError (NOT_FOUND)."""
@@ -207,66 +189,6 @@ class PsychologistService:
             if person_id != caller.id
         ]
         return affected, await self.notifier.insert(connection, made) if made else []
-
-    async def list_free_slots(
-        self, caller: Caller, psychologist_id: UUID, wish: Wish, *, except_counseling: UUID | None = None
-    ) -> list[FreeSlot]:
-        """List the times of a day that the caller can book with a psychologist, earliest first.
-
-        `except_counseling` is not counted: it is the one that is to be moved.
-
-        Raise RdchatError: VALIDATION_FAILED for a length or a time zone that cannot be, NOT_FOUND.
-        """
-        limits, now = self.limits, self.clock.now()
-        _check_length(wish, limits)
-        bounds = wish.bounds(limits=limits, now=now)
-        who = await self.get_psychologist(psychologist_id)
-        hours = await self.get_availability(psychologist_id)
-        if not who.is_active or bounds is None:
-            return []
-        since, until = bounds[0], bounds[1] + wish.length
-        booked = await availability.list_booked(
-            self.pool, [psychologist_id], since, until, except_counseling=except_counseling
-        )
-        return list(
-            free_slots(
-                wish,
-                hours,
-                booked.get(psychologist_id, []),
-                limits=limits,
-                now=now,
-                earliest=self.rules.earliest_start(caller, now),
-            )
-        )
-
-    async def list_shared_slots(self, caller: Caller, wishes: Sequence[Wish]) -> list[SharedSlot]:
-        """List the times of several days that the caller can book with any psychologist, earliest first.
-
-        Computed beside the event loop, one request at a time. Raise RdchatError (VALIDATION_FAILED) for a
-        length or a time zone that cannot be.
-        """
-        limits, now = self.limits, self.clock.now()
-        _check_length(wishes[0], limits)
-        bounds = bounds_of(wishes, limits=limits, now=now)
-        if bounds is None:
-            return []
-        working = await availability.list_working(self.pool)
-        booked = await availability.list_booked(self.pool, [one.id for one, _ in working], *bounds)
-        desks = [Desk(one, hours, booked.get(one.id, ())) for one, hours in working]
-        async with self.one_at_a_time:
-            return await asyncio.to_thread(
-                shared_slots,
-                wishes,
-                desks,
-                limits=limits,
-                now=now,
-                earliest=self.rules.earliest_start(caller, now),
-            )
-
-
-def _check_length(wish: Wish, limits: Limits) -> None:
-    if not limits.shortest <= wish.length <= limits.longest:
-        raise invalid("duration", "No session can be so short or so long.")
 
 
 def _unknown() -> RdchatError:

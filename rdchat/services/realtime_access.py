@@ -35,7 +35,7 @@ _SESSIONS_OF_A_DESK: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class RealtimeAccess:
-    """What somebody needs to listen. `token` is an Ably JWT, or a TokenRequest.
+    """What a person needs to listen. `token` is an Ably JWT, or a TokenRequest.
 
     `session_id` is the session that was asked for, None for a desk; `sessions` are those whose channels it
     opens.
@@ -91,7 +91,7 @@ class RealtimeAccessService:
         )
 
     async def grant_desk(self, caller: Caller, *, as_token_request: bool) -> RealtimeAccess:
-        """Let somebody listen to their notifications, and to their sessions that are open or begin soon.
+        """Let the caller listen to their notifications, and to their sessions that are open or begin soon.
 
         The token is revoked when one of these ends. A TokenRequest cannot be: its token lives no longer than
         the first of them. Raise RdchatError (UNAVAILABLE).

@@ -1,4 +1,4 @@
-"""Calendars (RFC 5545): when somebody has counsellings, and nothing that others should not see."""
+"""Calendars (RFC 5545): when a person has counsellings, and nothing that others should not see."""
 
 from __future__ import annotations
 

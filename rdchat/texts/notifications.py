@@ -150,7 +150,7 @@ def appointment_notification(
     *,
     reason: str | None = None,
 ) -> Notification:
-    """Put what one person is told of an appointment into words; `reason` is what somebody has written."""
+    """Put what one person is told of an appointment into words; `reason` is in the words of who gave it."""
     title, message = notification_words(appointment, person_id, kind)
     return Notification(
         id=notification_id,

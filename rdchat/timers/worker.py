@@ -5,7 +5,8 @@ near, the sweep once a second. Claimed jobs wait in a heap and are fired by the 
 the engine reads their sessions. Claiming, firing and settling are loops of their own, so that a slow Redis
 does not delay jobs already claimed.
 
-Automations go to the engine, reminders to the loops in `reminding`.
+Automations go to the engine, reminders to the loops in `reminding`. (Longer than other modules: the loops
+hand the same jobs to each other, and are read together.)
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from rdchat.common.clock import iso
 from rdchat.domain.person import Caller, Role
 from rdchat.security.encryption import Encryptor
 from tests.support.calendars import calendar_link, event_of, events_in, open_calendar
-from tests.support.receiver import Receiver
 from tests.support.service import ENCRYPTION_KEY, Person, Service, service_settings, whole_second
 from tests.support.sessions import reaches
 from tests.support.soon import book_at, in_days
@@ -25,14 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.support.receiver import Receiver
+
 HOUR = timedelta(hours=1)
 REASON = "Ibu saya masuk rumah sakit"
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver.running() as running:
-        yield running
 
 
 @pytest.fixture

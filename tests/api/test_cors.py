@@ -13,7 +13,7 @@ from limits import parse
 
 from handlers.http.cors import CrossOrigin
 from handlers.server import application
-from handlers.server.application import ROUTES, build_runner
+from handlers.server.application import ROUTES, api_document, build_runner
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.forms import photo, upload
 from tests.support.raw import exchange
@@ -104,13 +104,15 @@ def preflight(
 
 
 async def test_a_preflight_of_every_route_is_answered_without_a_token(called: Service) -> None:
-    faults = {}
+    faults, described = {}, api_document()["paths"]
     for route in ROUTES:
         path = f"/api/v1{route.path.replace('{id}', 'x')}"
         reply = await ask(called, "OPTIONS", path, headers=preflight(APP, route.method))
         allowed = reply.headers.get("Access-Control-Allow-Methods", "").split(", ")
         sent = {name.lower() for name in reply.headers.get("Access-Control-Allow-Headers", "").split(", ")}
-        wanted = {"authorization", "content-type", "idempotency-key", "if-match", "x-request-id"}
+        wanted = {"authorization", "content-type", "x-request-id"}
+        declared = described[f"/api/v1{route.path}"][route.method.lower()].get("parameters", ())
+        wanted |= {one["name"].lower() for one in declared if one["in"] == "header"}
         if (
             (reply.status, reply.json) != (204, b"")
             or cors_fault(reply.headers)
@@ -326,11 +328,16 @@ async def test_that_a_replica_drains_can_be_read(called: Service) -> None:
 
 
 async def test_with_embedded_stores_pages_of_this_machine_may_call(service: Service) -> None:
-    for origin in ("http://localhost:3000", "http://127.0.0.1:5173", "http://[::1]:8000", "http://localhost"):
+    for origin in (
+        *("http://localhost:3000", "http://127.0.0.1:5173", "http://[::1]:8000", "http://localhost"),
+        *("https://localhost:3000", "https://127.0.0.1:5173", "https://[::1]:8000", "https://localhost"),
+    ):
         reply = await ask(service, "GET", "/healthz", headers={"Origin": origin})
         assert cors_fault(reply.headers, origin) is None, origin
     for origin in (
-        "https://localhost:3000",
+        "https://localhost.evil.example",
+        "ftp://localhost:3000",
+        "httpss://localhost",
         "http://localhost.evil.example",
         "http://localhost:3000.evil.example",
         "http://evil.example:3000",

@@ -11,7 +11,7 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from handlers.openapi.document import errors_of
+from handlers.openapi.responses import errors_of
 from handlers.server.application import ROUTES
 from rdchat.common.errors import ErrorCode
 from rdchat.domain.person import Caller, Role

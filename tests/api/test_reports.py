@@ -14,6 +14,7 @@ import pytest
 
 from handlers.api.reports import as_text_cell
 from rdchat.domain.person import Role
+from tests.support.adding_up import adds_up, flat
 from tests.support.envelope import assert_refused
 from tests.support.sessions import reaches
 from tests.support.soon import book_soon, in_days
@@ -56,33 +57,6 @@ INSERT INTO chat_sessions (id, counseling_id, client_id, psychologist_id, starts
 VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + '45 min', $6::timestamptz, $6, $7, $8, $9,
         CASE WHEN $7 IN ('completed', 'cancelled') THEN $5::timestamptz END, 0, 0, 1, 'id')
 """
-
-
-def flat(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Name numbers within numbers as the table does."""
-    named: dict[str, Any] = {}
-    for name, value in numbers.items():
-        if isinstance(value, dict) and name != "psychologist":
-            named |= {f"{name}.{inner}": one for inner, one in value.items()}
-        elif not isinstance(value, dict | list):
-            named[name] = value
-    return named
-
-
-def adds_up(report: dict[str, Any]) -> bool:
-    """Tell whether each counselling is counted once, in all and by psychologist."""
-    parts = [report, *report["psychologists"]]
-    of_each = [flat(one) for one in parts]
-    apart = ("held", "missed", "ahead", "underWay")
-    for one in of_each:
-        counted = sum(
-            one[name] for name in one if name in apart or name.startswith(("noShows.", "cancelled."))
-        )
-        if one["booked"] != counted or one["presumed"] > one["held"]:
-            return False
-    total, *others = of_each
-    numbers = [name for name in others[0] if name != "medianWaitMinutes"] if others else []
-    return all(total[name] == sum(one[name] for one in others) for name in numbers)
 
 
 async def test_numbers_of_what_was_made_up_add_up(service: Service) -> None:

@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 
 from rdchat.domain.person import Role
-from tests.api.test_reassigning import hand_over, told
-from tests.api.test_reports import adds_up
+from tests.support.adding_up import adds_up
 from tests.support.envelope import assert_refused
+from tests.support.handing_over import hand_over, told
 from tests.support.soon import book_soon, in_days
 from tests.support.waiting import until
 

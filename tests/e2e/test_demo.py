@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import pytest
 
 from rdchat.local.demo import play, service
 from rdchat.local.demo.script import CLIENT_NAME, PSYCHOLOGIST_NAME
+from tests.support.leftovers import names_in, processes_in
 
 # One after another: these start programs all the time, which wakes two cores for a second each.
 pytestmark = pytest.mark.xdist_group("programs")
@@ -37,20 +37,6 @@ def environment(temporary: Path) -> dict[str, str]:
         "RDCHAT_PORT": "no port at all",
         "RDCHAT_DATABASE_URL": "postgresql://127.0.0.1:1/nowhere",
     }
-
-
-def processes_in(directory: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            told = [*process.cmdline(), process.environ().get("RDCHAT_DATA_DIR", "")]
-            if any(str(directory) in text for text in told):
-                found.append(process)
-    return found
-
-
-def names_in(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 async def nothing_is_left(directory: Path) -> None:

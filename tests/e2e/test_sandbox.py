@@ -1,9 +1,8 @@
-"""`run.py sandbox`, as somebody uses it who writes an app: every line that it prints works as pasted."""
+"""`run.py sandbox`, as a writer of apps uses it: every line that it prints works as pasted."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -14,10 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from rdchat.local.sandbox.script import BEGIN, END, WHEN_OPEN
+from tests.support.leftovers import names_in, processes_in
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -56,20 +55,6 @@ async def sandbox(temporary: Path, *arguments: str) -> AsyncIterator[tuple[Proce
             process.send_signal(signal.SIGINT)
         async with asyncio.timeout(PATIENCE):
             await process.communicate()
-
-
-def processes_in(directory: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            told = [*process.cmdline(), process.environ().get("RDCHAT_DATA_DIR", "")]
-            if any(str(directory) in text for text in told):
-                found.append(process)
-    return found
-
-
-def names_in(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 async def paste(*lines: str) -> Any:

@@ -1,4 +1,4 @@
-"""What several parts are tried on: a migrated database, open sessions in it, and a receiver of webhooks."""
+"""What several parts are tried on: a migrated database, and open sessions in it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rdchat.postgres import pool
-from tests.support.receiver import Receiver
+from tests.support.seed import open_sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from rdchat.postgres.pool import Pool
+    from statemachine import Session
 
 
 @pytest.fixture
@@ -23,6 +24,6 @@ async def database(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver.running() as running:
-        yield running
+async def talking(database: Pool) -> list[Session]:
+    """Two open sessions, of two clients and one psychologist."""
+    return await open_sessions(database, 2)

@@ -19,7 +19,6 @@ from rdchat.postgres import attachments, commit, messages, outbox, pool, session
 from rdchat.security.encryption import Encryptor
 from rdchat.texts.wording import automated_text
 from statemachine import Attachment, EndSession, Refusal, SendMessage, step
-from tests.support.seed import open_sessions
 
 if TYPE_CHECKING:
     from rdchat.engine.change import Change
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
 
 LEASE = timedelta(seconds=10)
 ENCRYPTOR = Encryptor({"test": b"k" * 32})
-
-
-@pytest.fixture
-async def talking(database: Pool) -> list[Session]:
-    """Two open sessions."""
-    return await open_sessions(database, 2)
 
 
 def picture() -> Attachment:

@@ -18,7 +18,6 @@ from rdchat.security.encryption import Encryptor
 from rdchat.texts.wording import automated_text
 from statemachine import Cancel, EndSession, Refusal, RunAutomation, SendMessage, step
 from statemachine.session import AutomationKind
-from tests.support.seed import open_sessions
 
 if TYPE_CHECKING:
     from rdchat.engine.change import Change
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
 LEASE = timedelta(seconds=10)
 ENCRYPTOR = Encryptor({"test": b"k" * 32})
 CLIENT, PSYCHOLOGIST = "client_id", "psychologist_id"
-
-
-@pytest.fixture
-async def talking(database: Pool) -> list[Session]:
-    """Two open sessions, of two clients and one psychologist."""
-    return await open_sessions(database, 2)
 
 
 def decided(session: Session, *commands: tuple[Command, UUID | None, UUID]) -> Change:

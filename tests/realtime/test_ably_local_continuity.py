@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rdchat.local.ably import AblyLocal
+from tests.support.frames import publish, texts
 
 if TYPE_CHECKING:
     import aiohttp
@@ -17,18 +18,6 @@ Connect = Callable[..., Awaitable[Any]]
 MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
 
 RESUMED, HAS_BACKLOG = 1 << 2, 1 << 1
-
-
-async def publish(client: Any, channel: str, *data: str, serial: int = 0) -> dict[str, Any]:
-    """Publish one message for each text, in one call, and wait for the ACK."""
-    messages = [{"name": "n", "data": text} for text in data]
-    await client.send(action=15, channel=channel, msgSerial=serial, messages=messages)
-    ack: dict[str, Any] = await client.receive(1)
-    return ack
-
-
-def texts(frame: dict[str, Any]) -> list[str]:
-    return [message["data"] for message in frame["messages"]]
 
 
 async def test_resume_replays_what_was_missed(endpoint: AblyLocal, connect: Connect) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rdchat.local.ably import AblyLocal
+from tests.support.frames import publish, texts
 
 Mint = Callable[..., str]
 Connect = Callable[..., Awaitable[Any]]
@@ -16,18 +17,6 @@ MakeEndpoint = Callable[..., Awaitable[AblyLocal]]
 
 HAS_PRESENCE = 1 << 0
 PRESENCE, PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE = 1 << 16, 1 << 17, 1 << 18, 1 << 19
-
-
-async def publish(client: Any, channel: str, *data: str, serial: int = 0) -> dict[str, Any]:
-    """Publish one message for each text, in one call, and wait for the ACK."""
-    messages = [{"name": "n", "data": text} for text in data]
-    await client.send(action=15, channel=channel, msgSerial=serial, messages=messages)
-    ack: dict[str, Any] = await client.receive(1)
-    return ack
-
-
-def texts(frame: dict[str, Any]) -> list[str]:
-    return [message["data"] for message in frame["messages"]]
 
 
 async def test_connected_tells_the_details(endpoint: AblyLocal, connect: Connect) -> None:

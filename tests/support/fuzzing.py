@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import schemathesis
 
-from handlers.openapi.document import errors_of
+from handlers.openapi.responses import errors_of
 from handlers.server.application import ROUTES
 from rdchat.common.errors import ERRORS, ErrorCode
 from tests.support.shapes import resolve
@@ -75,6 +75,8 @@ def expected_of(route: Route) -> list[str]:
     if route.tagged:
         # No one makes up the tag of what is there.
         more |= {"304"} if route.method == "GET" else {str(ERRORS[ErrorCode.PRECONDITION_FAILED][0])}
+    if route.ranged:
+        more.add(str(ERRORS[ErrorCode.RANGE_NOT_SATISFIABLE][0]))
     if route.operation in BEYOND_SCHEMA:
         more.add(str(ERRORS[ErrorCode.VALIDATION_FAILED][0]))
     return [*_ACCEPTED, *sorted(more - set(_ACCEPTED))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -14,7 +14,7 @@ from marshmallow import validate
 from config import LANGUAGES, automated_text
 from config.texts import KINDS as SPEAKING
 from handlers.api.presenters import counseling_json
-from handlers.schemas import BookRequest, CounselingAnswer, NotificationEvent
+from handlers.schemas import BookRequest, CounselingAnswer, NotificationEvent, Wording
 from handlers.schemas.counselings import TimesRequest
 from rdchat.domain import permissions
 from rdchat.domain.booking import Slot
@@ -23,13 +23,17 @@ from rdchat.domain.message import WITH_ATTACHMENT, MessageType, type_of
 from rdchat.domain.person import Role
 from rdchat.files import kinds
 from rdchat.redis.delay_queue import KIND_CODES
-from rdchat.texts import notifications
+from rdchat.texts import calendar, notifications, wording
+from rdchat.transcript.words import WORDS
 from statemachine import RUN_ORDER, Attachment, AutomationKind
 from statemachine import actions as do
 from statemachine.diagram import markdown
 from statemachine.schedule import Leads, due_in_words
 from statemachine.table import TABLE
 from tests.support.automations import LONG_BEFORE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
 NOTIFICATIONS = next(
@@ -82,6 +86,28 @@ def test_what_a_notification_needs(kind: str) -> None:
         assert kind in words, f"rdchat/texts/notifications.py: no words for {kind} in {language!r}"
     assert f"\n| `{kind}` |" in page("docs/realtime.md"), f"docs/realtime.md: no row for {kind}"
     assert f"\n| `notification.{kind}` |" in page("docs/webhooks.md"), f"docs/webhooks.md: no row for {kind}"
+
+
+# ---- a language -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_language_needs(language: str) -> None:
+    words: dict[str, Mapping[str, Any]] = {
+        "rdchat/texts/wording.py: the weekdays": wording._WEEKDAYS,  # noqa: SLF001 - asked for what is not there
+        "rdchat/texts/wording.py: the months": wording._MONTHS,  # noqa: SLF001
+        "rdchat/texts/notifications.py: the words": notifications._WORDS,  # noqa: SLF001
+        "rdchat/texts/calendar.py: the summary": calendar._SUMMARIES,  # noqa: SLF001
+        "rdchat/transcript/words.py: the words": WORDS,
+        "handlers/schemas/organizations.py: the field of Wording": Wording().fields,
+    }
+    for what, known in words.items():
+        assert language in known, f"{what} in {language!r}"
+    assert f"`{language}`" in page("docs/webhooks.md"), f"docs/webhooks.md: `locale` may be {language}"
+
+
+def test_answers_have_words_in_no_other_language() -> None:
+    assert set(Wording().fields) == set(LANGUAGES)
 
 
 # ---- a message type ---------------------------------------------------------------------------------------

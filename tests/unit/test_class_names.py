@@ -50,3 +50,15 @@ def test_a_name_means_one_class() -> None:
     shared = shared_names(modules)
     assert {name: places for name, places in shared.items() if name not in ALLOWED} == {}
     assert set(ALLOWED) <= set(shared), "what is allowed is there"
+
+
+def test_what_tests_share_is_in_a_module_that_is_no_test() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        if any(
+            isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2].startswith("test_")
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
+    ]
+    assert found == []

@@ -134,7 +134,7 @@ def test_roles_are_told_and_what_needs_no_token_says_so() -> None:
     closed, free = operations(document)
     assert (closed.roles, closed.text, closed.secured) == (("client", "super_admin"), "Does it.", True)
     assert not free.secured
-    assert "everybody, without a token" in page(document).text
+    assert "everyone, without a token" in page(document).text
 
 
 # ---- nothing comes from elsewhere -------------------------------------------------------------------------

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections import Counter
 from datetime import date
 from pathlib import Path
 
+import click
 import pytest
 
+from run import cli
 from statemachine.effects import NotificationType
 from tests.mutants.verdict import listed as survivors
 from tools import map as project_map
 
 ROOT = Path(__file__).parents[2]
 _PAGES = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+#: Where the account `nobody` is spoken of.
+_ACCOUNT = ("docs/decisions/0006", "docs/decisions/README.md", "rdchat/local/stores/postgres.py")
+_NOT_PLAIN = re.compile(r"\b(whoever|somebody|nobody|everybody|anew)\b", re.IGNORECASE)
 _SOURCES = ("config", "statemachine", "rdchat", "handlers", "tests", "tools", "benchmarks")
 _HEAD = re.compile(
     r"# (?P<number>\d+)\. (?P<title>.+)\n\n- Status: (?P<status>accepted|superseded)\b.*\n"
@@ -44,6 +50,61 @@ def test_a_row_for_each_type_of_notification_and_for_no_other(page: str, prefix:
     assert table is not None
     rows = [line.split("|")[1].strip() for line in table[1].splitlines()]
     assert sorted(rows) == sorted(f"`{prefix}{one}`" for one in NotificationType)
+
+
+def test_both_pages_say_the_same_of_who_is_notified_of_what() -> None:
+    said = []
+    for page in ("realtime.md", "webhooks.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        rows = re.findall(r"^\| `(?:notification\.)?([a-z_]+)` \|(.+)\|$", text, re.MULTILINE)
+        said.append({kind: rest for kind, rest in rows if kind in set(NotificationType)})
+    assert said[0] == said[1]
+    # Those who did it themselves are not told of it.
+    for kind in (
+        NotificationType.SESSION_RESCHEDULED,
+        NotificationType.SESSION_CANCELLED,
+        NotificationType.COUNSELING_REASSIGNED,
+        NotificationType.PSYCHOLOGIST_UNAVAILABLE,
+    ):
+        assert " did not " in said[0][kind], kind
+
+
+def commands_in(page: str) -> list[list[str]]:
+    """List what pages say after `run.py`, without what only a shell makes something of."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(r"run\.py ([^`\n|)#]+)", text.replace("/run.py", " run.py"))
+    return [shlex.split(one.rstrip(":., ")) for one in found]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/webhooks.md", "docs/ably-local.md", "docs/realtime.md"])
+def test_commands_on_pages_are_those_of_the_program(page: str) -> None:
+    for words in commands_in(page):
+        command: click.Command = cli
+        context = click.Context(cli)
+        while isinstance(command, click.Group) and words and words[0] in command.list_commands(context):
+            command = command.commands[words.pop(0)]
+        assert command is not cli, f"{page}: run.py has no {words[0]}"
+        options = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+        places = [one for one in command.params if isinstance(one, click.Argument)]
+        shown = [one.make_metavar(context).split("{")[0].strip("[].") for one in places]
+        for word in words:
+            if word.startswith("--"):
+                assert word in options, f"{page}: {command.name} has no {word}"
+        named = [word.strip("[].") for word in words if re.fullmatch(r"\[?[A-Z_]+\]?[.]*", word)]
+        if named and "--" not in "".join(words):
+            assert [one or "KIND" for one in shown] == named, f"{page}: {command.name}"
+
+
+def test_prose_and_code_are_in_plain_english() -> None:
+    folders = ({*_SOURCES, "web"} - {"tests"}) | {"docs"}
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.*")]
+    told = {
+        (str(path.relative_to(ROOT)), word)
+        for path in [*ROOT.glob("*.md"), *files]
+        if path.suffix in (".py", ".html", ".js", ".md")
+        for word in _NOT_PLAIN.findall(path.read_text(encoding="utf-8"))
+    }
+    assert [(name, word) for name, word in told if word != "nobody" or not name.startswith(_ACCOUNT)] == []
 
 
 def test_files_and_folders_that_pages_name_exist() -> None:

@@ -14,7 +14,7 @@ from marshmallow import ValidationError, fields
 
 from handlers import schemas
 from handlers.http.routing import PREFIX, Route
-from handlers.openapi.document import errors_of
+from handlers.openapi.responses import errors_of
 from handlers.server.application import ROUTES, api_document
 from rdchat.common.errors import ERRORS, ErrorCode
 from rdchat.domain.permissions import EVERYONE_SIGNED_IN
@@ -230,6 +230,8 @@ def test_every_success_says_what_was_done(route: Route) -> None:
     if route.tagged and route.method == "GET":
         unchanged = responses.pop("304")
         assert (unchanged["content"], set(unchanged["headers"])) == ({}, {"X-Request-Id", "ETag"})
+    if route.ranged:
+        assert responses.pop("206")["content"] == responses["200"]["content"]
     assert {
         status: response["description"] for status, response in responses.items() if status < "400"
     } == expected
@@ -295,10 +297,26 @@ def test_headers_are_declared() -> None:
                     "If-None-Match",
                 }
                 expected |= {"ETag"} if status < "400" and tagged else set()
+                if "206" in operation["responses"]:
+                    expected |= {"ETag", "Accept-Ranges"} if status < "400" else set()
+                    expected |= {"Content-Range"} if status in ("206", "416") else set()
                 if status < "300" and "429" in operation["responses"]:
                     bare = set(response["content"]) - {"application/json"}
                     expected |= limits if not bare else set()
             assert headers == expected, f"{method} {path} {status}"
+
+
+@each_route
+def test_headers_that_a_handler_heeds_are_declared(route: Route) -> None:
+    source = inspect.getsource(route.handler)
+    # `Accept` is said by the media types of the answers.
+    heeded = set(re.findall(r'headers\.get\("([\w-]+)"', source)) - {"Accept"}
+    if "ranges." in source:
+        heeded |= {"Range", "If-Range"}
+    if route.idempotent:
+        heeded.add("Idempotency-Key")
+    parameters = operation_of(route).get("parameters", ())
+    assert {one["name"] for one in parameters if one["in"] == "header"} == heeded
 
 
 def test_what_is_answered_beside_the_usual_status_is_listed() -> None:

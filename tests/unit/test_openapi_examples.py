@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from handlers.http.routing import PREFIX, Route
-from handlers.openapi.document import errors_of
+from handlers.openapi.responses import errors_of
 from handlers.server.application import ROUTES, api_document
 from rdchat.common.errors import ERRORS, ErrorCode
 from tests.support.shapes import mismatches, resolve

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from handlers.api.presenters import shared_slots_json
+from handlers.api.slots import shared_slots_json
 from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours
 from rdchat.domain.booking import Limits
-from rdchat.domain.free_slots import Desk, Wish, free_slots, shared_slots
+from rdchat.domain.free_slots import Bookable, Wish, free_slots, shared_slots
 from rdchat.domain.person import Psychologist
 
 LIMITS = Limits(timedelta(minutes=1), timedelta(hours=4), timedelta(days=366), 1, 2)
@@ -21,7 +21,7 @@ ZONES = ("Asia/Jakarta", "America/New_York", "Africa/Cairo", "Australia/Lord_How
 CHANGES = (date(2027, 3, 12), date(2027, 4, 2), date(2027, 9, 3), date(2027, 10, 29), date(2027, 11, 5))
 
 
-def desk(chance: random.Random, number: int, since: datetime, days: int) -> Desk:
+def made_up(chance: random.Random, number: int, since: datetime, days: int) -> Bookable:
     def hours() -> Hours:
         first, last = sorted(chance.sample(range(48), 2))
         return Hours(time(first // 2, first % 2 * 30), time(last // 2, last % 2 * 30))
@@ -36,7 +36,7 @@ def desk(chance: random.Random, number: int, since: datetime, days: int) -> Desk
     booked = [(start, start + timedelta(minutes=chance.randrange(5, 200))) for start in starts]
     who = Psychologist(UUID(int=number), f"P{number}", chance.choice(ZONES), True, since, since)
     plan = chance.choice([(weekly, exceptions), (weekly, ()), ((), exceptions), ((), ())])
-    return Desk(who, Availability(who.timezone, *plan), booked)
+    return Bookable(who, Availability(who.timezone, *plan), booked)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -50,15 +50,15 @@ def test_they_are_those_of_each_day_and_psychologist(seed: int) -> None:
         Wish(day=first + timedelta(days=n), timezone=zone, length=length, step=timedelta(minutes=30))
         for n in range(days)
     ]
-    desks = [desk(chance, number, now - timedelta(days=1), days + 2) for number in range(4)]
+    bookable = [made_up(chance, number, now - timedelta(days=1), days + 2) for number in range(4)]
     expected: dict[datetime, list[str]] = {}
     for wish in wishes:
-        for one in desks:
+        for one in bookable:
             for free in free_slots(
                 wish, one.working, list(one.booked), limits=LIMITS, now=now, earliest=earliest
             ):
                 expected.setdefault(free.slot.starts_at, []).append(one.psychologist.full_name)
-    found = shared_slots(wishes, desks, limits=LIMITS, now=now, earliest=earliest)
+    found = shared_slots(wishes, bookable, limits=LIMITS, now=now, earliest=earliest)
     starts = [one.slot.starts_at for one in found]
     assert starts == sorted(set(starts))
     assert {one.slot.starts_at: [who.full_name for who in one.psychologists] for one in found} == expected
@@ -68,8 +68,8 @@ def test_they_are_those_of_each_day_and_psychologist(seed: int) -> None:
 def test_five_weeks_of_twenty_psychologists_take_a_moment() -> None:
     now = datetime(2027, 3, 1, tzinfo=UTC)
     office = tuple(WeeklyHours(day, Hours(time(8), time(17))) for day in range(1, 8))
-    desks = [
-        Desk(
+    bookable = [
+        Bookable(
             Psychologist(UUID(int=number), f"P{number}", "America/New_York", True, now, now),
             Availability("America/New_York", office if number % 2 else ()),
             [
@@ -90,7 +90,7 @@ def test_five_weeks_of_twenty_psychologists_take_a_moment() -> None:
         for n in range(35)
     ]
     began = clock.process_time()
-    found = shared_slots(wishes, desks, limits=LIMITS, now=now, earliest=now)
+    found = shared_slots(wishes, bookable, limits=LIMITS, now=now, earliest=now)
     shared_slots_json(found)
     assert len(found) > 3000
     assert clock.process_time() - began < 0.7

@@ -131,5 +131,5 @@ def _welcome(endpoint: AblyLocal, key: str, *, tls: bool, controlled: bool) -> s
     if controlled:
         lines.append(f"  Faults       POST {url}/control/faults, from this machine only")
     if endpoint.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        lines.append("Everybody who reaches this machine reaches it, and may use the key and make apps.")
+        lines.append("All who reach this machine reach it, and may use the key and make apps.")
     return "\n".join([*lines, "Nothing is kept. Ctrl-C ends it."])

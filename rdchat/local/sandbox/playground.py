@@ -27,7 +27,7 @@ _TOKEN_LIFETIME: Final = timedelta(days=1)
 _REQUEST_SECONDS: Final = 10.0
 _STOPPED, _FAILED, _NOT_STARTED = 0, 1, 2
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Whoever tries things books one session after another, also while one is open.
+#: People who try things book one session after another, also while one is open.
 _LIMITS: Final = {"RDCHAT_MAX_ACTIVE_PER_CLIENT": "20", "RDCHAT_MAX_ACTIVE_PER_PSYCHOLOGIST": "20"}
 
 

@@ -1,0 +1,113 @@
+"""/chat/sessions/{id}/timeline and /diagram: what happened to a session, and its way through the states."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from aiohttp import web
+
+from handlers import schemas
+from handlers.api.presenters import maybe_iso
+from handlers.http.routing import Answer, Call, Route
+from rdchat.common.clock import iso, to_ms
+from rdchat.common.errors import ErrorCode
+from rdchat.domain import permissions
+from rdchat.domain.timeline import path_taken
+from rdchat.operations import drawing
+from statemachine import diagram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rdchat.domain.timeline import TimelineEntry
+
+_ROOT: Final = Path(__file__).parents[2]
+_NO_SESSION: Final = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
+
+
+async def get_timeline(call: Call) -> Answer:
+    """See what happened to a session, with planned and actual instants."""
+    _, entries = await call.runtime.chat.get_timeline(call.caller, call.path["id"])
+    return Answer([_timeline_json(entry) for entry in entries], "Timeline retrieved successfully")
+
+
+async def get_diagram(call: Call) -> web.Response:
+    """Draw the state machine, with the session's state and the way it took."""
+    session, entries = await call.runtime.chat.get_timeline(call.caller, call.path["id"])
+    path = diagram.Path(current=session.status, taken=path_taken(entries))
+    form = call.query["format"]
+    if form == "png":
+        body = await _rasterise(drawing.svg(path))
+        return web.Response(body=body, content_type="image/png")
+    content_type, draw = _DRAWN[form]
+    return web.Response(text=draw(path), content_type=content_type, charset="utf-8")
+
+
+_DRAWN: dict[str, tuple[str, Callable[[diagram.Path], str]]] = {
+    "mermaid": ("text/plain", diagram.mermaid),
+    "dot": ("text/vnd.graphviz", diagram.dot),
+    "svg": ("image/svg+xml", drawing.svg),
+    "json": ("application/json", lambda path: orjson.dumps(diagram.as_json(path)).decode()),
+}
+
+
+async def _rasterise(svg: str) -> bytes:
+    # It holds the interpreter for a third of a second: in this process, every timer would be late.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", drawing.__name__, cwd=_ROOT, stdin=PIPE, stdout=PIPE
+    )
+    png, _ = await process.communicate(svg.encode())
+    if process.returncode != 0:
+        raise RuntimeError("the picture could not be drawn")
+    return png
+
+
+def _timeline_json(entry: TimelineEntry) -> dict[str, Any]:
+    planned = entry.planned_at
+    # What was called off was not run: it is neither early nor late.
+    due_at = planned if not entry.called_off else None
+    return {
+        "trigger": entry.trigger,
+        "from": entry.source,
+        "to": entry.destination,
+        "actorId": str(entry.actor_id) if entry.actor_id else None,
+        "plannedAt": maybe_iso(planned),
+        "at": iso(entry.at),
+        "latenessMs": max(0, to_ms(entry.at) - to_ms(due_at)) if due_at else None,
+        "outcome": entry.outcome,
+        "reason": entry.reason,
+    }
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/chat/sessions/{id}/timeline",
+        handler=get_timeline,
+        summary="See what happened to a session",
+        tag="Sessions",
+        done="What happened, oldest first.",
+        message="Timeline retrieved successfully",
+        roles=permissions.EVERYONE_SIGNED_IN,
+        data=schemas.TimelineAnswer,
+        many=True,
+        errors=_NO_SESSION,
+    ),
+    Route(
+        method="GET",
+        path="/chat/sessions/{id}/diagram",
+        handler=get_diagram,
+        summary="Draw a session's way through the state machine",
+        tag="Sessions",
+        done="The drawing, without an envelope.",
+        roles=permissions.EVERYONE_SIGNED_IN,
+        query=schemas.DiagramQuery,
+        bare=(*(content_type for content_type, _ in _DRAWN.values()), "image/png"),
+        errors=_NO_SESSION,
+    ),
+)

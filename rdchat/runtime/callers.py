@@ -1,0 +1,45 @@
+"""Who may call a replica: what verifies tokens, and keeps what they say of people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rdchat.security.caller_tokens import CallerTokens
+from rdchat.security.key_set import KeySet
+from rdchat.services.seen_people import SeenPeople
+
+if TYPE_CHECKING:
+    from rdchat.runtime.parts import Base, Stores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """What knows who calls. `key_set` is None where tokens are signed with a shared secret."""
+
+    tokens: CallerTokens
+    people: SeenPeople
+    key_set: KeySet | None
+
+
+async def start_callers(base: Base, stores: Stores) -> Callers:
+    """Start what verifies callers' tokens, with the identity provider's keys where it has some."""
+    settings = base.settings
+    key_set = None
+    if settings.jwt_jwks_url is not None:
+        key_set = KeySet(settings.jwt_jwks_url)
+        base.close_in_turn(key_set.close)
+        await key_set.start()
+    people = SeenPeople(stores.pool, base.clock)
+    people.start()
+    base.close_in_turn(people.close)
+    tokens = CallerTokens(
+        algorithms=settings.jwt_algorithms,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        clock=base.clock,
+        secret=settings.jwt_secret,
+        keys=key_set.keys if key_set is not None else None,
+        find_key=key_set.find if key_set is not None else None,
+    )
+    return Callers(tokens=tokens, people=people, key_set=key_set)
