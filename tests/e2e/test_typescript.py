@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.service import Service
 
 TYPESCRIPT = Path(__file__).with_name("typescript")
+CLIENT = Path(__file__).parents[2] / "web" / "client"
 
 
 async def _run(*command: str | Path, cwd: Path) -> str:
@@ -60,3 +61,17 @@ async def test_a_client_is_compiled_strictly_and_does_its_work(service: Service,
         "told": ["counseling_booked"],
         "refused": "CHAT_NOT_ENABLED",
     }
+
+
+async def test_the_reference_client_keeps_to_its_types() -> None:
+    node = find_node()
+    if node is None:
+        pytest.skip("Node is neither installed nor a package of this environment")
+    fault = await asyncio.to_thread(install, node, TYPESCRIPT)
+    assert not fault, fault
+    modules = sorted(CLIENT.glob("*.js"))
+    assert modules
+    options = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--module", "es2022"]
+    options += ["--moduleResolution", "bundler", "--lib", "es2022,dom,dom.iterable"]
+    compiler = TYPESCRIPT / "node_modules" / "typescript" / "bin" / "tsc"
+    await _run(node, compiler, *options, *modules, cwd=TYPESCRIPT)

@@ -1,0 +1,276 @@
+/**
+ * The reference client of rdchat: what every frontend must get right, in one module without dependencies.
+ *
+ *     import * as Ably from "ably";
+ *     import { Rdchat } from "./rdchat.js";
+ *
+ *     const rdchat = await Rdchat.connect({ baseUrl: "https://chat.example", getToken, Realtime: Ably.Realtime });
+ *     const chat = await rdchat.openChat(sessionId);
+ *     chat.addEventListener("change", () => show(chat.messages, chat.pending, chat.state));
+ *     await chat.send("Halo");
+ *
+ * One connection serves all chats of a person. See docs/browser.md.
+ */
+import { Api, ApiError } from "./api.js";
+import { Chat, WrongChatError } from "./chat.js";
+import { ServerClock } from "./clock.js";
+import { Storage } from "./storage.js";
+
+export { ApiError, Chat, ServerClock, Storage, WrongChatError };
+
+/** A message is not sent within this time of a change of the visible chat: the writer may not have seen it yet. */
+const JUST_CHANGED_MS = 300;
+/** A link is not given out when it is about to run out. */
+const LINK_MARGIN_MS = 30_000;
+
+/**
+ * @typedef {object} Me the caller, as their token says
+ * @property {string} id
+ * @property {string} role
+ * @property {string} fullName
+ *
+ * @typedef {object} Options
+ * @property {string} baseUrl where the service is
+ * @property {(renew: boolean) => Promise<string>} getToken the caller's token; `renew`: the last one was refused
+ * @property {any} Realtime the class of Ably's SDK
+ * @property {Record<string, unknown>} [ably] further options of the SDK
+ * @property {typeof fetch} [fetch]
+ * @property {Storage} [storage]
+ */
+
+export class Rdchat extends EventTarget {
+  /** @type {Map<string, Chat>} */
+  #chats = new Map();
+  /** @type {Record<string, string[]>} */
+  #capability = {};
+  /** @type {any} */
+  #realtime = null;
+  /** @type {any} */
+  #options;
+  /** @type {Chat | null} */
+  #visible = null;
+  #visibleSince = -Infinity;
+
+  /**
+   * @param {Options} options
+   * @param {Me} me
+   * @param {Storage} storage
+   * @param {Api} api
+   */
+  constructor(options, me, storage, api) {
+    super();
+    this.#options = options;
+    this.me = me;
+    this.storage = storage;
+    this.api = api;
+    this.clock = api.clock;
+  }
+
+  /**
+   * Sign in and connect.
+   *
+   * Throw an ApiError if the service refuses, or cannot be reached.
+   *
+   * @param {Options} options
+   * @returns {Promise<Rdchat>}
+   */
+  static async connect(options) {
+    const api = new Api({ ...options, clock: new ServerClock() });
+    const me = readToken(await options.getToken(false));
+    const rdchat = new Rdchat(options, me, options.storage ?? (await Storage.open(me.id)), api);
+    await rdchat.#connect();
+    return rdchat;
+  }
+
+  /** Whether Ably is connected at this moment. */
+  get isConnected() {
+    return this.#realtime?.connection.state === "connected";
+  }
+
+  async #connect() {
+    const granted = await this.#fetchToken();
+    const { endpoint, port, tls } = granted.clientOptions;
+    /** @type {any} */
+    let first = granted;
+    const realtime = new this.#options.Realtime({
+      endpoint,
+      ...(tls ? { tlsPort: port } : { port }),
+      tls,
+      clientId: granted.clientId,
+      // A fresh one each time but the first: a token that was revoked must never be shown again.
+      authCallback: (/** @type {any} */ _params, /** @type {(error: any, token: any) => void} */ done) => {
+        const next = first === null ? this.#fetchToken() : Promise.resolve(first);
+        first = null;
+        next.then(
+          (one) => done(null, one.token),
+          (error) => done(asAblyError(error), null),
+        );
+      },
+      ...this.#options.ably,
+    });
+    this.#realtime = realtime;
+    realtime.connection.on((/** @type {any} */ change) => this.#connectionChanged(change.current));
+    const notifications = realtime.channels.get(granted.notificationChannelName);
+    await Promise.race([
+      notifications.subscribe("notification", (/** @type {any} */ message) => this.#notified(message.data)),
+      // Without Ably the API serves all the same: chats are then as current as their last catching up.
+      new Promise((resolve) => realtime.connection.once(["disconnected", "suspended", "failed"], resolve)),
+    ]).catch(() => {});
+    globalThis.addEventListener?.("online", this.#resume);
+    globalThis.document?.addEventListener("visibilitychange", this.#resume);
+  }
+
+  async #fetchToken() {
+    const granted = await this.api.get("/chat/ably-token");
+    this.#capability = granted.capability;
+    return granted;
+  }
+
+  /** @param {string} state */
+  #connectionChanged(state) {
+    for (const chat of this.#chats.values()) {
+      if (state === "connected") void chat.catchUp();
+      else chat.lost();
+    }
+    this.dispatchEvent(new Event("connection"));
+  }
+
+  #resume = () => {
+    if (globalThis.document?.visibilityState === "hidden") return;
+    // After a sleep the connection may look alive for a while. The API says what was missed.
+    if (!this.isConnected) this.#realtime?.connect();
+    for (const chat of this.#chats.values()) void chat.catchUp();
+  };
+
+  /** @param {any} notification */
+  #notified(notification) {
+    this.dispatchEvent(new CustomEvent("notification", { detail: notification }));
+    const chat = this.#chats.get(notification.data?.sessionId ?? "");
+    if (chat !== undefined) void chat.catchUp();
+  }
+
+  /**
+   * Open a chat; an open one is given as it is. Throw an ApiError.
+   *
+   * @param {string} sessionId
+   * @returns {Promise<Chat>}
+   */
+  async openChat(sessionId) {
+    const open = this.#chats.get(sessionId);
+    if (open !== undefined) return open;
+    const chat = new Chat(this, sessionId);
+    this.#chats.set(sessionId, chat);
+    try {
+      return await chat.open();
+    } catch (error) {
+      this.#chats.delete(sessionId);
+      chat.close();
+      throw error;
+    }
+  }
+
+  /** @param {Chat} chat */
+  closeChat(chat) {
+    chat.close();
+    this.#chats.delete(chat.id);
+    if (this.#visible === chat) this.show(null);
+  }
+
+  /**
+   * Say which chat is in front of the person. Only in that one can be written.
+   *
+   * @param {Chat | null} chat
+   */
+  show(chat) {
+    if (chat === this.#visible) return;
+    this.#visible = chat;
+    this.#visibleSince = performance.now();
+  }
+
+  /** Whether a chat is in front of the person, and has been for long enough to be noticed. @param {Chat} chat */
+  isVisible(chat) {
+    return this.#visible === chat && performance.now() - this.#visibleSince >= JUST_CHANGED_MS;
+  }
+
+  /**
+   * The channels of a session, once the token grants them; null while it does not (an hour before the start it will).
+   *
+   * @param {string} sessionId
+   * @returns {Promise<{chat: any, typing: any} | null>}
+   */
+  async realtimeFor(sessionId) {
+    const chat = `chat:session:${sessionId}`;
+    const typing = `typing:session:${sessionId}`;
+    if (!(chat in this.#capability)) await this.renew();
+    if (!(chat in this.#capability)) return null;
+    const { channels } = this.#realtime;
+    return { chat: channels.get(chat), typing: channels.get(typing) };
+  }
+
+  /** Get a new token now: the sessions that it serves for may be others. */
+  async renew() {
+    try {
+      await this.#realtime.auth.authorize();
+    } catch {
+      // The SDK goes on trying; the API says what is missed meanwhile.
+    }
+  }
+
+  /** Close everything. What is not sent stays kept, for the next time. */
+  close() {
+    globalThis.removeEventListener?.("online", this.#resume);
+    globalThis.document?.removeEventListener("visibilitychange", this.#resume);
+    for (const chat of this.#chats.values()) chat.close();
+    this.#chats.clear();
+    this.#realtime?.close();
+    this.storage.close();
+  }
+
+  /** Forget what is kept on this device, drafts and all, and close. */
+  async signOut() {
+    await this.storage.clear();
+    this.close();
+  }
+
+  /** @type {Map<string, {url: string, until: number}>} */
+  #links = new Map();
+
+  /**
+   * The address of an attachment, which serves for some minutes; asked for again when it has run out.
+   *
+   * @param {{id: string, url?: string, expiresAt?: string}} attachment
+   * @returns {Promise<string>}
+   */
+  async linkTo(attachment) {
+    const known = this.#links.get(attachment.id);
+    if (known !== undefined && known.until > this.clock.now()) return known.url;
+    const fresh = attachment.expiresAt !== undefined && Date.parse(attachment.expiresAt) - LINK_MARGIN_MS > this.clock.now();
+    const described = fresh ? attachment : await this.api.get(`/chat/attachments/${attachment.id}`);
+    const url = new URL(described.url, `${this.api.baseUrl}/`).href;
+    this.#links.set(attachment.id, { url, until: Date.parse(described.expiresAt) - LINK_MARGIN_MS });
+    return url;
+  }
+}
+
+/**
+ * Read who a token is for. It is not verified here: the service does that.
+ *
+ * @param {string} token
+ * @returns {Me}
+ */
+export function readToken(token) {
+  const part = token.split(".")[1] ?? "";
+  const bytes = Uint8Array.from(atob(part.replace(/-/g, "+").replace(/_/g, "/")), (one) => one.charCodeAt(0));
+  const said = JSON.parse(new TextDecoder().decode(bytes));
+  return { id: said.sub, role: said.role, fullName: said.fullName };
+}
+
+/**
+ * What the SDK has to know of a refusal: 403 makes it give up, everything else is tried again.
+ *
+ * @param {any} error
+ */
+function asAblyError(error) {
+  const final = error instanceof ApiError && !error.isTemporary;
+  return { code: final ? 40300 : 80019, statusCode: final ? 403 : 401, message: error.message };
+}
