@@ -12,6 +12,7 @@ import pytest
 from rdchat.domain.person import Role
 from tests.support.calendars import calendar_link, events_in, open_calendar
 from tests.support.envelope import assert_refused
+from tests.support.handing_over import REASSIGNED, hand_over, told
 from tests.support.pair import a_pair
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.sessions import instant, reaches
@@ -26,24 +27,11 @@ if TYPE_CHECKING:
     from tests.support.service import Person, Reply
 
 HOUR = timedelta(hours=1)
-REASSIGNED = "counseling_reassigned"
 _AT_ONCE = """
 SELECT count(*) FROM counselings WHERE psychologist_id = $1 AND starts_at <= $2 AND ends_at > $2
 """
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 both_ways = pytest.mark.parametrize("method", ["chat", "online"])
-
-
-async def hand_over(person: Person, booking: dict[str, Any], to: Person | UUID, **headers: str) -> Reply:
-    psychologist_id = to if isinstance(to, UUID) else to.id
-    path = f"/counselings/{booking['id']}/reassign"
-    return await person.call("PUT", path, json={"psychologistId": str(psychologist_id)}, headers=headers)
-
-
-async def told(person: Person, kind: str = REASSIGNED) -> list[dict[str, Any]]:
-    """List what one was told of this kind."""
-    found = (await person.get("/notifications", limit=100)).data["data"]
-    return [one for one in found if one["type"] == kind]
 
 
 class Practice:
