@@ -138,6 +138,26 @@ async def test_a_session_that_goes_on_leaves_its_counselling_as_it_is(
     assert row["lateness_ms"] == 0
 
 
+async def test_what_is_published_to_no_one_is_written_all_the_same(
+    database: Pool, talking: list[Session]
+) -> None:
+    session = talking[0]
+    too_late = session.ends_at - timedelta(seconds=10)
+    skipped = step(session, RunAutomation(AutomationKind.END_WARNING, session.schedule_version), too_late)
+    assert not isinstance(skipped, Refusal)
+    builder = ChangeBuilder(session, partial(automated_text, Organizations()))
+    builder.add(skipped, command_id=uuid4(), actor_id=None)
+    assert builder.change.outbox_entry is None
+    assert session.id in await write(database, builder.change)
+    [row] = await rows_of(
+        database,
+        "SELECT status, reason FROM automations WHERE session_id = $1 AND kind = 'end_warning'",
+        session.id,
+    )
+    assert row == {"status": "skipped", "reason": "too_late_to_warn"}
+    assert await rows_of(database, "SELECT 1 FROM outbox") == []
+
+
 async def test_webhooks_are_written_for_each_endpoint_and_none_without(
     database: Pool, talking: list[Session]
 ) -> None:
