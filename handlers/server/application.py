@@ -29,6 +29,7 @@ from handlers.http.protocol import Admission, Runner
 from handlers.openapi import asyncapi, document, page
 from handlers.server import health
 from rdchat import __version__
+from rdchat.common.json import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -83,9 +84,16 @@ def build_runner(
     seconds requests that are under way may take at the end.
     """
     app = web.Application(client_max_size=_LARGEST_BODY)
-    api, events = api_document(runtime.settings.base_url), events_document()
-    documents = {"/openapi.json": api, "/asyncapi.json": events}
-    pages = health.Pages(documents, page.render(api, events), metrics_page)
+
+    def write_documents() -> dict[str, bytes]:
+        api, events = api_document(runtime.settings.base_url), events_document()
+        return {
+            "/openapi.json": as_json(api),
+            "/asyncapi.json": as_json(events),
+            "/docs": page.render(api, events).encode(),
+        }
+
+    pages = health.Pages(health.Documents(write_documents), metrics_page)
     health.register(app, runtime, pages, draining=draining)
     routing.register(app, ROUTES, runtime)
 

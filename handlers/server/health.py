@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,6 @@ from handlers.server.home import show_home
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Any
 
     from rdchat.runtime import Runtime
 
@@ -20,12 +20,36 @@ if TYPE_CHECKING:
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
+#: The documents and their page, by path.
+DOCUMENTS: Final = {
+    "/openapi.json": "application/json; charset=utf-8",
+    "/asyncapi.json": "application/json; charset=utf-8",
+    "/docs": "text/html; charset=utf-8",
+}
+
+
+class Documents:
+    """The documents and their page, written when one is first asked for, beside the event loop, and kept.
+
+    `write` returns them by path. It takes a fifth of a second, which neither a start nor a chat waits for.
+    """
+
+    def __init__(self, write: Callable[[], dict[str, bytes]]) -> None:
+        self._write = write
+        self._written: asyncio.Task[dict[str, bytes]] | None = None
+
+    async def read(self, path: str) -> bytes:
+        """Return one of them."""
+        if self._written is None or (self._written.done() and self._written.exception() is not None):
+            self._written = asyncio.create_task(asyncio.to_thread(self._write), name="documents")
+        return (await asyncio.shield(self._written))[path]
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """What is shown: documents by their path, the page, and metrics other than the runtime's own."""
+    """What is shown: documents with their page, and metrics other than the runtime's own."""
 
-    documents: dict[str, dict[str, Any]]
-    docs: str
+    documents: Documents
     metrics: Callable[[], Awaitable[bytes]] | None = None
 
 
@@ -52,23 +76,13 @@ def register(app: web.Application, runtime: Runtime, pages: Pages, *, draining: 
         page = await pages.metrics() if pages.metrics is not None else runtime.metrics.page()
         return web.Response(body=page, headers={"Content-Type": METRICS_TYPE})
 
-    async def docs(_request: web.Request) -> web.Response:
-        return web.Response(text=pages.docs, content_type="text/html", charset="utf-8")
+    async def document(request: web.Request) -> web.Response:
+        body = await pages.documents.read(request.path)
+        return web.Response(body=body, headers={"Content-Type": DOCUMENTS[request.path]})
 
     app.router.add_get("/", show_home(runtime.settings))
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
-    for path, document in pages.documents.items():
-        app.router.add_get(path, _showing(document))
-    app.router.add_get("/docs", docs)
-
-
-def _showing(document: dict[str, Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    # It never changes, so it is written once.
-    written = json_response(document).body
-
-    async def show(_request: web.Request) -> web.Response:
-        return web.Response(body=written, content_type="application/json", charset="utf-8")
-
-    return show
+    for path in DOCUMENTS:
+        app.router.add_get(path, document)
