@@ -115,7 +115,7 @@ async def test_with_tls_the_python_sdk_may_use_the_key(
 async def test_an_open_address_is_told(tmp_path: Path) -> None:
     async with running(tmp_path, "--host", "0.0.0.0") as (address, lines):  # noqa: S104 - what is tested
         assert address.startswith("127.0.0.1:")
-        assert any(line.startswith("Everybody who reaches this machine") for line in lines)
+        assert any(line.startswith("All who reach this machine") for line in lines)
 
 
 async def test_a_port_that_is_taken(tmp_path: Path) -> None:

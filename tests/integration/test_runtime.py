@@ -28,6 +28,7 @@ ORDER = [
     "Alarms.close",
     "TimerMonitor.close",
     "AttachmentService.close",
+    "ReminderService.close",
     "WallTimeService.close",
     "IdempotencyService.close",
     "SeenPeople.close",
@@ -87,7 +88,8 @@ async def test_a_replica_without_timers_and_relay_has_fewer_parts(
     runtime = await Runtime.start(settings, database_url=database_url, redis_url=redis_url)
     assert not runtime.health.runs_timers
     await runtime.close()
-    absent = {"Reconciler", "TimerWorker", "Alarms", "AttachmentService", "WallTimeService", "Webhooks"}
+    absent = {"Reconciler", "TimerWorker", "Alarms", "AttachmentService", "ReminderService"}
+    absent |= {"WallTimeService", "Webhooks"}
     assert closed == [one for one in ORDER if one.partition(".")[0] not in absent]
 
 

@@ -94,7 +94,12 @@ async def test_every_connection_has_the_settings_that_are_relied_on(odd_database
 
 async def test_a_transaction_says_its_isolation_level_itself(odd_database: str) -> None:
     """Also on a connection that came without our settings, as from a pooler between."""
-    async with asyncpg.create_pool(odd_database, min_size=1) as bare, pool.transaction(bare) as connection:
+    # But for the one that would end a transaction of this test while the machine does something else.
+    patient = {"idle_in_transaction_session_timeout": "0"}
+    async with (
+        asyncpg.create_pool(odd_database, min_size=1, server_settings=patient) as bare,
+        pool.transaction(bare) as connection,
+    ):
         assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
 
 
