@@ -11,13 +11,14 @@ import pytest
 
 from rdchat.engine import change as changes
 from rdchat.engine.change import Change, ChangeBuilder
-from rdchat.events import payloads
+from rdchat.events import channels, payloads
 from statemachine import (
     AutomationKind,
     Cancel,
     Command,
     Decision,
     EndSession,
+    Reassign,
     Refusal,
     RefusalCode,
     RunAutomation,
@@ -246,3 +247,36 @@ def test_what_the_session_refuses_is_a_refusal(open_session: Session) -> None:
         open_session, EndSession(stranger), NOW, command_id=COMMAND, actor_id=stranger, text_of=text_of
     )
     assert refusal == Refusal(RefusalCode.NOT_PARTICIPANT, None)
+
+
+# ---- who may listen on ------------------------------------------------------------------------------------
+
+
+def revocations(builder: ChangeBuilder) -> list[dict[str, object]]:
+    assert builder.change.outbox_entry is not None
+    return [
+        orjson.loads(event.data)
+        for event in builder.change.outbox_entry.events
+        if event.name == channels.REVOCATION
+    ]
+
+
+def test_the_tokens_of_a_session_that_is_over_are_revoked_and_those_of_both_desks(
+    builder: ChangeBuilder, open_session: Session
+) -> None:
+    decide(builder, EndSession(open_session.client_id), NOW, open_session.client_id)
+    keys = [channels.session_revocation_key(open_session.id)]
+    keys += [channels.desk_revocation_key(person) for person in open_session.participants]
+    second = int(NOW.timestamp()) * 1000
+    assert revocations(builder) == [{"revocationKey": key, "issuedBefore": second} for key in keys]
+    assert builder.change.cancels_timers
+    assert not builder.change.reschedules_timers
+
+
+def test_whose_session_it_was_listens_no_more_after_a_hand_over() -> None:
+    session = a_session(Status.PENDING)
+    builder, former = ChangeBuilder(session, text_of), session.psychologist_id
+    decide(builder, Reassign(former, UUID(int=77), "Rina", "Asia/Makassar"), NOW, former)
+    until = (int(NOW.timestamp()) + 2) * 1000
+    assert revocations(builder) == [{"clientId": str(former), "issuedBefore": until}]
+    assert (builder.change.cancels_timers, builder.change.reschedules_timers) == (False, False)
