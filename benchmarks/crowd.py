@@ -74,6 +74,11 @@ SELECT id, 0, 0, gen_random_uuid(), 'book', client_id, 'pending', 'pending', boo
 """,
 )
 
+_REMINDERS = """
+INSERT INTO reminders (counseling_id, number, lead, due_at, status)
+SELECT id, 1, $1::interval, starts_at - $1::interval, 'scheduled' FROM counselings WHERE starts_at = $2
+"""
+
 
 async def plant(
     connection: Connection,
@@ -133,3 +138,8 @@ async def open_all(connection: Connection, at: datetime) -> None:
         for statement in _OPEN:
             await connection.execute(statement, at, timeout=600)
     await connection.execute("VACUUM ANALYZE", timeout=600)
+
+
+async def plant_reminders(connection: Connection, starts_at: datetime, lead: timedelta) -> None:
+    """Plan a reminder of each counselling that starts at an instant."""
+    await connection.execute(_REMINDERS, lead, starts_at)

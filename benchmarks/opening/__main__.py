@@ -19,7 +19,7 @@ import asyncpg
 import click
 import uvloop
 
-from benchmarks.crowd import plant
+from benchmarks.crowd import plant, plant_reminders
 from benchmarks.opening.people import Talkers
 from benchmarks.opening.report import Wave, section, table
 from benchmarks.page import RESULTS, write_section
@@ -39,10 +39,6 @@ _SESSION = re.compile(r'"sessionId":"([^"]+)"')
 _KINDS = {"reminder": -2 * _LEAD, "initial_message": -_LEAD, "enable_chat": timedelta(0)}
 #: What each publishes: two notifications; its message; at the start also the new status, and two more.
 _EVENTS = {"reminder": 2, "initial_message": 1, "enable_chat": 4}
-_REMIND = """
-INSERT INTO reminders (counseling_id, number, lead, due_at, status)
-SELECT id, 1, $1::interval, starts_at - $1::interval, 'scheduled' FROM counselings WHERE starts_at = $2
-"""
 _DONE = {
     "reminder": "SELECT count(*) FROM reminders WHERE status = 'done' AND due_at = $1",
     "initial_message": "SELECT count(*) FROM automations "
@@ -107,7 +103,7 @@ async def measure(
     talking = [(row["id"], row["client_id"]) for row in await connection.fetch("SELECT * FROM chat_sessions")]
     start = clock.now() + timedelta(seconds=10 + sessions / 2000) + 2 * _LEAD
     await plant(connection, sessions=sessions, first=start, spread=timedelta(0), at=clock.now(), **plans)
-    await connection.execute(_REMIND, 2 * _LEAD, start)
+    await plant_reminders(connection, start, 2 * _LEAD)
     stores = directory, database_url, redis_url, ably.address, _LEAD
     service = Service(*stores, roles="worker,relay" if split else "api,worker,relay")
     to_instant = Service(*stores, roles="api") if split else service

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rdchat.domain.message import MessagePreview, MessageType, preview
 from rdchat.postgres.pool import acquire
-from rdchat.postgres.sessions import SESSION, session_from_row
+from rdchat.postgres.sessions import SESSION, list_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,11 +76,7 @@ async def list_sessions_by_activity(
 
     `before` is the (activity, id) of the last one that the caller has seen.
     """
-    at, session_id = before or (None, None)
-    wanted = [status.value for status in statuses] if statuses else None
-    async with acquire(pool) as connection:
-        rows = await connection.fetch(_BY_ACTIVITY, person_id, wanted, at, session_id, limit)
-    return [session_from_row(row) for row in rows]
+    return await list_page(pool, _BY_ACTIVITY, person_id, statuses=statuses, before=before, limit=limit)
 
 
 async def list_last_messages(

@@ -129,10 +129,23 @@ async def list_sessions(
 
     `before` is the (start, id) of the last one that the caller has seen.
     """
-    start, session_id = before or (None, None)
+    return await list_page(pool, _BY_PERSON, person_id, statuses=statuses, before=before, limit=limit)
+
+
+async def list_page(
+    pool: Pool,
+    query: str,
+    person_id: UUID,
+    *,
+    statuses: Sequence[Status] | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Session]:
+    """Read the sessions of a participant in the order of a query: of the person, states, place and limit."""
+    at, session_id = before or (None, None)
     wanted = [status.value for status in statuses] if statuses else None
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_BY_PERSON, person_id, wanted, start, session_id, limit)
+        rows = await connection.fetch(query, person_id, wanted, at, session_id, limit)
     return [session_from_row(row) for row in rows]
 
 

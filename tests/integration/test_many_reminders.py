@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.crowd import plant
+from benchmarks.crowd import plant, plant_reminders
 from rdchat.common.clock import SystemClock
 from rdchat.postgres import pool
 from tests.support.service import Service, service_settings, whole_second
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
 
 _HOUR = timedelta(hours=1)
-_PLAN = """
-INSERT INTO reminders (counseling_id, number, lead, due_at, status)
-SELECT id, 1, $1::interval, starts_at - $1::interval, 'scheduled' FROM counselings WHERE starts_at = $2
-"""
 _LATENESS = {
     "reminders": "SELECT lateness_ms FROM reminders WHERE status = 'done' ORDER BY 1",
     "openings": "SELECT lateness_ms FROM automations "
@@ -56,7 +52,7 @@ async def seed(database: Pool, due: datetime, *, openings: int, reminders: int) 
                 end_warning_lead=timedelta(minutes=5),
                 at=now,
             )
-        await connection.execute(_PLAN, _HOUR, due + _HOUR)
+        await plant_reminders(connection, due + _HOUR, _HOUR)
 
 
 async def lateness(database: Pool) -> dict[str, list[int]]:

@@ -15,6 +15,7 @@ from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, ReminderKind, due_
 from rdchat.timers.reconciler import HORIZON, Reconciler
 from statemachine import AutomationKind
 from tests.support.memory_storage import SetClock
+from tests.support.stray_jobs import store_automations
 from tests.support.stub_engine import StubEngine
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ async def queue(redis_url: str) -> AsyncIterator[WatchedQueue]:
 
 @pytest.fixture
 def clock() -> SetClock:
-    clock = SetClock()
-    clock.instant = datetime.now(UTC)
-    return clock
+    return SetClock(datetime.now(UTC))
 
 
 @pytest.fixture
@@ -71,28 +70,13 @@ def reconciler(database: Pool, queue: WatchedQueue, engine: StubEngine, clock: S
     return Reconciler(database, queue, engine, engine.reminders, clock)
 
 
-async def store(
-    database: Pool, due: Iterable[datetime], kind: AutomationKind = KIND, version: int = 1
-) -> list[Job]:
-    """Store automations of sessions of their own, which play no part here."""
-    rows = [(uuid4(), kind.value, version, instant) for instant in due]
-    async with pool.acquire(database) as one, one.transaction():
-        await one.execute("SET LOCAL session_replication_role = replica")
-        await one.executemany(
-            "INSERT INTO automations (session_id, kind, schedule_version, due_at, status) "
-            "VALUES ($1, $2, $3, $4, 'scheduled')",
-            rows,
-        )
-    return [Job(row[0], kind, version) for row in rows]
-
-
 @pytest.mark.parametrize("kind", list(AutomationKind))
 @pytest.mark.parametrize("version", [1, 513, 65_537])
 async def test_postgresql_writes_members_as_the_queue_reads_them(
     database: Pool, clock: SetClock, kind: AutomationKind, version: int
 ) -> None:
     due = clock.now().replace(microsecond=999_000)
-    [job] = await store(database, [due], kind, version)
+    [job] = await store_automations(database, [due], kind, version)
     pages = scheduled_jobs.list_scheduled(database, after=scheduled_jobs.BEGINNING, until=due)
     assert [page async for page in pages] == [[(job.member(), to_ms(due))]]
 
@@ -127,7 +111,7 @@ async def test_both_tables_are_paged_through_as_one(
     # Many at one instant of either kind, and a session with all of its automations due at one.
     now = clock.now().replace(microsecond=0)
     due = [now + timedelta(seconds=number // 10) for number in range(30)]
-    jobs = [*await store(database, due), *await store_reminders(database, due)]
+    jobs = [*await store_automations(database, due), *await store_reminders(database, due)]
     listed = scheduled_jobs.list_scheduled(database, after=scheduled_jobs.BEGINNING, until=due[-1])
     pages = [page async for page in listed]
     assert max(map(len, pages)) == 7
@@ -144,7 +128,7 @@ async def test_reminders_are_filled_in_and_run_when_they_are_overdue(
     late = await store_reminders(database, [now - timedelta(seconds=3)] * 2)
     await store_reminders(database, [now + timedelta(hours=1)])
     await store_reminders(database, [now + HORIZON + timedelta(hours=1)])
-    [opening] = await store(database, [now - timedelta(seconds=3)])
+    [opening] = await store_automations(database, [now - timedelta(seconds=3)])
     assert await reconciler.run_once() == 4
     assert [(one, kind) for one, kind, _ in engine.seen] == [(opening.subject_id, KIND)]
     ((reminded, at),) = engine.reminders.seen
@@ -157,7 +141,7 @@ async def test_it_adds_what_is_missing_and_only_that(
     reconciler: Reconciler, queue: WatchedQueue, database: Pool, clock: SetClock
 ) -> None:
     now = clock.now()
-    jobs = await store(database, [now + timedelta(minutes=1), now + timedelta(hours=5)])
+    jobs = await store_automations(database, [now + timedelta(minutes=1), now + timedelta(hours=5)])
     await queue.schedule([(jobs[0], to_ms(now) + 60_000)])
     assert await reconciler.run_once() == 1
     assert await reconciler.run_once() == 0
@@ -167,7 +151,7 @@ async def test_it_adds_what_is_missing_and_only_that(
 async def test_what_lies_beyond_the_horizon_comes_when_it_is_near_enough(
     reconciler: Reconciler, queue: WatchedQueue, database: Pool, clock: SetClock
 ) -> None:
-    await store(database, [clock.now() + HORIZON + timedelta(minutes=10)])
+    await store_automations(database, [clock.now() + HORIZON + timedelta(minutes=10)])
     assert await reconciler.run_once() == 0
     clock.forward(minutes=9)
     assert await reconciler.run_once() == 0
@@ -180,7 +164,9 @@ async def test_a_round_on_a_full_queue_looks_only_at_what_is_near(
     reconciler: Reconciler, queue: WatchedQueue, database: Pool, engine: StubEngine, clock: SetClock
 ) -> None:
     now = clock.now()
-    await store(database, [now + NEAR] * 3 + [now + timedelta(hours=hours) for hours in range(1, 23)])
+    await store_automations(
+        database, [now + NEAR] * 3 + [now + timedelta(hours=hours) for hours in range(1, 23)]
+    )
     assert await reconciler.run_once() == 25
     queue.offered.clear()
     # Also in a replica that starts now.
@@ -192,7 +178,7 @@ async def test_a_booking_that_never_reached_redis_is_found_before_it_is_due(
     reconciler: Reconciler, queue: WatchedQueue, database: Pool, clock: SetClock
 ) -> None:
     await reconciler.run_once()
-    [lost] = await store(database, [clock.now() + timedelta(hours=1)])
+    [lost] = await store_automations(database, [clock.now() + timedelta(hours=1)])
     assert await reconciler.run_once() == 0
     clock.forward(minutes=58)
     assert await reconciler.run_once() == 1
@@ -209,7 +195,7 @@ async def test_redis_emptied_while_it_is_filled_is_filled_from_the_start(
 ) -> None:
     monkeypatch.setattr(scheduled_jobs, "_PAGE", 10)
     due = [clock.now() + timedelta(hours=1, minutes=number) for number in range(45)]
-    await store(database, due)
+    await store_automations(database, due)
     queue.empty_at_page = 2
     await reconciler.run_once()
     assert await queue.holds() == 25
@@ -222,7 +208,9 @@ async def test_redis_emptied_while_it_is_filled_is_filled_from_the_start(
 async def test_a_shard_that_was_lost_alone_is_filled_again(
     reconciler: Reconciler, queue: WatchedQueue, database: Pool, clock: SetClock
 ) -> None:
-    jobs = await store(database, [clock.now() + timedelta(hours=1, minutes=number) for number in range(45)])
+    jobs = await store_automations(
+        database, [clock.now() + timedelta(hours=1, minutes=number) for number in range(45)]
+    )
     await reconciler.run_once()
     await (await queue.store.client()).delete(due_key(jobs[0].shard))
     assert await queue.holds() < 45
@@ -235,7 +223,7 @@ async def test_the_near_ones_come_before_the_far_ones(
     reconciler: Reconciler, queue: WatchedQueue, database: Pool, clock: SetClock
 ) -> None:
     now = clock.now()
-    await store(database, [now + timedelta(hours=9)] * 3 + [now + timedelta(seconds=5)] * 2)
+    await store_automations(database, [now + timedelta(hours=9)] * 3 + [now + timedelta(seconds=5)] * 2)
     await reconciler.run_once()
     assert queue.offered == [2, 3]
 
@@ -244,7 +232,7 @@ async def test_what_is_overdue_runs_although_a_dead_worker_holds_its_lease(
     reconciler: Reconciler, queue: WatchedQueue, database: Pool, engine: StubEngine, clock: SetClock
 ) -> None:
     due = clock.now() - timedelta(seconds=3)
-    [job] = await store(database, [due])
+    [job] = await store_automations(database, [due])
     await queue.schedule([(job, to_ms(due))])
     await queue.claim(range(SHARDS), look_ahead_ms=0, lease_ms=60_000, limit=10)
     assert await reconciler.run_once() == 0

@@ -12,15 +12,15 @@ from structlog.testing import capture_logs
 
 from rdchat.common.clock import to_ms
 from rdchat.common.errors import UnavailableError
-from rdchat.postgres import pool
 from rdchat.redis import connection
-from rdchat.redis.delay_queue import DelayQueue, Job
+from rdchat.redis.delay_queue import DelayQueue
 from rdchat.timers import monitor as monitor_module
 from rdchat.timers import reconciler as reconciler_module
 from rdchat.timers.monitor import TimerMonitor, TimerStatus
 from rdchat.timers.reconciler import Reconciler
 from statemachine import AutomationKind, Refusal, RefusalCode
 from tests.support.memory_storage import SetClock
+from tests.support.stray_jobs import store_automations
 from tests.support.stub_engine import StubEngine
 from tests.support.waiting import until
 
@@ -56,9 +56,7 @@ async def queue(redis_url: str) -> AsyncIterator[FailingQueue]:
 
 @pytest.fixture
 def clock() -> SetClock:
-    clock = SetClock()
-    clock.instant = datetime.now(UTC)
-    return clock
+    return SetClock(datetime.now(UTC))
 
 
 @pytest.fixture
@@ -75,19 +73,6 @@ async def reconciler(
     await made.close()
 
 
-async def store(database: Pool, *due: datetime) -> list[Job]:
-    """Store automations of sessions of their own, which play no part here."""
-    ids = [uuid4() for _ in due]
-    async with pool.acquire(database) as one, one.transaction():
-        await one.execute("SET LOCAL session_replication_role = replica")
-        await one.executemany(
-            "INSERT INTO automations (session_id, kind, schedule_version, due_at, status) "
-            "VALUES ($1, 'enable_chat', 1, $2, 'scheduled')",
-            list(zip(ids, due, strict=True)),
-        )
-    return [Job(session_id, KIND, 1) for session_id in ids]
-
-
 async def waiting(queue: FailingQueue) -> int:
     return sum(depth.waiting for depth in await queue.depth())
 
@@ -98,11 +83,11 @@ async def waiting(queue: FailingQueue) -> int:
 async def test_it_fills_the_queue_at_once_and_again_when_it_is_woken(
     reconciler: Reconciler, queue: FailingQueue, database: Pool, clock: SetClock
 ) -> None:
-    await store(database, clock.now() + timedelta(minutes=1))
+    await store_automations(database, [clock.now() + timedelta(minutes=1)])
     with capture_logs() as logged:
         reconciler.start()
         await until(lambda: waiting_is(queue, 1))
-        await store(database, clock.now() + timedelta(minutes=2))
+        await store_automations(database, [clock.now() + timedelta(minutes=2)])
         await until(lambda: len(logged) == 1)
         reconciler.wake()
         await until(lambda: waiting_is(queue, 2))
@@ -127,7 +112,7 @@ async def test_it_looks_again_after_a_while(
     monkeypatch.setattr(reconciler_module, "_EVERY_SECONDS", 0.05)
     reconciler.start()
     await until(lambda: queue.asked > 0)
-    await store(database, clock.now() + timedelta(minutes=1))
+    await store_automations(database, [clock.now() + timedelta(minutes=1)])
     await until(lambda: waiting_is(queue, 1))
 
 
@@ -141,7 +126,9 @@ async def test_without_redis_what_is_due_runs_from_postgresql_until_redis_is_bac
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reconciler_module, "_AWAY_SECONDS", 0.05)
-    due, _ = await store(database, clock.now() - timedelta(seconds=3), clock.now() + timedelta(seconds=30))
+    due, _ = await store_automations(
+        database, [clock.now() - timedelta(seconds=3), clock.now() + timedelta(seconds=30)]
+    )
     queue.away = True
     with capture_logs() as logged:
         reconciler.start()
@@ -192,7 +179,7 @@ async def test_what_is_not_settled_stays_in_the_queue(
     stays: int,
 ) -> None:
     engine.answer = lambda _: answer
-    [job] = await store(database, clock.now() - timedelta(seconds=3))
+    [job] = await store_automations(database, [clock.now() - timedelta(seconds=3)])
     assert await reconciler.run_once() == 1
     assert [session_id for session_id, _, _ in engine.seen] == [job.subject_id]
     assert await waiting(queue) == stays
@@ -203,7 +190,7 @@ async def test_only_what_is_late_by_a_second_is_run_by_it(
 ) -> None:
     late = timedelta(seconds=1)
     tick = timedelta(milliseconds=5)
-    _, just_late = await store(database, clock.now() - late, clock.now() - late - tick)
+    _, just_late = await store_automations(database, [clock.now() - late, clock.now() - late - tick])
     await reconciler.run_once()
     assert [session_id for session_id, _, _ in engine.seen] == [just_late.subject_id]
     assert await waiting(queue) == 1
@@ -213,7 +200,7 @@ async def test_the_queue_is_marked_as_filled_page_by_page(
     reconciler: Reconciler, queue: FailingQueue, database: Pool, clock: SetClock
 ) -> None:
     last = clock.now() + timedelta(minutes=2)
-    await store(database, clock.now() + timedelta(minutes=1), last)
+    await store_automations(database, [clock.now() + timedelta(minutes=1), last])
     marks: list[int] = []
     mark = queue.mark_filled
 
@@ -247,7 +234,7 @@ async def test_it_looks_again_and_again_and_says_once_that_timers_are_late(
 ) -> None:
     monkeypatch.setattr(monitor_module, "_EVERY_SECONDS", 0.02)
     assert monitor.status == TimerStatus()
-    [job] = await store(database, clock.now() + timedelta(hours=1))
+    [job] = await store_automations(database, [clock.now() + timedelta(hours=1)])
     await queue.schedule([(job, to_ms(clock.now() + timedelta(hours=1)))])
     with capture_logs() as logged:
         monitor.start()
@@ -267,7 +254,7 @@ async def test_it_looks_again_and_again_and_says_once_that_timers_are_late(
 async def test_without_redis_it_counts_what_postgresql_knows(
     monitor: TimerMonitor, queue: FailingQueue, database: Pool, clock: SetClock
 ) -> None:
-    await store(database, clock.now() - timedelta(seconds=30))
+    await store_automations(database, [clock.now() - timedelta(seconds=30)])
     queue.away = True
     await monitor.look()
     assert monitor.status == TimerStatus(1, 30.0, None, None)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class SetClock:
     """A clock that stands where it is put."""
 
-    def __init__(self) -> None:
-        self.instant = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+    def __init__(self, instant: datetime = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)) -> None:
+        self.instant = instant
 
     def now(self) -> datetime:
         return self.instant

@@ -1,4 +1,4 @@
--- A calendar by a secret link: whoever has it sees when one has counsellings. Only the secret's hash is kept.
+-- A calendar by a secret link: all who have it see when one has counsellings. Only the secret's hash is kept.
 CREATE TABLE calendar_links (
     person_id   uuid PRIMARY KEY REFERENCES people (id),
     secret_hash bytea NOT NULL UNIQUE,

@@ -5,7 +5,7 @@ ALTER TABLE notifications
     ADD COLUMN starts_at timestamptz,
     ADD COLUMN ends_at timestamptz,
     ADD COLUMN timezone text,
-    -- What somebody wrote of why; sealed, as all that people write.
+    -- What was written of why; encrypted, as all that people write.
     ADD COLUMN reason bytea;
 
 -- The language that a person's tokens ask for, where they ask for one that is spoken here.
