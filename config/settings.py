@@ -1,7 +1,8 @@
 """The one table of what an operator may set.
 
 Each field of Settings is declared with its variable, how its text is read, its default and its meaning.
-Loading, `rdchat.env.example`, the rows in the README and `run.py settings` all come from here.
+Loading, `rdchat.env.example`, the rows in the README and `run.py settings` all come from here. It is long
+because each setting stands here, and nowhere else.
 """
 
 from __future__ import annotations

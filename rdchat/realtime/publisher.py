@@ -6,7 +6,8 @@ instead of making many. A channel has one request in flight; a request carries t
 hundred channels. Tokens of a session that is over are revoked by a task of its own, after everything else of
 their outbox entry: trouble there keeps no messages back. Entries that stay unpublished are kept by extending
 their lease; those whose process died are taken over by the first replica that sees their lease run out.
-Entries of commits whose answer was lost are looked for (`doubts`).
+Entries of commits whose answer was lost are looked for (`doubts`). (Longer than most: what is held,
+published, confirmed and given away is one book-keeping.)
 """
 
 from __future__ import annotations

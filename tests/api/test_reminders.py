@@ -133,7 +133,7 @@ async def test_both_are_reminded_in_time(
         counted = service.runtime.metrics.page().decode()
         assert 'rdchat_automations_total{kind="reminder",status="done"} 2.0' in counted
         if method == "chat":
-            # It is no transition: nothing of the session has changed, and nobody was fenced.
+            # It is no transition: nothing of the session has changed, and no one was fenced.
             version = await service.runtime.pool.fetchval("SELECT version FROM chat_sessions")
             assert version == 0
 

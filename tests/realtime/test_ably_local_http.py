@@ -101,7 +101,7 @@ async def test_closing_does_not_wait_for_a_request_that_is_never_finished(
     head = ["POST /messages HTTP/1.1", "Host: x", "Content-Length: 100", f"Authorization: Bearer {mint()}"]
     writer.write("\r\n".join([*head, "", "["]).encode())
     await writer.drain()
-    # Whoever answers a later request has begun with this one.
+    # A server that answers a later request has begun with this one.
     async with aiohttp.ClientSession() as other, other.get(f"http://{endpoint.address}/time") as answer:
         assert answer.status == 200
     async with asyncio.timeout(5):
@@ -140,7 +140,7 @@ async def test_clients_that_go_away_leave_nothing_in_the_log(
                     await asyncio.sleep(0)
                 if abruptly:
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Whoever answers a later request has noticed that these have gone.
+        # A server that answers a later request has noticed that these have gone.
         async with aiohttp.ClientSession() as other, other.get(f"http://{endpoint.address}/time") as answer:
             assert answer.status == 200
     assert caplog.text == ""

@@ -1,4 +1,4 @@
-"""Pictures are written anew: what is seen stays, what is not seen goes, and large ones are scaled down."""
+"""Pictures are written again: what is seen stays, what is not seen goes, and large ones are scaled down."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@
  *
  * It fires `change` whenever any of it is other than before. `state` says how current it is:
  * `loading`, `live` (connected, and nothing is missing), `catching-up`, `offline`, or `over`.
+ *
+ * Longer than the other modules: what listens, catches up and sends changes one state, and is read together.
  */
 import { ApiError } from "./api.js";
 import { Conversation, fromEvent } from "./conversation.js";
