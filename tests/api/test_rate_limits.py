@@ -64,6 +64,7 @@ async def test_successes_say_what_is_left_and_a_refusal_when_to_come_back(
         assert "RateLimit" not in (await client.get(f"/chat/sessions/{session_id}")).headers
 
 
+@pytest.mark.usefixtures("patient_with_redis")
 async def test_a_burst_gets_exactly_what_there_is(tmp_path: Path, database_url: str, redis_url: str) -> None:
     async with limited(tmp_path, database_url, redis_url, message="10/minute") as service:
         client, _, session_id = await opened(service)

@@ -54,6 +54,7 @@ async def hit(rates: Rates, person_id: UUID, kind: str = "message") -> RateLimit
     return status
 
 
+@pytest.mark.usefixtures("patient_with_redis")
 async def test_two_count_as_one_and_let_exactly_the_limit_pass(redis_url: str) -> None:
     async with counting(redis_url, message="40/minute") as both:
         person_id = uuid4()
@@ -71,6 +72,7 @@ async def test_two_count_as_one_and_let_exactly_the_limit_pass(redis_url: str) -
         assert await both[0].hit("typing", person_id) is None, "a kind without a limit has none"
 
 
+@pytest.mark.usefixtures("patient_with_redis")
 async def test_who_is_near_the_limit_is_counted_exactly(redis_url: str) -> None:
     async with counting(redis_url, count=3, message="10/minute") as processes:
         person_id = uuid4()
