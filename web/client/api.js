@@ -77,20 +77,41 @@ export class Api {
     return this.#call("PUT", path, asked);
   }
 
-  /** @param {string} method @param {string} path @param {Asked} [asked] @returns {Promise<any>} */
-  async #call(method, path, asked = {}) {
+  /** @param {string} path @param {Asked} [asked] @returns {Promise<any>} */
+  delete(path, asked) {
+    return this.#call("DELETE", path, asked);
+  }
+
+  /**
+   * Get something with its tag, which `If-Match` takes when it is changed: so that two tabs do not overwrite each other.
+   *
+   * @param {string} path
+   * @param {Asked} [asked]
+   * @returns {Promise<{data: any, etag: string}>}
+   */
+  getTagged(path, asked) {
+    return this.#call("GET", path, asked, async (answer) => ({ data: await opened(answer), etag: answer.headers.get("ETag") ?? "" }));
+  }
+
+  /** Get what is no JSON, as a transcript to keep. @param {string} path @param {Asked} [asked] @returns {Promise<Blob>} */
+  getFile(path, asked) {
+    return this.#call("GET", path, asked, (answer) => (answer.ok ? answer.blob() : opened(answer)));
+  }
+
+  /** @param {string} method @param {string} path @param {Asked} [asked] @param {(answer: Response) => Promise<any>} [read] @returns {Promise<any>} */
+  async #call(method, path, asked = {}, read = opened) {
     if (this.#token === "") this.#token = await this.getToken(false);
     try {
-      return await this.#send(method, path, asked);
+      return await this.#send(method, path, asked, read);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
     }
     this.#token = await this.getToken(true);
-    return this.#send(method, path, asked);
+    return this.#send(method, path, asked, read);
   }
 
-  /** @param {string} method @param {string} path @param {Asked} asked @returns {Promise<any>} */
-  async #send(method, path, { query = {}, body, form, headers = {}, signal, onProgress }) {
+  /** @param {string} method @param {string} path @param {Asked} asked @param {(answer: Response) => Promise<any>} read @returns {Promise<any>} */
+  async #send(method, path, { query = {}, body, form, headers = {}, signal, onProgress }, read) {
     const url = new URL(this.baseUrl + PREFIX + path);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined && value !== null) url.searchParams.set(name, String(value));
@@ -114,7 +135,7 @@ export class Api {
       throw new ApiError({ status: 0, code: "OFFLINE", message: "The service cannot be reached.", cause });
     }
     this.clock.observe(answer.headers.get("Date"), sentAt, Date.now());
-    return opened(answer);
+    return read(answer);
   }
 }
 

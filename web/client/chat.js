@@ -314,10 +314,10 @@ export class Chat extends EventTarget {
    */
   async send(text, file = null, fileName = "") {
     if (!this.#client.isVisible(this)) throw new WrongChatError();
-    const pending = await this.#outbox.add(text, file, fileName);
+    // At once: what is typed while it is being kept belongs to the next message.
     if (this.draft === text) this.write("");
     this.#sayTyping(false);
-    return pending;
+    return this.#outbox.add(text, file, fileName);
   }
 
   /** @param {string} id of what was refused */

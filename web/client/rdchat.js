@@ -16,7 +16,7 @@ import { Chat, WrongChatError } from "./chat.js";
 import { ServerClock } from "./clock.js";
 import { Storage } from "./storage.js";
 
-export { ApiError, Chat, ServerClock, Storage, WrongChatError };
+export { Api, ApiError, Chat, ServerClock, Storage, WrongChatError };
 
 /** A message is not sent within this time of a change of the visible chat: the writer may not have seen it yet. */
 const JUST_CHANGED_MS = 300;
@@ -32,7 +32,7 @@ const LINK_MARGIN_MS = 30_000;
  * @typedef {object} Options
  * @property {string} baseUrl where the service is
  * @property {(renew: boolean) => Promise<string>} getToken the caller's token; `renew`: the last one was refused
- * @property {any} Realtime the class of Ably's SDK
+ * @property {any} [Realtime] the class of Ably's SDK; needed to connect
  * @property {Record<string, unknown>} [ably] further options of the SDK
  * @property {typeof fetch} [fetch]
  * @property {Storage} [storage]
@@ -45,21 +45,18 @@ export class Rdchat extends EventTarget {
   #capability = {};
   /** @type {any} */
   #realtime = null;
-  /** @type {any} */
-  #options;
   /** @type {Chat | null} */
   #visible = null;
   #visibleSince = -Infinity;
+  #isClosed = false;
 
   /**
-   * @param {Options} options
    * @param {Me} me
    * @param {Storage} storage
    * @param {Api} api
    */
-  constructor(options, me, storage, api) {
+  constructor(me, storage, api) {
     super();
-    this.#options = options;
     this.me = me;
     this.storage = storage;
     this.api = api;
@@ -75,11 +72,21 @@ export class Rdchat extends EventTarget {
    * @returns {Promise<Rdchat>}
    */
   static async connect(options) {
+    const rdchat = await Rdchat.signIn(options);
+    await rdchat.connect(options.Realtime, options.ably);
+    return rdchat;
+  }
+
+  /**
+   * Sign in without connecting: for a page that shows something before Ably's SDK is there, and for people without chats.
+   *
+   * @param {Options} options
+   * @returns {Promise<Rdchat>}
+   */
+  static async signIn(options) {
     const api = new Api({ ...options, clock: new ServerClock() });
     const me = readToken(await options.getToken(false));
-    const rdchat = new Rdchat(options, me, options.storage ?? (await Storage.open(me.id)), api);
-    await rdchat.#connect();
-    return rdchat;
+    return new Rdchat(me, options.storage ?? (await Storage.open(me.id)), api);
   }
 
   /** Whether Ably is connected at this moment. */
@@ -87,12 +94,21 @@ export class Rdchat extends EventTarget {
     return this.#realtime?.connection.state === "connected";
   }
 
-  async #connect() {
+  /**
+   * Connect to Ably. Chats that are open already begin to listen.
+   *
+   * Throw an ApiError if the service gives no token; it can then be called again.
+   *
+   * @param {any} Realtime the class of Ably's SDK
+   * @param {Record<string, unknown>} [ably] further options of the SDK
+   */
+  async connect(Realtime, ably = {}) {
     const granted = await this.#fetchToken();
+    if (this.#isClosed || this.#realtime !== null) return;
     const { endpoint, port, tls } = granted.clientOptions;
     /** @type {any} */
     let first = granted;
-    const realtime = new this.#options.Realtime({
+    const realtime = new Realtime({
       endpoint,
       ...(tls ? { tlsPort: port } : { port }),
       tls,
@@ -106,7 +122,7 @@ export class Rdchat extends EventTarget {
           (error) => done(asAblyError(error), null),
         );
       },
-      ...this.#options.ably,
+      ...ably,
     });
     this.#realtime = realtime;
     realtime.connection.on((/** @type {any} */ change) => this.#connectionChanged(change.current));
@@ -116,8 +132,10 @@ export class Rdchat extends EventTarget {
       // Without Ably the API serves all the same: chats are then as current as their last catching up.
       new Promise((resolve) => realtime.connection.once(["disconnected", "suspended", "failed"], resolve)),
     ]).catch(() => {});
+    if (this.#isClosed) return;
     globalThis.addEventListener?.("online", this.#resume);
     globalThis.document?.addEventListener("visibilitychange", this.#resume);
+    for (const chat of this.#chats.values()) void chat.listen();
   }
 
   async #fetchToken() {
@@ -201,6 +219,7 @@ export class Rdchat extends EventTarget {
   async realtimeFor(sessionId) {
     const chat = `chat:session:${sessionId}`;
     const typing = `typing:session:${sessionId}`;
+    if (this.#realtime === null) return null;
     if (!(chat in this.#capability)) await this.renew();
     if (!(chat in this.#capability)) return null;
     const { channels } = this.#realtime;
@@ -218,6 +237,7 @@ export class Rdchat extends EventTarget {
 
   /** Close everything. What is not sent stays kept, for the next time. */
   close() {
+    this.#isClosed = true;
     globalThis.removeEventListener?.("online", this.#resume);
     globalThis.document?.removeEventListener("visibilitychange", this.#resume);
     for (const chat of this.#chats.values()) chat.close();

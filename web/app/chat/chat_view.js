@@ -1,0 +1,142 @@
+/** A chat as a whole, in each of its states: waiting, open, ending, closed. For the client and at the desk. */
+import { useEffect } from "preact/hooks";
+import { identity } from "../identity.js";
+import { t } from "../texts.js";
+import { Avatar } from "../ui/avatar.js";
+import { Button } from "../ui/button.js";
+import { confirm } from "../ui/dialog.js";
+import { html } from "../ui/html.js";
+import { Icon } from "../ui/icon.js";
+import { attempt } from "../ui/toasts.js";
+import { clockTime, dayName, left, ownZone, span, useNow } from "../ui/time.js";
+import { Composer } from "./composer.js";
+import { MessageList } from "./message_list.js";
+import { saveTranscript, showTranscript } from "./transcript.js";
+import "./texts.js";
+
+/** @typedef {import("../../client/chat.js").Chat} Chat */
+
+/**
+ * @param {object} props
+ * @param {Chat} props.chat
+ * @param {boolean} [props.isCurrent] whether it is in front of the reader
+ * @param {any} [props.tools] further buttons beside the composer
+ * @param {any} [props.actions] further buttons in the head
+ * @param {any} [props.before] in the head, before the name
+ * @param {any} [props.handle] see Composer
+ * @param {string} [props.heading] the level of the heading: h1 where the chat is the screen
+ */
+export function ChatView({ chat, isCurrent = true, tools, actions, before, handle, heading = "h1" }) {
+  const rdchat = identity.value?.rdchat;
+  useEffect(() => {
+    if (isCurrent) rdchat?.show(chat);
+  }, [chat, isCurrent]);
+  useEffect(() => () => rdchat?.show(null), [chat]);
+  const isPending = chat.session.status === "pending";
+  return html`
+    <section class="chat" aria-label=${chat.other?.fullName ?? ""}>
+      <${Head} chat=${chat} actions=${actions} before=${before} heading=${heading} />
+      <${Connection} chat=${chat} />
+      ${chat.session.status === "ending_soon" && html`<${Ending} chat=${chat} />`}
+      ${isPending && html`<${WaitingRoom} chat=${chat} />`}
+      <${MessageList} key=${chat.id} chat=${chat} isCurrent=${isCurrent} />
+      <p class="typing" aria-hidden="true">${chat.typing.size > 0 && t("chat.typing", { name: chat.other?.fullName ?? "" })}</p>
+      <div class="composer-area">
+        ${chat.isOver ? html`<${Over} chat=${chat} />` : chat.isOpen ? html`<${Composer} key=${chat.id} chat=${chat} handle=${handle} tools=${tools} />` : html`<${NotOpen} chat=${chat} />`}
+      </div>
+    </section>
+  `;
+}
+
+/** @param {any} props */
+function Head({ chat, actions, before, heading }) {
+  const { other, session } = chat;
+  const isHere = chat.present.has(other.id);
+  const line = chat.isOver || chat.state !== "live" ? "" : t(isHere ? "chat.here" : "chat.notHere", { name: other.fullName.split(/[\s,]/)[0] });
+  return html`
+    <header class="chat-head">
+      ${before}
+      <${Avatar} person=${other} here=${isHere} />
+      <div class="grow">
+        <${heading} class="ellipsis" dir="auto">${other.fullName}<//>
+        <p class="ellipsis">${[line, !chat.isOver && span(session.scheduledAt, session.endsAt)].filter(Boolean).join(" · ")}</p>
+      </div>
+      ${actions}
+    </header>
+  `;
+}
+
+/** Says only what is not as it should be. @param {{chat: Chat}} props */
+function Connection({ chat }) {
+  const isDurable = identity.value?.rdchat.storage.isDurable ?? true;
+  const shown = ["offline", "catching-up"].includes(chat.state);
+  return html`
+    <div role="status" data-chat-state=${chat.state}>
+      ${shown && html`<p class="chat-state"><${Icon} name=${chat.state === "offline" ? "offline" : "reload"} />${t(`chat.${chat.state}`)}</p>`}
+      ${!isDurable && chat.isOpen && html`<p class="chat-state"><${Icon} name="warning" />${t("chat.memory")}</p>`}
+    </div>
+  `;
+}
+
+/** @param {{chat: Chat}} props */
+function Ending({ chat }) {
+  const clock = /** @type {any} */ (identity.value?.rdchat.clock);
+  useNow(clock);
+  const end = async () => {
+    if (await confirm({ title: t("chat.end.ask"), text: t("chat.end.text"), verb: t("chat.end"), danger: true })) await attempt(() => chat.end());
+  };
+  return html`
+    <div class="ending">
+      <span>
+        <span role="status" class="hidden-visually">${t("chat.soon")}</span>
+        <strong>${t("chat.untilEnd", { left: left(chat.endsIn) })}</strong>
+      </span>
+      <${Button} icon="end" onPress=${end}>${t("chat.end")}<//>
+    </div>
+  `;
+}
+
+/** @param {{chat: Chat}} props */
+function WaitingRoom({ chat }) {
+  const clock = /** @type {any} */ (identity.value?.rdchat.clock);
+  const now = useNow(clock);
+  const { scheduledAt, endsAt } = chat.session;
+  const minutes = Math.ceil(chat.opensIn / 60_000);
+  return html`
+    <div class="waiting-room">
+      <h2>${t("wait.title")}</h2>
+      ${chat.opensIn > 0
+        ? html`<p class="soft">${t("wait.opens")}</p><p class="countdown" role="timer" aria-live="off">${left(chat.opensIn)}</p>`
+        : html`<p class="countdown" role="status">${t("wait.any")}</p>`}
+      <p class="hidden-visually" role="status">${[10, 5, 1].includes(minutes) && `${t("wait.opens")} ${left(minutes * 60_000)}`}</p>
+      <p>${t("wait.when", { day: dayName(scheduledAt, now), span: span(scheduledAt, endsAt), zone: ownZone.replace(/_/g, " ") })}</p>
+      <p class="small soft">${t("wait.text")}</p>
+    </div>
+  `;
+}
+
+/** @param {{chat: Chat}} props */
+function NotOpen({ chat }) {
+  return html`<p class="composer-note chat-over"><span><${Icon} name="lock" /> ${t("chat.notOpen", { time: clockTime(chat.session.scheduledAt) })}</span></p>`;
+}
+
+/** @param {{chat: Chat}} props */
+function Over({ chat }) {
+  const { status, endReason } = chat.session;
+  const isCancelled = status === "cancelled";
+  const reason = endReason && t(`chat.reason.${endReason}`);
+  const unsent = chat.pending.length;
+  return html`
+    <div class="chat-over" role="status">
+      <h2>${t(isCancelled ? "chat.cancelled" : "chat.closed")}</h2>
+      ${isCancelled && endReason === "missed" && html`<p>${t("chat.missed")}</p>`}
+      ${!isCancelled && html`<p class="small soft">${reason && !reason.startsWith("chat.") ? `${reason}. ` : ""}${t("chat.closed.text")}</p>`}
+      ${unsent > 0 && html`<p class="notice">${t("chat.unsent", { n: unsent })}</p>`}
+      ${!isCancelled &&
+      html`<div class="row">
+        <${Button} icon="file" onPress=${() => attempt(() => saveTranscript(chat.id))}>${t("chat.transcript")}<//>
+        <${Button} kind="quiet" onPress=${() => attempt(() => showTranscript(chat.id))}>${t("chat.transcript.read")}<//>
+      </div>`}
+    </div>
+  `;
+}

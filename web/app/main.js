@@ -1,0 +1,74 @@
+/** The first module of the pages: finds out who is here, and opens the room that is theirs. */
+import { render } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { identity, resume, signInWith } from "./identity.js";
+import { settings } from "./settings.js";
+import { SignIn } from "./start/sign_in.js";
+import { CrisisContacts, refreshContacts } from "./ui/crisis.js";
+import { Questions } from "./ui/dialog.js";
+import { ErrorBoundary } from "./ui/error_boundary.js";
+import { Frame } from "./ui/frame.js";
+import { html } from "./ui/html.js";
+import { Failed, Skeleton } from "./ui/load.js";
+import { Toasts } from "./ui/toasts.js";
+import { parts } from "./router.js";
+
+/** Rooms are loaded when they are entered: a client never loads the desk. @type {Record<string, () => Promise<any>>} */
+const ROOMS = {
+  psychologist: () => import("./desk/room.js"),
+  supervisor: () => import("./console/room.js"),
+  super_admin: () => import("./console/room.js"),
+};
+const clientRoom = () => import("./client/room.js");
+
+function App() {
+  const [isReady, setReady] = useState(false);
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const begin = async () => {
+    setProblem(null);
+    try {
+      if (settings.signIn !== "off" && parts.value[0] !== "see") await (frameToken() ?? resume());
+      setReady(true);
+    } catch (error) {
+      setProblem(error);
+    }
+  };
+  useEffect(() => void begin(), []);
+  const who = identity.value;
+  useEffect(() => {
+    if (who !== null) void refreshContacts(who.api);
+  }, [who]);
+  if (problem !== null) return html`<${Frame} title=""><div class="page"><${Failed} error=${problem} onRetry=${begin} /></div><//>`;
+  if (!isReady) return html`<${Frame} title=""><div class="page"><${Skeleton} /></div><//>`;
+  if (who !== null) return html`<${Loaded} key=${who.me.id} load=${ROOMS[who.me.role] ?? clientRoom} />`;
+  if (parts.value[0] === "see") return html`<${Loaded} key="see" load=${() => import("./start/see_a_session.js")} />`;
+  return html`<${SignIn} />`;
+}
+
+/** A frame of "See a session" is given its token by the page around it. @returns {Promise<void> | undefined} */
+function frameToken() {
+  if (self === top || !location.hash.startsWith("#token=")) return undefined;
+  const token = location.hash.slice("#token=".length);
+  history.replaceState(history.state, "", location.pathname + location.search);
+  return signInWith(token);
+}
+
+/** @param {{load: () => Promise<any>}} props a module whose `Room` is shown */
+function Loaded({ load }) {
+  const [Room, setRoom] = useState(/** @type {any} */ (null));
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const begin = () => {
+    setProblem(null);
+    return load().then((module) => setRoom(() => module.Room), setProblem);
+  };
+  useEffect(() => void begin(), []);
+  if (problem !== null) return html`<${Frame} title=""><div class="page"><${Failed} error=${{ code: "OFFLINE" }} onRetry=${begin} /></div><//>`;
+  if (Room === null) return html`<${Frame} title=""><div class="page"><${Skeleton} /></div><//>`;
+  return html`<${Room} />`;
+}
+
+const place = document.getElementById("app");
+if (place !== null) {
+  place.textContent = "";
+  render(html`<${ErrorBoundary}><${App} /><//><${Questions} /><${CrisisContacts} /><${Toasts} />`, place);
+}

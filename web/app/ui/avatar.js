@@ -1,0 +1,25 @@
+/** A person, as initials on a tone of their own. */
+import { html } from "./html.js";
+
+const TONES = 6;
+
+/** @param {string} name */
+function initials(name) {
+  const words = name.split(/\s+/).filter((word) => /\p{L}/u.test(word) && !/\.$/.test(word.replace(/,$/, "")));
+  const chosen = words.length > 1 ? [words[0], words[words.length - 1]] : words;
+  return chosen.map((word) => [...word][0].toUpperCase()).join("");
+}
+
+/** @param {string} id */
+function tone(id) {
+  let sum = 0;
+  for (const letter of id) sum = (sum * 31 + letter.charCodeAt(0)) % 9973;
+  return (sum % TONES) + 1;
+}
+
+/** @param {{person: {id: string, fullName: string}, here?: boolean, small?: boolean}} props `here`: they have the chat open */
+export const Avatar = ({ person, here = false, small = false }) => html`
+  <span class=${`avatar ${small ? "small" : ""}`} data-tone=${tone(person.id)} aria-hidden="true">
+    ${initials(person.fullName)}${here && html`<span class="here"></span>`}
+  </span>
+`;

@@ -1,0 +1,67 @@
+/** Whom to turn to at once: kept on the device, so that it is there when nothing else is. */
+import { signal } from "@preact/signals";
+import { keep, read } from "../preferences.js";
+import { settings } from "../settings.js";
+import { t } from "../texts.js";
+import { Button } from "./button.js";
+import { Dialog } from "./dialog.js";
+import { html } from "./html.js";
+import { longDate } from "./time.js";
+import { language } from "../preferences.js";
+
+const KEPT = "contacts";
+
+/** @returns {any[]} */
+function known() {
+  try {
+    return JSON.parse(read(KEPT) ?? "null") ?? /** @type {any} */ (settings).crisisContacts ?? [];
+  } catch {
+    return [];
+  }
+}
+
+const contacts = signal(known());
+const isOpen = signal(false);
+
+/** Take in the contacts of the signed-in person's organisation. @param {import("../../client/api.js").Api} api */
+export async function refreshContacts(api) {
+  try {
+    const organization = await api.get("/organization");
+    contacts.value = organization.crisisContacts;
+    keep(KEPT, JSON.stringify(organization.crisisContacts));
+  } catch {
+    // What is kept serves.
+  }
+}
+
+/** In both languages, or in one text for both. @param {any} words */
+const said = (words) => (typeof words === "object" && words !== null ? words[language.value] ?? words.id ?? words.en : words);
+
+export const CrisisButton = () => html`
+  <${Button} kind="quiet help" icon="help" onPress=${() => (isOpen.value = true)}>${t("help.open")}<//>
+`;
+
+/** The dialog; once a page. */
+export function CrisisContacts() {
+  if (!isOpen.value) return null;
+  return html`
+    <${Dialog} title=${t("help.title")} onClose=${() => (isOpen.value = false)}>
+      <p>${t("help.text")}</p>
+      ${contacts.value.length === 0 && html`<p>${t("help.none")}</p>`}
+      <ul class="stack">
+        ${contacts.value.map(
+          (one) => html`
+            <li key=${one.name} class="card stack-s">
+              <h3>${one.name}</h3>
+              ${one.text && html`<p class="small">${said(one.text)}</p>`}
+              ${one.phone && html`<a class="button primary" href=${`tel:${one.phone.replace(/\s*(ext\.?|x)\s*/i, ",").replace(/[^+\d,]/g, "")}`}>${one.phone}</a>`}
+              ${one.url && html`<a class="small" href=${one.url} target="_blank" rel="noreferrer noopener">${one.url.replace(/^https?:\/\//, "").replace(/\/$/, "")}</a>`}
+              ${one.hours && html`<p class="tiny soft">${said(one.hours)}</p>`}
+              ${one.reviewedAt && html`<p class="tiny soft">${t("help.reviewed", { date: longDate(one.reviewedAt) })}</p>`}
+            </li>
+          `,
+        )}
+      </ul>
+    <//>
+  `;
+}
