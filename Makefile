@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # What serving needs is installed without what developing needs, which is four times as large.
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+# What the pages at /app load: the stamp that npm leaves. Without a network everything else works all the same.
+WEB := web/node_modules/.package-lock.json
 
 # What a save is looked for in; files that are no Python count as well.
 WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
@@ -13,24 +15,24 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage mutants test-hours watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks map docs lock clean
+.PHONY: help run web test coverage mutants test-hours watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-run: $(READY) ## install what is missing and serve on the embedded default
+run: $(READY) $(WEB) ## install what is missing and serve on the embedded default
 	@exec $(BIN)/python run.py serve
 
-test: $(READY_DEV) ## install what is missing and run the complete test suite, or what ARGS says
+test: $(READY_DEV) $(WEB) ## install what is missing and run the complete test suite, or what ARGS says
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
 
-coverage: $(READY_DEV) ## the complete test suite, with what it covers; fails below the floor in pyproject.toml
+coverage: $(READY_DEV) $(WEB) ## the complete test suite, with what it covers; fails below the floor in pyproject.toml
 	@$(BIN)/python -m pytest --cov --cov-report=term $(or $(ARGS),-n 3)
 
 mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice (ARGS="engine tokens"; --again: survivors)
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-watch: $(READY_DEV) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
+watch: $(READY_DEV) $(WEB) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
 	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)
 
 test-hours: $(READY_DEV) ## what books by wall time, at every hour of a day and around the calendar's ends (ARGS="01:00 23:00")
@@ -40,10 +42,12 @@ test-hours: $(READY_DEV) ## what books by wall time, at every hour of a day and 
 browser: ## install Chromium by apt if no browser is there: the tests want a real one
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
 
+web: $(WEB) ## install what the pages at /app load, by npm
+
 demo: $(READY) ## one whole session in about a minute, with the genuine Ably SDK
 	@exec $(BIN)/python run.py demo
 
-sandbox: $(READY) ## short sessions to try by hand: tokens, a session about to start, lines to paste (ARGS=--help)
+sandbox: $(READY) $(WEB) ## short sessions to try by hand: tokens, a session about to start, lines to paste (ARGS=--help)
 	@exec $(BIN)/python run.py sandbox $(ARGS)
 
 chaos-timers: $(READY_DEV) ## ten minutes of faults while thousands of timers fall due (ARGS="--minutes 2 --seed 7")
@@ -104,3 +108,7 @@ $(READY): requirements.lock
 $(READY_DEV): requirements-dev.lock $(READY)
 	@$(PYTHON) tools/set_up.py $(VENV) requirements-dev.lock
 	@touch $@
+
+# With the npm that is there, else with one that is fetched for it. What it could not do, it says; `run` goes on.
+$(WEB): web/package-lock.json | $(READY)
+	@$(PYTHON) tools/set_up_web.py web $(VENV) requirements-dev.lock

@@ -38,6 +38,12 @@ def contradictions(values: Mapping[str, Any], given: Collection[str]) -> list[st
     if notice and horizon and notice >= horizon:
         faults.append("RDCHAT_BOOKING_NOTICE: must be shorter than RDCHAT_BOOKING_HORIZON.")
     faults += _algorithm_faults(values, given)
+    if ("oidc_authority" in given) != ("oidc_client_id" in given):
+        faults.append("RDCHAT_OIDC_AUTHORITY, RDCHAT_OIDC_CLIENT_ID: set both of them, or neither.")
+    if "oidc_authority" in given and "jwt_jwks_url" not in given:
+        faults.append(
+            "RDCHAT_OIDC_AUTHORITY: its tokens are verified by RDCHAT_JWT_JWKS_URL; set that as well."
+        )
     if ("s3_access_key_id" in given) != ("s3_secret_access_key" in given):
         faults.append("RDCHAT_S3_ACCESS_KEY_ID, RDCHAT_S3_SECRET_ACCESS_KEY: set both of them, or neither.")
     faults += webhook_faults(

@@ -44,7 +44,11 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     reading = _read(os.environ if environment is None else environment)
     if reading.faults:
         raise SettingsError(reading.faults)
-    return Settings(**reading.values | _generated(reading), ably_is_local="ably_key" not in reading.given)
+    return Settings(
+        **reading.values | _generated(reading),
+        ably_is_local="ably_key" not in reading.given,
+        jwt_secret_is_generated=not {"jwt_secret", "jwt_jwks_url"} & reading.given,
+    )
 
 
 def faults_in(environment: Mapping[str, str]) -> list[str]:

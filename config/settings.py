@@ -8,7 +8,7 @@ because each setting stands here, and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from config import values
 from config.addresses import authority, origins, public_url
@@ -31,6 +31,8 @@ _LARGEST_ATTACHMENT: Final = 64 * 1024 * 1024
 _ALGORITHMS: Final = frozenset(
     {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"}
 )
+#: Within the table, its name is a field's.
+_address = public_url
 _port = values.whole(least=0, most=65535)
 _lead = values.seconds(least=0, most=86400)
 _ahead = values.seconds(least=0, most=30 * 86400)
@@ -136,6 +138,28 @@ class Settings:
     )
     jwt_issuer: str = setting("JWT_ISSUER", values.text, "rdchat", "who issues tokens (`iss`)")
     jwt_audience: str = setting("JWT_AUDIENCE", values.text, "rdchat", "whom tokens are issued for (`aud`)")
+
+    #: Follows from whether there is a secret or a key set.
+    jwt_secret_is_generated: bool = False
+    oidc_authority: str | None = optional(
+        "OIDC_AUTHORITY",
+        _address,
+        "the identity provider that people sign in to the pages at `/app` with, by OpenID Connect",
+        details="Its access tokens must be such as RDCHAT_JWT_JWKS_URL verifies. Its address without "
+        "/.well-known/openid-configuration.",
+        unset="with your own secret or key set, `/app` is off",
+        example="https://id.example/realms/klinik",
+    )
+    oidc_client_id: str | None = optional(
+        "OIDC_CLIENT_ID",
+        values.text,
+        "what the identity provider knows these pages as: a public client, with PKCE and without a secret",
+        details="It must allow to be sent back to /app/sign-in/done, and after signing out to /app.",
+        example="rdchat-web",
+    )
+    oidc_scope: str = setting(
+        "OIDC_SCOPE", values.text, "openid profile email", "what the pages ask the identity provider for"
+    )
 
     initial_message_lead: timedelta = setting(
         "INITIAL_MESSAGE_LEAD",
@@ -337,6 +361,16 @@ class Settings:
     def base_url(self) -> str:
         """Return what every link begins with; there is no slash at its end."""
         return self.public_url or f"http://{authority(self.host, self.port)}"
+
+    @property
+    def sign_in(self) -> Literal["people", "oidc", "off"]:
+        """Return how people sign in to the pages: as one of a fixed set, at their provider, or not at all.
+
+        Tokens are given out to everyone on this machine alone where nothing but this machine's own is kept.
+        """
+        if self.oidc_authority is not None:
+            return "oidc"
+        return "people" if self.database_url is None and self.jwt_secret_is_generated else "off"
 
 
 ROWS: Final[dict[str, SettingRow]] = rows_of(Settings)

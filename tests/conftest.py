@@ -15,10 +15,12 @@ import psutil
 import pytest
 import redis.asyncio
 
+from handlers.pages.static_files import WEB
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from rdchat.postgres import pool
 from rdchat.postgres.migrate import migrate
 from rdchat.redis import rates
+from tests.support.node import find_node, install
 from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
 
@@ -67,6 +69,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     yield server.start()
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def web_packages() -> None:
+    """Install what the pages at /app load of npm packages, if that has not been done."""
+    node = find_node()
+    if node is None:
+        pytest.skip("Node is neither installed nor a package of this environment")
+    fault = install(node, WEB)
+    if fault:
+        pytest.fail(fault)
 
 
 @pytest.fixture(scope="session")

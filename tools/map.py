@@ -39,6 +39,8 @@ _OTHERS: Final = {
     "tests/unit": "Tests without servers.",
     "tools": "Small programs for development, on the standard library alone.",
     "web": "What browsers load.",
+    "web/app": "The pages at `/app`, as modules that browsers load as they are.",
+    "web/app/style": "How they look.",
     "web/client": "The reference client: what every frontend must get right, without dependencies.",
     "web/docs": "The page at `/docs`.",
     "web/home": "The page at `/`.",

@@ -27,7 +27,7 @@ def offer_gzip(request: BaseRequest, answer: web.StreamResponse) -> None:
     if not headers.get("Content-Type", "").startswith(_WORTH_IT) or "ETag" in headers:
         return
     headers["Vary"] = f"{headers['Vary']}, Accept-Encoding" if "Vary" in headers else "Accept-Encoding"
-    if not _accepts_gzip(request.headers.get("Accept-Encoding", "")):
+    if not accepts_gzip(request.headers.get("Accept-Encoding", "")):
         return
     if request.method == "HEAD" and not isinstance(body, bytes):
         # aiohttp would send the end of a compressed stream, behind an answer that has no body.
@@ -36,7 +36,7 @@ def offer_gzip(request: BaseRequest, answer: web.StreamResponse) -> None:
         answer.enable_compression(web.ContentCoding.gzip)
 
 
-def _accepts_gzip(accepted: str) -> bool:
+def accepts_gzip(accepted: str) -> bool:
     """Read `Accept-Encoding` (RFC 9110, 12.5.3): whether gzip may be sent."""
     weights = {}
     for entry in accepted.lower().split(","):

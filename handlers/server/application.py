@@ -27,6 +27,7 @@ from handlers.http import envelope, routing
 from handlers.http.cors import CrossOrigin
 from handlers.http.protocol import Admission, Runner
 from handlers.openapi import asyncapi, document, page
+from handlers.pages.app_routes import register_app
 from handlers.server import health
 from rdchat import __version__
 from rdchat.common.json import as_json
@@ -96,6 +97,7 @@ def build_runner(
     pages = health.Pages(health.Documents(write_documents), metrics_page)
     health.register(app, runtime, pages, draining=draining)
     routing.register(app, ROUTES, runtime)
+    register_app(app, runtime)
 
     cross_origin = CrossOrigin(_allowed_origins(runtime.settings))
 

@@ -14,7 +14,7 @@ from handlers.openapi.html import Html, code, content_policy, element, escape, j
 from rdchat import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from config import Settings
 
@@ -24,6 +24,7 @@ _STYLE: Final = (_PIECES / "home.css").read_text(encoding="utf-8")
 _PLACE: Final = re.compile(r"{{(\w+)}}")
 #: Name in JSON, path, name for people, and what is there.
 _PLACES: Final = (
+    ("app", "/app", "App", "the pages that people use: book, chat, look back"),
     ("documentation", "/docs", "Documentation", "every route and event, with examples to copy"),
     ("openapi", "/openapi.json", "OpenAPI", "the same for programs: the HTTP API"),
     ("asyncapi", "/asyncapi.json", "AsyncAPI", "the same for programs: the realtime events"),
@@ -50,7 +51,7 @@ def show_home(settings: Settings) -> Callable[[web.Request], Awaitable[web.Respo
         "name": "rdchat",
         "version": __version__,
         "api": base_url + PREFIX,
-        **{name: base_url + path for name, path, _, _ in _PLACES},
+        **{name: base_url + path for name, path, _, _ in _places(settings)},
         "tokens": _FROM_PROVIDER if command is None else f"In the service's folder: {command}",
     }
     shown = page(settings)
@@ -70,7 +71,7 @@ def page(settings: Settings) -> str:
     base_url = settings.base_url
     rows = [
         joined((element("dt", element("a", title, href=base_url + path)), element("dd", about)))
-        for _, path, title, about in _PLACES
+        for _, path, title, about in _places(settings)
     ]
     rows.append(joined((element("dt", "API"), element("dd", code(base_url + PREFIX)))))
     pieces: Mapping[str, Html] = {
@@ -80,6 +81,11 @@ def page(settings: Settings) -> str:
         "tokens": _tokens(base_url, _command(settings)),
     }
     return _PLACE.sub(lambda place: pieces[place[1]], _TEMPLATE)
+
+
+def _places(settings: Settings) -> Iterable[tuple[str, str, str, str]]:
+    """List what is there: the pages only where one can sign in to them."""
+    return (one for one in _PLACES if one[0] != "app" or settings.sign_in != "off")
 
 
 def _command(settings: Settings) -> str | None:

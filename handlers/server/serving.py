@@ -15,6 +15,8 @@ import structlog
 from aiohttp import web
 
 from config.addresses import authority
+from handlers.pages.static_files import WEB
+from handlers.pages.vendored import COMMAND, missing
 from handlers.server.application import build_runner
 from handlers.server.listening import bind
 from handlers.server.metrics_aggregation import MetricsAggregator
@@ -171,7 +173,8 @@ def welcome(settings: Settings, *, ably: str | None, embedded: bool, processes: 
         f"rdchat is serving on {here}" + (f" with {processes} processes" if processes > 1 else ""),
         *([f"  Reached at          {base}"] if base != here else []),
         *([_WHERE_LINKS_LEAD] if settings.public_url is None and not embedded else []),
-        f"  Start here          {base}/",
+        *_where_the_app_is(settings),
+        f"  Overview            {base}/",
         f"  API documentation   {base}/docs",
         f"  Health              {base}/readyz",
         f"  Realtime            {f'local Ably endpoint at {ably}' if ably else 'Ably'}",
@@ -189,3 +192,11 @@ def welcome(settings: Settings, *, ably: str | None, embedded: bool, processes: 
             lines.append(f"  .venv/bin/python run.py token --role psychologist {who}")
     lines += ["", "Ctrl-C stops it."]
     return "\n".join(lines)
+
+
+def _where_the_app_is(settings: Settings) -> list[str]:
+    if settings.sign_in == "off":
+        return []
+    lacking = missing(WEB / "node_modules")
+    fault = f" (it lacks {len(lacking)} files of its packages: `{COMMAND}` brings them)" if lacking else ""
+    return [f"  Start here          {settings.base_url}/app{fault}"]

@@ -34,6 +34,11 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RDCHAT_DATA_DIR", str(tmp_path / "data"))
 
 
+KEY_SET = {"RDCHAT_JWT_JWKS_URL": "https://id.example/keys", "RDCHAT_JWT_ALGORITHMS": "RS256"}
+PROVIDER = {"RDCHAT_OIDC_AUTHORITY": "https://id.example", "RDCHAT_OIDC_CLIENT_ID": "web"}
+KEYS = {"RDCHAT_ENCRYPTION_KEYS": f"main:{KEY}"}
+
+
 def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> config.Settings:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -319,7 +324,8 @@ def test_the_example_can_be_loaded_with_every_line_in_use(
         assert lines[f"RDCHAT_{name}"].endswith("...")
         lines[f"RDCHAT_{name}"] = real
     if keys == "secret":
-        del lines["RDCHAT_JWT_JWKS_URL"]
+        for name in ("JWT_JWKS_URL", "OIDC_AUTHORITY", "OIDC_CLIENT_ID"):
+            del lines[f"RDCHAT_{name}"]
     else:
         del lines["RDCHAT_JWT_SECRET"]
         lines["RDCHAT_JWT_ALGORITHMS"] = "RS256"
@@ -343,13 +349,17 @@ def test_the_defaults_in_the_example_are_those_of_the_fields(monkeypatch: pytest
         ably_key=loaded.ably_key,
         ably_is_local=True,
         jwt_secret=loaded.jwt_secret,
+        jwt_secret_is_generated=True,
         encryption_keys=loaded.encryption_keys,
     )
     assert loaded == made
 
 
-def test_every_field_but_one_is_a_setting() -> None:
-    assert {one.name for one in fields(config.Settings)} - set(ROWS) == {"ably_is_local"}
+def test_every_field_but_two_is_a_setting() -> None:
+    assert {one.name for one in fields(config.Settings)} - set(ROWS) == {
+        "ably_is_local",
+        "jwt_secret_is_generated",
+    }
     assert len({row.variable for row in ROWS.values()}) == len(ROWS)
 
 
@@ -484,3 +494,39 @@ def test_secrets_do_not_stand_in_what_is_printed_of_settings(monkeypatch: pytest
     assert settings.webhook_secrets == (b"w" * 24,)
     assert not any(secret in repr(settings) for secret in (SECRET, "kkk", "www", "postgresql", "hooks"))
     assert "port=8080" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "sign_in"),
+    [
+        ({}, "people"),
+        ({"RDCHAT_REDIS_URL": "redis://redis.example"}, "people"),
+        ({"RDCHAT_JWT_SECRET": SECRET}, "off"),
+        ({**KEY_SET}, "off"),
+        ({**KEY_SET, **PROVIDER}, "oidc"),
+        ({"RDCHAT_DATABASE_URL": "postgresql://db.example/x", "RDCHAT_JWT_SECRET": SECRET, **KEYS}, "off"),
+        ({"RDCHAT_DATABASE_URL": "postgresql://db.example/x", **KEY_SET, **PROVIDER, **KEYS}, "oidc"),
+    ],
+)
+def test_how_one_signs_in_to_the_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], sign_in: str
+) -> None:
+    assert load(monkeypatch, RDCHAT_DATA_DIR=str(tmp_path), **given).sign_in == sign_in
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {**PROVIDER},
+        {**PROVIDER, "RDCHAT_JWT_SECRET": SECRET},
+        {**KEY_SET, "RDCHAT_OIDC_CLIENT_ID": "web"},
+        {**KEY_SET, "RDCHAT_OIDC_AUTHORITY": "https://id.example"},
+        {**KEY_SET, **PROVIDER, "RDCHAT_OIDC_AUTHORITY": "https://id.example/?x"},
+        {**KEY_SET, **PROVIDER, "RDCHAT_OIDC_AUTHORITY": "id.example"},
+    ],
+)
+def test_an_identity_provider_is_named_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    with pytest.raises(config.SettingsError, match="RDCHAT_OIDC_"):
+        load(monkeypatch, **given)

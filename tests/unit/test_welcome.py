@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,3 +45,17 @@ def test_links_begin_with_the_public_address(tmp_path: Path) -> None:
 def test_beside_a_real_database_a_missing_public_address_is_told(tmp_path: Path) -> None:
     said = welcome(service_settings(tmp_path, port=8080), ably=None, embedded=False)
     assert "set RDCHAT_PUBLIC_URL" in said
+
+
+def test_the_pages_come_first_where_one_can_sign_in(tmp_path: Path) -> None:
+    settings = service_settings(tmp_path, port=8080)
+    assert "/app" not in welcome(settings, ably=None, embedded=True)
+    said = welcome(replace(settings, jwt_secret_is_generated=True), ably=None, embedded=True)
+    first = next(line for line in said.splitlines() if line.startswith("  "))
+    assert first.split(" (")[0] == "  Start here          http://127.0.0.1:8080/app"
+
+
+def test_missing_packages_of_the_pages_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.server.serving.WEB", tmp_path)
+    settings = service_settings(tmp_path, port=8080, jwt_secret_is_generated=True)
+    assert "`make web` brings them" in welcome(settings, ably=None, embedded=True)

@@ -1,0 +1,1 @@
+"""The pages at `/app`: what they are made of, how they are served, and who may sign in to them."""
