@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { identity } from "../identity.js";
 import { t } from "../texts.js";
-import { Avatar } from "../ui/avatar.js";
+import { Avatar, calledName } from "../ui/avatar.js";
 import { Button } from "../ui/button.js";
 import { confirm } from "../ui/dialog.js";
 import { html } from "../ui/html.js";
@@ -12,6 +12,7 @@ import { clockTime, dayName, left, ownZone, span, useNow } from "../ui/time.js";
 import { Composer } from "./composer.js";
 import { MessageList } from "./message_list.js";
 import { saveTranscript, showTranscript } from "./transcript.js";
+import { watch } from "./use_chat.js";
 import "./texts.js";
 
 /** @typedef {import("../../client/chat.js").Chat} Chat */
@@ -27,6 +28,7 @@ import "./texts.js";
  * @param {string} [props.heading] the level of the heading: h1 where the chat is the screen
  */
 export function ChatView({ chat, isCurrent = true, tools, actions, before, handle, heading = "h1" }) {
+  watch(chat);
   const rdchat = identity.value?.rdchat;
   useEffect(() => {
     if (isCurrent) rdchat?.show(chat);
@@ -40,7 +42,7 @@ export function ChatView({ chat, isCurrent = true, tools, actions, before, handl
       ${chat.session.status === "ending_soon" && html`<${Ending} chat=${chat} />`}
       ${isPending && html`<${WaitingRoom} chat=${chat} />`}
       <${MessageList} key=${chat.id} chat=${chat} isCurrent=${isCurrent} />
-      <p class="typing" aria-hidden="true">${chat.typing.size > 0 && t("chat.typing", { name: chat.other?.fullName ?? "" })}</p>
+      <p class="typing" aria-hidden="true">${chat.typing.size > 0 && t("chat.typing", { name: calledName(chat.other?.fullName ?? "") })}</p>
       <div class="composer-area">
         ${chat.isOver ? html`<${Over} chat=${chat} />` : chat.isOpen ? html`<${Composer} key=${chat.id} chat=${chat} handle=${handle} tools=${tools} />` : html`<${NotOpen} chat=${chat} />`}
       </div>
@@ -50,9 +52,10 @@ export function ChatView({ chat, isCurrent = true, tools, actions, before, handl
 
 /** @param {any} props */
 function Head({ chat, actions, before, heading }) {
+  watch(chat);
   const { other, session } = chat;
   const isHere = chat.present.has(other.id);
-  const line = chat.isOver || chat.state !== "live" ? "" : t(isHere ? "chat.here" : "chat.notHere", { name: other.fullName.split(/[\s,]/)[0] });
+  const line = chat.isOver || chat.state !== "live" ? "" : t(isHere ? "chat.here" : "chat.notHere", { name: calledName(other.fullName) });
   return html`
     <header class="chat-head">
       ${before}
@@ -68,6 +71,7 @@ function Head({ chat, actions, before, heading }) {
 
 /** Says only what is not as it should be. @param {{chat: Chat}} props */
 function Connection({ chat }) {
+  watch(chat);
   const isDurable = identity.value?.rdchat.storage.isDurable ?? true;
   const shown = ["offline", "catching-up"].includes(chat.state);
   return html`
@@ -80,6 +84,7 @@ function Connection({ chat }) {
 
 /** @param {{chat: Chat}} props */
 function Ending({ chat }) {
+  watch(chat);
   const clock = /** @type {any} */ (identity.value?.rdchat.clock);
   useNow(clock);
   const end = async () => {
@@ -98,6 +103,7 @@ function Ending({ chat }) {
 
 /** @param {{chat: Chat}} props */
 function WaitingRoom({ chat }) {
+  watch(chat);
   const clock = /** @type {any} */ (identity.value?.rdchat.clock);
   const now = useNow(clock);
   const { scheduledAt, endsAt } = chat.session;
@@ -117,11 +123,13 @@ function WaitingRoom({ chat }) {
 
 /** @param {{chat: Chat}} props */
 function NotOpen({ chat }) {
-  return html`<p class="composer-note chat-over"><span><${Icon} name="lock" /> ${t("chat.notOpen", { time: clockTime(chat.session.scheduledAt) })}</span></p>`;
+  watch(chat);
+  return html`<p class="not-open"><${Icon} name="lock" /><span>${t("chat.notOpen", { time: clockTime(chat.session.scheduledAt) })}</span></p>`;
 }
 
 /** @param {{chat: Chat}} props */
 function Over({ chat }) {
+  watch(chat);
   const { status, endReason } = chat.session;
   const isCancelled = status === "cancelled";
   const reason = endReason && t(`chat.reason.${endReason}`);

@@ -6,6 +6,7 @@ import { Button } from "../ui/button.js";
 import { html } from "../ui/html.js";
 import { say, sayError } from "../ui/toasts.js";
 import { Recorder } from "./recorder.js";
+import { watch } from "./use_chat.js";
 
 const LONGEST = 4096;
 const LONGEST_CAPTION = 500;
@@ -22,6 +23,7 @@ const hasKeyboard = () => matchMedia("(pointer: fine)").matches;
  * @param {any} [props.tools] further buttons
  */
 export function Composer({ chat, handle, tools }) {
+  watch(chat);
   const [, show] = useReducer((/** @type {number} */ times) => times + 1, 0);
   const [file, setFile] = useState(/** @type {File | null} */ (null));
   const [isRecording, setRecording] = useState(false);

@@ -9,6 +9,7 @@ import { t } from "../texts.js";
 import { Button } from "../ui/button.js";
 import { html } from "../ui/html.js";
 import { dayName, isoDay } from "../ui/time.js";
+import { watch } from "./use_chat.js";
 import { MessageItem, PendingItem } from "./message.js";
 
 /** Messages in the page at once. */
@@ -55,6 +56,7 @@ const after = (chat, seq) => chat.messages.slice(Math.max(0, seq - oldest(chat) 
  * @param {boolean} props.isCurrent whether this chat is in front of the reader
  */
 export function MessageList({ chat, isCurrent }) {
+  watch(chat);
   const me = identity.value?.me.id ?? "";
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const kept = useRef(/** @type {View | null} */ (null));
@@ -76,7 +78,7 @@ export function MessageList({ chat, isCurrent }) {
   useEffect(() => {
     const list = box.current;
     if (list === null) return undefined;
-    const watch = new ResizeObserver(() => view.isAtEnd && view.last === chat.completeTo && (list.scrollTop = list.scrollHeight));
+    const watch = new ResizeObserver(() => view.isAtEnd && view.last >= view.seen && (list.scrollTop = list.scrollHeight));
     watch.observe(list);
     for (const inside of list.children) watch.observe(inside);
     return () => watch.disconnect();
@@ -119,7 +121,8 @@ export function MessageList({ chat, isCurrent }) {
     if (list === null) return;
     const below = list.scrollHeight - list.scrollTop - list.clientHeight;
     const wasAtEnd = view.isAtEnd;
-    view.isAtEnd = below < AT_END_PX && view.last >= chat.completeTo;
+    // Not what has come since: that is shown a moment later.
+    view.isAtEnd = below < AT_END_PX && view.last >= view.seen;
     if (list.scrollTop < NEAR_PX) void older();
     else if (below < NEAR_PX && view.last < chat.completeTo) {
       const last = Math.min(chat.completeTo, view.last + STEP);
@@ -143,14 +146,16 @@ export function MessageList({ chat, isCurrent }) {
 
   const isWhole = view.last >= chat.completeTo;
   return html`
-    <div class="messages" ref=${box} tabindex="0" role="region" aria-label=${t("chat.messages")} onScroll=${onScroll}>
-      <ol>
-        ${view.first <= oldest(chat) && html`<li class="day" key="top">${chat.hasOlder ? view.isLoading && t("chat.older") : chat.messages.length > 0 && t("chat.begin")}</li>`}
+    <div class="messages-area">
+      <div class="messages" ref=${box} tabindex="0" role="region" aria-label=${t("chat.messages")} onScroll=${onScroll}>
+        <ol>
+        ${chat.hasOlder && view.first <= oldest(chat) && html`<li class="day" key="top">${view.isLoading && t("chat.older")}</li>`}
         ${rows(chat, view, me)}
         ${isWhole && chat.pending.map((one) => html`<${PendingItem} key=${`pending ${one.id}`} chat=${chat} pending=${one} state=${`${one.state} ${one.progress}`} />`)}
-      </ol>
+        </ol>
+      </div>
+      ${!view.isAtEnd && html`<${Button} class="to-end round" icon="down" label=${t("chat.toEnd")} onPress=${toEnd} />`}
     </div>
-    ${!view.isAtEnd && html`<div class="to-end-place"><${Button} class="to-end round" icon="down" label=${t("chat.toEnd")} onPress=${toEnd} /></div>`}
     <${Announcer} chat=${chat} me=${me} />
   `;
 }
@@ -212,6 +217,7 @@ function rows(chat, view, me) {
 
 /** Reads out what the other has written, once. @param {{chat: Chat, me: string}} props */
 function Announcer({ chat, me }) {
+  watch(chat);
   const said = useRef(chat.completeTo);
   const region = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {

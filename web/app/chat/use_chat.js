@@ -1,62 +1,69 @@
-/** A chat of the reference client, as a component sees it: shown again when it changes. */
-import { useEffect, useRef, useState } from "preact/hooks";
+/** A chat of the reference client, as components see it: each that watches it is shown again when it changes. */
+import { signal } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
 import { identity } from "../identity.js";
 
+/** @typedef {import("../../client/chat.js").Chat} Chat */
+
+/** @type {WeakMap<Chat, import("@preact/signals").Signal<number>>} */
+const revisions = new WeakMap();
+
 /**
- * Show again whenever a chat changes, at most once a frame.
+ * Watch a chat: a component that calls this while it is drawn is drawn again after each change, at most once a frame.
  *
- * @param {EventTarget | null} chat
+ * A chat is always the same object, and components are not drawn again for the same: so each has to say it.
+ *
+ * @param {Chat | null} chat
  */
-export function useChanges(chat) {
-  const [, show] = useState(0);
-  useEffect(() => {
-    if (chat === null) return undefined;
-    let frame = 0;
-    const onChange = () => {
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
-        show((times) => times + 1);
+export function watch(chat) {
+  if (chat === null) return 0;
+  let revision = revisions.get(chat);
+  if (revision === undefined) {
+    const made = signal(0);
+    let isWaiting = false;
+    chat.addEventListener("change", () => {
+      if (isWaiting) return;
+      isWaiting = true;
+      requestAnimationFrame(() => {
+        isWaiting = false;
+        made.value += 1;
       });
-    };
-    chat.addEventListener("change", onChange);
-    onChange();
-    return () => {
-      chat.removeEventListener("change", onChange);
-      cancelAnimationFrame(frame);
-    };
-  }, [chat]);
+    });
+    revisions.set(chat, made);
+    revision = made;
+  }
+  return revision.value;
 }
 
 /**
  * Open a chat, and close it when the screen is left.
  *
  * @param {string} sessionId
- * @returns {{chat: import("../../client/chat.js").Chat | null, error: any, retry: () => void}}
+ * @returns {{chat: Chat | null, error: any, retry: () => void}}
  */
 export function useChat(sessionId) {
-  const [chat, setChat] = useState(/** @type {any} */ (null));
+  const [chat, setChat] = useState(/** @type {Chat | null} */ (null));
   const [error, setError] = useState(/** @type {any} */ (null));
   const [attempts, setAttempts] = useState(0);
-  const rdchat = useRef(identity.value?.rdchat);
   useEffect(() => {
+    const rdchat = identity.peek()?.rdchat;
     let isGone = false;
-    /** @type {any} */
+    /** @type {Chat | null} */
     let opened = null;
     setError(null);
-    rdchat.current?.openChat(sessionId).then(
+    rdchat?.openChat(sessionId).then(
       (found) => {
         opened = found;
-        if (isGone) rdchat.current?.closeChat(found);
+        if (isGone) rdchat.closeChat(found);
         else setChat(found);
       },
       (failure) => !isGone && setError(failure),
     );
     return () => {
       isGone = true;
-      if (opened !== null) rdchat.current?.closeChat(opened);
+      if (opened !== null) rdchat?.closeChat(opened);
       setChat(null);
     };
   }, [sessionId, attempts]);
-  useChanges(chat);
   return { chat: chat?.id === sessionId ? chat : null, error, retry: () => setAttempts((times) => times + 1) };
 }

@@ -3,10 +3,16 @@ import { html } from "./html.js";
 
 const TONES = 6;
 
+/** The words of a name without its titles: `Dr. Sari Wulandari, M.Psi.` is Sari Wulandari. @param {string} name */
+const words = (name) => name.split(/\s+/).filter((word) => /\p{L}/u.test(word) && !/\.,?$/.test(word));
+
+/** What one is called by. @param {string} name */
+export const calledName = (name) => words(name)[0]?.replace(/,$/, "") ?? name;
+
 /** @param {string} name */
 function initials(name) {
-  const words = name.split(/\s+/).filter((word) => /\p{L}/u.test(word) && !/\.$/.test(word.replace(/,$/, "")));
-  const chosen = words.length > 1 ? [words[0], words[words.length - 1]] : words;
+  const all = words(name);
+  const chosen = all.length > 1 ? [all[0], all[all.length - 1]] : all;
   return chosen.map((word) => [...word][0].toUpperCase()).join("");
 }
 
