@@ -14,6 +14,7 @@ from handlers.http.compression import accepts_gzip
 from handlers.openapi.html import Html, code, element, joined
 from handlers.pages.app_html import render
 from handlers.pages.app_policy import realtime_sources
+from handlers.pages.sign_in import register_sign_in
 from handlers.pages.static_files import WEB, StaticFile, StaticFiles, pack, read_static_files
 from handlers.pages.vendored import COMMAND, MissingPackagesError
 from rdchat.common.errors import ErrorCode, RdchatError
@@ -58,6 +59,16 @@ class AppPages:
 
 def register_app(app: web.Application, runtime: Runtime, *, web_folder: Path = WEB) -> None:
     """Put the routes into an application. `web_folder` is the one with `app`, `client`, `node_modules`."""
+
+    async def unknown(_request: web.Request) -> web.StreamResponse:
+        raise RdchatError(ErrorCode.NOT_FOUND)
+
+    if runtime.settings.sign_in == "people":
+        register_sign_in(app, runtime)
+    else:
+        app.router.add_route("*", "/app/people", unknown)
+        for path in ("/app/sign-in", "/app/rehearsal"):
+            app.router.add_post(path, unknown)
     if runtime.settings.sign_in == "off":
         off = _plain_page(HTTPStatus.NOT_FOUND, element("p", _OFF))
         app.router.add_get("/app", off)
@@ -82,9 +93,6 @@ def register_app(app: web.Application, runtime: Runtime, *, web_folder: Path = W
             # Also of another version: a page that mixed two of them would break where it is not looked for.
             raise RdchatError(ErrorCode.NOT_FOUND)
         return _answer(request, found, {"Cache-Control": _FOR_GOOD, "X-Content-Type-Options": "nosniff"})
-
-    async def unknown(_request: web.Request) -> web.StreamResponse:
-        raise RdchatError(ErrorCode.NOT_FOUND)
 
     app.router.add_get("/app/static/{hash}/{name:.+}", static)
     app.router.add_get("/app/static{rest:(?:/.*)?}", unknown)

@@ -9,17 +9,18 @@ import os
 import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 import structlog
 from aiohttp import web
 
 from config.addresses import authority
+from handlers.pages.sign_in import introduce_people
 from handlers.pages.static_files import WEB
 from handlers.pages.vendored import COMMAND, missing
 from handlers.server.application import build_runner
 from handlers.server.listening import bind
 from handlers.server.metrics_aggregation import MetricsAggregator
+from rdchat.local.people import SARI
 from rdchat.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -39,12 +40,6 @@ _SHUTDOWN_SECONDS: Final = 10.0
 _YOUNG_OBJECTS: Final = 10_000
 
 _WHERE_LINKS_LEAD: Final = "  Links begin with this address; where clients use another, set RDCHAT_PUBLIC_URL"
-
-DEMO_PSYCHOLOGISTS: Final = (
-    (UUID("00000000-0000-4000-8000-000000000001"), "Dr. Sari Wulandari"),
-    (UUID("00000000-0000-4000-8000-000000000002"), "Rizky Pratama, M.Psi."),
-    (UUID("00000000-0000-4000-8000-000000000003"), "Maya Kusuma, M.Psi."),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +92,7 @@ async def serve(
         )
         if addresses.embedded and (sharing is None or sharing.number == 0):
             # The embedded default is usable at once: there are people who can be booked.
-            await runtime.psychologists.introduce(DEMO_PSYCHOLOGISTS, timezone="Asia/Jakarta")
+            await introduce_people(runtime, beside_others=False)
         if metrics_aggregator is not None:
             closing.push_async_callback(metrics_aggregator.close)
             await metrics_aggregator.start()
@@ -187,8 +182,7 @@ def welcome(settings: Settings, *, ably: str | None, embedded: bool, processes: 
             '  .venv/bin/python run.py token --role client --name "Budi"',
         ]
         if embedded:
-            psychologist_id, name = DEMO_PSYCHOLOGISTS[0]
-            who = f'--sub {psychologist_id} --name "{name}"'
+            who = f'--sub {SARI.id} --name "{SARI.full_name}"'
             lines.append(f"  .venv/bin/python run.py token --role psychologist {who}")
     lines += ["", "Ctrl-C stops it."]
     return "\n".join(lines)

@@ -107,9 +107,12 @@ SELECT count(*)
 """  # noqa: S608 - constant text
 
 
-async def choose_psychologist(connection: Connection, booking: Booking, limits: Limits) -> Psychologist:
+async def choose_psychologist(
+    connection: Connection, booking: Booking, limits: Limits, *, keeps_hours: bool = True
+) -> Psychologist:
     """Find who takes a booking, and lock their row until the transaction ends.
 
+    `keeps_hours` False: of one who is named, it is not asked whether they work then.
     Raise RdchatError: PSYCHOLOGIST_LIMIT, NO_PSYCHOLOGIST, or VALIDATION_FAILED for one who does not exist.
     """
     slot = booking.slot
@@ -121,7 +124,7 @@ async def choose_psychologist(connection: Connection, booking: Booking, limits: 
         )
         if not known:
             raise invalid("psychologistId", "Unknown psychologist.")
-        return await check_psychologist(connection, booking.psychologist_id, slot, limits)
+        return await check_psychologist(connection, booking.psychologist_id, slot, limits, hours=keeps_hours)
     tz = zone(slot.timezone)
     day = slot.wall_times().day
     midnight, next_midnight = (to_instant(one, time(0), tz) for one in (day, day + timedelta(days=1)))

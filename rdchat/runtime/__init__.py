@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from rdchat.services.psychologists import PsychologistService
     from rdchat.services.realtime_access import RealtimeAccessService
     from rdchat.services.reassigning import ReassigningService
+    from rdchat.services.rehearsals import RehearsalService
     from rdchat.services.rescheduling import ReschedulingService
     from rdchat.services.seen_people import SeenPeople
     from rdchat.services.slots import SlotService
@@ -82,6 +83,7 @@ class Runtime:
     chat: ChatService
     realtime_access: RealtimeAccessService
     counselings: CounselingService
+    rehearsals: RehearsalService
     calendars: CalendarService
     rescheduling: ReschedulingService
     reassigning: ReassigningService
@@ -144,6 +146,7 @@ class Runtime:
                 chat=services.chat,
                 realtime_access=services.realtime_access,
                 counselings=services.counselings,
+                rehearsals=services.rehearsals,
                 calendars=services.calendars,
                 rescheduling=services.rescheduling,
                 reassigning=services.reassigning,

@@ -22,6 +22,7 @@ from rdchat.services.oversight import OversightService
 from rdchat.services.psychologists import PsychologistService
 from rdchat.services.realtime_access import RealtimeAccessService
 from rdchat.services.reassigning import ReassigningService
+from rdchat.services.rehearsals import RehearsalService
 from rdchat.services.reminders import ReminderService
 from rdchat.services.rescheduling import ReschedulingService
 from rdchat.services.slots import SlotService
@@ -39,6 +40,7 @@ class Services:
     chat: ChatService
     realtime_access: RealtimeAccessService
     counselings: CounselingService
+    rehearsals: RehearsalService
     calendars: CalendarService
     rescheduling: ReschedulingService
     reassigning: ReassigningService
@@ -91,6 +93,7 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
             lifetime=base.settings.ably_token_lifetime,
         ),
         counselings=counselings,
+        rehearsals=RehearsalService(counselings=counselings),
         calendars=CalendarService(pool=stores.pool, clock=base.clock, language=base.settings.language),
         rescheduling=rescheduling,
         reassigning=ReassigningService(

@@ -48,7 +48,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounselingService:
-    """Books and cancels. `language`: of new sessions, where neither booking nor organisation names one."""
+    """Books and cancels.
+
+    `language`: of new sessions, where neither booking nor organisation names one. `keeps_hours` False books
+    psychologists who are named also outside of their hours.
+    """
 
     pool: Pool
     engine: Engine
@@ -62,6 +66,7 @@ class CounselingService:
     leads: Leads
     language: str
     organizations: Organizations
+    keeps_hours: bool = True
 
     def make_slot(self, said: Times, timezone: str) -> Slot:
         """Turn what a request says into instants that can be booked; wall times are those of `timezone`.
@@ -85,7 +90,9 @@ class CounselingService:
             if permissions.is_client(caller):
                 await counselings.check_pending(connection, booking.client_id, self.rules, at=now)
             await counselings.check_client(connection, booking.client_id, booking.slot, self.limits)
-            psychologist = await counselings.choose_psychologist(connection, booking, self.limits)
+            psychologist = await counselings.choose_psychologist(
+                connection, booking, self.limits, keeps_hours=self.keeps_hours
+            )
             await counselings.insert_counseling(
                 connection,
                 booking,

@@ -90,20 +90,32 @@ class PsychologistService:
         self.notifier.publish(entries)
         return saved, former is None, affected
 
-    async def introduce(self, newcomers: Iterable[tuple[UUID, str]], *, timezone: str) -> None:
-        """Create psychologists, by id and name, where there are none yet who can be booked."""
-        if await people.list_psychologists(self.pool, limit=1):
+    async def introduce(
+        self, newcomers: Iterable[tuple[str, UUID, Availability]], *, beside_others: bool = True
+    ) -> None:
+        """Create psychologists, by name, id and hours; those who are there stay as they are.
+
+        With `beside_others` False, only where there are none yet who can be booked.
+        """
+        known = await people.list_psychologists(self.pool, all_of_them=beside_others)
+        if known and not beside_others:
             return
-        for psychologist_id, name in newcomers:
+        there = {one.id for one in known}
+        for name, psychologist_id, hours in newcomers:
+            if psychologist_id in there:
+                continue
+            now = self.clock.now()
             async with transaction(self.pool) as connection:
-                await people.put_psychologist(
+                _, former = await people.put_psychologist(
                     connection,
                     psychologist_id,
                     full_name=name,
-                    timezone=timezone,
-                    is_active=True,
-                    at=self.clock.now(),
+                    timezone=hours.timezone,
+                    is_active=None,
+                    at=now,
                 )
+                if former is None:
+                    await availability.put_availability(connection, psychologist_id, hours, at=now)
 
     # ---- hours --------------------------------------------------------------------------------------------
 

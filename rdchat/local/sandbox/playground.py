@@ -13,7 +13,7 @@ import aiohttp
 from rdchat.common.clock import SystemClock, iso
 from rdchat.local.demo import service
 from rdchat.local.demo.person import Person, UnexpectedAnswerError
-from rdchat.local.sandbox.people import ADMIN, BUDI, SARI
+from rdchat.local.people import ADMIN, BUDI, SARI
 from rdchat.local.sandbox.script import Scene, script
 from rdchat.security.caller_tokens import CallerTokens
 
