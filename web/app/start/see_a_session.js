@@ -95,8 +95,8 @@ export function Room() {
           <${Button} kind=${step === STEPS - 1 ? "primary" : ""} onPress=${() => go("/")}>${t("see.leave")}<//>
         </div>
         <div class="see-sides">
-          <figure key=${`client ${data.sessionId}`}><figcaption>${t("see.client")}: ${data.client.fullName}</figcaption><iframe title=${t("see.client")} src=${frame(data.client, `/chat/${data.sessionId}`)}></iframe></figure>
-          <figure key=${`psychologist ${data.sessionId}`}><figcaption>${t("see.psychologist")}: ${data.psychologist.fullName}</figcaption><iframe title=${t("see.psychologist")} src=${frame(data.psychologist, `/chats/${data.sessionId}`)}></iframe></figure>
+          <figure key=${`client ${data.sessionId}`}><figcaption>${t("see.client")}: ${data.client.person.fullName}</figcaption><iframe title=${t("see.client")} src=${frame(data.client, `/chat/${data.sessionId}`)}></iframe></figure>
+          <figure key=${`psychologist ${data.sessionId}`}><figcaption>${t("see.psychologist")}: ${data.psychologist.person.fullName}</figcaption><iframe title=${t("see.psychologist")} src=${frame(data.psychologist, `/chats/${data.sessionId}`)}></iframe></figure>
         </div>
       </div>
     <//>
