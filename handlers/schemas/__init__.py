@@ -52,6 +52,7 @@ from handlers.schemas.chat_requests import (
     TokenQuery,
     TypingRequest,
 )
+from handlers.schemas.client_notes import ClientNotesAnswer, ClientNotesRequest
 from handlers.schemas.counselings import (
     BookedCounseling,
     BookedSession,
@@ -66,6 +67,12 @@ from handlers.schemas.counselings import (
 )
 from handlers.schemas.operations import ErrorAnswer, HealthAnswer, HomeAnswer, ReadyAnswer
 from handlers.schemas.organizations import CrisisContactAnswer, OrganizationAnswer, Wording
+from handlers.schemas.quick_replies import (
+    QuickReplyAnswer,
+    QuickReplyChangeRequest,
+    QuickReplyDeletedAnswer,
+    QuickReplyRequest,
+)
 from handlers.schemas.realtime import (
     MessageEvent,
     MessageReadEvent,
@@ -109,6 +116,8 @@ __all__ = [
     "CalendarLinkRevokedAnswer",
     "CalendarQuery",
     "CancelRequest",
+    "ClientNotesAnswer",
+    "ClientNotesRequest",
     "ClientOptions",
     "CounselingAnswer",
     "CounselingWithNotes",
@@ -143,6 +152,10 @@ __all__ = [
     "PsychologistRequest",
     "PsychologistsAnswer",
     "PsychologistsQuery",
+    "QuickReplyAnswer",
+    "QuickReplyChangeRequest",
+    "QuickReplyDeletedAnswer",
+    "QuickReplyRequest",
     "ReadAllAnswer",
     "ReadAnswer",
     "ReadRequest",

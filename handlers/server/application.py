@@ -12,10 +12,12 @@ from handlers.api import (
     availability,
     calendars,
     chat,
+    client_notes,
     counselings,
     notifications,
     organizations,
     psychologists,
+    quick_replies,
     reassigning,
     reports,
     session_records,
@@ -54,10 +56,12 @@ ROUTES: Final = (
     *availability.ROUTES,
     *slots.ROUTES,
     *reports.ROUTES,
+    *quick_replies.ROUTES,
+    *client_notes.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024
-#: The longest body of the contract is a message of 4,096 characters, escaped in the longest way.
+#: The longest body of nearly all routes is a message of 4,096 characters, escaped in the longest way.
 _LARGEST_BODY: Final = 64 * 1024
 
 
