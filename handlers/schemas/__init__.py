@@ -4,6 +4,7 @@ from handlers.schemas.answers import (
     AutomationAnswer,
     LastMessage,
     ListedSession,
+    MarkedSession,
     Person,
     PsychologistAnswer,
     PsychologistsAnswer,
@@ -66,7 +67,12 @@ from handlers.schemas.counselings import (
     RescheduleRequest,
 )
 from handlers.schemas.operations import ErrorAnswer, HealthAnswer, HomeAnswer, ReadyAnswer
-from handlers.schemas.organizations import CrisisContactAnswer, OrganizationAnswer, Wording
+from handlers.schemas.organizations import (
+    CrisisContactAnswer,
+    CrisisContactsAnswer,
+    OrganizationAnswer,
+    Wording,
+)
 from handlers.schemas.quick_replies import (
     QuickReplyAnswer,
     QuickReplyChangeRequest,
@@ -124,6 +130,7 @@ __all__ = [
     "CounselingsAnswer",
     "CounselingsQuery",
     "CrisisContactAnswer",
+    "CrisisContactsAnswer",
     "DayExceptionAnswer",
     "DayExceptionSchema",
     "DiagramQuery",
@@ -137,6 +144,7 @@ __all__ = [
     "LastMessage",
     "ListedCounseling",
     "ListedSession",
+    "MarkedSession",
     "MessageAnswer",
     "MessageEvent",
     "MessageReadEvent",

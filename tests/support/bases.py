@@ -74,6 +74,7 @@ BASES = {
     "get_timeline": Base(id="{session}"),
     "get_diagram": Base(id="{session}"),
     "get_organization": Base(),
+    "list_crisis_contacts": Base(),
     "list_psychologists": Base(),
     "get_psychologist": Base(id="{psychologist}"),
     "get_availability": Base(id="{psychologist}"),
