@@ -55,9 +55,9 @@ ROUTES: Final = (
     *psychologists.ROUTES,
     *availability.ROUTES,
     *slots.ROUTES,
-    *reports.ROUTES,
     *quick_replies.ROUTES,
     *client_notes.ROUTES,
+    *reports.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024
