@@ -249,7 +249,7 @@ async def test_types_and_packing(pages: Pages) -> None:
 
 async def test_modules_import_one_another_as_they_lie_in_the_folder(pages: Pages) -> None:
     static = await pages.static()
-    source = (await pages.get(f"{static}/app/main.js")).text
+    source = (await pages.get(f"{static}/app/identity.js")).text
     specifier = re.findall(r'from "(\.\./client/[^"]+)"', source)[0]
     imported = await pages.get(urlsplit(urljoin(f"{pages.base}{static}/app/main.js", specifier)).path)
     assert imported.status == 200
