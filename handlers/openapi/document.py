@@ -46,7 +46,7 @@ _TAGS: Final = {
     "Organisation": "See whom to turn to when one cannot wait.",
     "Psychologists": "See who can be booked; administrators decide who can.",
     "Reports": "See numbers, as administrator or supervisor.",
-    "Operations": "For those who run the service. Without a prefix, and without a token.",
+    "Operations": "For those who run the service. What is without the prefix is without a token as well.",
 }
 
 _READY: Final = {

@@ -13,8 +13,11 @@ from handlers.api import (
     calendars,
     chat,
     counselings,
+    dead_letters,
     notifications,
+    operator_actions,
     organizations,
+    overviews,
     psychologists,
     reassigning,
     reports,
@@ -54,6 +57,9 @@ ROUTES: Final = (
     *availability.ROUTES,
     *slots.ROUTES,
     *reports.ROUTES,
+    *overviews.ROUTES,
+    *dead_letters.ROUTES,
+    *operator_actions.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024

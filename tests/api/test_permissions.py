@@ -73,6 +73,10 @@ _CONTENT = Row(
 #: How a session stands may be seen by those who oversee it as well.
 _STATE = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=NOT_PARTICIPANT)
 _COUNSELING = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=FORBIDDEN)
+#: Numbers are for those who oversee.
+_OVERSEEN = Row(client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=200, admin=200)
+#: The service is run by administrators.
+_RUN = replace(_OVERSEEN, supervisor=FORBIDDEN)
 #: Anyone who has the link may open it, and a made-up one opens nothing.
 _LINKED = Row(
     client=FORBIDDEN,
@@ -134,9 +138,14 @@ MATRIX = {
     ("PUT", "/psychologists/{id}"): Row(
         client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=200
     ),
-    ("GET", "/reports/organization"): Row(
-        client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=200, admin=200
-    ),
+    ("GET", "/reports/organization"): _OVERSEEN,
+    ("GET", "/operations/overview"): _OVERSEEN,
+    ("GET", "/operations/dead-letters"): _RUN,
+    ("POST", "/operations/dead-letters/retry"): _RUN,
+    ("POST", "/operations/dead-letters/drop"): _RUN,
+    ("GET", "/operations/dead-webhooks"): _RUN,
+    ("POST", "/operations/dead-webhooks/retry"): _RUN,
+    ("GET", "/operations/actions"): _RUN,
     # Last, because they end what the others need.
     ("PUT", "/chat/sessions/{id}/end"): _CONTENT,
     ("PUT", "/counselings/{id}/cancel"): replace(_COUNSELING, supervisor=FORBIDDEN),

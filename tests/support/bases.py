@@ -87,6 +87,13 @@ BASES = {
     "list_all_slots": Base(params={"from": f"{in_days(30):%Y-%m-%d}", "to": f"{in_days(31):%Y-%m-%d}"}),
     "list_slots": Base(id="{psychologist}", params={"date": f"{in_days(30):%Y-%m-%d}"}),
     "get_report": Base(params={"from": f"{in_days(0):%Y-%m-%d}", "to": f"{in_days(60):%Y-%m-%d}"}),
+    "get_overview": Base(),
+    "list_dead_letters": Base(),
+    "retry_dead_letters": Base(body={"subjectId": "{session}"}),
+    "drop_dead_letters": Base(body={"subjectId": "{session}", "kind": "end_warning"}),
+    "list_dead_webhooks": Base(),
+    "retry_dead_webhooks": Base(body={}),
+    "list_operator_actions": Base(),
     "put_psychologist": Base(id="{psychologist}", body={"fullName": "Dokter Rahasia"}),
 }
 
