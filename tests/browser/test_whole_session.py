@@ -36,7 +36,7 @@ async def test_two_people_through_a_whole_session(practice: Service, visitors: V
     # It opens by itself, for both.
     await budi.see("textarea")
     await sari.see("textarea")
-    await budi.see("[data-chat-state=live]", within=10_000)
+    await budi.is_in_state("live")
 
     # Typing, presence, a message, read.
     await sari.see(".avatar .here")

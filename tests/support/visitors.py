@@ -73,6 +73,10 @@ class Visitor:
         await found.wait_for(timeout=within)
         return found
 
+    async def is_in_state(self, state: str) -> None:
+        """Wait until the chat on the screen is in a state of the client's: live, offline, over ..."""
+        await self.page.wait_for_selector(f"[data-chat-state={state}]", state="attached", timeout=PATIENCE_MS)
+
     async def write(self, text: str) -> None:
         """Write and send, with the keyboard."""
         await self.page.locator("textarea").fill(text)
