@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from handlers import schemas
+from handlers.api.presenters import crisis_contact_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.domain import permissions
-
-if TYPE_CHECKING:
-    from config import CrisisContact
 
 
 async def get_organization(call: Call) -> Answer:
@@ -24,20 +20,10 @@ async def get_organization(call: Call) -> Answer:
         {
             "organizationId": str(organization_id) if organization_id is not None else None,
             "language": service.get_language(call.caller),
-            "crisisContacts": [_contact_json(one) for one in service.list_crisis_contacts(call.caller)],
+            "crisisContacts": [crisis_contact_json(one) for one in service.list_crisis_contacts(call.caller)],
         },
         "Organization retrieved successfully",
     )
-
-
-def _contact_json(contact: CrisisContact) -> dict[str, Any]:
-    return {
-        "name": contact.name,
-        "phone": contact.phone,
-        "url": contact.url,
-        "hours": contact.hours,
-        "text": contact.text,
-    }
 
 
 ROUTES = (

@@ -14,10 +14,12 @@ const KEPT = "contacts";
 /** @returns {any[]} */
 function known() {
   try {
-    return JSON.parse(read(KEPT) ?? "null") ?? /** @type {any} */ (settings).crisisContacts ?? [];
+    const kept = JSON.parse(read(KEPT) ?? "[]");
+    if (kept.length > 0) return kept;
   } catch {
-    return [];
+    // What is kept is broken: the service's own serve.
   }
+  return settings.crisisContacts ?? [];
 }
 
 const contacts = signal(known());
@@ -57,7 +59,7 @@ export function CrisisContacts() {
               ${one.phone && html`<a class="button primary" href=${`tel:${one.phone.replace(/\s*(ext\.?|x)\s*/i, ",").replace(/[^+\d,]/g, "")}`}>${one.phone}</a>`}
               ${one.url && html`<a class="small" href=${one.url} target="_blank" rel="noreferrer noopener">${one.url.replace(/^https?:\/\//, "").replace(/\/$/, "")}</a>`}
               ${one.hours && html`<p class="tiny soft">${said(one.hours)}</p>`}
-              ${one.reviewedAt && html`<p class="tiny soft">${t("help.reviewed", { date: longDate(one.reviewedAt) })}</p>`}
+              ${one.reviewedAt && html`<p class="tiny soft">${t("help.reviewed", { date: longDate(one.reviewedAt, "UTC") })}</p>`}
             </li>
           `,
         )}
