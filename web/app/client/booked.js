@@ -26,10 +26,11 @@ export function Booked({ counseling }) {
   const reminders = (settings.reminders ?? []).filter(ahead).sort((one, other) => other - one);
   const lead = settings.initialLead ?? 0;
   const { until } = deadlineOf(counseling);
+  const change = settings.cancelDeadline
+    ? t("book.then.change", { when: inSentence(`${dayName(until, now, zone.value)}, ${clockTime(until, zone.value)}`) })
+    : t("book.then.changeStart");
   const steps = [
     reminders.length > 0 && t("book.then.remind", { when: new Intl.ListFormat(language.value, { type: "conjunction" }).format(reminders.map((one) => lengthOf(one, language.value))) }),
-    until > now &&
-      (settings.cancelDeadline ? t("book.then.change", { when: inSentence(`${dayName(until, now, zone.value)}, ${clockTime(until, zone.value)}`) }) : t("book.then.changeStart")),
     counseling.chatSession && lead > 0 && ahead(lead) && t("book.then.first", { lead: lengthOf(lead, language.value), name }),
     counseling.chatSession ? t("book.then.opens", { time }) : t("book.then.other", { name, time }),
   ].filter(Boolean);
@@ -44,6 +45,7 @@ export function Booked({ counseling }) {
       <section class="stack-s">
         <h2>${t("book.then")}</h2>
         <ol class="then">${steps.map((one) => html`<li key=${one}>${one}</li>`)}</ol>
+        ${until > now && html`<p class="small soft">${change}</p>`}
       </section>
       <div class="row">
         <${Link} to=${`/counselings/${counseling.id}`} class="button primary">${t("book.toSession")}<//>

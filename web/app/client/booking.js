@@ -47,6 +47,7 @@ export function Booking() {
   const [booked, setBooked] = useState(/** @type {any} */ (null));
   const [taken, setTaken] = useState("");
   const [notes, setNotes] = useNotes();
+  const view = useRef({ month: "", day: /** @type {string | null} */ (null) });
   const attempted = useRef({ body: "", key: "" });
   const people = useLoad(loadPsychologists, []);
   const step = query.value.step;
@@ -103,7 +104,7 @@ export function Booking() {
         ? people.error && !people.isLoading
           ? html`<${Failed} error=${people.error} onRetry=${people.reload} />`
           : html`<${Skeleton} rows=${4} />`
-        : html`<${Picker} wish=${wish} onWish=${setWish} onChoose=${choose} psychologists=${people.data} />`}
+        : html`<${Picker} wish=${wish} onWish=${setWish} onChoose=${choose} view=${view.current} psychologists=${people.data} />`}
     <//>
   `;
 }

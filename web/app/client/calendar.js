@@ -22,7 +22,7 @@ export const AddToCalendar = ({ ics }) => html`<${Button} icon="calendar" onPres
 export function CalendarFeed() {
   const [isOpen, setOpen] = useState(false);
   return html`
-    <div><${Button} kind="quiet" icon="calendar" onPress=${() => setOpen(true)}>${t("calendar.feed")}<//></div>
+    <div><${Button} kind="quiet" class="flush" icon="calendar" onPress=${() => setOpen(true)}>${t("calendar.feed")}<//></div>
     ${isOpen && html`<${FeedDialog} onClose=${() => setOpen(false)} />`}
   `;
 }

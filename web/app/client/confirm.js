@@ -54,7 +54,7 @@ export function Confirm({ slot, chosenId, notes, onNotes, onBook }) {
         <p class="summary-when">${dayName(slot.startsAt, now, zone.value)}, ${span(slot.startsAt, slot.endsAt, zone.value)}</p>
         <p class="small soft">${t("client.zone", { zone: zoneName(zone.value) })}</p>
         ${fixed && html`<p class="row"><${Avatar} person=${fixed} small /><span class="grow" dir="auto">${fixed.fullName}</span></p>`}
-        <div><${Button} kind="quiet" icon="back" onPress=${() => history.back()}>${t("book.other")}<//></div>
+        <div><${Button} kind="quiet" class="flush" icon="back" onPress=${() => history.back()}>${t("book.other")}<//></div>
       </section>
       ${!fixed &&
       html`<fieldset class="field">

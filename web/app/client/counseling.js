@@ -67,14 +67,14 @@ function Details({ counseling, theirZone, endReason, news, reload }) {
   const isPending = counseling.status === "pending";
   useOverdue((isPending && now > starts) || (counseling.status === "active" && now > Date.parse(counseling.endsAt)), reload);
   const chat = chatOf(counseling, now);
-  const handedOver = isPending ? news.find((/** @type {any} */ one) => one.type === "counseling_reassigned") : undefined;
+  const isHandedOver = isPending && news.some((/** @type {any} */ one) => one.type === "counseling_reassigned");
   const name = calledName(psychologist.fullName);
   return html`
     <h1>${longDate(starts)}, ${clockTime(starts)}</h1>
-    ${handedOver && html`<p class="notice row" role="status"><${Icon} name="swap" /><span class="grow" dir="auto">${handedOver.message}</span></p>`}
+    ${isHandedOver && html`<p class="notice row" role="status"><${Icon} name="swap" /><span class="grow">${t("client.handed", { name: psychologist.fullName })}</span></p>`}
     ${counseling.status === "cancelled" && html`<${WhyCancelled} counseling=${counseling} endReason=${endReason} />`}
     <section class="card stack" data-counseling=${counseling.id} data-status=${counseling.status}>
-      <div class="row">
+      <div class="row session-head">
         <${Avatar} person=${psychologist} />
         <div class="grow"><p class="next-name" dir="auto">${psychologist.fullName}</p><p class="small soft">${t("client.psychologist")}</p></div>
         <span class=${`mark ${counseling.status === "cancelled" ? "bad" : counseling.status === "active" ? "good" : ""}`}>${statusOf(counseling)}</span>

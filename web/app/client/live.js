@@ -3,6 +3,9 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { identity, isConnected } from "../identity.js";
 
+/** Without a connection for as long as this, something may have been missed. Connecting at first is faster. */
+const MISSED_MS = 5_000;
+
 /** @returns {import("../../client/api.js").Api} of the one who is signed in */
 export const api = () => /** @type {any} */ (identity.peek()).api;
 
@@ -27,11 +30,11 @@ export async function countNews() {
 export function useLive(reload, concerns = () => true) {
   const latest = useRef({ reload, concerns });
   latest.current = { reload, concerns };
-  const wasConnected = useRef(true);
+  const lostAt = useRef(Infinity);
   const connected = isConnected.value;
   useEffect(() => {
-    if (connected && !wasConnected.current) void latest.current.reload();
-    wasConnected.current = connected;
+    if (!connected) lostAt.current = performance.now();
+    else if (performance.now() - lostAt.current > MISSED_MS) void latest.current.reload();
   }, [connected]);
   useEffect(() => {
     const rdchat = identity.peek()?.rdchat;

@@ -89,16 +89,18 @@ const keyOf = (wish, month) => [wish.psychologistId, wish.length, month, zone.va
  * @param {Wish} props.wish
  * @param {(wish: Wish) => void} props.onWish
  * @param {(slot: Slot) => any} props.onChoose
+ * @param {{month: string, day: string | null}} [props.view] what was last shown; kept up to date, so that one comes back to it
  * @param {{id: string, fullName: string}[]} [props.psychologists] to choose from; without them there is no choice
  * @param {{id: string, scheduledAt: string, endsAt: string, psychologist: {id: string, fullName: string}}} [props.moved] a counselling that is to be moved
  */
-export function Picker({ wish, onWish, onChoose, psychologists, moved }) {
+export function Picker({ wish, onWish, onChoose, view, psychologists, moved }) {
   const clock = /** @type {any} */ (identity.value).rdchat.clock;
   const today = isoDay(clock.now(), zone.value);
   const latest = isoDay(clock.now() + 1000 * (settings.bookingHorizon ?? HORIZON_SECONDS), zone.value);
   const ownDay = moved && isoDay(moved.scheduledAt, zone.value);
-  const [month, setMonth] = useState(monthOf(ownDay && ownDay > today ? ownDay : today));
-  const [day, setDay] = useState(/** @type {string | null} */ (null));
+  const [month, setMonth] = useState(view?.month || monthOf(ownDay && ownDay > today ? ownDay : today));
+  const [day, setDay] = useState(view?.day ?? null);
+  if (view) Object.assign(view, { month, day });
   const side = useRef(/** @type {HTMLElement | null} */ (null));
   const { data, error, isLoading, reload } = useLoad(
     (signal) => loadMonth(wish, month, today, moved?.id, signal),
@@ -139,7 +141,7 @@ export function Picker({ wish, onWish, onChoose, psychologists, moved }) {
         <//>
       `}
       ${lengths.length > 1 &&
-      html`<${Segments} legend=${t("book.length")} value=${String(wish.length)} options=${lengths.map((n) => [String(n), t("book.minutes", { n })])} onChoose=${(/** @type {string} */ n) => onWish({ ...wish, length: Number(n) })} />`}
+      html`<${Segments} legend=${t("book.length")} value=${String(wish.length)} options=${lengths.map((n) => [String(n), String(n)])} onChoose=${(/** @type {string} */ n) => onWish({ ...wish, length: Number(n) })} />`}
     </div>
     <${ZoneChoice} />
     ${error && !isLoading && html`<${Failed} error=${error} onRetry=${reload} />`}

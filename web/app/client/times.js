@@ -4,8 +4,13 @@ import { html } from "../ui/html.js";
 import { clockTime, span } from "../ui/time.js";
 import { dayWords } from "./days.js";
 
-const NOON = "12:00";
-const EVENING = "18:00";
+/** The parts of a day, by when each begins. @type {[string, string][]} */
+const PARTS = [
+  ["night", "00:00"],
+  ["morning", "05:00"],
+  ["afternoon", "12:00"],
+  ["evening", "18:00"],
+];
 
 /**
  * @typedef {object} Slot as `GET /slots` has it
@@ -17,7 +22,7 @@ const EVENING = "18:00";
  */
 
 /** @param {Slot} slot */
-const partOf = (slot) => (slot.startTime < NOON ? "morning" : slot.startTime < EVENING ? "afternoon" : "evening");
+const partOf = (slot) => PARTS.filter(([, begins]) => slot.startTime >= begins).pop()?.[0];
 
 /**
  * @param {object} props
@@ -33,7 +38,7 @@ export function Times({ day, slots, zone, onChoose, own }) {
     <section class="times" aria-labelledby="times-of-day">
       <h2 id="times-of-day" tabindex="-1">${t("book.times", { day: dayWords(day) })}</h2>
       ${slots.length === 0 && html`<p class="soft" role="status">${t("book.times.none")}</p>`}
-      ${["morning", "afternoon", "evening"].map((part) => {
+      ${PARTS.map(([part]) => {
         const here = slots.filter((slot) => partOf(slot) === part);
         if (here.length === 0) return null;
         return html`

@@ -56,8 +56,8 @@ export function CrisisContacts() {
             <li key=${one.name} class="card stack-s">
               <h3>${one.name}</h3>
               ${one.text && html`<p class="small">${said(one.text)}</p>`}
-              ${one.phone && html`<a class="button primary" href=${`tel:${one.phone.replace(/\s*(ext\.?|x)\s*/i, ",").replace(/[^+\d,]/g, "")}`}>${one.phone}</a>`}
-              ${one.url && html`<a class="small" href=${one.url} target="_blank" rel="noreferrer noopener">${one.url.replace(/^https?:\/\//, "").replace(/\/$/, "")}</a>`}
+              ${one.phone && html`<a class="button primary" href=${`tel:${one.phone.replace(/\s*(ext\.?|x)\s*/i, ",").replace(/[^+\d,]/g, "")}`}>${t("help.call", { phone: one.phone })}</a>`}
+              ${one.url && html`<a class="button" href=${one.url} target="_blank" rel="noreferrer noopener">${one.url.replace(/^https?:\/\//, "").replace(/\/$/, "")}</a>`}
               ${one.hours && html`<p class="tiny soft">${said(one.hours)}</p>`}
               ${one.reviewedAt && html`<p class="tiny soft">${t("help.reviewed", { date: longDate(one.reviewedAt, "UTC") })}</p>`}
             </li>
