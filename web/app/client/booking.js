@@ -53,7 +53,8 @@ export function Booking() {
   const step = query.value.step;
   useEffect(() => {
     // An address that leads into the middle, without what was chosen before.
-    if ((step === "confirm" && slot === null) || (step === "done" && booked === null)) go("/book", { replace: true });
+    if (step === "confirm" && slot === null) go("/book", { replace: true });
+    if (step === "done" && booked === null) go(query.peek().id ? `/counselings/${query.peek().id}` : "/book", { replace: true });
     if (step === undefined && booked !== null) setBooked(null);
   }, [step]);
   const choose = (/** @type {Slot} */ chosen) => {
@@ -83,7 +84,7 @@ export function Booking() {
       setBooked(made);
       setSlot(null);
       attempted.current = { body: "", key: "" };
-      go("/book?step=done", { replace: true });
+      go(`/book?step=done&id=${made.id}`, { replace: true });
     } catch (error) {
       const refusal = /** @type {import("../../client/api.js").ApiError} */ (error);
       if (!refusal.isTemporary) attempted.current = { body: "", key: "" };
