@@ -1,11 +1,8 @@
-/** Days as texts, `2026-06-03`, without a zone: what a calendar shows. */
-import { language } from "../preferences.js";
-import { longDate } from "../ui/time.js";
-
+/** Days as texts, `2026-06-03`, without a zone: what a calendar shows. Pure. */
 const DAY_MS = 86_400_000;
 
-/** @param {string} day */
-const noon = (day) => Date.parse(`${day}T12:00:00Z`);
+/** An instant within the day, for writing it. @param {string} day */
+export const noon = (day) => Date.parse(`${day}T12:00:00Z`);
 /** @param {number} instant */
 const text = (instant) => new Date(instant).toISOString().slice(0, 10);
 
@@ -44,18 +41,4 @@ export function weeksOf(month) {
     weeks.push(Array.from({ length: 7 }, (_, n) => addDays(monday, n)).map((day) => (monthOf(day) === month ? day : null)));
   }
   return weeks;
-}
-
-const locale = () => (language.value === "id" ? "id-ID" : "en-GB");
-
-/** `Juni 2026`. @param {string} month */
-export const monthName = (month) => new Intl.DateTimeFormat(locale(), { month: "long", year: "numeric", timeZone: "UTC" }).format(noon(`${month}-15`));
-
-/** `Rabu, 3 Juni`. @param {string} day */
-export const dayWords = (day) => longDate(noon(day), "UTC");
-
-/** Names of the days of a week, Monday first: short, and whole. @returns {{short: string, long: string}[]} */
-export function weekdayNames() {
-  const [short, long] = /** @type {const} */ (["short", "long"]).map((weekday) => new Intl.DateTimeFormat(locale(), { weekday, timeZone: "UTC" }));
-  return Array.from({ length: 7 }, (_, n) => noon("2024-01-01") + n * DAY_MS).map((at) => ({ short: short.format(at), long: long.format(at) }));
 }
