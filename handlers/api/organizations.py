@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from handlers import schemas
 from handlers.api.presenters import crisis_contact_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.domain import permissions
+
+#: What is for everyone may be kept by everyone, and shown by a proxy when the service is away.
+_KEPT: Final = {"Cache-Control": "public, max-age=300, stale-if-error=604800"}
 
 
 async def get_organization(call: Call) -> Answer:
@@ -26,6 +31,17 @@ async def get_organization(call: Call) -> Answer:
     )
 
 
+async def list_crisis_contacts(call: Call) -> Answer:
+    """List whom anyone can turn to, without a token: for pages before sign-in.
+
+    They are those that the service has for all. Keep the answer, in the page or its service worker, to show
+    it also when the service, or the network, is away.
+    """
+    found = call.runtime.organizations.list_crisis_contacts_for_all()
+    shown = {"crisisContacts": [crisis_contact_json(one) for one in found]}
+    return Answer(shown, "Crisis contacts retrieved successfully", headers=_KEPT)
+
+
 ROUTES = (
     Route(
         method="GET",
@@ -37,6 +53,19 @@ ROUTES = (
         message="Organization retrieved successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.OrganizationAnswer,
+        rate=None,
+    ),
+    Route(
+        method="GET",
+        path="/crisis-contacts",
+        handler=list_crisis_contacts,
+        summary="List crisis contacts",
+        tag="Organisation",
+        done="Whom to turn to.",
+        message="Crisis contacts retrieved successfully",
+        roles=permissions.NO_ROLE,
+        data=schemas.CrisisContactsAnswer,
+        public=True,
         rate=None,
     ),
 )

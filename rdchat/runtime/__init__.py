@@ -15,6 +15,7 @@ from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.operations.gauges import show_gauges
 from rdchat.operations.health import Health
 from rdchat.runtime.callers import start_callers
+from rdchat.runtime.console import start_console
 from rdchat.runtime.parts import (
     make_base,
     open_stores,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from rdchat.domain.booking import Limits
     from rdchat.engine.engine import Engine
     from rdchat.local.ably import AblyLocal
+    from rdchat.operations.dead_letters import DeadLetters
+    from rdchat.operations.operator_log import OperatorLog
+    from rdchat.operations.overview import OverviewService
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
     from rdchat.realtime.publisher import Publisher
@@ -41,12 +45,14 @@ if TYPE_CHECKING:
     from rdchat.services.attachments import AttachmentService
     from rdchat.services.calendars import CalendarService
     from rdchat.services.chat import ChatService
+    from rdchat.services.client_notes import ClientNotesService
     from rdchat.services.counselings import CounselingService
     from rdchat.services.idempotency import IdempotencyService
     from rdchat.services.notifications import NotificationService
     from rdchat.services.organizations import OrganizationService
     from rdchat.services.oversight import OversightService
     from rdchat.services.psychologists import PsychologistService
+    from rdchat.services.quick_replies import QuickReplyService
     from rdchat.services.realtime_access import RealtimeAccessService
     from rdchat.services.reassigning import ReassigningService
     from rdchat.services.rehearsals import RehearsalService
@@ -94,7 +100,12 @@ class Runtime:
     notifications: NotificationService
     oversight: OversightService
     organizations: OrganizationService
+    quick_replies: QuickReplyService
+    client_notes: ClientNotesService
     idempotency: IdempotencyService
+    overview: OverviewService
+    dead_letters: DeadLetters
+    operator_log: OperatorLog
     _closing: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -126,6 +137,7 @@ class Runtime:
                 monitor=timers.monitor,
                 worker=timers.worker,
             )
+            console = start_console(base, stores, delivery, core, timers)
             return cls(
                 settings=settings,
                 clock=base.clock,
@@ -157,7 +169,12 @@ class Runtime:
                 notifications=services.notifications,
                 oversight=services.oversight,
                 organizations=services.organizations,
+                quick_replies=services.quick_replies,
+                client_notes=services.client_notes,
                 idempotency=services.idempotency,
+                overview=console.overview,
+                dead_letters=console.dead_letters,
+                operator_log=console.operator_log,
                 _closing=closing.pop_all(),
             )
 
