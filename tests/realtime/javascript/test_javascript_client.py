@@ -1,4 +1,4 @@
-"""The reference client in `web/client`, a whole session of two with every fault; its parts and those of pages alone."""
+"""The reference client in a whole session of two, with every fault; parts of it and of pages alone."""
 
 from __future__ import annotations
 
