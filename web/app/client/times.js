@@ -48,7 +48,7 @@ export function Times({ day, slots, zone, onChoose, own }) {
               ${here.map(
                 (slot) => html`
                   <li key=${slot.startsAt}>
-                    <button type="button" class="button time" data-starts-at=${slot.startsAt} disabled=${isOwn(slot)} aria-label=${[span(slot.startsAt, slot.endsAt, zone), isOwn(slot) && t("move.own")].filter(Boolean).join(" ")} onClick=${() => onChoose(slot)}>
+                    <button type="button" class="button time" data-starts-at=${slot.startsAt} disabled=${isOwn(slot)} aria-label=${isOwn(slot) ? undefined : span(slot.startsAt, slot.endsAt, zone)} onClick=${() => onChoose(slot)}>
                       ${clockTime(slot.startsAt, zone)}${isOwn(slot) && html` <span class="tiny">${t("move.own")}</span>`}
                     </button>
                   </li>
