@@ -1,4 +1,4 @@
-/** A person, as initials on a tone of their own. */
+/** A person, as initials on a tone of their own. The sheet writes the initials: they are no words of a button's name. */
 import { html } from "./html.js";
 
 const TONES = 6;
@@ -25,7 +25,7 @@ function tone(id) {
 
 /** @param {{person: {id: string, fullName: string}, here?: boolean, small?: boolean}} props `here`: they have the chat open */
 export const Avatar = ({ person, here = false, small = false }) => html`
-  <span class=${`avatar ${small ? "small" : ""}`} data-tone=${tone(person.id)} aria-hidden="true">
-    ${initials(person.fullName)}${here && html`<span class="here"></span>`}
+  <span class=${`avatar ${small ? "small" : ""}`} data-tone=${tone(person.id)} data-initials=${initials(person.fullName)} aria-hidden="true">
+    ${here && html`<span class="here"></span>`}
   </span>
 `;
