@@ -245,7 +245,7 @@ async def test_an_error_of_the_page_keeps_what_was_typed(talk: Talk) -> None:
     await budi.page.wait_for_timeout(1_000)  # drafts are promised to be kept within a second
     # The next drawing of a message fails.
     await budi.page.evaluate(
-        "Intl.DateTimeFormat.prototype.format; Object.defineProperty(Intl.DateTimeFormat.prototype, 'format',"
+        "Object.defineProperty(Intl.DateTimeFormat.prototype, 'format',"
         " {get() { throw new Error('planted'); }})"
     )
     await talk.psychologist.say(talk.session_id, "halo")

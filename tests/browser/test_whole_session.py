@@ -21,7 +21,7 @@ async def test_two_people_through_a_whole_session(practice: Service, visitors: V
         practice.person(name="Budi Santoso"),
         await practice.psychologist("Dr. Sari Wulandari"),
     )
-    session_id = await session_soon(client, 8, 40)
+    session_id = await session_soon(client, 8, 30)
     budi = await visitors.open(client, viewport={"width": 360, "height": 740})
     sari = await visitors.open(psychologist, color_scheme="dark")
     await budi.go(f"/chat/{session_id}")

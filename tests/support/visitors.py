@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import async_playwright
 
 from handlers.pages.static_files import WEB
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,9 +84,14 @@ class Visitor:
         await self.page.wait_for_selector(f"[data-chat-state={state}]", state="attached", timeout=PATIENCE_MS)
 
     async def write(self, text: str) -> None:
-        """Write and send, with the keyboard."""
+        """Write and send, with the keyboard; again while the chat has only just come to the front."""
         await self.composer.fill(text)
-        await self.composer.press("Enter")
+
+        async def is_taken() -> bool:
+            await self.composer.press("Enter")
+            return await self.composer.input_value() == ""
+
+        await until(is_taken, PATIENCE_MS / 1000, every=0.2)
 
     async def texts(self, selector: str = ".messages li[data-seq] .bubble") -> list[str]:
         """List what the messages on the screen say."""

@@ -33,13 +33,14 @@ export class Storage {
    */
   static async open(person) {
     const storage = new Storage(person);
-    if (typeof indexedDB !== "undefined") {
-      try {
+    try {
+      // Where it is forbidden, even asking for its name may throw.
+      if (typeof indexedDB !== "undefined") {
         storage.#database = await openDatabase();
         storage.isDurable = true;
-      } catch {
-        // Kept in memory.
       }
+    } catch {
+      // Kept in memory.
     }
     return storage;
   }
