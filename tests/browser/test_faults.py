@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
+from rdchat.events import channels
+from rdchat.events.outbox_entry import Event
 from rdchat.local.ably.faults import Fault, FaultKind, Operation
 from tests.support.soon import session_soon
 from tests.support.waiting import until
@@ -50,6 +53,18 @@ class Talk:
             return await self.said() == list(texts)
 
         await until(has_arrived, 30)
+
+    def cut(self) -> None:
+        """Cut every websocket."""
+        local = self.service.runtime.ably_local
+        assert local is not None
+        local.drop_sockets()
+
+    async def revoke(self, person: Person) -> None:
+        """Revoke what a person may do at Ably, as the end of a session does."""
+        key, before = channels.desk_revocation_key(person.id), int(self.service.runtime.clock.ms())
+        data = orjson.dumps({"revocationKey": key, "issuedBefore": before}).decode()
+        assert await self.service.runtime.ably.revoke([Event("", "", "", data)]) is None
 
     def fail_at_ably(self, kind: FaultKind, times: int) -> None:
         local = self.service.runtime.ably_local
@@ -109,6 +124,42 @@ async def test_events_that_are_lost_or_doubled_change_nothing(talk: Talk) -> Non
         await talk.psychologist.say(talk.session_id, text)
     await budi.see(".message.theirs:has-text('empat')")
     assert (await budi.texts())[-4:] == ["satu", "dua", "tiga", "empat"]
+
+
+@pytest.mark.parametrize("how", ["cut", "revoked"])
+async def test_a_connection_that_ends_comes_back_and_nothing_is_missed(talk: Talk, how: str) -> None:
+    budi = await talk.open()
+    budi.allow(*_FAILED_REQUESTS)
+    for n in range(3):
+        if how == "cut":
+            talk.cut()
+        else:
+            await talk.revoke(talk.client)
+        await talk.psychologist.say(talk.session_id, f"pesan {n}")
+        await budi.write(f"jawaban {n}")
+        await budi.see(f".message.theirs:has-text('pesan {n}')")
+        await budi.see(f".message.mine[data-seq]:has-text('jawaban {n}')")
+    await budi.is_in_state("live")
+    assert len(await talk.said()) == 6
+    assert (await budi.texts())[-6:] == await talk.said()
+
+
+async def test_a_token_that_has_expired_is_replaced_while_one_writes(talk: Talk) -> None:
+    budi = await talk.open()
+    budi.allow(*_FAILED_REQUESTS)
+    refused = 0
+
+    async def refuse(route: Any) -> None:
+        nonlocal refused
+        refused += 1
+        body = json.dumps({"success": False, "message": "", "statusCode": 401, "code": "UNAUTHENTICATED"})
+        await route.fulfill(status=401, content_type="application/json", body=body)
+
+    await budi.page.route("**/api/v1/chat/messages", refuse, times=1)
+    await budi.write("masih saya")
+    await budi.see(".message.mine[data-seq]:has-text('masih saya')")
+    assert refused == 1
+    await talk.arrives("masih saya")
 
 
 @pytest.mark.parametrize(
