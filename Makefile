@@ -15,7 +15,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run web test coverage mutants test-hours watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably check lint types imports hooks map docs lock clean
+.PHONY: help run web test coverage mutants test-hours watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-pages e2e check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice
 
 watch: $(READY_DEV) $(WEB) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
 	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)
+
+e2e: $(READY_DEV) web browser ## the pages in a real browser: sessions, faults, keyboard, screen readers (ARGS=-x)
+	@CI=true $(BIN)/python -m pytest tests/browser $(or $(ARGS),-n 2)
 
 test-hours: $(READY_DEV) ## what books by wall time, at every hour of a day and around the calendar's ends (ARGS="01:00 23:00")
 	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends gcc libc6-dev; }
@@ -67,6 +70,9 @@ bench-size: $(READY_DEV) ## a million pending sessions (about ten minutes)
 
 bench-ably: $(READY_DEV) ## the local Ably endpoint: 2,000 subscribers, 200,000 messages (two and a half minutes)
 	@$(BIN)/python -m benchmarks.ably --write
+
+bench-pages: $(READY_DEV) web browser ## the pages in Chromium on a slowed processor: first screen, typing, a long chat (one minute)
+	@$(BIN)/python -m benchmarks.pages --write
 
 check: lint types imports ## what continuous integration runs beside the tests
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.pages.long_history import answer_history
 from tests.support.soon import session_soon
 
 if TYPE_CHECKING:
@@ -19,23 +20,6 @@ MOST_IN_THE_PAGE = 400
 PAGE = 100
 
 
-def message(seq: int, session: dict[str, Any]) -> dict[str, Any]:
-    sender = session["client"] if seq % 3 else session["psychologist"]
-    return {
-        "id": f"00000000-0000-4000-8000-{seq:012d}",
-        "sessionId": session["id"],
-        "seq": seq,
-        "senderId": sender["id"],
-        "sender": sender,
-        "message": f"pesan {seq} " + "dan seterusnya " * (seq % 13),
-        "messageType": "text",
-        "isAutomated": False,
-        "isRead": True,
-        "readAt": "2026-01-01T00:00:00.000Z",
-        "createdAt": "2026-01-01T00:00:00.000Z",
-    }
-
-
 async def test_ten_thousand_messages_are_read_from_end_to_beginning(
     practice: Service, visitors: Visitors
 ) -> None:
@@ -47,14 +31,7 @@ async def test_ten_thousand_messages_are_read_from_end_to_beginning(
 
     async def history(route: Any) -> None:
         """Answer as the service would, had they written so much."""
-        asked = route.request.url.split("?")[1]
-        values = dict(pair.split("=") for pair in asked.split("&"))
-        limit = int(values["limit"])
-        last = int(values["before"]) - 1 if "before" in values else MESSAGES
-        first = int(values["after"]) + 1 if "after" in values else max(1, last - limit + 1)
-        page = [message(seq, session) for seq in range(first, min(last, first + limit - 1) + 1)]
-        data = {"data": page, "metadata": {"hasNextPage": False}}
-        await route.fulfill(json={"success": True, "data": data, "message": ""})
+        await route.fulfill(json=answer_history(route.request.url, session, MESSAGES))
 
     await budi.page.route("**/api/v1/chat/history*", history)
     await budi.go(f"/chat/{session_id}")

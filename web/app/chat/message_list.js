@@ -14,7 +14,8 @@ import { MessageItem, PendingItem } from "./message.js";
 
 /** Messages in the page at once. */
 const MOST = 160;
-const STEP = 60;
+/** So many more at a time: few enough to be drawn between two pictures. */
+const STEP = 24;
 /** So near to an end of the part, it moves. */
 const NEAR_PX = 800;
 const AT_END_PX = 60;

@@ -36,9 +36,16 @@ export function longDate(instant, timeZone = ownZone) {
 export const shortDate = (instant, timeZone = ownZone) => format("short", { day: "numeric", month: "short", timeZone }).format(new Date(instant));
 
 /** `2026-06-03` in a zone, for comparing days and for the API. @param {Instant} instant @param {string} [timeZone] */
-export function isoDay(instant, timeZone = ownZone) {
-  const parts = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", timeZone }).format(new Date(instant));
-  return parts;
+export const isoDay = (instant, timeZone = ownZone) => dayFormat(timeZone).format(new Date(instant));
+
+/** Made once: a chat asks for the day of each of its messages. @param {string} timeZone */
+function dayFormat(timeZone) {
+  let found = made.get(timeZone);
+  if (found === undefined) {
+    found = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", timeZone });
+    made.set(timeZone, found);
+  }
+  return found;
 }
 
 /** `Hari ini`, `Besok`, or the long date. @param {Instant} instant @param {number} now @param {string} [timeZone] */
