@@ -14,7 +14,7 @@ export function Automations({ automations }) {
   return html`
     <section class="card stack" aria-labelledby="automations">
       <h2 id="automations">${t("console.automations")}</h2>
-      <div class="table-scroll" tabindex="0" role="region" aria-label=${t("console.automations")}>
+      <div class="table-scroll" tabindex="0" role="group" aria-label=${t("console.automations")}>
         <table class="table numbers">
           <thead><tr>${["kind", "state", "planned", "ran", "late"].map((one) => html`<th key=${one} scope="col">${t(`console.automation.${one}`)}</th>`)}</tr></thead>
           <tbody>

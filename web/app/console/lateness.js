@@ -23,7 +23,7 @@ export function Lateness({ minutes, now }) {
     <${Plot} times=${minutes.map((one) => Date.parse(one.minute) / 1000)} span=${[until - HOUR_S, until]} series=${series} write=${duration} />
     <details class="small">
       <summary>${t("console.lateness.table")}</summary>
-      <div class="table-scroll" tabindex="0" role="region" aria-label=${t("console.lateness")}>
+      <div class="table-scroll" tabindex="0" role="group" aria-label=${t("console.lateness")}>
         <table class="table numbers">
           <thead><tr>
             <th scope="col">${t("console.minute")}</th><th scope="col">${t("console.lateness.count")}</th>

@@ -1,8 +1,9 @@
 /** A plot of numbers over time, in the page's colours. Beside it belongs a table: a plot says nothing to readers. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { language, theme } from "../preferences.js";
+import { t } from "../texts.js";
 import { html } from "../ui/html.js";
-import { clockTime, exactTime } from "../ui/time.js";
+import { clockTime } from "../ui/time.js";
 
 const HEIGHT = 220;
 
@@ -58,7 +59,7 @@ export function Plot({ times, span, series, write }) {
           { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(write), size: 64 },
         ],
         series: [
-          { value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "–" : exactTime(at * 1000)), label: "" },
+          { value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "–" : clockTime(at * 1000)), label: t("console.minute") },
           ...series.map((one) => ({
             label: one.label,
             stroke: colour(one.colour),

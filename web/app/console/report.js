@@ -89,12 +89,12 @@ function Numbers({ report }) {
   const all = report.booked;
   const cancelled = report.cancelled.byClient + report.cancelled.byPsychologist + report.cancelled.byAdministrator + report.cancelled.byUnknown;
   const noShows = report.noShows.clientAbsent + report.noShows.psychologistAbsent + report.noShows.nobodyCame;
-  const wait = report.medianWaitMinutes === null ? "–" : duration(report.medianWaitMinutes * MINUTE_MS);
+  const wait = report.medianWaitMinutes === null ? "–" : duration(Math.round(report.medianWaitMinutes) * MINUTE_MS);
   /** @type {[string, string][]} */
   const heads = [["booked", number(all)], ["held", number(report.held)], ["noShows", number(noShows)], ["cancelled", number(cancelled)], ["wait", wait], ["time", duration(report.minutes * MINUTE_MS)]];
   return html`
     <ul class="counts">${heads.map(([name, value]) => html`<li key=${name} class="card" data-report=${name}><span class="soft small">${t(`report.${name}`)}</span><strong class="numbers">${value}</strong></li>`)}</ul>
-    <div class="columns">
+    <div class="columns report-columns">
       <section class="card stack" aria-labelledby="became">
         <h2 id="became">${t("console.report.became")}</h2>
         <${Bar} parts=${parts} of=${all} />
@@ -122,7 +122,7 @@ function Load({ psychologists }) {
   return html`
     <section class="card stack" aria-labelledby="load">
       <h2 id="load">${t("console.report.load")}</h2>
-      <div class="table-scroll" tabindex="0" role="region" aria-label=${t("console.report.load")}>
+      <div class="table-scroll" tabindex="0" role="group" aria-label=${t("console.report.load")}>
         <table class="table numbers load">
           <thead><tr>${["psychologist", "booked", "held", "noShows", "cancelled", "time"].map((one, index) => html`<th key=${one} scope="col" class=${index > 0 ? "end" : ""}>${one === "psychologist" ? t("console.psychologist") : t(`report.${one}`)}</th>`)}</tr></thead>
           <tbody>

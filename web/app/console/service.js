@@ -96,7 +96,7 @@ function sayOf(replica, at) {
 
 /** @param {{replicas: any[], at: number}} props */
 const Replicas = ({ replicas, at }) => html`
-  <div class="table-scroll" tabindex="0" role="region" aria-label=${t("console.replicas")}>
+  <div class="table-scroll" tabindex="0" role="group" aria-label=${t("console.replicas")}>
     <table class="table numbers">
       <thead><tr>
         ${["name", "state", "roles", "since", "live", "commands", "jobs", "outbox", "offset", "seen", "version"].map((one) => html`<th key=${one} scope="col">${t(`console.replica.${one}`)}</th>`)}

@@ -75,7 +75,8 @@ function Life({ session, timeline, machine }) {
   const frame = frames[replay.place] ?? null;
   const now = identity.value?.rdchat.clock.now() ?? 0;
   const words = (/** @type {string} */ name) => t(machine.states.some((/** @type {any} */ one) => one.name === name) ? `status.${name}` : `trigger.${name}`);
-  const happened = frame?.entries.map((one) => entryText(one, session)).join(", ") ?? "";
+  const steps = frame?.entries.filter((one) => one.outcome !== "cancelled") ?? [];
+  const happened = (steps.length > 0 ? steps : (frame?.entries ?? [])).map((one) => entryText(one, session)).join(", ");
   const label = frame ? t("console.diagram.label", { status: t(`status.${frame.state}`), way: [machine.initial, ...frame.steps.map((one) => one.destination)].filter((one, index, all) => one !== all[index - 1]).map((one) => t(`status.${one}`)).join(", ") }) : t("console.diagram");
   const replayWords = {
     slider: t("console.replay"),

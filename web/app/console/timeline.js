@@ -25,7 +25,7 @@ export function entryText(entry, session) {
 function more(entry, now) {
   if (isCalledOff(entry)) return [entry.reason && reasonText(entry.reason), entry.plannedAt && t("console.entry.planned", { time: moment(entry.plannedAt, now) })].filter(Boolean).join(" · ");
   const moved = entry.from === entry.to ? "" : `${t(`status.${entry.from}`)} → ${t(`status.${entry.to}`)}`;
-  return [moved, entry.latenessMs !== null && t("console.entry.late", { time: duration(entry.latenessMs) })].filter(Boolean).join(" · ");
+  return [moved, entry.latenessMs !== null && (entry.latenessMs === 0 ? t("console.entry.onTime") : t("console.entry.late", { time: duration(entry.latenessMs) }))].filter(Boolean).join(" · ");
 }
 
 /**
@@ -46,7 +46,7 @@ export const Timeline = ({ timeline, frame, session, now, onChoose }) => html`
           <button aria-current=${isHere ? "step" : undefined} onClick=${() => onChoose(line)}>
             <span class="numbers small when">${moment(entry.at, now)}</span>
             <span class="dot" aria-hidden="true"></span>
-            <span class="stack-xs"><span class="what">${entryText(entry, session)}</span>${more(entry, now) && html`<span class="tiny soft numbers">${more(entry, now)}</span>`}</span>
+            <span class="stack-xs"><span class=${isCalledOff(entry) ? "what small" : "what happened"}>${entryText(entry, session)}</span>${more(entry, now) && html`<span class="tiny soft numbers">${more(entry, now)}</span>`}</span>
           </button>
         </li>
       `;

@@ -31,7 +31,7 @@ export function Diagram({ machine, frame, words, label }) {
   const parts = { machine, layout, frame, words, taken, latest, id };
   return html`
     <div class="diagram" ref=${place} data-state=${frame?.state}>
-      <svg viewBox=${`0 0 ${layout.width} ${layout.height}`} role="img" aria-label=${label} font-size=${layout.text}>
+      <svg viewBox=${`${layout.left} ${layout.top} ${layout.width} ${layout.height}`} role="img" aria-label=${label} font-size=${layout.text}>
         <defs>
           ${["", "taken", "latest"].map(
             (kind) => html`
@@ -133,7 +133,7 @@ function Loops({ machine, layout, words, taken }) {
     const mine = happened.filter((/** @type {any} */ one) => one.source === state.name);
     const at = layout.loops[state.name];
     return mine.map((/** @type {any} */ one, /** @type {number} */ index) => html`
-      <text key=${keyOf(one)} class="diagram-words taken" x=${at.x} y=${at.y - (mine.length - 1 - index) * layout.text * LINE} text-anchor=${at.anchor}>↻ ${ticked(words(one.trigger), taken.get(keyOf(one)) ?? 0)}</text>
+      <text key=${keyOf(one)} class="diagram-words taken" x=${at.x} y=${at.y + (at.down ? index : index + 1 - mine.length) * layout.text * LINE} text-anchor=${at.anchor}>↻ ${ticked(words(one.trigger), taken.get(keyOf(one)) ?? 0)}</text>
     `);
   });
 }
