@@ -28,6 +28,9 @@ export function duration(ms) {
   return two(DAY_MS, day, HOUR_MS, hour);
 }
 
+/** `3,4 jam`: for sums that are compared. @param {number} minutes */
+export const hours = (minutes) => `${number(minutes / 60, 1)} ${language.value === "id" ? "jam" : "h"}`;
+
 /** `1,8 MB`. @param {number} n */
 export function bytes(n) {
   const units = ["B", "kB", "MB", "GB", "TB"];

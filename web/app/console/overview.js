@@ -92,7 +92,7 @@ function Openings({ opening }) {
         <li key=${one.sessionId}>
           <${Link} to=${`/sessions/${one.sessionId}`} class="list-link">
             <span class="numbers when">${clockTime(one.scheduledAt)}</span>
-            <span class="grow"><strong class="ellipsis">${one.psychologist.fullName}</strong><span class="tiny soft">${t("console.client")} ${shortId(one.clientId)}</span></span>
+            <span class="grow"><strong>${one.psychologist.fullName}</strong><span class="tiny soft">${t("console.client")} ${shortId(one.clientId)}</span></span>
             <span class="numbers">${Date.parse(one.scheduledAt) > now ? left(Date.parse(one.scheduledAt) - now) : t("console.opening.now")}</span>
             <${Icon} name="right" />
           <//>

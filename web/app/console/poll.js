@@ -28,7 +28,8 @@ export function usePoll(work, pace, depends = []) {
       wait.current = pace(data);
       if (!mine.signal.aborted) setState({ data, error: null, at: identity.value?.rdchat.clock.now() ?? null });
     } catch (error) {
-      wait.current ??= pace(undefined);
+      // What was refused for good is refused again.
+      wait.current = /** @type {any} */ (error)?.isTemporary === false ? null : (wait.current ?? pace(undefined));
       if (!mine.signal.aborted) setState((before) => ({ ...before, error }));
     }
     if (!mine.signal.aborted && wait.current !== null && !document.hidden) timer.current = setTimeout(look, wait.current);

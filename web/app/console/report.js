@@ -9,7 +9,7 @@ import { html } from "../ui/html.js";
 import { Empty, Failed, Skeleton, useLoad } from "../ui/load.js";
 import { isoDay, ownZone } from "../ui/time.js";
 import { attempt } from "../ui/toasts.js";
-import { duration, number } from "./figures.js";
+import { duration, hours, number } from "./figures.js";
 import { api } from "./pages.js";
 import { Screen } from "./screen.js";
 
@@ -91,7 +91,7 @@ function Numbers({ report }) {
   const noShows = report.noShows.clientAbsent + report.noShows.psychologistAbsent + report.noShows.nobodyCame;
   const wait = report.medianWaitMinutes === null ? "–" : duration(Math.round(report.medianWaitMinutes) * MINUTE_MS);
   /** @type {[string, string][]} */
-  const heads = [["booked", number(all)], ["held", number(report.held)], ["noShows", number(noShows)], ["cancelled", number(cancelled)], ["wait", wait], ["time", duration(report.minutes * MINUTE_MS)]];
+  const heads = [["booked", number(all)], ["held", number(report.held)], ["noShows", number(noShows)], ["cancelled", number(cancelled)], ["wait", wait], ["time", hours(report.minutes)]];
   return html`
     <ul class="counts">${heads.map(([name, value]) => html`<li key=${name} class="card" data-report=${name}><span class="soft small">${t(`report.${name}`)}</span><strong class="numbers">${value}</strong></li>`)}</ul>
     <div class="columns report-columns">
@@ -133,7 +133,7 @@ function Load({ psychologists }) {
                 <td class="end">${number(one.held)}</td>
                 <td class="end">${number(one.noShows.clientAbsent + one.noShows.psychologistAbsent + one.noShows.nobodyCame)}</td>
                 <td class="end">${number(one.cancelled.byClient + one.cancelled.byPsychologist + one.cancelled.byAdministrator + one.cancelled.byUnknown)}</td>
-                <td class="end nowrap">${duration(one.minutes * MINUTE_MS)}</td>
+                <td class="end nowrap">${hours(one.minutes)}</td>
               </tr>
             `)}
           </tbody>

@@ -71,7 +71,7 @@ function Filters({ asked, wrong, isFiltered }) {
         ${chosen.psychologistId && !isKnown && html`<option value=${chosen.psychologistId} selected>${chosen.psychologistId}</option>`}
         ${psychologists?.map((one) => html`<option key=${one.id} value=${one.id} selected=${chosen.psychologistId === one.id}>${one.fullName}</option>`)}
       <//>
-      <${Field} label=${t("console.clientId")} value=${chosen.clientId ?? ""} onInput=${set("clientId")} wrong=${wrong.clientId && t("console.clientId.wrong")} spellcheck="false" autocomplete="off" />
+      <div class="field wide-field"><${Field} label=${t("console.clientId")} value=${chosen.clientId ?? ""} onInput=${set("clientId")} wrong=${wrong.clientId && t("console.clientId.wrong")} spellcheck="false" autocomplete="off" /></div>
       <${Field} label=${t("console.from")} type="date" value=${chosen.from ?? ""} onInput=${set("from")} wrong=${wrong.from && t("console.day.wrong")} />
       <${Field} label=${t("console.to")} type="date" value=${chosen.to ?? ""} onInput=${set("to")} wrong=${wrong.to && t("console.day.wrong")} />
       <div class="row filters-do">
@@ -88,7 +88,7 @@ const List = ({ rows }) => html`
     ${rows.map((one) => html`
       <li key=${one.id}>
         <${Link} to=${`/sessions/${one.id}`} class="list-link session-row" data-session=${one.id}>
-          <span class="numbers when">${shortDate(one.scheduledAt)}<br /><span class="soft small">${span(one.scheduledAt, one.endsAt)}</span></span>
+          <span class="numbers when"><span>${shortDate(one.scheduledAt)}</span><span class="soft small">${span(one.scheduledAt, one.endsAt)}</span></span>
           <span class="people"><strong class="ellipsis">${one.psychologist.fullName}</strong><span class="small soft ellipsis">${one.client.fullName}</span></span>
           <span class="how"><${Status} status=${one.status} />${one.endReason && html`<span class="tiny soft"><${EndReason} reason=${one.endReason} /></span>`}</span>
           <${Icon} name="right" />
