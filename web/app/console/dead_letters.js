@@ -77,8 +77,8 @@ const Letters = ({ rows, reload }) => html`
           ${one.kind === KEPT && html`<span class="tiny soft">${t("console.drop.kept")}</span>`}
         </div>
         <div class="row">
-          <${Button} icon="reload" onPress=${() => change("retry", one, reload)}>${t("console.retry")}<//>
-          ${one.kind !== KEPT && html`<${Button} kind="danger" onPress=${() => change("drop", one, reload)}>${t("console.drop")}<//>`}
+          <${Button} icon="reload" label=${`${t("console.retry")}: ${t(`trigger.${one.kind}`)}`} onPress=${() => change("retry", one, reload)}>${t("console.retry")}<//>
+          ${one.kind !== KEPT && html`<${Button} kind="danger" label=${`${t("console.drop")}: ${t(`trigger.${one.kind}`)}`} onPress=${() => change("drop", one, reload)}>${t("console.drop")}<//>`}
         </div>
       </li>
     `)}
@@ -95,7 +95,7 @@ const Webhooks = ({ rows, reload }) => html`
           <span class="small numbers">${t("console.webhook.made", { time: moment(one.createdAt, now()), n: number(one.attempts) })}</span>
           <span class="small soft">${one.lastStatus === null ? t("console.webhook.silent") : t("console.webhook.status", { n: one.lastStatus })}</span>
         </div>
-        <${Button} icon="reload" onPress=${() => sendAgain([one], reload)}>${t("console.retry")}<//>
+        <${Button} icon="reload" label=${`${t("console.retry")}: ${one.type}`} onPress=${() => sendAgain([one], reload)}>${t("console.retry")}<//>
       </li>
     `)}
   </ul>

@@ -45,7 +45,7 @@ const Row = ({ person, change }) => html`
       ${person.affected?.length > 0 && html`<${Affected} counselings=${person.affected} />`}
     </div>
     <span class=${`mark ${person.isActive ? "good" : ""}`}>${t(person.isActive ? "console.bookable" : "console.unbookable")}</span>
-    <${Button} onPress=${() => change(person)}>${t(person.isActive ? "console.off" : "console.on")}<//>
+    <${Button} label=${`${t(person.isActive ? "console.off" : "console.on")}: ${person.fullName}`} onPress=${() => change(person)}>${t(person.isActive ? "console.off" : "console.on")}<//>
   </li>
 `;
 

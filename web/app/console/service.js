@@ -22,6 +22,7 @@ const PARTS = [
   ["queue", ({ queue }) => {
     if (queue === null) return away();
     const numbers = queue.scheduled === null ? [] : [t("console.queue.numbers", { scheduled: number(queue.scheduled), leased: number(queue.leased ?? 0) })];
+    if (queue.due > 0 && queue.deadLetters > 0) numbers.push(t("console.queue.dead", { n: number(queue.deadLetters) }));
     if (queue.due > 0) return said(t("console.queue.late", { n: number(queue.due), time: duration(queue.lateMs) }), "bad", numbers);
     if (queue.scheduled === null) return said(t("console.queue.unknown"), "warn");
     if (queue.deadLetters > 0) return said(t("console.queue.dead", { n: number(queue.deadLetters) }), "warn", numbers, "/dead-letters");
