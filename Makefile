@@ -95,8 +95,8 @@ lock: $(READY_DEV) ## resolve both lock files, keeping the pins that still fit (
 	@$(COMPILE) $(ARGS) pyproject.toml -o requirements.lock
 	@$(COMPILE) $(ARGS) --constraints requirements.lock --group dev -o requirements-dev.lock
 
-clean: ## remove the virtual environment and caches (never the data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .mutants
+clean: ## remove the virtual environment, npm packages and caches (never the data)
+	rm -rf $(VENV) web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .mutants
 
 # pip checks every hash; nothing outside the lock files is installed.
 $(READY): requirements.lock

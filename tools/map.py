@@ -40,6 +40,7 @@ _OTHERS: Final = {
     "tools": "Small programs for development, on the standard library alone.",
     "web": "What browsers load.",
     "web/app": "The pages at `/app`, as modules that browsers load as they are.",
+    "web/app/sign_in": "How one signs in to them: at an identity provider.",
     "web/app/style": "How they look.",
     "web/client": "The reference client: what every frontend must get right, without dependencies.",
     "web/docs": "The page at `/docs`.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from handlers import schemas
 from handlers.http.routing import Answer, Call, Route
@@ -10,6 +10,10 @@ from rdchat.domain import permissions
 
 if TYPE_CHECKING:
     from config import CrisisContact
+
+
+#: What is for everyone may be kept by everyone, and shown by a proxy when the service is away.
+_KEPT: Final = {"Cache-Control": "public, max-age=300, stale-if-error=604800"}
 
 
 async def get_organization(call: Call) -> Answer:
@@ -28,6 +32,17 @@ async def get_organization(call: Call) -> Answer:
         },
         "Organization retrieved successfully",
     )
+
+
+async def list_crisis_contacts(call: Call) -> Answer:
+    """List whom anyone can turn to, without a token: for pages before sign-in.
+
+    They are those that the service has for all. Keep the answer, in the page or its service worker, to show
+    it also when the service, or the network, is away.
+    """
+    found = call.runtime.organizations.list_crisis_contacts_for_all()
+    shown = {"crisisContacts": [_contact_json(one) for one in found]}
+    return Answer(shown, "Crisis contacts retrieved successfully", headers=_KEPT)
 
 
 def _contact_json(contact: CrisisContact) -> dict[str, Any]:
@@ -51,6 +66,19 @@ ROUTES = (
         message="Organization retrieved successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.OrganizationAnswer,
+        rate=None,
+    ),
+    Route(
+        method="GET",
+        path="/crisis-contacts",
+        handler=list_crisis_contacts,
+        summary="List crisis contacts",
+        tag="Organisation",
+        done="Whom to turn to.",
+        message="Crisis contacts retrieved successfully",
+        roles=permissions.NO_ROLE,
+        data=schemas.CrisisContactsAnswer,
+        public=True,
         rate=None,
     ),
 )

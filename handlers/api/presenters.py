@@ -54,10 +54,21 @@ def session_json(session: Session) -> dict[str, Any]:
     }
 
 
+def marked_session_json(session: Session, read: tuple[int, int] | None) -> dict[str, Any]:
+    """Show a session to the caller who looks it up, with how far they and the other have read.
+
+    `read` is None for those who only oversee it.
+    """
+    shown = session_json(session)
+    if read is not None:
+        shown["readUpToSeq"], shown["otherReadUpToSeq"] = read
+    return shown
+
+
 def listed_session_json(entry: SessionEntry) -> dict[str, Any]:
     """Show a session in a list of the caller's own."""
     last = entry.last_message
-    return session_json(entry.session) | {
+    return marked_session_json(entry.session, entry.read) | {
         "unreadCount": entry.unread,
         "lastMessage": {
             "id": str(last.id),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from handlers import schemas
 from handlers.api import cursors
 from handlers.api.idempotency import once
-from handlers.api.presenters import listed_session_json, session_json
+from handlers.api.presenters import listed_session_json, marked_session_json, session_json
 from handlers.api.selection import read_part
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
@@ -91,7 +91,8 @@ async def _page(call: Call, statuses: list[Status] | None, *, by_activity: bool 
 async def get_session(call: Call) -> Answer:
     """Look at a session."""
     session = await call.runtime.chat.get_session(call.caller, call.path["id"])
-    return Answer(session_json(session), "Chat session retrieved successfully")
+    read = await call.runtime.chat.get_read_horizons(call.caller, session)
+    return Answer(marked_session_json(session, read), "Chat session retrieved successfully")
 
 
 async def end_session(call: Call) -> Answer:
@@ -174,7 +175,7 @@ ROUTES = (
         done="The session.",
         message="Chat session retrieved successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
-        data=schemas.SessionAnswer,
+        data=schemas.MarkedSession,
         errors=_NO_SESSION,
     ),
     Route(

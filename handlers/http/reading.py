@@ -68,12 +68,19 @@ async def _read(request: web.Request) -> bytes:
 
 
 async def load_body(
-    schema: Schema, load: Callable[[dict[str, Any]], dict[str, Any]], request: web.Request
+    schema: Schema,
+    load: Callable[[dict[str, Any]], dict[str, Any]],
+    request: web.Request,
+    *,
+    largest: int | None = None,
 ) -> dict[str, Any]:
     """Read the body of a request, and load it; `load` is the schema's own way, or a quicker one.
 
-    Raise RdchatError (VALIDATION_FAILED).
+    `largest` is how many bytes it may have, where that is not what the application says. Raise RdchatError
+    (VALIDATION_FAILED).
     """
+    if largest is not None:
+        request = request.clone(client_max_size=largest)
     raw = await _read(request)
     try:
         body = (

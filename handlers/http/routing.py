@@ -78,6 +78,8 @@ class Route:
     `roles` are those that are admitted, one of the sets in `rdchat.domain.permissions`. A `public` route has
     its own way of knowing who may, instead of a token, and admits `NO_ROLE`: its handler is called for
     `ANONYMOUS`.
+
+    `largest_body` is how many bytes of a body are read, where it is not what the application reads of others.
     """
 
     method: str
@@ -102,6 +104,7 @@ class Route:
     errors: tuple[ErrorCode, ...] = field(default=())
     admit: Callable[[Call], Awaitable[None]] | None = None
     public: bool = False
+    largest_body: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError unless either a role or the route itself says who may call."""
@@ -172,7 +175,9 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
             answer = await _with_form(route, form_reader, body_schema, request, call)
         else:
             if body_schema is not None and quick_load is not None:
-                call.body.update(await load_body(body_schema, quick_load, request))
+                call.body.update(
+                    await load_body(body_schema, quick_load, request, largest=route.largest_body)
+                )
             answer = await route.handler(call)
         if not isinstance(answer, Answer):
             return answer

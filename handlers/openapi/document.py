@@ -45,6 +45,7 @@ _TAGS: Final = {
     "Notifications": "See what one was told while one was elsewhere.",
     "Organisation": "See whom to turn to when one cannot wait.",
     "Psychologists": "See who can be booked; administrators decide who can.",
+    "Desk": "What psychologists keep for themselves: quick replies, and notes about clients.",
     "Reports": "See numbers, as administrator or supervisor.",
     "Operations": "For those who run the service. Without a prefix, and without a token.",
 }

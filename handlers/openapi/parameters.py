@@ -22,6 +22,8 @@ _IDS: Final = {
     "sessions": ("The session's id.", parts.SESSION_ID),
     "notifications": ("The notification's id.", parts.NOTIFICATION_ID),
     "attachments": ("The attachment's id.", parts.ATTACHMENT_ID),
+    "quick-replies": ("The quick reply's id.", parts.QUICK_REPLY_ID),
+    "clients": ("The client's id: the `sub` of their tokens.", parts.CLIENT_ID),
     "psychologists": ("The psychologist's id: the `sub` of their tokens.", parts.PSYCHOLOGIST_ID),
 }
 
@@ -41,7 +43,7 @@ def parameters_of(route: Route, plugin: MarshmallowPlugin) -> list[Node]:
 
 
 def _path_parameters(path: str) -> Iterator[Node]:
-    for thing, name in re.findall(r"(\w+)/{(\w+)}", path):
+    for thing, name in re.findall(r"([\w-]+)/{(\w+)}", path):
         description, example = _IDS[thing]
         yield {
             "name": name,

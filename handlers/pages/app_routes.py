@@ -21,7 +21,6 @@ from rdchat.common.errors import ErrorCode, RdchatError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from pathlib import Path
 
     from rdchat.runtime import Runtime
 
@@ -57,8 +56,8 @@ class AppPages:
         return await asyncio.shield(self._made)
 
 
-def register_app(app: web.Application, runtime: Runtime, *, web_folder: Path = WEB) -> None:
-    """Put the routes into an application. `web_folder` is the one with `app`, `client`, `node_modules`."""
+def register_app(app: web.Application, runtime: Runtime) -> None:
+    """Put the routes into an application."""
 
     async def unknown(_request: web.Request) -> web.StreamResponse:
         raise RdchatError(ErrorCode.NOT_FOUND)
@@ -74,7 +73,7 @@ def register_app(app: web.Application, runtime: Runtime, *, web_folder: Path = W
         app.router.add_get("/app", off)
         app.router.add_get("/app/{path:.*}", off)
         return
-    pages = AppPages(lambda: _make(runtime, web_folder))
+    pages = AppPages(lambda: _make(runtime))
 
     async def page(request: web.Request) -> web.StreamResponse:
         try:
@@ -100,9 +99,9 @@ def register_app(app: web.Application, runtime: Runtime, *, web_folder: Path = W
     app.router.add_get("/app/{path:.*}", page)
 
 
-def _make(runtime: Runtime, web_folder: Path) -> _Made:
-    files = read_static_files(web_folder)
-    template = (web_folder / "app" / "index.html").read_text(encoding="utf-8")
+def _make(runtime: Runtime) -> _Made:
+    files = read_static_files(WEB)
+    template = (WEB / "app" / "index.html").read_text(encoding="utf-8")
     shown = render(template, runtime.settings, files, realtime_sources(runtime.ably.client_options))
     page = pack(shown.text.encode(), "text/html; charset=utf-8")
     return _Made(page, shown.policy, files)

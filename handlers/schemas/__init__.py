@@ -4,6 +4,7 @@ from handlers.schemas.answers import (
     AutomationAnswer,
     LastMessage,
     ListedSession,
+    MarkedSession,
     Person,
     PsychologistAnswer,
     PsychologistsAnswer,
@@ -52,6 +53,7 @@ from handlers.schemas.chat_requests import (
     TokenQuery,
     TypingRequest,
 )
+from handlers.schemas.client_notes import ClientNotesAnswer, ClientNotesRequest
 from handlers.schemas.counselings import (
     BookedCounseling,
     BookedSession,
@@ -65,7 +67,18 @@ from handlers.schemas.counselings import (
     RescheduleRequest,
 )
 from handlers.schemas.operations import ErrorAnswer, HealthAnswer, HomeAnswer, ReadyAnswer
-from handlers.schemas.organizations import CrisisContactAnswer, OrganizationAnswer, Wording
+from handlers.schemas.organizations import (
+    CrisisContactAnswer,
+    CrisisContactsAnswer,
+    OrganizationAnswer,
+    Wording,
+)
+from handlers.schemas.quick_replies import (
+    QuickReplyAnswer,
+    QuickReplyChangeRequest,
+    QuickReplyDeletedAnswer,
+    QuickReplyRequest,
+)
 from handlers.schemas.realtime import (
     MessageEvent,
     MessageReadEvent,
@@ -109,12 +122,15 @@ __all__ = [
     "CalendarLinkRevokedAnswer",
     "CalendarQuery",
     "CancelRequest",
+    "ClientNotesAnswer",
+    "ClientNotesRequest",
     "ClientOptions",
     "CounselingAnswer",
     "CounselingWithNotes",
     "CounselingsAnswer",
     "CounselingsQuery",
     "CrisisContactAnswer",
+    "CrisisContactsAnswer",
     "DayExceptionAnswer",
     "DayExceptionSchema",
     "DiagramQuery",
@@ -128,6 +144,7 @@ __all__ = [
     "LastMessage",
     "ListedCounseling",
     "ListedSession",
+    "MarkedSession",
     "MessageAnswer",
     "MessageEvent",
     "MessageReadEvent",
@@ -143,6 +160,10 @@ __all__ = [
     "PsychologistRequest",
     "PsychologistsAnswer",
     "PsychologistsQuery",
+    "QuickReplyAnswer",
+    "QuickReplyChangeRequest",
+    "QuickReplyDeletedAnswer",
+    "QuickReplyRequest",
     "ReadAllAnswer",
     "ReadAnswer",
     "ReadRequest",

@@ -187,7 +187,28 @@ class LastMessage(AnswerSchema):
     created_at = instant("createdAt", "When it was sent.", SAID_AT)
 
 
-class ListedSession(SessionAnswer):
+class MarkedSession(SessionAnswer):
+    """A chat session, with marks of how far its two participants have read."""
+
+    read_up_to_seq = fields.Integer(
+        data_key="readUpToSeq",
+        metadata=about(
+            "The `seq` of the newest message that the caller has read; 0 before. Left out for those who "
+            "oversee.",
+            2,
+        ),
+    )
+    other_read_up_to_seq = fields.Integer(
+        data_key="otherReadUpToSeq",
+        metadata=about(
+            "The `seq` of the newest message that the other participant has read; 0 before. Left out for "
+            "those who oversee.",
+            3,
+        ),
+    )
+
+
+class ListedSession(MarkedSession):
     """A chat session in a list."""
 
     unread_count = fields.Integer(

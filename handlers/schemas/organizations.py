@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import fields
 
 from config import LANGUAGES
@@ -33,6 +35,21 @@ class CrisisContactAnswer(AnswerSchema):
     )
 
 
+def _crisis_contacts() -> fields.List[Any]:
+    return fields.List(
+        fields.Nested(CrisisContactAnswer),
+        required=True,
+        data_key="crisisContacts",
+        metadata=about("Whom people can turn to at any time, in the order in which to show them."),
+    )
+
+
+class CrisisContactsAnswer(AnswerSchema):
+    """Whom people can turn to at once."""
+
+    crisis_contacts = _crisis_contacts()
+
+
 class OrganizationAnswer(AnswerSchema):
     """The caller's organisation."""
 
@@ -43,9 +60,4 @@ class OrganizationAnswer(AnswerSchema):
         allow_none=True,
     )
     language = choice("language", "The language of its sessions, unless a booking names another.", LANGUAGES)
-    crisis_contacts = fields.List(
-        fields.Nested(CrisisContactAnswer),
-        required=True,
-        data_key="crisisContacts",
-        metadata=about("Whom people can turn to at any time, in the order in which to show them."),
-    )
+    crisis_contacts = _crisis_contacts()

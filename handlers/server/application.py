@@ -12,10 +12,12 @@ from handlers.api import (
     availability,
     calendars,
     chat,
+    client_notes,
     counselings,
     notifications,
     organizations,
     psychologists,
+    quick_replies,
     reassigning,
     reports,
     session_records,
@@ -54,11 +56,13 @@ ROUTES: Final = (
     *psychologists.ROUTES,
     *availability.ROUTES,
     *slots.ROUTES,
+    *quick_replies.ROUTES,
+    *client_notes.ROUTES,
     *reports.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024
-#: The longest body of the contract is a message of 4,096 characters, escaped in the longest way.
+#: The longest body of nearly all routes is a message of 4,096 characters, escaped in the longest way.
 _LARGEST_BODY: Final = 64 * 1024
 
 

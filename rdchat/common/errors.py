@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     NO_PSYCHOLOGIST = "NO_PSYCHOLOGIST"
     TOO_LATE = "TOO_LATE"
     PENDING_LIMIT = "PENDING_LIMIT"
+    QUICK_REPLY_LIMIT = "QUICK_REPLY_LIMIT"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
     PRECONDITION_FAILED = "PRECONDITION_FAILED"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
@@ -52,6 +53,7 @@ ERRORS: dict[ErrorCode, tuple[int, str]] = {
     ErrorCode.NO_PSYCHOLOGIST: (409, "No psychologist is available at this time"),
     ErrorCode.TOO_LATE: (409, "It is too late for this"),
     ErrorCode.PENDING_LIMIT: (409, "You have too many counselings ahead"),
+    ErrorCode.QUICK_REPLY_LIMIT: (409, "You have too many quick replies"),
     ErrorCode.ILLEGAL_TRANSITION: (409, "This is not possible in the present state"),
     ErrorCode.PRECONDITION_FAILED: (412, "This was changed in the meantime: look again"),
     ErrorCode.PAYLOAD_TOO_LARGE: (413, "The request is too large"),

@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from rdchat.security.encryption import Encryptor
     from statemachine import Attachment
 
-#: When the other participant has read a message: the first of their steps that covers it.
+#: When the other participant has read a message: the first of their steps that covers it. One who is not
+#: the client is the psychologist, or was before a hand-over: what these read of each other is not read by
+#: the client.
 _READ_AT = """
 (SELECT r.read_at FROM reads r
-  WHERE r.session_id = m.session_id AND r.person_id <> m.sender_id AND r.up_to_seq >= m.seq
+  WHERE r.session_id = m.session_id AND r.up_to_seq >= m.seq
+    AND (r.person_id = s.client_id) <> (m.sender_id = s.client_id)
   ORDER BY r.up_to_seq LIMIT 1) AS read_at
 """
 
 _MESSAGE = f"""
-SELECT m.*, p.full_name AS sender_name, {_READ_AT} FROM messages m JOIN people p ON p.id = m.sender_id
+SELECT m.*, p.full_name AS sender_name, {_READ_AT}
+  FROM messages m
+  JOIN people p ON p.id = m.sender_id
+  JOIN chat_sessions s ON s.id = m.session_id
 """  # noqa: S608 - ours
 
 _RANGE = (

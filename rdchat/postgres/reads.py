@@ -42,12 +42,25 @@ ON CONFLICT (session_id, person_id) DO UPDATE SET until = excluded.until
  WHERE attendance.until < excluded.until
 """
 
+# The other's: of a psychologist also what the one before a hand-over has sent, to the client alone.
 _UNREAD = """
 SELECT s.id, count(m.seq) AS unread
   FROM chat_sessions s
-  JOIN messages m ON m.session_id = s.id AND m.sender_id <> $1
+  JOIN messages m ON m.session_id = s.id AND (m.sender_id = s.client_id) <> (s.client_id = $1)
    AND m.seq > coalesce((SELECT max(r.up_to_seq) FROM reads r
                           WHERE r.session_id = s.id AND r.person_id = $1), 0)
+"""
+
+# As the messages show it that are read, see `messages.py`.
+_HORIZONS = """
+SELECT s.id,
+       coalesce((SELECT max(r.up_to_seq) FROM reads r
+                  WHERE r.session_id = s.id AND r.person_id = $1), 0) AS own,
+       coalesce((SELECT max(r.up_to_seq) FROM reads r
+                  WHERE r.session_id = s.id
+                    AND (r.person_id = s.client_id) <> (s.client_id = $1)), 0) AS other
+  FROM chat_sessions s
+ WHERE s.id = ANY($2)
 """
 
 _UNREAD_IN = _UNREAD + "WHERE s.id = ANY($2) GROUP BY s.id"
@@ -81,6 +94,15 @@ async def get_read_horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tup
     async with acquire(pool) as connection:
         found = await connection.fetchrow(_HORIZON, session_id, person_id)
     return (found["up_to_seq"], found["read_at"]) if found is not None else (0, None)
+
+
+async def list_read_horizons(
+    pool: Pool, person_id: UUID, session_ids: Sequence[UUID]
+) -> dict[UUID, tuple[int, int]]:
+    """Return how far a participant and the other of the two have read in some sessions; 0 before anything."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_HORIZONS, person_id, list(session_ids))
+    return {row["id"]: (row["own"], row["other"]) for row in rows}
 
 
 async def record_attendance(

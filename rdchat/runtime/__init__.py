@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from rdchat.services.attachments import AttachmentService
     from rdchat.services.calendars import CalendarService
     from rdchat.services.chat import ChatService
+    from rdchat.services.client_notes import ClientNotesService
     from rdchat.services.counselings import CounselingService
     from rdchat.services.idempotency import IdempotencyService
     from rdchat.services.notifications import NotificationService
     from rdchat.services.organizations import OrganizationService
     from rdchat.services.oversight import OversightService
     from rdchat.services.psychologists import PsychologistService
+    from rdchat.services.quick_replies import QuickReplyService
     from rdchat.services.realtime_access import RealtimeAccessService
     from rdchat.services.reassigning import ReassigningService
     from rdchat.services.rehearsals import RehearsalService
@@ -94,6 +96,8 @@ class Runtime:
     notifications: NotificationService
     oversight: OversightService
     organizations: OrganizationService
+    quick_replies: QuickReplyService
+    client_notes: ClientNotesService
     idempotency: IdempotencyService
     _closing: AsyncExitStack = field(repr=False)
 
@@ -157,6 +161,8 @@ class Runtime:
                 notifications=services.notifications,
                 oversight=services.oversight,
                 organizations=services.organizations,
+                quick_replies=services.quick_replies,
+                client_notes=services.client_notes,
                 idempotency=services.idempotency,
                 _closing=closing.pop_all(),
             )

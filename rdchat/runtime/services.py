@@ -13,6 +13,7 @@ from rdchat.services.appointment_changes import AppointmentChanges
 from rdchat.services.attachments import AttachmentService
 from rdchat.services.calendars import CalendarService
 from rdchat.services.chat import ChatService
+from rdchat.services.client_notes import ClientNotesService
 from rdchat.services.counselings import CounselingService
 from rdchat.services.idempotency import IdempotencyService
 from rdchat.services.notifications import NotificationService
@@ -20,6 +21,7 @@ from rdchat.services.notifier import Notifier
 from rdchat.services.organizations import OrganizationService
 from rdchat.services.oversight import OversightService
 from rdchat.services.psychologists import PsychologistService
+from rdchat.services.quick_replies import QuickReplyService
 from rdchat.services.realtime_access import RealtimeAccessService
 from rdchat.services.reassigning import ReassigningService
 from rdchat.services.rehearsals import RehearsalService
@@ -51,6 +53,8 @@ class Services:
     notifications: NotificationService
     oversight: OversightService
     organizations: OrganizationService
+    quick_replies: QuickReplyService
+    client_notes: ClientNotesService
     idempotency: IdempotencyService
 
 
@@ -114,6 +118,8 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         organizations=OrganizationService(
             organizations=base.settings.organizations, language=base.settings.language
         ),
+        quick_replies=QuickReplyService(pool=stores.pool, encryptor=base.encryptor, clock=base.clock),
+        client_notes=ClientNotesService(pool=stores.pool, encryptor=base.encryptor, clock=base.clock),
         idempotency=idempotency,
     )
 

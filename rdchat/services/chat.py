@@ -42,10 +42,14 @@ _TRANSCRIPT_PAGE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SessionEntry:
-    """A session in a list, with what the caller may read of it; `active_at`: when something happened last."""
+    """A session in a list, with what the caller may read of it; `active_at`: when something happened last.
+
+    `read`: how far the caller has read, and how far the other.
+    """
 
     session: Session
     unread: int
+    read: tuple[int, int]
     last_message: MessagePreview | None
     active_at: datetime
 
@@ -152,6 +156,13 @@ class ChatService:
                 self.publisher.hand_over([entry])
         return await reads.get_read_horizon(self.pool, session.id, caller.id)
 
+    async def get_read_horizons(self, caller: Caller, session: Session) -> tuple[int, int] | None:
+        """Return how far a participant has read, and how far the other; None for those who only oversee."""
+        if not permissions.may_read_content(caller, session):
+            return None
+        found = await reads.list_read_horizons(self.pool, caller.id, [session.id])
+        return found[session.id]
+
     async def count_unread(self, caller: Caller) -> dict[UUID, int]:
         """Count what the caller has not read, by session of the last thirty days."""
         return await reads.count_unread_since(self.pool, caller.id, self.clock.now() - _UNREAD_SINCE)
@@ -183,11 +194,19 @@ class ChatService:
         """List the caller's sessions, latest start first, or latest activity first."""
         list_ = activity.list_sessions_by_activity if by_activity else sessions.list_sessions
         found = await list_(self.pool, caller.id, statuses=statuses, before=before, limit=limit)
-        unread = await reads.count_unread_in(self.pool, caller.id, [session.id for session in found])
+        ids = [session.id for session in found]
+        unread = await reads.count_unread_in(self.pool, caller.id, ids)
+        read = await reads.list_read_horizons(self.pool, caller.id, ids)
         own = [session for session in found if permissions.may_read_content(caller, session)]
         last = await activity.list_last_messages(self.pool, own, encryptor=self.encryptor)
         return [
-            SessionEntry(session, unread.get(session.id, 0), last.get(session.id), activity.activity(session))
+            SessionEntry(
+                session=session,
+                unread=unread.get(session.id, 0),
+                read=read[session.id],
+                last_message=last.get(session.id),
+                active_at=activity.activity(session),
+            )
             for session in found
         ]
 

@@ -26,3 +26,7 @@ class OrganizationService:
     def list_crisis_contacts(self, caller: Caller) -> Sequence[CrisisContact]:
         """List whom the caller can turn to at any time: those of their organisation, else those for all."""
         return self.organizations.crisis_contacts(caller.organization_id)
+
+    def list_crisis_contacts_for_all(self) -> Sequence[CrisisContact]:
+        """List those of no organisation in particular, for anyone."""
+        return self.organizations.crisis_contacts(None)

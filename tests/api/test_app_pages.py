@@ -15,10 +15,9 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import pytest
-from aiohttp import web
 from yarl import URL
 
-from handlers.pages import app_policy, app_routes, static_files
+from handlers.pages import app_policy, static_files
 from handlers.pages.vendored import FILES, FONT, IMPORTS
 from rdchat import __version__
 from tests.support.envelope import envelope_fault
@@ -250,7 +249,7 @@ async def test_types_and_packing(pages: Pages) -> None:
 
 async def test_modules_import_one_another_as_they_lie_in_the_folder(pages: Pages) -> None:
     static = await pages.static()
-    source = (await pages.get(f"{static}/app/main.js")).text
+    source = (await pages.get(f"{static}/app/identity.js")).text
     specifier = re.findall(r'from "(\.\./client/[^"]+)"', source)[0]
     imported = await pages.get(urlsplit(urljoin(f"{pages.base}{static}/app/main.js", specifier)).path)
     assert imported.status == 200
@@ -331,12 +330,7 @@ async def test_what_lacks_packages_says_which_and_recovers_without_a_restart(
     for file in FILES[1:]:
         (folder / "node_modules" / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(static_files.WEB / "node_modules" / file, folder / "node_modules" / file)
-    register = app_routes.register_app
-
-    def elsewhere(app: web.Application, runtime: Any) -> None:
-        register(app, runtime, web_folder=folder)
-
-    monkeypatch.setattr("handlers.server.application.register_app", elsewhere)
+    monkeypatch.setattr("handlers.pages.app_routes.WEB", folder)
     async with running(tmp_path, database_url, redis_url) as pages:
         for path in ("/app", "/app/x"):
             page = await pages.get(path)

@@ -37,7 +37,7 @@ async def test_whoever_ends_a_session_ends_it_once_and_for_both(service: Service
         ended = await ender.put(f"/chat/sessions/{session_id}/end")
         assert (ended.status, ended.json["message"]) == (200, "Chat session ended successfully")
         session = ended.data
-        assert session == await client.session(session_id)
+        assert session.items() <= (await client.session(session_id)).items()
         assert set(session) == SESSION_KEYS
         assert (session["status"], session["isChatEnabled"]) == ("completed", False)
         assert session["endReason"] == reason
@@ -89,7 +89,7 @@ async def test_a_session_ended_by_hand_stays_ended_when_its_time_comes(service: 
         return datetime.now(UTC) > ends_at
 
     await until(time_is_over)
-    assert await client.session(session_id) == ended
+    assert ended.items() <= (await client.session(session_id)).items()
     assert [one["message"] for one in await client.history(session_id)].count(CLOSING) == 1
 
 

@@ -47,7 +47,7 @@ async def test_end_warning_and_token_follow_and_the_client_is_told(service: Serv
     reply = await extend(psychologist, session_id, 7)
     assert (reply.status, reply.json["message"]) == (200, "Chat session extended successfully")
     session = reply.data
-    assert session == await client.session(session_id)
+    assert session.items() <= (await client.session(session_id)).items()
     assert instant(session["endsAt"]) == instant(before["endsAt"]) + 7 * MINUTE
     assert (session["status"], session["scheduledAt"]) == ("active", before["scheduledAt"])
     assert session["automations"][:2] == before["automations"][:2], "what was done stays as it was"

@@ -92,6 +92,22 @@ async def test_they_are_found_without_postgresql_and_however_often(
         assert (await client.get("/chat/sessions")).status == 503
 
 
+async def test_without_a_token_and_without_stores_there_are_those_for_all(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    limits = rate_limits("default=3/minute")
+    settings = service_settings(tmp_path, organizations=read(tmp_path), rate_limits=limits)
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+        await service.runtime.pool.close()
+        for token in ({}, {"Authorization": "Bearer long gone"}) * 5:
+            url = f"{service.base}/api/v1/crisis-contacts"
+            async with service.client.get(url, headers=token) as answer:
+                assert answer.status == 200
+                assert (await answer.json())["data"] == {"crisisContacts": [FOR_ALL]}
+                assert answer.headers["Cache-Control"] == "public, max-age=300, stale-if-error=604800"
+                assert "RateLimit" not in answer.headers
+
+
 async def test_without_a_file_there_are_none(service: Service) -> None:
     assert (await service.person().get("/organization")).data == {
         "organizationId": None,

@@ -45,10 +45,10 @@ class Row:
     """What each kind of caller gets: a status of success, or the code of the refusal.
 
     `client`, `psychologist`: the two participants, each for what is theirs. `stranger`: a client or a
-    psychologist who does not take part, and a supervisor of another organisation. A route that is about no
-    one in particular has none: what the others get then goes for everybody of the kind. `admin` never takes
-    part, and neither does `supervisor`, of the client's organisation. Without a token, or with one that has
-    run out, a caller gets `anonymous`.
+    psychologist who does not take part, and a supervisor of another organisation; `colleague`: that
+    psychologist, where they get something else. A route that is about no one in particular has none: what the
+    others get then goes for everybody of the kind. `admin` never takes part, and neither does `supervisor`,
+    of the client's organisation. Without a token, or with one that has run out, a caller gets `anonymous`.
     """
 
     client: Cell
@@ -56,6 +56,7 @@ class Row:
     supervisor: Cell
     admin: Cell
     stranger: Cell | None = None
+    colleague: Cell | None = None
     anonymous: Cell = ErrorCode.UNAUTHENTICATED
 
 
@@ -73,6 +74,8 @@ _CONTENT = Row(
 #: How a session stands may be seen by those who oversee it as well.
 _STATE = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=NOT_PARTICIPANT)
 _COUNSELING = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=FORBIDDEN)
+#: What psychologists keep for themselves.
+_PSYCHOLOGIST = Row(client=FORBIDDEN, psychologist=200, supervisor=FORBIDDEN, admin=FORBIDDEN)
 #: Anyone who has the link may open it, and a made-up one opens nothing.
 _LINKED = Row(
     client=FORBIDDEN,
@@ -83,6 +86,9 @@ _LINKED = Row(
     anonymous=FORBIDDEN,
 )
 MATRIX = {
+    # First: what is booked below may be with the strange psychologist, whose client it then is.
+    ("GET", "/clients/{id}/notes"): replace(_PSYCHOLOGIST, stranger=FORBIDDEN, colleague=NOT_FOUND),
+    ("PUT", "/clients/{id}/notes"): replace(_PSYCHOLOGIST, stranger=FORBIDDEN, colleague=NOT_FOUND),
     ("POST", "/counselings/book"): Row(client=201, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=201),
     ("GET", "/counselings"): _EVERYBODY,
     ("GET", "/counselings/{id}"): _COUNSELING,
@@ -131,12 +137,19 @@ MATRIX = {
     ("GET", "/psychologists/{id}/slots"): _EVERYBODY,
     ("GET", "/slots"): _EVERYBODY,
     ("GET", "/organization"): _EVERYBODY,
+    # Also for those of whom the service knows nothing.
+    ("GET", "/crisis-contacts"): replace(_EVERYBODY, anonymous=200),
     ("PUT", "/psychologists/{id}"): Row(
         client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=200
     ),
     ("GET", "/reports/organization"): Row(
         client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=200, admin=200
     ),
+    ("GET", "/quick-replies"): _PSYCHOLOGIST,
+    ("POST", "/quick-replies"): replace(_PSYCHOLOGIST, psychologist=201),
+    ("PUT", "/quick-replies/{id}"): replace(_PSYCHOLOGIST, stranger=FORBIDDEN, colleague=NOT_FOUND),
+    # Of one that is not there, nothing is deleted, and nothing told.
+    ("DELETE", "/quick-replies/{id}"): replace(_PSYCHOLOGIST, stranger=FORBIDDEN, colleague=200),
     # Last, because they end what the others need.
     ("PUT", "/chat/sessions/{id}/end"): _CONTENT,
     ("PUT", "/counselings/{id}/cancel"): replace(_COUNSELING, supervisor=FORBIDDEN),
@@ -163,6 +176,7 @@ def test_every_refusal_of_the_matrix_is_an_error_of_its_route() -> None:
             row.supervisor,
             row.admin,
             row.stranger,
+            row.colleague,
             row.anonymous,
             FORBIDDEN,
         )
@@ -180,8 +194,9 @@ class World:
     sessions: dict[str, str]
     counselings: dict[str, str]
     attachments: dict[str, str]
-    #: One of the psychologist's.
+    #: Of each, one of the psychologist's.
     notification: str
+    quick_reply: str
 
 
 async def world(service: Service) -> World:
@@ -213,7 +228,8 @@ async def world(service: Service) -> World:
         attachments[owner] = sent.data["attachment"]["id"]
     counselings = {owner: one["id"] for owner, one in bookings.items()}
     notification = (await psychologist.get("/notifications")).data["data"][0]["id"]
-    return World(psychologist, clients, sessions, counselings, attachments, notification)
+    kept = await psychologist.post("/quick-replies", {"title": "Salam", "text": PRIVATE_TEXT})
+    return World(psychologist, clients, sessions, counselings, attachments, notification, kept.data["id"])
 
 
 async def ask(person: Person, key: tuple[str, str], here: World, of: str) -> Reply:
@@ -224,6 +240,8 @@ async def ask(person: Person, key: tuple[str, str], here: World, of: str) -> Rep
         "psychologist": str(here.psychologist.id),
         "attachment": here.attachments[of],
         "notification": here.notification,
+        "quick_reply": here.quick_reply,
+        "client": str(here.clients[of].id),
     }
     path, options = request_of(_ROUTES[key], ids)
     return await person.call(key[0], path, **options)
@@ -285,10 +303,14 @@ async def test_every_route_answers_every_role_as_the_matrix_says(service: Servic
         present = worlds.get(key, here)
         for who, person in nobodies.items():
             await check(who, person, key, "client", row.anonymous)
-        await check("another role", auditor, key, "client", FORBIDDEN)
+        is_for_all = row.anonymous == 200
+        await check("another role", auditor, key, "client", 200 if is_for_all else FORBIDDEN)
         if row.stranger is not None:
             for role, person in strangers.items():
-                await check(f"strange {role}", person, key, "client", row.stranger)
+                expected = row.stranger
+                if role is Role.PSYCHOLOGIST and row.colleague is not None:
+                    expected = row.colleague
+                await check(f"strange {role}", person, key, "client", expected)
         for role in CLIENTS:
             await check(f"own {role}", present.clients[role.value], key, role.value, row.client)
         of = "psychologist" if key in _ENDING else "client"

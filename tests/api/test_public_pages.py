@@ -102,6 +102,7 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
     }
     await reaches(client, session_id, "active")
     uploaded = await upload(client, session_id, photo(), caption="Ini")
+    kept = await psychologist.post("/quick-replies", {"title": "Salam", "text": "Halo!"})
     answers |= {
         "upload_message": uploaded,
         "get_attachment": await client.get(f"/chat/attachments/{uploaded.data['attachment']['id']}"),
@@ -116,6 +117,13 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "get_timeline": await client.get(f"{path}/timeline"),
         "list_active_sessions": await client.get("/chat/sessions/active"),
         "end_session": await client.put(f"{path}/end"),
+        "list_crisis_contacts": await client.get("/crisis-contacts"),
+        "create_quick_reply": kept,
+        "put_quick_reply": await psychologist.put(f"/quick-replies/{kept.data['id']}", {"position": 1}),
+        "list_quick_replies": await psychologist.get("/quick-replies"),
+        "delete_quick_reply": await psychologist.call("DELETE", f"/quick-replies/{kept.data['id']}"),
+        "put_client_notes": await psychologist.put(f"/clients/{client.id}/notes", {"text": "Tidur membaik."}),
+        "get_client_notes": await psychologist.get(f"/clients/{client.id}/notes"),
         "get_counseling": await client.get(f"/counselings/{booking['id']}"),
         "list_counselings": await client.get("/counselings"),
         "list_psychologists": await client.get("/psychologists"),

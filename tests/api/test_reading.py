@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rdchat.domain.person import Role
 from tests.support.envelope import assert_refused
+from tests.support.handing_over import hand_over
 from tests.support.pair import Pair, a_pair
+from tests.support.service import Service, service_settings
 from tests.support.sessions import instant, opened
-from tests.support.soon import session_soon
+from tests.support.soon import book_soon, session_soon
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.support.service import Person, Reply, Service
+    from tests.support.service import Person, Reply
 
 
 @pytest.fixture
@@ -138,3 +141,59 @@ async def test_before_the_start_after_the_end_and_by_nobody_else(service: Servic
     pending = await session_soon(client, 3600, 60)
     reply = await read(client, pending)
     assert reply.data == {"sessionId": pending, "upToSeq": 0, "readAt": None}
+
+
+# ---- marks, for who looks again ---------------------------------------------------------------------------
+
+
+async def marks(person: Person, session_id: str) -> list[tuple[int, int]]:
+    """What a session and the list of sessions show: how far one has read, and how far the other."""
+    listed = [
+        one
+        for order in ("start", "activity")
+        for one in (await person.get("/chat/sessions", order=order)).data["data"]
+    ]
+    alone = await person.session(session_id)
+    found = [one for one in (alone, *listed) if one["id"] == session_id]
+    assert len(found) == 3
+    return sorted({(one["readUpToSeq"], one["otherReadUpToSeq"]) for one in found})
+
+
+async def test_a_session_shows_how_far_both_have_read(service: Service) -> None:
+    client, psychologist, session_id = await opened(service)
+    assert (await marks(client, session_id), await marks(psychologist, session_id)) == ([(0, 0)], [(0, 0)])
+    assert (await client.say(session_id, "Halo")).status == 201
+    await read(client, session_id, 2)
+    await read(psychologist, session_id, 1)
+    await read(psychologist, session_id, 3)
+    assert await marks(client, session_id) == [(2, 3)]
+    assert await marks(psychologist, session_id) == [(3, 2)]
+    assert [one["isRead"] for one in await client.history(session_id)] == [True, True, True]
+    admin = service.person(Role.SUPER_ADMIN)
+    for one in (await admin.session(session_id), *(await admin.get("/chat/sessions")).data["data"]):
+        assert not {"readUpToSeq", "otherReadUpToSeq"} & one.keys(), "not for those who only oversee"
+
+
+async def test_what_a_successor_reads_is_not_read_by_the_client(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    settings = service_settings(tmp_path, initial_message_lead=timedelta(minutes=10))
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+        first, second = await service.psychologist(), await service.psychologist("Maya")
+        client = service.person()
+        booking = (await book_soon(client, 30, 60, psychologistId=str(first.id))).data
+        session_id = booking["chatSession"]["sessionId"]
+
+        async def welcomed() -> bool:
+            return (await client.session(session_id))["lastSeq"] == 1
+
+        await until(welcomed)
+        assert (await hand_over(first, booking, second)).status == 200
+        # The welcome is the former psychologist's: to the next one, it is nothing of the other's.
+        assert (await unread(second), await unread(client)) == ((0, {}), (1, {session_id: 1}))
+        await read(second, session_id)
+        assert [one["isRead"] for one in await second.history(session_id)] == [False]
+        assert await marks(second, session_id) == [(1, 0)]
+        at = (await read(client, session_id)).data["readAt"]
+        assert [one["readAt"] for one in await second.history(session_id)] == [at]
+        assert await marks(second, session_id) == [(1, 1)]

@@ -60,7 +60,7 @@ _NEVER: dict[Role, set[str]] = {
 }
 
 #: What ends something has something of its own to end.
-_ENDING = {"end_session", "cancel_counseling"}
+_ENDING = {"end_session", "cancel_counseling", "delete_quick_reply"}
 
 
 @dataclass(frozen=True)
@@ -128,17 +128,27 @@ async def world(service: Service, role: Role) -> World:
     )
     assert moved.status == 200, moved.json
     sent = await upload(client, session_id, photo())
+    kept = [
+        await people[Role.PSYCHOLOGIST].post("/quick-replies", {"title": "Salam", "text": "Halo"})
+        for _ in range(2)
+    ]
     told = (await people[role].get("/notifications")).data["data"]
     ids = {
         parts.ATTACHMENT_ID: sent.data["attachment"]["id"],
         parts.NOTIFICATION_ID: told[0]["id"] if told else parts.NOTIFICATION_ID,
+        parts.QUICK_REPLY_ID: kept[0].data["id"],
         parts.SESSION_ID: session_id,
         parts.COUNSELING_ID: booked.data["id"],
         # Days that can be booked.
         parts.DATE: f"{in_days(30):%Y-%m-%d}",
         parts.NEXT_DATE: f"{in_days(31):%Y-%m-%d}",
     }
-    return World(people, ids, {parts.SESSION_ID: to_end, parts.COUNSELING_ID: to_cancel.data["id"]})
+    ends = {
+        parts.SESSION_ID: to_end,
+        parts.COUNSELING_ID: to_cancel.data["id"],
+        parts.QUICK_REPLY_ID: kept[1].data["id"],
+    }
+    return World(people, ids, ends)
 
 
 # A quarter of a minute on two processors that have nothing else to do.

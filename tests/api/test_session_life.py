@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.envelope import assert_refused
 from tests.support.service import Service, service_settings, whole_second
-from tests.support.sessions import CLOSING, OPENING, SESSION_KEYS, WELCOME, instant, reaches
+from tests.support.sessions import CLOSING, MARKED_KEYS, OPENING, WELCOME, instant, reaches
 from tests.support.soon import book_at
 from tests.support.waiting import until
 
@@ -52,7 +52,7 @@ async def test_a_session_lives_from_booking_to_its_end_by_itself(service: Servic
     session_id = booking["chatSession"]["sessionId"]
 
     pending = await client.session(session_id)
-    assert set(pending) == SESSION_KEYS
+    assert set(pending) == MARKED_KEYS
     assert pending == pending | {
         "id": session_id,
         "counselingId": booking["id"],

@@ -14,7 +14,7 @@ from rdchat.domain.person import Role
 from tests.support.envelope import envelope_fault
 from tests.support.forms import upload
 from tests.support.service import whole_second
-from tests.support.sessions import OPENING, SESSION_KEYS, opened, reaches
+from tests.support.sessions import MARKED_KEYS, OPENING, opened, reaches
 from tests.support.soon import in_days
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def test_sessions_are_listed_page_by_page_latest_first(service: Service) -
             assert set(data) == {"data", "nextCursor"}
             assert len(data["data"]) <= limit
             assert all(
-                set(session) == SESSION_KEYS | {"unreadCount", "lastMessage"} for session in data["data"]
+                set(session) == MARKED_KEYS | {"unreadCount", "lastMessage"} for session in data["data"]
             )
             seen += [session["id"] for session in data["data"]]
             if data["nextCursor"] is None:

@@ -41,7 +41,7 @@ async def test_both_participants_read_the_same_in_every_form(service: Service) -
     zone = (await psychologist.get(path)).data["timezone"]
     assert set(whole) == {"session", "messages", "generatedAt"}
     assert set(whole["session"]) == SESSION_KEYS
-    assert whole["session"] == await client.session(session_id)
+    assert whole["session"].items() <= (await client.session(session_id)).items()
     assert whole["messages"] == await client.history(session_id)
     texts = [one["message"] for one in whole["messages"]]
     assert texts == [WELCOME, OPENING, "Saya cemas.", "Ceritakan.", EVIL, CLOSING]

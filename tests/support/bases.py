@@ -74,6 +74,7 @@ BASES = {
     "get_timeline": Base(id="{session}"),
     "get_diagram": Base(id="{session}"),
     "get_organization": Base(),
+    "list_crisis_contacts": Base(),
     "list_psychologists": Base(),
     "get_psychologist": Base(id="{psychologist}"),
     "get_availability": Base(id="{psychologist}"),
@@ -87,6 +88,12 @@ BASES = {
     "list_all_slots": Base(params={"from": f"{in_days(30):%Y-%m-%d}", "to": f"{in_days(31):%Y-%m-%d}"}),
     "list_slots": Base(id="{psychologist}", params={"date": f"{in_days(30):%Y-%m-%d}"}),
     "get_report": Base(params={"from": f"{in_days(0):%Y-%m-%d}", "to": f"{in_days(60):%Y-%m-%d}"}),
+    "list_quick_replies": Base(),
+    "create_quick_reply": Base(body={"title": "Salam", "text": "Halo, apa kabar?"}),
+    "put_quick_reply": Base(id="{quick_reply}", body={"title": "Salam", "text": "Halo!", "position": 1}),
+    "delete_quick_reply": Base(id="{quick_reply}"),
+    "get_client_notes": Base(id="{client}"),
+    "put_client_notes": Base(id="{client}", body={"text": "Tidur membaik."}),
     "put_psychologist": Base(id="{psychologist}", body={"fullName": "Dokter Rahasia"}),
 }
 

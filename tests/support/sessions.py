@@ -27,6 +27,8 @@ SESSION_KEYS = {
     *("isChatEnabled", "scheduledAt", "endsAt", "startedAt", "endedAt", "endReason", "lastSeq"),
     *("outcome", "automations", "createdAt", "updatedAt"),
 }
+#: Of one that a participant looks up.
+MARKED_KEYS = SESSION_KEYS | {"readUpToSeq", "otherReadUpToSeq"}
 
 
 def instant(text: str) -> datetime:

@@ -125,6 +125,8 @@ WHOLE_LISTS = {
     "get_availability": "of one psychologist, who is allowed so many",
     "get_session": "the four automations",
     "get_organization": "so many crisis contacts as a file may have",
+    "list_crisis_contacts": "so many as a file may have",
+    "list_quick_replies": "of one psychologist, who may have fifty",
 }
 
 

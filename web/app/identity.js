@@ -6,6 +6,7 @@
  */
 import { signal } from "@preact/signals";
 import { ApiError, Rdchat, readToken } from "../client/rdchat.js";
+import { go } from "./router.js";
 import { settings } from "./settings.js";
 
 const PERSON = "rdchat:person";
@@ -54,14 +55,28 @@ function keep(id) {
 /** @param {boolean} renew @returns {Promise<string>} */
 async function getToken(renew) {
   if (given !== null) return given;
-  if (settings.signIn === "oidc") return (await import("./sign_in/oidc.js")).getToken(renew);
-  const answer = await fetch(`${settings.base}/app/sign-in`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ personId }),
-  });
-  if (!answer.ok) throw new Error(`Sign-in failed with ${answer.status}.`);
-  return (await answer.json()).data.token;
+  const token = settings.signIn === "oidc" ? await (await import("./sign_in/oidc.js")).getToken(renew) : await fetchToken();
+  if (token !== null) return token;
+  // What was typed is kept; it is there again when one has signed in.
+  leave();
+  throw new ApiError({ status: 401, code: "UNAUTHENTICATED", message: "Sign in again." });
+}
+
+/** @returns {Promise<string | null>} null where there is no such person */
+async function fetchToken() {
+  let answer;
+  try {
+    answer = await fetch(`${settings.base}/app/sign-in`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ personId }),
+    });
+  } catch (cause) {
+    throw new ApiError({ status: 0, code: "OFFLINE", message: "The service cannot be reached.", cause });
+  }
+  if (answer.ok) return (await answer.json()).data.token;
+  if (answer.status >= 500) throw new ApiError({ status: answer.status, code: "UNAVAILABLE", message: "The service is away." });
+  return null;
 }
 
 /** Sign in as one of the people of the development service. @param {string} id */
@@ -76,11 +91,14 @@ export async function signInWith(token) {
   await enter();
 }
 
-/** Be again who one was before a reload. @returns {Promise<boolean>} whether there is such a person */
+/** Be again who one was before a reload, or who the provider says. @returns {Promise<boolean>} whether there is such a person */
 export async function resume() {
   if (settings.signIn === "oidc") {
-    const oidc = await import("./sign_in/oidc.js");
-    if (!(await oidc.finish())) return false;
+    const { finish, getToken: known } = await import("./sign_in/oidc.js");
+    if (location.pathname === `${settings.base}/app/sign-in/done`) {
+      const { returnTo } = await finish();
+      go(returnTo.slice(`${settings.base}/app`.length) || "/", { replace: true });
+    } else if ((await known()) === null) return false;
   } else {
     personId = kept();
     if (personId === null) return false;
@@ -125,12 +143,18 @@ async function connect(rdchat) {
   }
 }
 
+/** Close what is open; what is not sent stays kept. */
+function leave() {
+  const now = identity.peek();
+  identity.value = null;
+  now?.rdchat.close();
+}
+
 /** Leave, and forget what this device keeps of this person. */
 export async function signOut() {
-  const now = identity.value;
   keep(null);
   given = null;
-  await now?.rdchat.signOut();
-  identity.value = null;
+  await identity.peek()?.rdchat.storage.clear();
+  leave();
   if (settings.signIn === "oidc") await (await import("./sign_in/oidc.js")).signOut();
 }

@@ -61,8 +61,9 @@ function Loaded({ load }) {
     setProblem(null);
     return load().then((module) => setRoom(() => module.Room), setProblem);
   };
+  // Modules of a former version are served no more, and a failed one is not asked for again: both need a new page.
   useEffect(() => void begin(), []);
-  if (problem !== null) return html`<${Frame} title=""><div class="page"><${Failed} error=${{ code: "OFFLINE" }} onRetry=${begin} /></div><//>`;
+  if (problem !== null) return html`<${Frame} title=""><div class="page"><${Failed} error=${{ code: "OFFLINE" }} onRetry=${() => location.reload()} /></div><//>`;
   if (Room === null) return html`<${Frame} title=""><div class="page"><${Skeleton} /></div><//>`;
   return html`<${Room} />`;
 }

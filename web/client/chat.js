@@ -137,7 +137,7 @@ export class Chat extends EventTarget {
   async open() {
     const kept = await this.#client.storage.list(this.id);
     this.draft = kept.get(DRAFT) ?? "";
-    this.session = await this.#client.api.get(`/chat/sessions/${this.id}`);
+    this.#learn(await this.#client.api.get(`/chat/sessions/${this.id}`));
     await this.#outbox.load();
     void this.listen();
     await this.catchUp();
@@ -210,7 +210,7 @@ export class Chat extends EventTarget {
       while (this.#again && !this.#closed) {
         this.#again = false;
         if (this.state !== "loading") this.#become("catching-up");
-        this.session = await this.#client.api.get(`/chat/sessions/${this.id}`);
+        this.#learn(await this.#client.api.get(`/chat/sessions/${this.id}`));
         await this.#fetchMissing();
       }
       this.#settle();
@@ -222,6 +222,15 @@ export class Chat extends EventTarget {
       this.#catchingUp = false;
     }
     this.#outbox.wake();
+  }
+
+  /** Take in the session as it is now, and how far both have read. @param {any} session */
+  #learn(session) {
+    this.session = session;
+    const { readUpToSeq = 0, otherReadUpToSeq = 0 } = session;
+    this.#readSent = Math.max(this.#readSent, readUpToSeq);
+    const other = this.other?.id ?? "";
+    this.readUpTo[other] = Math.max(this.readUpTo[other] ?? 0, otherReadUpToSeq);
   }
 
   async #fetchMissing() {
@@ -419,7 +428,7 @@ export class Chat extends EventTarget {
 
   /** End the open chat. */
   async end() {
-    this.session = await this.#client.api.put(`/chat/sessions/${this.id}/end`);
+    this.#learn(await this.#client.api.put(`/chat/sessions/${this.id}/end`));
     await this.catchUp();
   }
 
@@ -427,7 +436,7 @@ export class Chat extends EventTarget {
   async extend(minutes) {
     const endsAt = new Date(Date.parse(this.session.endsAt) + minutes * 60_000).toISOString();
     // By instant: sent twice, it extends once.
-    this.session = await this.#client.api.put(`/chat/sessions/${this.id}/extend`, { body: { endsAt } });
+    this.#learn(await this.#client.api.put(`/chat/sessions/${this.id}/extend`, { body: { endsAt } }));
     this.#changed();
   }
 
