@@ -10,6 +10,9 @@ const HEIGHT = 220;
 /** @param {string} name a custom property */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+/** From nothing to a little above the highest. @param {any} _ @param {number} _low @param {number} high @returns {[number, number]} */
+const rangeOf = (_, _low, high) => [0, Math.max(10, high * 1.1)];
+
 /** Draw again when the system turns dark or light. */
 function useSystemTheme() {
   const [isDark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
@@ -34,7 +37,7 @@ export function Plot({ times, span, series, write }) {
   const plot = useRef(/** @type {any} */ (null));
   const shownSpan = useRef(span);
   shownSpan.current = span;
-  const data = [times, ...series.map((one) => one.values)];
+  const data = /** @type {any} */ ([times, ...series.map((one) => one.values)]);
   const latest = useRef(data);
   latest.current = data;
   const isDark = useSystemTheme();
@@ -53,7 +56,7 @@ export function Plot({ times, span, series, write }) {
         height: HEIGHT,
         cursor: { y: false, drag: { x: false, y: false } },
         legend: { live: true },
-        scales: { x: { time: true, range: () => shownSpan.current }, y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(10, high * 1.1)] } },
+        scales: { x: { time: true, range: () => shownSpan.current }, y: { range: rangeOf } },
         axes: [
           { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((one) => clockTime(one * 1000)), space: 70 },
           { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(write), size: 64 },
