@@ -46,7 +46,7 @@ _OTHERS: Final = {
     "web/app/desk": "The psychologist's desk.",
     "web/app/diagram": "The state machine of a session as a picture that lives, and its replay.",
     "web/app/sign_in": "How one signs in to them: at an identity provider.",
-    "web/app/start": "The first screens: who one is, and \"See a session\".",
+    "web/app/start": 'The first screens: who one is, and "See a session".',
     "web/app/style": "How they look.",
     "web/app/ui": "What all rooms are built of: frame, buttons, fields, dialogs, times.",
     "web/client": "The reference client: what every frontend must get right, without dependencies.",
