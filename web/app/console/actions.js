@@ -7,12 +7,12 @@ import { html } from "../ui/html.js";
 import { Empty } from "../ui/load.js";
 import { moment, shortId } from "./figures.js";
 import { Pages, usePages } from "./pages.js";
-import { Screen } from "./screen.js";
+import { Back, Screen } from "./screen.js";
 
 export function Actions() {
   const pages = usePages("/operations/actions");
   return html`
-    <${Screen} title=${t("console.actions")} hint=${t("console.actions.hint")} actions=${html`<${Button} icon="reload" onPress=${pages.reload}>${t("console.reload")}<//>`}>
+    <${Screen} title=${t("console.actions")} before=${html`<${Back} to="/dead-letters" />`} hint=${t("console.actions.hint")} actions=${html`<${Button} icon="reload" onPress=${pages.reload}>${t("console.reload")}<//>`}>
       <${Pages} pages=${pages} empty=${html`<${Empty} icon="list"><p>${t("console.actions.none")}</p><//>`}>${(/** @type {any[]} */ rows) => html`<${List} rows=${rows} />`}<//>
     <//>
   `;

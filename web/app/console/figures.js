@@ -39,8 +39,8 @@ export function bytes(n) {
   return `${number(size, unit > 0 && size < 100 ? 1 : 0)} ${units[unit]}`;
 }
 
-/** The end of an id, which is enough to know it again. @param {string} id */
-export const shortId = (id) => `…${id.slice(-SHORT)}`;
+/** The end of an id, which is enough to know it again; it is not broken. @param {string} id */
+export const shortId = (id) => `…\u2060${id.slice(-SHORT)}`;
 
 /** A day and a time to the second; today without its day. @param {string} instant @param {number} now */
 export const moment = (instant, now) => (isoDay(instant) === isoDay(now) ? exactTime(instant) : `${shortDate(instant)} ${exactTime(instant)}`);

@@ -1,6 +1,8 @@
 /** What every screen of the console has around it: the ways between them, its heading, and what can be done. */
 import { identity } from "../identity.js";
+import { go } from "../router.js";
 import { t } from "../texts.js";
+import { Button } from "../ui/button.js";
 import { Frame } from "../ui/frame.js";
 import { html } from "../ui/html.js";
 
@@ -13,6 +15,11 @@ const nav = () => [
   { to: "/report", words: t("console.report") },
   ...(isAdmin() ? [{ to: "/psychologists", words: t("console.psychologists") }] : []),
 ];
+
+/** The way back to the list that one came from. @param {{to: string}} props `to`: where to, if this page was opened on its own */
+export const Back = ({ to }) => html`
+  <div><${Button} kind="quiet" icon="back" class="back" onPress=${() => (history.length > 1 ? history.back() : go(to))}>${t("app.back")}<//></div>
+`;
 
 /**
  * @param {object} props

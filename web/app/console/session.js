@@ -3,7 +3,6 @@ import { Diagram } from "../diagram/diagram.js";
 import { framesOf } from "../diagram/replay.js";
 import { ReplayControls, useReplay } from "../diagram/replay_controls.js";
 import { identity } from "../identity.js";
-import { go } from "../router.js";
 import { t } from "../texts.js";
 import { Button } from "../ui/button.js";
 import { html } from "../ui/html.js";
@@ -14,7 +13,7 @@ import { Automations } from "./automations.js";
 import { moment } from "./figures.js";
 import { api } from "./pages.js";
 import { usePoll } from "./poll.js";
-import { Screen } from "./screen.js";
+import { Back, Screen } from "./screen.js";
 import { reasonText, Status } from "./status.js";
 import { entryText, Timeline } from "./timeline.js";
 
@@ -48,7 +47,7 @@ export function SessionPage({ sessionId }) {
   const machine = usePoll((signal) => readMachine(sessionId, signal), () => null);
   const known = usePoll((signal) => look(sessionId, signal), pace);
   const { data, error, at } = known;
-  const before = html`<div><${Button} kind="quiet" icon="back" class="back" onPress=${() => (history.length > 1 ? history.back() : go("/sessions"))}>${t("app.back")}<//></div>`;
+  const before = html`<${Back} to="/sessions" />`;
   const retry = () => Promise.all([machine.reload(), known.reload()]);
   if (data === undefined || machine.data === undefined) {
     const problem = error ?? machine.error;

@@ -71,7 +71,7 @@ function Filters({ asked, wrong, isFiltered }) {
         ${chosen.psychologistId && !isKnown && html`<option value=${chosen.psychologistId} selected>${chosen.psychologistId}</option>`}
         ${psychologists?.map((one) => html`<option key=${one.id} value=${one.id} selected=${chosen.psychologistId === one.id}>${one.fullName}</option>`)}
       <//>
-      <div class="field wide-field"><${Field} label=${t("console.clientId")} value=${chosen.clientId ?? ""} onInput=${set("clientId")} wrong=${wrong.clientId && t("console.clientId.wrong")} spellcheck="false" autocomplete="off" /></div>
+      <div class="wide-field"><${Field} label=${t("console.clientId")} value=${chosen.clientId ?? ""} onInput=${set("clientId")} wrong=${wrong.clientId && t("console.clientId.wrong")} spellcheck="false" autocomplete="off" /></div>
       <${Field} label=${t("console.from")} type="date" value=${chosen.from ?? ""} onInput=${set("from")} wrong=${wrong.from && t("console.day.wrong")} />
       <${Field} label=${t("console.to")} type="date" value=${chosen.to ?? ""} onInput=${set("to")} wrong=${wrong.to && t("console.day.wrong")} />
       <div class="row filters-do">

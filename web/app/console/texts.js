@@ -85,7 +85,7 @@ addTexts({
     "console.replica.offset": "Jam",
     "console.replica.seen": "Terlihat",
     "console.replica.version": "Versi",
-    "console.replica.silent": "Diam sejak {time}",
+    "console.replica.silent": "Diam selama {time}",
   },
   en: {
     "console.overview": "Overview",
