@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+import aiohttp
 import asyncpg
 import click
 import psutil
@@ -21,17 +23,20 @@ import uvloop
 
 from benchmarks.crowd import plant
 from benchmarks.page import RESULTS, write_section
-from benchmarks.service import ABLY_KEY, Service
+from benchmarks.service import ABLY_KEY, JWT_SECRET, Service
 from rdchat.common.clock import SystemClock
+from rdchat.domain.person import Caller, Role
 from rdchat.local.ably import AblyLocal
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from rdchat.postgres import pool
 from rdchat.postgres.migrate import migrate
 from rdchat.redis.connection import connect
 from rdchat.redis.delay_queue import DelayQueue
+from rdchat.security.caller_tokens import CallerTokens
 from rdchat.timers.reconciler import HORIZON
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from datetime import datetime
 
     from rdchat.redis.connection import RedisClient
@@ -44,6 +49,9 @@ _LEADS = {
 #: Sessions that start during the refill, to see whether they wait for the far ones.
 _NEAR = 200
 _IDLE_SECONDS = 30
+#: A page of the console asks this often.
+_LOOK_SECONDS = 2.0
+_LOOKING_SECONDS = 60
 
 
 _PROSE = """## Many pending sessions, over {days} days
@@ -71,6 +79,11 @@ class Size:
     late_p50_ms: int = 0
     late_max_ms: int = 0
     empty_mib: float = 0.0
+    overview_first_ms: float = 0.0
+    overview_p50_ms: float = 0.0
+    overview_replica_percent: float = 0.0
+    overview_postgresql_percent: float = 0.0
+    counted_every_seconds: float = 0.0
 
 
 @click.command()
@@ -104,6 +117,13 @@ def table(size: Size) -> str:
         "memory of Redis": f"{size.redis_mib:.0f} MiB",
         "memory of the replica": f"{size.idle_mib:.0f} MiB (without any session: {size.empty_mib:.0f})",
         "processor of the replica, idle": f"{size.idle_cpu_percent:.1f} %",
+        "overview of the console, first / p50": (
+            f"{size.overview_first_ms:.0f} / {size.overview_p50_ms:.1f} ms"
+        ),
+        f"processor for one asked for every {_LOOK_SECONDS:g} s, beyond idling: replica / PostgreSQL": (
+            f"{size.overview_replica_percent:.1f} / {size.overview_postgresql_percent:.1f} %"
+        ),
+        "pending sessions counted every": f"{size.counted_every_seconds:.0f} s",
         "restart on a full Redis": f"{size.restart_seconds:.1f} s",
         "Redis emptied, filled again after": f"{size.refill_seconds:.1f} s",
         f"{_NEAR} sessions that started meanwhile, late p50 / max": (
@@ -155,6 +175,7 @@ async def measure(directory: Path, database_url: str, redis_url: str, *, session
         size.first_fill_seconds = time.monotonic() - began
         click.echo(f"{size.queued:,} jobs in Redis after {size.first_fill_seconds:.1f} s")
         await _idle(size, service, store)
+        await _look(size, service)
 
         began = time.monotonic()
         await service.stop()
@@ -195,6 +216,51 @@ async def _idle(size: Size, service: Service, store: RedisClient) -> None:
     size.idle_mib = service.memory_mib()
     info = await (await store.client()).info("memory")
     size.redis_mib = info["used_memory"] / 2**20
+
+
+async def _look(size: Size, service: Service) -> None:
+    """Ask for the overview as a page of the console does, and see what that costs beyond idling."""
+    caller = Caller(uuid4(), Role.SUPER_ADMIN, "Administrator")
+    token = CallerTokens(
+        algorithms=("HS256",), issuer="rdchat", audience="rdchat", clock=SystemClock(), secret=JWT_SECRET
+    ).issue(caller, lifetime=timedelta(hours=1))
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
+
+        async def ask() -> tuple[float, str]:
+            began = time.perf_counter()
+            async with http.get(f"{service.base}/api/v1/operations/overview") as answer:
+                answer.raise_for_status()
+                data = (await answer.json())["data"]
+            if data["counts"]["pending"] != size.sessions or data["problems"]:
+                raise click.ClickException(f"the overview is wrong: {data}")
+            return (time.perf_counter() - began) * 1000, data["countedAt"]
+
+        idle = await _spent_while(service, asyncio.sleep(_LOOKING_SECONDS))
+        size.overview_first_ms, _ = await ask()
+        took: list[float] = []
+        counted: set[str] = set()
+
+        async def poll() -> None:
+            for _ in range(int(_LOOKING_SECONDS / _LOOK_SECONDS)):
+                ms, at = await ask()
+                took.append(ms)
+                counted.add(at)
+                await asyncio.sleep(_LOOK_SECONDS)
+
+        busy = await _spent_while(service, poll())
+    size.overview_p50_ms = sorted(took)[len(took) // 2]
+    size.overview_replica_percent, size.overview_postgresql_percent = (
+        max(0.0, busy[part] - idle[part]) for part in ("rdchat", "PostgreSQL")
+    )
+    size.counted_every_seconds = _LOOKING_SECONDS / len(counted)
+
+
+async def _spent_while(service: Service, work: Coroutine[None, None, None]) -> dict[str, float]:
+    """Return the processor time of each part meanwhile, in percent of one processor."""
+    began, before = time.perf_counter(), service.cpu_seconds()
+    await work
+    after, lasted = service.cpu_seconds(), time.perf_counter() - began
+    return {part: 100 * (after[part] - before[part]) / lasted for part in before}
 
 
 async def _lose_redis(

@@ -11,6 +11,7 @@ from handlers.api.psychologists import show_affected
 from handlers.http.routing import Answer, Call, Route
 from rdchat.domain import permissions
 from rdchat.domain.availability import DayException, Hours, WeeklyHours
+from rdchat.domain.operator_action import ActionKind, SubjectType
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -102,6 +103,7 @@ ROUTES = (
         handler=put_availability,
         summary="Replace working hours",
         tag="Psychologists",
+        recorded=(ActionKind.SAVE_AVAILABILITY, SubjectType.PSYCHOLOGIST),
         done="The working hours, as they are now.",
         message="Availability saved successfully",
         roles=permissions.KEEPERS_OF_HOURS,

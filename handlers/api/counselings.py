@@ -16,6 +16,7 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.booking import DEFAULT_TIMEZONE, ByInstants
 from rdchat.domain.counseling import Booking
+from rdchat.domain.operator_action import ActionKind, SubjectType
 
 if TYPE_CHECKING:
     from rdchat.domain.counseling import Counseling
@@ -191,6 +192,7 @@ ROUTES = (
         handler=reschedule_counseling,
         summary="Move a counselling",
         tag="Counselling",
+        recorded=(ActionKind.RESCHEDULE_COUNSELING, SubjectType.COUNSELING),
         done="The counselling, at its new time.",
         message="Counseling rescheduled successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
@@ -213,6 +215,7 @@ ROUTES = (
         handler=cancel_counseling,
         summary="Cancel a counselling",
         tag="Counselling",
+        recorded=(ActionKind.CANCEL_COUNSELING, SubjectType.COUNSELING),
         done="The counselling, now cancelled.",
         message="Counseling cancelled successfully",
         roles=permissions.EVERYONE_SIGNED_IN,

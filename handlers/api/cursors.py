@@ -28,6 +28,9 @@ OVERSEEN_SESSIONS: Final = "overseen sessions"
 COUNSELINGS: Final = "counselings"
 NOTIFICATIONS: Final = "notifications"
 PSYCHOLOGISTS: Final = "psychologists"
+DEAD_LETTERS: Final = "dead letters"
+DEAD_WEBHOOKS: Final = "dead webhooks"
+OPERATOR_ACTIONS: Final = "operator actions"
 _HISTORY: Final = "history"
 _LARGEST_SEQ: Final = 2**53
 

@@ -11,6 +11,7 @@ from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
 from rdchat.domain.booking import ByClock
+from rdchat.domain.operator_action import ActionKind, SubjectType
 
 if TYPE_CHECKING:
     from rdchat.domain.counseling import Counseling
@@ -105,6 +106,7 @@ ROUTES = (
         handler=put_psychologist,
         summary="Create or change a psychologist",
         tag="Psychologists",
+        recorded=(ActionKind.SAVE_PSYCHOLOGIST, SubjectType.PSYCHOLOGIST),
         done="The psychologist, changed.",
         message="Psychologist saved successfully",
         roles=permissions.ADMINISTRATORS,

@@ -10,6 +10,7 @@ from handlers.api.presenters import counseling_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
+from rdchat.domain.operator_action import ActionKind, SubjectType
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -47,6 +48,7 @@ ROUTES = (
         handler=reassign_counseling,
         summary="Hand a counselling over",
         tag="Counselling",
+        recorded=(ActionKind.REASSIGN_COUNSELING, SubjectType.COUNSELING),
         done="The counselling, with its new psychologist.",
         message="Counseling reassigned successfully",
         roles=permissions.REASSIGNERS,

@@ -17,14 +17,15 @@ from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso, to_ms
 from rdchat.common.errors import ErrorCode
 from rdchat.domain import permissions
-from rdchat.domain.timeline import path_taken
+from rdchat.domain.timeline import is_step, path_taken
 from rdchat.operations import drawing
 from statemachine import diagram
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rdchat.domain.timeline import TimelineEntry
+    from statemachine import Session
 
 _ROOT: Final = Path(__file__).parents[2]
 _NO_SESSION: Final = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
@@ -44,16 +45,64 @@ async def get_diagram(call: Call) -> web.Response:
     if form == "png":
         body = await _rasterise(drawing.svg(path))
         return web.Response(body=body, content_type="image/png")
+    if form == "json":
+        text = orjson.dumps(diagram_json(session, entries)).decode()
+        return web.Response(text=text, content_type=_JSON, charset="utf-8")
     content_type, draw = _DRAWN[form]
     return web.Response(text=draw(path), content_type=content_type, charset="utf-8")
 
 
+_JSON: Final = "application/json"
 _DRAWN: dict[str, tuple[str, Callable[[diagram.Path], str]]] = {
     "mermaid": ("text/plain", diagram.mermaid),
     "dot": ("text/vnd.graphviz", diagram.dot),
     "svg": ("image/svg+xml", drawing.svg),
-    "json": ("application/json", lambda path: orjson.dumps(diagram.as_json(path)).decode()),
 }
+
+
+def diagram_json(session: Session, entries: Sequence[TimelineEntry]) -> dict[str, Any]:
+    """Show the machine with a session in it: where it is, its steps with their instants, what is planned."""
+    drawn = diagram.as_json(diagram.Path(current=session.status, taken=path_taken(entries)))
+    steps = [entry for entry in entries if is_step(entry)]
+    return drawn | {
+        "path": [
+            step
+            | {
+                "plannedAt": maybe_iso(entry.planned_at),
+                "at": iso(entry.at),
+                "latenessMs": lateness_ms(entry),
+                "outcome": entry.outcome,
+            }
+            for step, entry in zip(drawn["path"], steps, strict=True)
+        ],
+        "session": {
+            "id": str(session.id),
+            "status": session.status.value,
+            "createdAt": iso(session.created_at),
+            "scheduledAt": iso(session.starts_at),
+            "endsAt": iso(session.ends_at),
+            "startedAt": maybe_iso(session.started_at),
+            "endedAt": maybe_iso(session.ended_at),
+            "endReason": session.end_reason.value if session.end_reason else None,
+        },
+        "automations": [
+            {
+                "kind": one.kind.value,
+                "dueAt": iso(one.due_at),
+                "status": one.status.value,
+                "executedAt": maybe_iso(one.executed_at),
+                "latenessMs": one.lateness_ms,
+            }
+            for one in session.automations.values()
+        ],
+    }
+
+
+def lateness_ms(entry: TimelineEntry) -> int | None:
+    """Tell how late a timer was. What was called off was not run: it is neither early nor late."""
+    if entry.planned_at is None or entry.called_off:
+        return None
+    return max(0, to_ms(entry.at) - to_ms(entry.planned_at))
 
 
 async def _rasterise(svg: str) -> bytes:
@@ -68,17 +117,14 @@ async def _rasterise(svg: str) -> bytes:
 
 
 def _timeline_json(entry: TimelineEntry) -> dict[str, Any]:
-    planned = entry.planned_at
-    # What was called off was not run: it is neither early nor late.
-    due_at = planned if not entry.called_off else None
     return {
         "trigger": entry.trigger,
         "from": entry.source,
         "to": entry.destination,
         "actorId": str(entry.actor_id) if entry.actor_id else None,
-        "plannedAt": maybe_iso(planned),
+        "plannedAt": maybe_iso(entry.planned_at),
         "at": iso(entry.at),
-        "latenessMs": max(0, to_ms(entry.at) - to_ms(due_at)) if due_at else None,
+        "latenessMs": lateness_ms(entry),
         "outcome": entry.outcome,
         "reason": entry.reason,
     }
@@ -107,7 +153,7 @@ ROUTES = (
         done="The drawing, without an envelope.",
         roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.DiagramQuery,
-        bare=(*(content_type for content_type, _ in _DRAWN.values()), "image/png"),
+        bare=(*(content_type for content_type, _ in _DRAWN.values()), _JSON, "image/png"),
         errors=_NO_SESSION,
     ),
 )

@@ -10,12 +10,14 @@ from uuid import UUID
 
 from aiohttp import web
 
-from handlers.http.envelope import success
+from handlers.http.envelope import REQUEST_ID, success
 from handlers.http.forms import FILE, FormReader
 from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
 from handlers.http.reading import load_body, load_checked, load_query
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.domain import permissions
+from rdchat.domain.operator_action import DONE, ActionKind, ActionSubject, Operator, SubjectType
 from rdchat.domain.person import Caller, Role
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ class Call:
     operation: str = ""
     idempotency_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+
+    @property
+    def operator(self) -> Operator:
+        """Who calls, and by which request, for what is written down of those who run the service."""
+        return Operator(self.caller.id, self.request_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,9 @@ class Route:
     A `tagged` one shows the state that it is about by an `ETag`, and heeds `If-None-Match`, or `If-Match` if
     it changes that. A `ranged` one answers with a file, or with the part of it that `Range` asks for (see
     `handlers/http/ranges.py`).
+
+    `recorded` says what is written down of a call by one who runs the service, or oversees it, and what the
+    path's `{id}` is the id of.
 
     `roles` are those that are admitted, one of the sets in `rdchat.domain.permissions`. A `public` route has
     its own way of knowing who may, instead of a token, and admits `NO_ROLE`: its handler is called for
@@ -105,6 +116,7 @@ class Route:
     admit: Callable[[Call], Awaitable[None]] | None = None
     public: bool = False
     largest_body: int | None = None
+    recorded: tuple[ActionKind, SubjectType] | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError unless either a role or the route itself says who may call."""
@@ -170,7 +182,9 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         path = {name: _path_id(text) for name, text in request.match_info.items()}
         query = load_query(query_schema, request)
         key = request.headers.get("Idempotency-Key") if route.idempotent else None
-        call = Call(runtime, caller, path, query, {}, route.operation, key, _heeded(request))
+        call = Call(
+            runtime, caller, path, query, {}, route.operation, key, _heeded(request), request[REQUEST_ID]
+        )
         if form_reader is not None and body_schema is not None:
             answer = await _with_form(route, form_reader, body_schema, request, call)
         else:
@@ -178,7 +192,7 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
                 call.body.update(
                     await load_body(body_schema, quick_load, request, largest=route.largest_body)
                 )
-            answer = await route.handler(call)
+            answer = await _handled(route, call)
         if not isinstance(answer, Answer):
             return answer
         response = success(answer.data, answer.message, answer.status)
@@ -189,6 +203,25 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         return response
 
     return endpoint
+
+
+async def _handled(route: Route, call: Call) -> Answer | web.Response:
+    """Have a call answered. What those change who oversee others is written down, around the change."""
+    if route.recorded is None or not permissions.is_overseer(call.caller):
+        return await route.handler(call)
+    kind, subject_type = route.recorded
+    operator_log = call.runtime.operator_log
+    action_id = await operator_log.begin(call.operator, kind, ActionSubject(subject_type, call.path["id"]))
+    outcome: str = ErrorCode.INTERNAL
+    try:
+        answer = await route.handler(call)
+        outcome = DONE
+    except RdchatError as error:
+        outcome = error.code
+        raise
+    finally:
+        await operator_log.settle(action_id, outcome)
+    return answer
 
 
 async def _counted(route: Route, caller: Caller, runtime: Runtime) -> RateLimitStatus | None:

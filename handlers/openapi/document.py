@@ -47,7 +47,7 @@ _TAGS: Final = {
     "Psychologists": "See who can be booked; administrators decide who can.",
     "Desk": "What psychologists keep for themselves: quick replies, and notes about clients.",
     "Reports": "See numbers, as administrator or supervisor.",
-    "Operations": "For those who run the service. Without a prefix, and without a token.",
+    "Operations": "For those who run the service. What is without the prefix is without a token as well.",
 }
 
 _READY: Final = {

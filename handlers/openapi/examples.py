@@ -13,11 +13,12 @@ import orjson
 
 from handlers.http.routing import PREFIX
 from handlers.openapi.schema_reader import Node, Reader
+from handlers.schemas import parts
 from handlers.schemas.operations import ErrorAnswer
 from rdchat import __version__
 from rdchat.common.errors import ERRORS, ErrorCode
 from rdchat.files.kinds import KINDS
-from statemachine import AutomationKind, Status, diagram
+from statemachine import AutomationKind, AutomationStatus, Status, diagram
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +36,39 @@ _SAID: Final = {
 _NOT_READY: Final = {"status": "unavailable", "postgresql": "away", "redis": "ok", "timers": "ok"}
 
 _WAY: Final = diagram.Path(Status.ACTIVE, ((Status.PENDING, AutomationKind.ENABLE_CHAT, Status.ACTIVE),))
+#: What its JSON has beside the machine.
+_REPLAY: Final[Node] = {
+    "path": [
+        {
+            "source": Status.PENDING,
+            "trigger": AutomationKind.ENABLE_CHAT,
+            "destination": Status.ACTIVE,
+            "plannedAt": parts.START,
+            "at": parts.OPENED_AT,
+            "latenessMs": 12,
+            "outcome": AutomationStatus.DONE,
+        }
+    ],
+    "session": {
+        "id": parts.SESSION_ID,
+        "status": Status.ACTIVE,
+        "createdAt": parts.BOOKED_AT,
+        "scheduledAt": parts.START,
+        "endsAt": parts.END,
+        "startedAt": parts.OPENED_AT,
+        "endedAt": None,
+        "endReason": None,
+    },
+    "automations": [
+        {
+            "kind": AutomationKind.AUTO_END,
+            "dueAt": parts.END,
+            "status": AutomationStatus.SCHEDULED,
+            "executedAt": None,
+            "latenessMs": None,
+        }
+    ],
+}
 _SVG: Final = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 420">…</svg>'
 #: A picture of one pixel.
 _PNG: Final = base64.b64decode(
@@ -49,7 +83,7 @@ OWN_FORMS: Final[dict[str, dict[str, Any]]] = {
         "text/vnd.graphviz": diagram.dot(_WAY),
         "image/svg+xml": _SVG,
         "image/png": base64.b64encode(_PNG).decode(),
-        _JSON: orjson.loads(orjson.dumps(diagram.as_json(_WAY))),
+        _JSON: orjson.loads(orjson.dumps(diagram.as_json(_WAY) | _REPLAY)),
     },
     "get_transcript": {
         "text/plain": "Transkrip konseling\n\n14:02  Budi Santoso\n       Halo, saya siap.\n",

@@ -14,8 +14,11 @@ from handlers.api import (
     chat,
     client_notes,
     counselings,
+    dead_letters,
     notifications,
+    operator_actions,
     organizations,
+    overviews,
     psychologists,
     quick_replies,
     reassigning,
@@ -59,6 +62,9 @@ ROUTES: Final = (
     *quick_replies.ROUTES,
     *client_notes.ROUTES,
     *reports.ROUTES,
+    *overviews.ROUTES,
+    *dead_letters.ROUTES,
+    *operator_actions.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024

@@ -43,8 +43,13 @@ def path_taken(entries: Iterable[TimelineEntry]) -> tuple[tuple[Status, str, Sta
     return tuple(
         (Status(entry.source), entry.trigger, Status(entry.destination))
         for entry in entries
-        if entry.trigger != "book" and not entry.called_off
+        if is_step(entry)
     )
+
+
+def is_step(entry: TimelineEntry) -> bool:
+    """Tell whether a line of a timeline is a step in the session's life."""
+    return entry.trigger != "book" and not entry.called_off
 
 
 def called_off(before: Session, decision: Decision, command_id: UUID) -> Iterator[TimelineEntry]:

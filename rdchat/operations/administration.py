@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rdchat.common.clock import SystemClock, from_ms, iso, to_ms
+from rdchat.common.clock import SystemClock, from_ms, iso
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.booking import zone
+from rdchat.domain.operator_action import Operator
 from rdchat.domain.person import LONGEST_NAME, clean_name
 from rdchat.domain.timeline import path_taken
+from rdchat.operations.dead_letters import DeadLetters
+from rdchat.operations.store_status import LATE
 from rdchat.postgres import (
     automations,
     counseling_lists,
@@ -25,7 +27,7 @@ from rdchat.postgres import (
 from rdchat.postgres.migrate import migrate
 from rdchat.postgres.pool import close, connect, transaction
 from rdchat.redis import connection as redis_connection
-from rdchat.redis.delay_queue import DelayQueue, ReminderKind, reminder_score
+from rdchat.redis.delay_queue import DelayQueue, ReminderKind
 from rdchat.webhooks.delivery_worker import place_of
 from statemachine import AutomationKind, diagram
 
@@ -36,10 +38,6 @@ if TYPE_CHECKING:
     from config import Settings
     from rdchat.common.stores import Addresses
     from rdchat.postgres.pool import Pool
-
-
-#: What is younger than this is being run just now.
-_LATE = timedelta(seconds=2)
 
 
 @asynccontextmanager
@@ -59,6 +57,12 @@ async def _queue(addresses: Addresses) -> AsyncIterator[DelayQueue]:
         yield DelayQueue(redis)
     finally:
         await redis.aclose()
+
+
+@asynccontextmanager
+async def _dead_letters(addresses: Addresses) -> AsyncIterator[DeadLetters]:
+    async with _queue(addresses) as queue, _database(addresses) as pool:
+        yield DeadLetters(pool=pool, queue=queue, clock=SystemClock())
 
 
 async def migrate_now(_settings: Settings, addresses: Addresses) -> list[str]:
@@ -143,7 +147,7 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
         unpublished = await outbox.count_entries(pool)
         waiting, given_up = await webhooks.count_deliveries(pool)
         dead_webhooks = await webhooks.list_dead_deliveries(pool)
-        overdue, oldest = await scheduled_jobs.count_overdue(pool, SystemClock().now() - _LATE)
+        overdue, oldest = await scheduled_jobs.count_overdue(pool, SystemClock().now() - LATE)
     lines = ["shard  waiting  leased  overdue  next due"]
     for depth in depths:
         head = iso(from_ms(depth.head_ms)) if depth.head_ms is not None else "-"
@@ -171,34 +175,24 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
 
 
 async def drop_automation(addresses: Addresses, session_id: UUID, kind: AutomationKind) -> list[str]:
-    """Cancel one automation of a session. Return a line for each that was dropped.
+    """Cancel one automation of a session, dead letter or not. Return a line for each that was dropped.
 
-    Raise RdchatError (FORBIDDEN) for the end of a session: without it the chat would stay open for ever.
+    Raise RdchatError (FORBIDDEN) for the end of a session.
     """
-    if kind is AutomationKind.AUTO_END:
-        raise RdchatError(
-            ErrorCode.FORBIDDEN, "The end of a session cannot be dropped; cancel the counseling"
-        )
-    async with _queue(addresses) as queue, _database(addresses) as pool:
-        jobs = await automations.drop_automation(pool, session_id, kind, at=SystemClock().now())
-        await queue.remove(jobs)
+    async with _dead_letters(addresses) as letters:
+        jobs = await letters.drop(Operator(), session_id, kind, only_dead=False)
     return [f"dropped {job.kind.value}" for job in jobs] or ["Nothing of this kind waits."]
 
 
 async def retry_dead_letters(addresses: Addresses, subject_id: UUID) -> list[str]:
     """Schedule the dead letters of a session again, or of a counselling. Return a line for each."""
-    async with _queue(addresses) as queue, _database(addresses) as pool:
-        jobs = await automations.revive_dead_letters(pool, subject_id)
-        jobs += [
-            (job, reminder_score(to_ms(due_at)))
-            for job, due_at in await reminders.revive_dead_letters(pool, subject_id)
-        ]
-        await queue.schedule(jobs)
-    return [f"scheduled {job.kind.value}" for job, _ in jobs] or ["No dead letters."]
+    async with _dead_letters(addresses) as letters:
+        jobs = await letters.retry(Operator(), subject_id)
+    return [f"scheduled {job.kind.value}" for job in jobs] or ["No dead letters."]
 
 
 async def retry_webhooks(addresses: Addresses, delivery_ids: Sequence[UUID]) -> list[str]:
     """Schedule dead webhooks again: those named, or all of them. Return a line for each."""
-    async with _database(addresses) as pool:
-        revived = await webhooks.revive_deliveries(pool, delivery_ids or None, now=SystemClock().now())
-    return [f"scheduled {one['id']}  {one['type']}" for one in revived] or ["No dead webhooks."]
+    async with _dead_letters(addresses) as letters:
+        revived = await letters.retry_webhooks(Operator(), delivery_ids or None)
+    return [f"scheduled {delivery_id}  {kind}" for delivery_id, kind in revived] or ["No dead webhooks."]

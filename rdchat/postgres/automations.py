@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from rdchat.postgres.pool import Pool
+    from rdchat.postgres.pool import Connection, Pool
 
 _COUNT_FAILURE = """
 UPDATE automations SET attempts = attempts + 1, reason = $4
@@ -33,7 +33,7 @@ SELECT session_id, kind, schedule_version, due_at, attempts, executed_at, reason
 
 _REVIVE = """
 UPDATE automations SET status = 'scheduled', attempts = 0, executed_at = NULL, reason = NULL
- WHERE session_id = $1 AND status = 'failed'
+ WHERE session_id = $1 AND status = 'failed' AND ($2::text IS NULL OR kind = $2)
 RETURNING kind, schedule_version, due_at
 """
 
@@ -41,7 +41,7 @@ RETURNING kind, schedule_version, due_at
 _DROP = """
 WITH dropped AS (
     UPDATE automations SET status = 'cancelled', reason = 'dropped'
-     WHERE session_id = $1 AND kind = $2 AND status IN ('scheduled', 'failed')
+     WHERE session_id = $1 AND kind = $2 AND (status = 'failed' OR (status = 'scheduled' AND NOT $4))
     RETURNING schedule_version, due_at
 ),
 raised AS (
@@ -84,15 +84,26 @@ async def list_dead_letters(pool: Pool, *, limit: int = 100) -> list[dict[str, o
 async def revive_dead_letters(pool: Pool, session_id: UUID) -> list[tuple[Job, int]]:
     """Schedule the dead letters of a session again. Return them with their due instants (ms)."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_REVIVE, session_id)
+        return await revive_dead_letters_on(connection, session_id)
+
+
+async def revive_dead_letters_on(
+    connection: Connection, session_id: UUID, kind: AutomationKind | None = None
+) -> list[tuple[Job, int]]:
+    """Schedule the dead letters of a session again, or those of a kind, as `revive_dead_letters` does."""
+    rows = await connection.fetch(_REVIVE, session_id, kind)
     return [
         (Job(session_id, AutomationKind(row["kind"]), row["schedule_version"]), to_ms(row["due_at"]))
         for row in rows
     ]
 
 
-async def drop_automation(pool: Pool, session_id: UUID, kind: AutomationKind, *, at: datetime) -> list[Job]:
-    """Cancel an automation that waits or was given up. Return what has to leave the delay queue."""
-    async with acquire(pool) as connection:
-        rows = await connection.fetch(_DROP, session_id, kind.value, at)
+async def drop_automation(
+    connection: Connection, session_id: UUID, kind: AutomationKind, *, only_dead: bool, at: datetime
+) -> list[Job]:
+    """Cancel an automation that was given up or, unless `only_dead`, waits.
+
+    Return what has to leave the delay queue.
+    """
+    rows = await connection.fetch(_DROP, session_id, kind.value, at, only_dead)
     return [Job(session_id, kind, row["schedule_version"]) for row in rows]

@@ -12,7 +12,7 @@ from rdchat.postgres.pool import acquire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     import asyncpg
 
@@ -115,9 +115,14 @@ async def _entries(pool: Pool, rows: Sequence[asyncpg.Record], encryptor: Encryp
 
 async def count_entries(pool: Pool) -> int:
     """Count the outbox entries that wait."""
+    return (await measure_entries(pool))[0]
+
+
+async def measure_entries(pool: Pool) -> tuple[int, datetime | None]:
+    """Count the outbox entries that wait. Return also since when the oldest does."""
     async with acquire(pool) as connection:
-        waiting: int = await connection.fetchval("SELECT count(*) FROM outbox")
-    return waiting
+        row = await connection.fetchrow("SELECT count(*) AS waiting, min(created_at) AS oldest FROM outbox")
+    return (row["waiting"], row["oldest"]) if row is not None else (0, None)
 
 
 async def _message_entry(pool: Pool, record: asyncpg.Record, encryptor: Encryptor) -> OutboxEntry | None:

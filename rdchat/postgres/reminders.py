@@ -106,6 +106,12 @@ UPDATE reminders SET status = 'scheduled', attempts = 0, executed_at = NULL, rea
 RETURNING counseling_id, number, due_at
 """
 
+_DROP_DEAD = """
+UPDATE reminders SET status = 'cancelled', reason = 'dropped'
+ WHERE counseling_id = $1 AND status = 'failed'
+RETURNING number
+"""
+
 #: Counselling, number, status, instant, lateness in ms, reason.
 Settled = tuple["UUID", int, "AutomationStatus", "datetime", int, "str | None"]
 
@@ -221,11 +227,16 @@ async def list_dead_letters(pool: Pool, *, limit: int = 100) -> list[dict[str, o
         return [dict(row) for row in await connection.fetch(_DEAD, limit)]
 
 
-async def revive_dead_letters(pool: Pool, counseling_id: UUID) -> list[tuple[Job, datetime]]:
+async def revive_dead_letters(connection: Connection, counseling_id: UUID) -> list[tuple[Job, datetime]]:
     """Schedule the dead letters of a counselling again. Return them with their due instants."""
-    async with acquire(pool) as connection:
-        rows = await connection.fetch(_REVIVE, counseling_id)
+    rows = await connection.fetch(_REVIVE, counseling_id)
     return [(Job(counseling_id, ReminderKind.REMINDER, row["number"]), row["due_at"]) for row in rows]
+
+
+async def drop_dead_letters(connection: Connection, counseling_id: UUID) -> list[Job]:
+    """Cancel the reminders of a counselling that were given up. Return what has to leave the delay queue."""
+    rows = await connection.fetch(_DROP_DEAD, counseling_id)
+    return _jobs(counseling_id, [row["number"] for row in rows])
 
 
 def _jobs(counseling_id: UUID, numbers: Iterable[int]) -> list[Job]:

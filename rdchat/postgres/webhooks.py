@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from rdchat.domain.dead_letter import DeadDelivery
 from rdchat.postgres.pool import acquire, rows_changed
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ SELECT (SELECT count(*) FROM webhook_deliveries WHERE status = 'scheduled') AS w
 _DEAD = """
 SELECT id, endpoint, type, created_at, attempts, last_status, last_error FROM webhook_deliveries
  WHERE status = 'dead' ORDER BY created_at LIMIT $1
+"""
+_DEAD_PAGE = """
+SELECT id, endpoint, type, created_at, attempts, last_status, last_error FROM webhook_deliveries
+ WHERE status = 'dead' AND (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3
 """
 
 _REVIVE = """
@@ -191,9 +196,33 @@ async def list_dead_deliveries(pool: Pool, *, limit: int = 100) -> list[dict[str
         return [dict(record) for record in await connection.fetch(_DEAD, limit)]
 
 
+async def page_dead_deliveries(pool: Pool, *, after: tuple[datetime, UUID], limit: int) -> list[DeadDelivery]:
+    """List a page of the deliveries that were given up, oldest first, behind one by (instant, id)."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_DEAD_PAGE, *after, limit)
+    return [
+        DeadDelivery(
+            id=row["id"],
+            endpoint=row["endpoint"],
+            type=row["type"],
+            created_at=row["created_at"],
+            attempts=row["attempts"],
+            last_status=row["last_status"],
+        )
+        for row in rows
+    ]
+
+
 async def revive_deliveries(
     pool: Pool, delivery_ids: Sequence[UUID] | None, *, now: datetime
 ) -> list[asyncpg.Record]:
     """Schedule deliveries that were given up again: all, or those named. Return id, endpoint, type."""
     async with acquire(pool) as connection:
-        return await connection.fetch(_REVIVE, now, delivery_ids)
+        return await revive_deliveries_on(connection, delivery_ids, now=now)
+
+
+async def revive_deliveries_on(
+    connection: Connection, delivery_ids: Sequence[UUID] | None, *, now: datetime
+) -> list[asyncpg.Record]:
+    """Schedule like `revive_deliveries`, on a connection; within a transaction if there is one."""
+    return await connection.fetch(_REVIVE, now, delivery_ids)

@@ -166,6 +166,11 @@ class Publisher:
         """How many outbox entries this process has not yet published or confirmed."""
         return len(self._held)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether Ably did not take what it was offered last."""
+        return self._failures > 0
+
     # ---- publishing ---------------------------------------------------------------------------------------
 
     async def _publish_loop(self) -> None:

@@ -79,6 +79,24 @@ class RedisClient:
             flags = None
         return f"{version}, a cluster" if await self.is_cluster() else version, flags
 
+    async def measure(self) -> tuple[int, int, int]:
+        """Return the memory in use, its limit (0: none; both in bytes), and the clients of all primaries.
+
+        Raise one of LOST, also where the server does not disclose them.
+        """
+        await self.is_cluster()
+        if self._cluster is None:
+            nodes: list[dict[str, Any]] = [await self._single.info()]
+        else:
+            told: dict[str, Any] = await self._cluster.info(target_nodes=RedisCluster.PRIMARIES)
+            # By node; of one that is alone, redis-py gives what it says itself.
+            nodes = list(told.values()) if "used_memory" not in told else [told]
+        used, limit, clients = (
+            sum(int(node.get(name, 0)) for node in nodes)
+            for name in ("used_memory", "maxmemory", "connected_clients")
+        )
+        return used, limit, clients
+
     async def probe(self) -> None:
         """Ping the server. Raise one of LOST."""
         await (await self.client()).ping()

@@ -15,6 +15,7 @@ from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.operations.gauges import show_gauges
 from rdchat.operations.health import Health
 from rdchat.runtime.callers import start_callers
+from rdchat.runtime.console import start_console
 from rdchat.runtime.parts import (
     make_base,
     open_stores,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from rdchat.domain.booking import Limits
     from rdchat.engine.engine import Engine
     from rdchat.local.ably import AblyLocal
+    from rdchat.operations.dead_letters import DeadLetters
+    from rdchat.operations.operator_log import OperatorLog
+    from rdchat.operations.overview import OverviewService
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
     from rdchat.realtime.publisher import Publisher
@@ -99,6 +103,9 @@ class Runtime:
     quick_replies: QuickReplyService
     client_notes: ClientNotesService
     idempotency: IdempotencyService
+    overview: OverviewService
+    dead_letters: DeadLetters
+    operator_log: OperatorLog
     _closing: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -130,6 +137,7 @@ class Runtime:
                 monitor=timers.monitor,
                 worker=timers.worker,
             )
+            console = start_console(base, stores, delivery, core, timers)
             return cls(
                 settings=settings,
                 clock=base.clock,
@@ -164,6 +172,9 @@ class Runtime:
                 quick_replies=services.quick_replies,
                 client_notes=services.client_notes,
                 idempotency=services.idempotency,
+                overview=console.overview,
+                dead_letters=console.dead_letters,
+                operator_log=console.operator_log,
                 _closing=closing.pop_all(),
             )
 

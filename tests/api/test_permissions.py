@@ -76,6 +76,10 @@ _STATE = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=N
 _COUNSELING = Row(client=200, psychologist=200, supervisor=200, admin=200, stranger=FORBIDDEN)
 #: What psychologists keep for themselves.
 _PSYCHOLOGIST = Row(client=FORBIDDEN, psychologist=200, supervisor=FORBIDDEN, admin=FORBIDDEN)
+#: Numbers are for those who oversee.
+_OVERSEEN = Row(client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=200, admin=200)
+#: The service is run by administrators.
+_RUN = replace(_OVERSEEN, supervisor=FORBIDDEN)
 #: Anyone who has the link may open it, and a made-up one opens nothing.
 _LINKED = Row(
     client=FORBIDDEN,
@@ -142,14 +146,19 @@ MATRIX = {
     ("PUT", "/psychologists/{id}"): Row(
         client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=FORBIDDEN, admin=200
     ),
-    ("GET", "/reports/organization"): Row(
-        client=FORBIDDEN, psychologist=FORBIDDEN, supervisor=200, admin=200
-    ),
     ("GET", "/quick-replies"): _PSYCHOLOGIST,
     ("POST", "/quick-replies"): replace(_PSYCHOLOGIST, psychologist=201),
     ("PUT", "/quick-replies/{id}"): replace(_PSYCHOLOGIST, stranger=FORBIDDEN, colleague=NOT_FOUND),
     # Of one that is not there, nothing is deleted, and nothing told.
     ("DELETE", "/quick-replies/{id}"): replace(_PSYCHOLOGIST, stranger=FORBIDDEN, colleague=200),
+    ("GET", "/reports/organization"): _OVERSEEN,
+    ("GET", "/operations/overview"): _OVERSEEN,
+    ("GET", "/operations/dead-letters"): _RUN,
+    ("POST", "/operations/dead-letters/retry"): _RUN,
+    ("POST", "/operations/dead-letters/drop"): _RUN,
+    ("GET", "/operations/dead-webhooks"): _RUN,
+    ("POST", "/operations/dead-webhooks/retry"): _RUN,
+    ("GET", "/operations/actions"): _RUN,
     # Last, because they end what the others need.
     ("PUT", "/chat/sessions/{id}/end"): _CONTENT,
     ("PUT", "/counselings/{id}/cancel"): replace(_COUNSELING, supervisor=FORBIDDEN),

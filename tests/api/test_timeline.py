@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from rdchat.domain.person import Role
 from statemachine import AutomationKind, RunAutomation
 from tests.support.automations import ALWAYS, LONG_BEFORE
 from tests.support.service import whole_second
 from tests.support.sessions import reaches
-from tests.support.soon import book_at, in_days
+from tests.support.soon import book_at, in_days, session_soon
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Service
@@ -81,3 +82,54 @@ async def test_a_session_that_was_missed_tells_why_each_timer_did_nothing(servic
     called_off = [line for line in lines if line["from"] == "cancelled"]
     assert lines[-len(called_off) - 1] == missing[0]
     assert [(line["reason"], line["latenessMs"]) for line in called_off] == [("missed", None)] * 2
+
+
+@pytest.mark.wall_time
+async def test_a_diagram_can_be_played_again(service: Service) -> None:
+    """Its JSON has the machine, and of the session each step as the timeline has it, and what is planned."""
+    await service.psychologist()
+    organization = uuid4()
+    client = service.person(organization_id=organization)
+    overseers = [
+        service.person(Role.SUPER_ADMIN, "Admin"),
+        service.person(Role.SUPERVISOR, "Penyelia", organization_id=organization),
+    ]
+    session_id = await session_soon(client, 1.5, 60)
+    await reaches(client, session_id, "active")
+    path = f"/chat/sessions/{session_id}/diagram"
+    live = (await client.get(path, format="json")).json
+    assert live["session"]["status"] == "active"
+    planned = {one["kind"]: one for one in live["automations"]}
+    assert (planned["auto_end"]["status"], planned["auto_end"]["executedAt"]) == ("scheduled", None)
+    assert planned["enable_chat"]["executedAt"] is not None
+    assert (await client.put(f"/chat/sessions/{session_id}/end")).status == 200
+    session, lines = await client.session(session_id), await timeline(client, session_id)
+    over = (await client.get(path, format="json")).json
+    assert {(one["name"], one["current"]) for one in over["states"] if one["visited"] or one["current"]} == {
+        ("pending", False),
+        ("active", False),
+        ("completed", True),
+    }
+    assert over["session"] == {"id": session_id} | {
+        name: session[name]
+        for name in ("status", "createdAt", "scheduledAt", "endsAt", "startedAt", "endedAt", "endReason")
+    }
+    steps = [line for line in lines if line["trigger"] in ("initial_message", "enable_chat", "end")]
+    assert [one["trigger"] for one in over["path"]] == ["initial_message", "enable_chat", "end"]
+    for step, line in zip(over["path"], steps, strict=True):
+        assert (step["source"], step["destination"]) == (line["from"], line["to"])
+        for name in ("plannedAt", "at", "latenessMs", "outcome"):
+            assert step[name] == line[name]
+    assert (over["path"][1]["plannedAt"], over["path"][1]["at"]) == (
+        session["scheduledAt"],
+        session["startedAt"],
+    )
+    arrows = {
+        (one["source"], one["trigger"], one["destination"]) for one in over["arrows"] if one["timesTaken"]
+    }
+    assert arrows == {(one["source"], one["trigger"], one["destination"]) for one in over["path"]}
+    for overseer in overseers:
+        assert (await overseer.get(path, format="json")).json == over
+        assert await timeline(overseer, session_id) == lines
+        drawn = await overseer.get(path, format="svg")
+        assert (drawn.status, drawn.headers["Content-Type"]) == (200, "image/svg+xml; charset=utf-8")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: What is closed, from the first on.
 ORDER = [
+    "OverviewService.close",
+    "StoreStatus.close",
+    "Heartbeat.close",
     "Health.close",
     "Reconciler.close",
     "TimerWorker.close",

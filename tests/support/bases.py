@@ -94,6 +94,13 @@ BASES = {
     "delete_quick_reply": Base(id="{quick_reply}"),
     "get_client_notes": Base(id="{client}"),
     "put_client_notes": Base(id="{client}", body={"text": "Tidur membaik."}),
+    "get_overview": Base(),
+    "list_dead_letters": Base(),
+    "retry_dead_letters": Base(body={"subjectId": "{session}"}),
+    "drop_dead_letters": Base(body={"subjectId": "{session}", "kind": "end_warning"}),
+    "list_dead_webhooks": Base(),
+    "retry_dead_webhooks": Base(body={}),
+    "list_operator_actions": Base(),
     "put_psychologist": Base(id="{psychologist}", body={"fullName": "Dokter Rahasia"}),
 }
 

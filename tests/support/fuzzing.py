@@ -54,6 +54,11 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     "list_active_sessions": frozenset({"cursor"}),
     # The end after the start and not too far from it, a zone that exists.
     "get_report": frozenset({"from", "to", "timezone"}),
+    # A zone that exists.
+    "get_overview": frozenset({"timezone"}),
+    "list_dead_letters": frozenset({"cursor"}),
+    "list_dead_webhooks": frozenset({"cursor"}),
+    "list_operator_actions": frozenset({"cursor"}),
     # A zone that exists, and a name for a new one.
     "put_psychologist": frozenset({"fullName", "timezone"}),
 }

@@ -18,6 +18,9 @@ const Sign = () => html`
   </svg>
 `;
 
+/** Whether another page of ours shows this one in a frame, and has all that stands around a screen. */
+const isEmbedded = new URLSearchParams(location.search).has("embedded");
+
 /** A menu that a button opens; Escape and a click elsewhere close it. @param {any} props `label`, `face` in the button */
 export function Menu({ label, face, icon, children }) {
   const [isOpen, setOpen] = useState(false);
@@ -73,6 +76,7 @@ export function Frame({ title, nav = [], full = false, banner, children }) {
     document.title = title ? `${title} · ${t("app.name")}` : t("app.name");
   }, [title, language.value]);
   const isOnline = useOnline();
+  if (isEmbedded) return html`<div class=${`frame ${full ? "frame-full" : ""}`}>${banner}<main id="main">${children}</main></div>`;
   return html`
     <div class=${`frame ${full ? "frame-full" : ""} ${nav.length ? "has-nav" : ""}`}>
       <a class="skip" href="#main" onClick=${(/** @type {Event} */ event) => {

@@ -1,0 +1,69 @@
+"""What those have changed who run the service: when, who, what, and what became of it. Never why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+class ActionKind(StrEnum):
+    """What can be done. Kept in rows: a kind never changes its meaning."""
+
+    RETRY_DEAD_LETTER = "retry_dead_letter"
+    DROP_AUTOMATION = "drop_automation"
+    RETRY_WEBHOOK = "retry_webhook"
+    RESCHEDULE_COUNSELING = "reschedule_counseling"
+    CANCEL_COUNSELING = "cancel_counseling"
+    REASSIGN_COUNSELING = "reassign_counseling"
+    SAVE_PSYCHOLOGIST = "save_psychologist"
+    SAVE_AVAILABILITY = "save_availability"
+
+
+class SubjectType(StrEnum):
+    """What an action is done to."""
+
+    SESSION = "session"
+    COUNSELING = "counseling"
+    PSYCHOLOGIST = "psychologist"
+    WEBHOOK = "webhook"
+
+
+#: Outcomes beside the codes of refusals.
+BEGUN: Final = "begun"
+DONE: Final = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSubject:
+    """What an action is done to, by its id."""
+
+    type: SubjectType
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who acts, by which request; None of both: someone at the command line."""
+
+    actor_id: UUID | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorAction:
+    """An action. `detail` is the kind of a timer; `outcome` is BEGUN, DONE or the code of the refusal."""
+
+    id: UUID
+    at: datetime
+    actor_id: UUID | None
+    action: str
+    subject: ActionSubject
+    detail: str | None
+    outcome: str
+    request_id: str | None
+    actor_name: str | None = None

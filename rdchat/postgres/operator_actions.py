@@ -1,0 +1,86 @@
+"""What those have changed who run the service: written in the transaction of the change, or around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rdchat.domain.operator_action import ActionSubject, OperatorAction, SubjectType
+from rdchat.postgres.pool import acquire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from rdchat.postgres.pool import Connection, Pool
+
+_INSERT = """
+INSERT INTO operator_actions (id, at, actor_id, action, subject_type, subject_id, detail, outcome,
+                              request_id)
+SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::text[], $6::uuid[],
+                     $7::text[], $8::text[], $9::text[])
+"""
+
+_SETTLE = "UPDATE operator_actions SET outcome = $2 WHERE id = $1"
+
+_LIST = """
+SELECT a.*, (SELECT p.full_name FROM people p WHERE p.id = a.actor_id) AS actor_name FROM operator_actions a
+ WHERE (a.at, a.id) < ($1, $2) ORDER BY a.at DESC, a.id DESC LIMIT $3
+"""
+_LATEST = _LIST.replace("(a.at, a.id) < ($1, $2)", "$1::timestamptz IS NULL AND $2::uuid IS NULL")
+
+
+async def insert_action(connection: Connection, action: OperatorAction) -> None:
+    """Write an action, within a transaction if there is one."""
+    await insert_actions(connection, [action])
+
+
+async def insert_actions(connection: Connection, actions: Sequence[OperatorAction]) -> None:
+    """Write actions, within a transaction if there is one."""
+    if actions:
+        await connection.execute(_INSERT, *zip(*map(_row, actions), strict=True))
+
+
+def _row(action: OperatorAction) -> tuple[object, ...]:
+    return (
+        action.id,
+        action.at,
+        action.actor_id,
+        action.action,
+        action.subject.type.value,
+        action.subject.id,
+        action.detail,
+        action.outcome,
+        action.request_id,
+    )
+
+
+async def settle_action(pool: Pool, action_id: UUID, outcome: str) -> None:
+    """Note what became of an action."""
+    async with acquire(pool) as connection:
+        await connection.execute(_SETTLE, action_id, outcome)
+
+
+async def list_actions(
+    pool: Pool, *, before: tuple[datetime, UUID] | None, limit: int
+) -> list[OperatorAction]:
+    """List actions, latest first; `before` is the (instant, id) of the last one that was seen."""
+    async with acquire(pool) as connection:
+        if before is None:
+            rows = await connection.fetch(_LATEST, None, None, limit)
+        else:
+            rows = await connection.fetch(_LIST, *before, limit)
+    return [
+        OperatorAction(
+            id=row["id"],
+            at=row["at"],
+            actor_id=row["actor_id"],
+            action=row["action"],
+            subject=ActionSubject(SubjectType(row["subject_type"]), row["subject_id"]),
+            detail=row["detail"],
+            outcome=row["outcome"],
+            request_id=row["request_id"],
+            actor_name=row["actor_name"],
+        )
+        for row in rows
+    ]
