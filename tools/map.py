@@ -27,7 +27,7 @@ _OTHERS: Final = {
     "docs/images": "Pictures of the pages.",
     "rdchat/postgres/migrations": "The schema, step by step, as numbered SQL files.",
     "tests/api": "A replica over HTTP: one file per resource or rule.",
-    "tests/browser": "The pages at `/app` in a real browser: whole sessions, faults, keyboard, readers of screens.",
+    "tests/browser": "The pages at `/app` in a real browser: sessions, faults, keyboard, readers of screens.",
     "tests/chaos": "Faults: killed replicas, hanging and emptied stores, late timers.",
     "tests/e2e": "The command line, several processes and the demo.",
     "tests/integration": "One part at a time, on real servers.",
