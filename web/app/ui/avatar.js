@@ -23,9 +23,9 @@ function tone(id) {
   return (sum % TONES) + 1;
 }
 
-/** @param {{person: {id: string, fullName: string}, here?: boolean, small?: boolean}} props `here`: they have the chat open */
+/** Its letters are drawn by the sheet: they are no words of the button or the link around it. @param {{person: {id: string, fullName: string}, here?: boolean, small?: boolean}} props `here`: they have the chat open */
 export const Avatar = ({ person, here = false, small = false }) => html`
-  <span class=${`avatar ${small ? "small" : ""}`} data-tone=${tone(person.id)} aria-hidden="true">
-    ${initials(person.fullName)}${here && html`<span class="here"></span>`}
+  <span class=${`avatar ${small ? "small" : ""}`} data-tone=${tone(person.id)} data-initials=${initials(person.fullName)} aria-hidden="true">
+    ${here && html`<span class="here"></span>`}
   </span>
 `;
