@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from handlers.pages.static_files import WEB
+from rdchat.domain.operator_action import ActionKind
 from statemachine import AutomationKind, AutomationStatus, EndReason, Status, diagram
 from statemachine.states import SessionOutcome
 from statemachine.table import TABLE
@@ -90,6 +91,7 @@ def test_each_word_that_is_used_is_there() -> None:
         ("status", Status),
         ("trigger", {*(row.trigger for row in TABLE), *AutomationKind, "book", "reminder"}),
         ("automation", AutomationStatus),
+        ("action", ActionKind),
         ("outcome", SessionOutcome),
         ("reason", {*EndReason, "start_was_due", "too_late_to_warn", "never_opened"}),
     ],
