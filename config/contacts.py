@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -18,18 +19,23 @@ if TYPE_CHECKING:
 #: More would hide the one that matters.
 MOST_CONTACTS: Final = 20
 _LONGEST: Final = {"name": 100, "phone": 40, "url": 300, "hours": 100, "text": 500}
+_REVIEWED: Final = "reviewedAt"
 _PHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()./-]*( ?ext\.? ?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class CrisisContact:
-    """Someone to turn to at once. `hours` and `text` are by language; one of `phone` and `url` is there."""
+    """Someone to turn to at once. `hours` and `text` are by language; one of `phone` and `url` is there.
+
+    `reviewed_on`: the day on which it was last tried whether someone answers.
+    """
 
     name: str
     phone: str | None = None
     url: str | None = None
     hours: Mapping[str, str] | None = None
     text: Mapping[str, str] | None = None
+    reviewed_on: date | None = None
 
 
 def read_contact(table: object, fault: Fault) -> CrisisContact | None:
@@ -44,8 +50,9 @@ def read_contact(table: object, fault: Fault) -> CrisisContact | None:
         faults += 1
         fault(place, sentence)
 
-    for name in table.keys() - _LONGEST.keys():
-        count((name,), f"Unknown; there are {', '.join(_LONGEST)}.")
+    known = (*_LONGEST, _REVIEWED)
+    for name in table.keys() - set(known):
+        count((name,), f"Unknown; there are {', '.join(known)}.")
     if "name" not in table:
         count(("name",), "Is missing.")
     if not table.keys() & {"phone", "url"}:
@@ -57,9 +64,12 @@ def read_contact(table: object, fault: Fault) -> CrisisContact | None:
         count(("phone",), "Must be a number to dial, as +62 21 500 454 or 119 ext 8.")
     if url and not _is_https(url):
         count(("url",), "Must be an address that begins with https://.")
+    reviewed_on = _day(table[_REVIEWED], (_REVIEWED,), count) if _REVIEWED in table else None
     if faults:
         return None
-    return CrisisContact(plain["name"] or "", phone, url, by_language.get("hours"), by_language.get("text"))
+    return CrisisContact(
+        plain["name"] or "", phone, url, by_language.get("hours"), by_language.get("text"), reviewed_on
+    )
 
 
 def _line(value: object, place: tuple[str, ...], fault: Fault) -> str | None:
@@ -74,6 +84,14 @@ def _line(value: object, place: tuple[str, ...], fault: Fault) -> str | None:
         fault(place, f"Must have at most {longest} characters.")
     else:
         return value.strip()
+    return None
+
+
+def _day(value: object, place: tuple[str, ...], fault: Fault) -> date | None:
+    # A date and time is a date too, of which the day would depend on the zone.
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    fault(place, "Must be a date without quotes, as 2026-05-31.")
     return None
 
 

@@ -34,7 +34,7 @@ _OTHERS: Final = {
     "tests/integration/embedded": "The private PostgreSQL and Valkey: accounts, crashes, leftovers.",
     "tests/realtime": "The local Ably endpoint, with Ably's Python SDK.",
     "tests/realtime/javascript": "The same with Ably's JavaScript SDK, under Node and in a browser.",
-    "tests/realtime/javascript/client": "The parts of the reference client alone, under Node.",
+    "tests/realtime/javascript/client": "Parts of the reference client and of the pages alone, under Node.",
     "tests/realtime/js": "The scripts that those tests run.",
     "tests/e2e/typescript": "A client in TypeScript that one of them compiles and runs.",
     "tests/unit": "Tests without servers.",

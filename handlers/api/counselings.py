@@ -122,7 +122,8 @@ async def get_counseling(call: Call) -> Answer:
     """Look at one counselling."""
     found = await call.runtime.counselings.get_counseling(call.caller, call.path["id"])
     notes = await call.runtime.counselings.get_notes(call.caller, found)
-    return Answer(_listed(call, found) | {"notes": notes}, "Counseling retrieved successfully")
+    ics = call.runtime.calendars.write_one(call.caller, found)
+    return Answer(_listed(call, found) | {"notes": notes, "ics": ics}, "Counseling retrieved successfully")
 
 
 def _listed(call: Call, counseling: Counseling) -> dict[str, Any]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from handlers import schemas
+from handlers.api.presenters import crisis_contact_json
 from handlers.http.routing import Answer, Call, Route
 from rdchat.domain import permissions
-
-if TYPE_CHECKING:
-    from config import CrisisContact
-
 
 #: What is for everyone may be kept by everyone, and shown by a proxy when the service is away.
 _KEPT: Final = {"Cache-Control": "public, max-age=300, stale-if-error=604800"}
@@ -28,7 +25,7 @@ async def get_organization(call: Call) -> Answer:
         {
             "organizationId": str(organization_id) if organization_id is not None else None,
             "language": service.get_language(call.caller),
-            "crisisContacts": [_contact_json(one) for one in service.list_crisis_contacts(call.caller)],
+            "crisisContacts": [crisis_contact_json(one) for one in service.list_crisis_contacts(call.caller)],
         },
         "Organization retrieved successfully",
     )
@@ -41,18 +38,8 @@ async def list_crisis_contacts(call: Call) -> Answer:
     it also when the service, or the network, is away.
     """
     found = call.runtime.organizations.list_crisis_contacts_for_all()
-    shown = {"crisisContacts": [_contact_json(one) for one in found]}
+    shown = {"crisisContacts": [crisis_contact_json(one) for one in found]}
     return Answer(shown, "Crisis contacts retrieved successfully", headers=_KEPT)
-
-
-def _contact_json(contact: CrisisContact) -> dict[str, Any]:
-    return {
-        "name": contact.name,
-        "phone": contact.phone,
-        "url": contact.url,
-        "hours": contact.hours,
-        "text": contact.text,
-    }
 
 
 ROUTES = (

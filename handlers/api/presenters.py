@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, time
     from uuid import UUID
 
+    from config import CrisisContact
     from rdchat.domain.counseling import Counseling
     from rdchat.domain.message import Message
     from rdchat.files.links import Link
@@ -159,6 +160,18 @@ def listed_counseling_json(counseling: Counseling, reader: UUID, cancel_reason: 
     """Show a counselling to the caller who looks it up: also whom to expect, and why it was cancelled."""
     client = {"id": str(counseling.client_id), "fullName": counseling.client_name}
     return counseling_json(counseling, reader) | {"client": client, "cancelReason": cancel_reason}
+
+
+def crisis_contact_json(contact: CrisisContact) -> dict[str, Any]:
+    """Show someone to turn to at once."""
+    return {
+        "name": contact.name,
+        "phone": contact.phone,
+        "url": contact.url,
+        "hours": contact.hours,
+        "text": contact.text,
+        "reviewedAt": contact.reviewed_on.isoformat() if contact.reviewed_on is not None else None,
+    }
 
 
 def clock_time(at: time) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from handlers.api.presenters import crisis_contact_json
 from handlers.openapi.html import Html, element, escape, joined
 from handlers.pages.app_policy import content_security_policy, origin_of
 from handlers.pages.module_graph import static_graph
@@ -81,9 +82,9 @@ def render(template: str, settings: Settings, files: StaticFiles, connections: I
 
 
 def told(settings: Settings, root: str) -> dict[str, Any]:
-    """Return what the page is told: where things are, how one signs in, and the rules that it shows.
+    """Return what the page is told: where things are, how one signs in, the rules that it shows.
 
-    Durations are seconds, sizes bytes.
+    Also whom everyone can turn to at once. Durations are seconds, sizes bytes.
     """
     return {
         "base": base_path(settings),
@@ -108,6 +109,8 @@ def told(settings: Settings, root: str) -> dict[str, Any]:
         "cancelDeadline": settings.cancel_deadline.total_seconds(),
         "reminders": [lead.total_seconds() for lead in settings.reminders],
         "maxAttachment": settings.max_attachment,
+        # Before one signs in, and while the service is away. In all languages: people change it on the page.
+        "crisisContacts": [crisis_contact_json(one) for one in settings.organizations.crisis_contacts(None)],
     }
 
 

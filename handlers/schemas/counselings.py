@@ -204,14 +204,18 @@ class CounselingAnswer(AnswerSchema):
     )
 
 
-class BookedCounseling(CounselingAnswer):
-    """A counselling that was booked, and the same for a calendar."""
-
-    ics = text(
+def _calendar_file() -> fields.String:
+    return text(
         "ics",
         "A calendar file (RFC 5545) with it, for a download. It says when, and not what or with whom.",
         "BEGIN:VCALENDAR\r\n…END:VCALENDAR\r\n",
     )
+
+
+class BookedCounseling(CounselingAnswer):
+    """A counselling that was booked, and the same for a calendar."""
+
+    ics = _calendar_file()
 
 
 class ListedCounseling(CounselingAnswer):
@@ -227,7 +231,7 @@ class ListedCounseling(CounselingAnswer):
 
 
 class CounselingWithNotes(ListedCounseling):
-    """A counselling, and what the client has written for the psychologist."""
+    """A counselling, what the client has written for the psychologist, and the same for a calendar."""
 
     notes = text(
         "notes",
@@ -235,6 +239,7 @@ class CounselingWithNotes(ListedCounseling):
         "Sudah dua minggu sulit tidur.",
         allow_none=True,
     )
+    ics = _calendar_file()
 
 
 class CounselingsAnswer(PageAnswer):

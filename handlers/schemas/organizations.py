@@ -8,7 +8,7 @@ from marshmallow import fields
 
 from config import LANGUAGES
 from handlers.schemas.answers import AnswerSchema
-from handlers.schemas.parts import ORGANIZATION_ID, about, choice, identity, text
+from handlers.schemas.parts import DATE, ORGANIZATION_ID, about, choice, identity, text
 
 
 class Wording(AnswerSchema):
@@ -32,6 +32,14 @@ class CrisisContactAnswer(AnswerSchema):
     )
     text = fields.Nested(
         Wording, required=True, allow_none=True, metadata=about("What to expect; null where it is not said.")
+    )
+    reviewed_at = fields.Date(
+        required=True,
+        allow_none=True,
+        data_key="reviewedAt",
+        metadata=about(
+            "The day on which it was last tried whether someone answers; null where it is not said.", DATE
+        ),
     )
 
 

@@ -10,13 +10,17 @@ import re
 import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
+from uuid import uuid4
 
 import aiohttp
 import pytest
 from yarl import URL
 
+from config import CrisisContact, Organizations
+from config.organizations import Organization
 from handlers.pages import app_policy, static_files
 from handlers.pages.vendored import FILES, FONT, IMPORTS
 from rdchat import __version__
@@ -174,7 +178,31 @@ async def test_what_the_page_is_told(pages: Pages) -> None:
         "cancelDeadline": 0.0,
         "reminders": [],
         "maxAttachment": 1024 * 1024,
+        "crisisContacts": [],
     }
+
+
+async def test_whom_to_turn_to_is_known_before_one_signs_in(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    own = CrisisContact("Kampus", url="https://campus.example/help")
+    everyone = CrisisContact(
+        "</script>", "119 ext 8", text={"id": "Gratis.", "en": "Free."}, reviewed_on=date(2026, 5, 31)
+    )
+    of = Organizations(
+        Organization(crisis_contacts=(everyone,)), {uuid4(): Organization(crisis_contacts=(own,))}
+    )
+    async with running(tmp_path, database_url, redis_url, organizations=of) as pages:
+        assert (await pages.settings())["crisisContacts"] == [
+            {
+                "name": "</script>",
+                "phone": "119 ext 8",
+                "url": None,
+                "hours": None,
+                "text": {"id": "Gratis.", "en": "Free."},
+                "reviewedAt": "2026-05-31",
+            }
+        ]
 
 
 async def test_with_an_identity_provider(tmp_path: Path, database_url: str, redis_url: str) -> None:

@@ -58,6 +58,8 @@ async def test_it_shows_what_happened_to_a_counselling_from_booking_on(service: 
     assert (await psychologist.put(f"{path}/reschedule", wish)).status == 200
     moved = event_of(booked, 1, starts=later, ends=later + HOUR)
     assert await shown() == [moved]
+    for person in (client, psychologist):
+        assert events_in((await person.get(path)).data["ics"]) == [moved]
     assert (await psychologist.put(f"{path}/reschedule", wish)).status == 200, "nothing happens"
     assert await shown() == [moved]
     assert (await client.put(f"{path}/cancel", {"reason": "Sakit"})).status == 200

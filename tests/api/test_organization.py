@@ -20,6 +20,7 @@ FILE = f"""
 name = "SEJIWA"
 phone = "119 ext 8"
 hours = "24/7"
+reviewedAt = 2026-05-31
 [organization."{CAMPUS}"]
 language = "en"
 [[organization."{CAMPUS}".crisis_contacts]]
@@ -33,6 +34,7 @@ FOR_ALL = {
     "url": None,
     "hours": {"id": "24/7", "en": "24/7"},
     "text": None,
+    "reviewedAt": "2026-05-31",
 }
 
 
@@ -66,6 +68,7 @@ async def test_everyone_finds_the_contacts_of_their_organisation(
                         "url": "https://campus.example/help",
                         "hours": None,
                         "text": {"id": "Mereka datang.", "en": "They come."},
+                        "reviewedAt": None,
                     }
                 ],
             }

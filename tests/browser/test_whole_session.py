@@ -31,16 +31,16 @@ async def test_two_people_through_a_whole_session(practice: Service, visitors: V
     await budi.see(".waiting-room .countdown")
     await budi.see("text=Mohon tunggu sebentar")
     await budi.see("text=Pesan otomatis")
-    assert await budi.page.locator("textarea").count() == 0
+    assert await budi.composer.count() == 0
 
     # It opens by itself, for both.
-    await budi.see("textarea")
-    await sari.see("textarea")
+    await budi.see(".composer textarea")
+    await sari.see(".composer textarea")
     await budi.is_in_state("live")
 
     # Typing, presence, a message, read.
     await sari.see(".avatar .here")
-    await budi.page.locator("textarea").press_sequentially("Sel")
+    await budi.composer.press_sequentially("Sel")
     await sari.see(".typing:has-text('mengetik')")
     await budi.write("Selamat pagi, Bu 🙂 שלום")
     await sari.see(".message.theirs:has-text('Selamat pagi')")
@@ -68,7 +68,7 @@ async def test_two_people_through_a_whole_session(practice: Service, visitors: V
     await (await sari.see("dialog .button.danger")).click()
     await budi.see(".chat-over h2:has-text('Sesi telah berakhir')")
     await sari.see(".chat-over")
-    assert await budi.page.locator("textarea").count() == 0
+    assert await budi.composer.count() == 0
     texts = await budi.texts()
     assert texts[2:5] == ["Selamat pagi, Bu 🙂 שלום", "Selamat pagi, Budi.", "Ini fotonya"]
     assert "telah berakhir" in texts[5]

@@ -14,7 +14,7 @@ from handlers.pages.static_files import WEB
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import Browser, BrowserContext, Locator, Page
 
     from tests.support.service import Person, Service
 
@@ -54,6 +54,11 @@ class Visitor:
         page.on("pageerror", lambda error: self._say(f"thrown: {error}"))
         page.on("request", lambda request: self._look(request.url))
 
+    @property
+    def composer(self) -> Locator:
+        """Where the chat on the screen is written in."""
+        return self.page.locator(".composer textarea")
+
     def allow(self, *parts: str) -> None:
         """Take what contains one of these as expected: the browser itself writes down each failed request."""
         self.allowed.extend(parts)
@@ -79,8 +84,8 @@ class Visitor:
 
     async def write(self, text: str) -> None:
         """Write and send, with the keyboard."""
-        await self.page.locator("textarea").fill(text)
-        await self.page.keyboard.press("Enter")
+        await self.composer.fill(text)
+        await self.composer.press("Enter")
 
     async def texts(self, selector: str = ".messages li[data-seq] .bubble") -> list[str]:
         """List what the messages on the screen say."""

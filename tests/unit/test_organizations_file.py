@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -256,6 +256,7 @@ def test_contacts_are_those_of_the_organisation_else_those_for_all(tmp_path: Pat
         name = " SEJIWA "
         phone = "119 ext 8"
         hours = "24/7"
+        reviewedAt = 2026-05-31
         [[default.crisis_contacts]]
         name = "Polisi"
         phone = "110"
@@ -271,6 +272,7 @@ def test_contacts_are_those_of_the_organisation_else_those_for_all(tmp_path: Pat
     everyone = found.crisis_contacts(None)
     assert [one.name for one in everyone] == ["SEJIWA", "Polisi"]
     assert everyone[0].hours == {"id": "24/7", "en": "24/7"}
+    assert [one.reviewed_on for one in everyone] == [date(2026, 5, 31), None]
     assert (everyone[0].phone, everyone[0].url, everyone[0].text) == ("119 ext 8", None, None)
     (campus,) = found.crisis_contacts(UUID(CAMPUS))
     assert campus == CrisisContact(
@@ -326,6 +328,10 @@ GOOD: dict[str, Any] = {"name": "SEJIWA", "phone": "119"}
         (GOOD | {"text": {}}, ["text.id", "text.en"]),
         (GOOD | {"text": ["x"]}, ["text"]),
         (GOOD | {"text": "x" * 501}, ["text"]),
+        *(
+            (GOOD | {"reviewedAt": one}, ["reviewedAt"])
+            for one in ("2026-05-31", "", 2026, datetime(2026, 5, 31, tzinfo=UTC))
+        ),
         (GOOD | {"Phone": "1", "retention": 3}, ["Phone", "retention"]),
     ],
 )

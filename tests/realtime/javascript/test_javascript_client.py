@@ -1,4 +1,4 @@
-"""The reference client in `web/client`: its parts alone, and a whole session of two with every fault."""
+"""The reference client in a whole session of two, with every fault; parts of it and of pages alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def practice(tmp_path: Path, database_url: str, redis_url: str) -> AsyncIt
         yield service
 
 
-async def test_the_parts_of_the_client_alone(node: Path) -> None:
+async def test_parts_alone(node: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         str(node),
         "--test",

@@ -9,11 +9,11 @@ import { html } from "../ui/html.js";
 export const isAdmin = () => identity.value?.me.role === "super_admin";
 
 const nav = () => [
-  { to: "/", words: t("console.overview") },
-  { to: "/sessions", words: t("console.sessions"), section: "/sessions" },
-  ...(isAdmin() ? [{ to: "/dead-letters", words: t("console.dead") }] : []),
-  { to: "/report", words: t("console.report") },
-  ...(isAdmin() ? [{ to: "/psychologists", words: t("console.psychologists") }] : []),
+  { to: "/", words: t("console.overview"), icon: "chart" },
+  { to: "/sessions", words: t("console.sessions"), icon: "chat", section: "/sessions" },
+  ...(isAdmin() ? [{ to: "/dead-letters", words: t("console.dead"), icon: "warning" }] : []),
+  { to: "/report", words: t("console.report"), icon: "file" },
+  ...(isAdmin() ? [{ to: "/psychologists", words: t("console.psychologists"), icon: "people" }] : []),
 ];
 
 /** The way back to the list that one came from. @param {{to: string}} props `to`: where to, if this page was opened on its own */

@@ -1,4 +1,5 @@
 /** The first screen: who are you? In development a choice of people; otherwise the way to one's provider. */
+import { useState } from "preact/hooks";
 import { signInAs } from "../identity.js";
 import { go, Link } from "../router.js";
 import { settings } from "../settings.js";
@@ -56,11 +57,16 @@ async function listPeople(/** @type {AbortSignal} */ signal) {
 
 function People() {
   const { data, error, reload } = useLoad(listPeople, []);
-  const enter = (/** @type {string} */ id) =>
-    attempt(async () => {
+  const [entering, setEntering] = useState("");
+  const enter = async (/** @type {string} */ id) => {
+    if (entering) return;
+    setEntering(id);
+    await attempt(async () => {
       await signInAs(id);
       go("/", { replace: true });
     });
+    setEntering("");
+  };
   if (data === undefined) return error ? html`<${Failed} error=${error} onRetry=${reload} />` : html`<${Skeleton} rows=${7} />`;
   return html`
     <${Link} to="/see" class="card row">
@@ -75,7 +81,7 @@ function People() {
         ${data.map(
           (/** @type {any} */ person) => html`
             <li key=${person.id}>
-              <button class="list-link" onClick=${() => enter(person.id)}>
+              <button class="list-link" aria-busy=${entering === person.id || undefined} aria-disabled=${entering !== "" || undefined} onClick=${() => enter(person.id)}>
                 <${Avatar} person=${person} />
                 <span class="grow"><strong>${person.fullName}</strong><br /><span class="small soft">${t(`role.${person.role}`)}</span></span>
                 <${Icon} name="right" />

@@ -1,4 +1,4 @@
-/** A person, as initials on a tone of their own. */
+/** A person, as initials on a tone of their own. The sheet writes the initials: they are no words of a button's name. */
 import { html } from "./html.js";
 
 const TONES = 6;
@@ -23,7 +23,7 @@ function tone(id) {
   return (sum % TONES) + 1;
 }
 
-/** Its letters are drawn by the sheet: they are no words of the button or the link around it. @param {{person: {id: string, fullName: string}, here?: boolean, small?: boolean}} props `here`: they have the chat open */
+/** @param {{person: {id: string, fullName: string}, here?: boolean, small?: boolean}} props `here`: they have the chat open */
 export const Avatar = ({ person, here = false, small = false }) => html`
   <span class=${`avatar ${small ? "small" : ""}`} data-tone=${tone(person.id)} data-initials=${initials(person.fullName)} aria-hidden="true">
     ${here && html`<span class="here"></span>`}

@@ -14,10 +14,12 @@ const KEPT = "contacts";
 /** @returns {any[]} */
 function known() {
   try {
-    return JSON.parse(read(KEPT) ?? "null") ?? /** @type {any} */ (settings).crisisContacts ?? [];
+    const kept = JSON.parse(read(KEPT) ?? "[]");
+    if (kept.length > 0) return kept;
   } catch {
-    return [];
+    // What is kept is broken: the service's own serve.
   }
+  return settings.crisisContacts ?? [];
 }
 
 const contacts = signal(known());
@@ -54,10 +56,10 @@ export function CrisisContacts() {
             <li key=${one.name} class="card stack-s">
               <h3>${one.name}</h3>
               ${one.text && html`<p class="small">${said(one.text)}</p>`}
-              ${one.phone && html`<a class="button primary" href=${`tel:${one.phone.replace(/\s*(ext\.?|x)\s*/i, ",").replace(/[^+\d,]/g, "")}`}>${one.phone}</a>`}
-              ${one.url && html`<a class="small" href=${one.url} target="_blank" rel="noreferrer noopener">${one.url.replace(/^https?:\/\//, "").replace(/\/$/, "")}</a>`}
+              ${one.phone && html`<a class="button primary" href=${`tel:${one.phone.replace(/\s*(ext\.?|x)\s*/i, ",").replace(/[^+\d,]/g, "")}`}>${t("help.call", { phone: one.phone })}</a>`}
+              ${one.url && html`<a class="button" href=${one.url} target="_blank" rel="noreferrer noopener">${one.url.replace(/^https?:\/\//, "").replace(/\/$/, "")}</a>`}
               ${one.hours && html`<p class="tiny soft">${said(one.hours)}</p>`}
-              ${one.reviewedAt && html`<p class="tiny soft">${t("help.reviewed", { date: longDate(one.reviewedAt) })}</p>`}
+              ${one.reviewedAt && html`<p class="tiny soft">${t("help.reviewed", { date: longDate(one.reviewedAt, "UTC") })}</p>`}
             </li>
           `,
         )}

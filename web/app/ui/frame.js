@@ -87,7 +87,7 @@ export function Frame({ title, nav = [], full = false, banner, children }) {
         <${Link} to="/" class="name" aria-label=${t("app.name")}><${Sign} /><span class="word">${t("app.name")}</span><//>
         ${nav.length > 0 &&
         html`<nav aria-label=${t("app.menu")}>
-          ${nav.map((one) => html`<${Link} key=${one.to} to=${one.to} section=${one.section}>${one.words}${one.count ? html`<span class="count">${one.count}</span>` : null}<//>`)}
+          ${nav.map((one) => html`<${Link} key=${one.to} to=${one.to} section=${one.section}>${one.icon && html`<${Icon} name=${one.icon} />`}${one.words}${one.count ? html`<span class="count">${one.count}</span>` : null}<//>`)}
         </nav>`}
         <div class="end"><${CrisisButton} /><${PersonMenu} /></div>
       </header>

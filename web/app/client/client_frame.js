@@ -1,0 +1,42 @@
+/** The frame of the client's screens, with their navigation. */
+import { useEffect } from "preact/hooks";
+import { identity } from "../identity.js";
+import { t } from "../texts.js";
+import { Frame } from "../ui/frame.js";
+import { html } from "../ui/html.js";
+import { say } from "../ui/toasts.js";
+import { countNews, unreadNews, useLive } from "./live.js";
+
+let isFirstScreen = true;
+
+/** Go on in what is new, where the link that led here is gone with its screen. */
+function useFocus() {
+  useEffect(() => {
+    if (!isFirstScreen && document.activeElement === document.body) document.getElementById("main")?.focus({ preventScroll: true });
+    isFirstScreen = false;
+  }, []);
+}
+
+/** Say what one is told of while it happens; but for what one has just done oneself. */
+function useSaying() {
+  useEffect(() => {
+    const rdchat = identity.peek()?.rdchat;
+    const onNotification = (/** @type {any} */ event) => event.detail.type !== "counseling_booked" && say(event.detail.message);
+    rdchat?.addEventListener("notification", onNotification);
+    return () => rdchat?.removeEventListener("notification", onNotification);
+  }, []);
+}
+
+/** @param {{title: string, wide?: boolean, children?: any}} props */
+export function ClientFrame({ title, wide = false, children }) {
+  useEffect(() => void countNews(), []);
+  useLive(countNews);
+  useFocus();
+  useSaying();
+  const nav = [
+    { to: "/", words: t("client.sessions"), icon: "list", section: "/counselings" },
+    { to: "/book", words: t("client.book"), icon: "calendar" },
+    { to: "/news", words: t("client.news"), icon: "bell", count: unreadNews.value },
+  ];
+  return html`<${Frame} title=${title} nav=${nav}><div class=${`page client ${wide ? "page-wide" : ""}`}>${children}</div><//>`;
+}
