@@ -25,6 +25,10 @@ function format(name, options) {
 /** `14.00`, or `14:00`. @param {Instant} instant @param {string} [timeZone] */
 export const clockTime = (instant, timeZone = ownZone) => format("time", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone }).format(new Date(instant));
 
+/** `14.00.07`: for what is looked at closely. @param {Instant} instant @param {string} [timeZone] */
+export const exactTime = (instant, timeZone = ownZone) =>
+  format("exact", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone }).format(new Date(instant));
+
 /** `Rabu, 3 Juni`; with the year where it is another. @param {Instant} instant @param {string} [timeZone] */
 export function longDate(instant, timeZone = ownZone) {
   const date = new Date(instant);
