@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TYPESCRIPT = Path(__file__).with_name("typescript")
 CLIENT = Path(__file__).parents[2] / "web" / "client"
+PAGES = CLIENT.with_name("app")
 
 
 async def _run(*command: str | Path, cwd: Path) -> str:
@@ -63,15 +64,16 @@ async def test_a_client_is_compiled_strictly_and_does_its_work(service: Service,
     }
 
 
-async def test_the_reference_client_keeps_to_its_types() -> None:
+@pytest.mark.usefixtures("web_packages")
+async def test_the_reference_client_and_the_pages_keep_to_their_types() -> None:
     node = find_node()
     if node is None:
         pytest.skip("Node is neither installed nor a package of this environment")
     fault = await asyncio.to_thread(install, node, TYPESCRIPT)
     assert not fault, fault
-    modules = sorted(CLIENT.glob("*.js"))
+    modules = sorted((*CLIENT.glob("*.js"), *PAGES.rglob("*.js")))
     assert modules
     options = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--module", "es2022"]
-    options += ["--moduleResolution", "bundler", "--lib", "es2022,dom,dom.iterable"]
+    options += ["--moduleResolution", "bundler", "--skipLibCheck", "--lib", "es2022,dom,dom.iterable"]
     compiler = TYPESCRIPT / "node_modules" / "typescript" / "bin" / "tsc"
     await _run(node, compiler, *options, *modules, cwd=TYPESCRIPT)

@@ -15,6 +15,11 @@ class Steady extends Component {
     for (const name in next) if (next[name] !== now[name]) return true;
     return false;
   }
+
+  /** @returns {any} */
+  render() {
+    return null;
+  }
 }
 
 export class MessageItem extends Steady {

@@ -4,17 +4,18 @@
 // to the provider and to the service.
 
 import { UserManager, WebStorageStateStore } from "oidc-client-ts";
+import { settings } from "../settings.js";
 
 /** A token that is good for less than this is renewed before it is used, in seconds. */
 const NEARLY_OVER = 30;
 
-const settings = JSON.parse(document.getElementById("settings").textContent);
+const oidc = /** @type {{authority: string, clientId: string, scope?: string}} */ (settings.oidc);
 const app = `${location.origin}${settings.base}/app`;
 
 const manager = new UserManager({
-  authority: settings.oidc.authority,
-  client_id: settings.oidc.clientId,
-  scope: settings.oidc.scope,
+  authority: oidc.authority,
+  client_id: oidc.clientId,
+  scope: oidc.scope,
   redirect_uri: `${app}/sign-in/done`,
   post_logout_redirect_uri: app,
   response_type: "code",
@@ -47,7 +48,7 @@ export async function signIn(returnTo = location.pathname + location.search) {
  */
 export async function finish() {
   const user = await manager.signinRedirectCallback();
-  return { token: user.access_token, returnTo: within(user.state?.returnTo) };
+  return { token: user.access_token, returnTo: within(/** @type {any} */ (user.state)?.returnTo) };
 }
 
 /**
@@ -73,7 +74,7 @@ export async function getToken(renew = false) {
  * @returns {Promise<void>} the page may be left before it is fulfilled
  */
 export async function signOut() {
-  const { end_session_endpoint: end } = await manager.metadataService.getMetadata().catch(() => ({}));
+  const { end_session_endpoint: end } = await manager.metadataService.getMetadata().catch(() => /** @type {any} */ ({}));
   if (end) await manager.signoutRedirect();
   else await manager.removeUser();
 }
