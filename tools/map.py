@@ -38,6 +38,7 @@ _OTHERS: Final = {
     "tests/realtime/js": "The scripts that those tests run.",
     "tests/e2e/typescript": "A client in TypeScript that one of them compiles and runs.",
     "tests/unit": "Tests without servers.",
+    "tests/unit/desk": "The modules of the desk alone, under Node.",
     "tools": "Small programs for development, on the standard library alone.",
     "web": "What browsers load.",
     "web/app": "The pages at `/app`, as modules that browsers load as they are.",

@@ -10,6 +10,7 @@
  * @property {number} initialLead seconds before the start at which the first message comes
  * @property {number} minSession seconds that a session lasts at least
  * @property {number} maxSession and at most
+ * @property {number} extensionStep seconds by which an open session can be extended, or a multiple of them
  * @property {number} bookingHorizon seconds ahead of now that can be booked
  * @property {number} cancelDeadline seconds before the start until which a client can cancel or move
  * @property {number[]} reminders seconds before the start at which both are reminded

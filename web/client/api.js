@@ -90,7 +90,18 @@ export class Api {
    * @returns {Promise<{data: any, etag: string}>}
    */
   getTagged(path, asked) {
-    return this.#call("GET", path, asked, async (answer) => ({ data: await opened(answer), etag: answer.headers.get("ETag") ?? "" }));
+    return this.#call("GET", path, asked, tagged);
+  }
+
+  /**
+   * Put something and get its new tag, for the next change.
+   *
+   * @param {string} path
+   * @param {Asked} [asked]
+   * @returns {Promise<{data: any, etag: string}>}
+   */
+  putTagged(path, asked) {
+    return this.#call("PUT", path, asked, tagged);
   }
 
   /** Get what is no JSON, as a transcript to keep. @param {string} path @param {Asked} [asked] @returns {Promise<Blob>} */
@@ -138,6 +149,9 @@ export class Api {
     return read(answer);
   }
 }
+
+/** @param {Response} answer @returns {Promise<{data: any, etag: string}>} */
+const tagged = async (answer) => ({ data: await opened(answer), etag: answer.headers.get("ETag") ?? "" });
 
 /** @param {Response} answer @returns {Promise<any>} */
 async function opened(answer) {

@@ -1,5 +1,5 @@
 /** A chat as a whole, in each of its states: waiting, open, ending, closed. For the client and at the desk. */
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { identity } from "../identity.js";
 import { t } from "../texts.js";
 import { Avatar, calledName } from "../ui/avatar.js";
@@ -33,7 +33,10 @@ export function ChatView({ chat, isCurrent = true, tools, actions, before, handl
   useEffect(() => {
     if (isCurrent) rdchat?.show(chat);
   }, [chat, isCurrent]);
-  useEffect(() => () => rdchat?.show(null), [chat]);
+  // At a desk another chat may be in front by then.
+  const inFront = useRef(isCurrent);
+  inFront.current = isCurrent;
+  useEffect(() => () => void (inFront.current && rdchat?.show(null)), [chat]);
   const isPending = chat.session.status === "pending";
   return html`
     <section class="chat" aria-label=${chat.other?.fullName ?? ""}>

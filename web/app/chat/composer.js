@@ -59,7 +59,8 @@ export function Composer({ chat, handle, tools }) {
       show(0);
       await sent;
     } catch (error) {
-      if (blob !== null && blob === file) setFile(file);
+      // A recording too: it cannot be made again.
+      if (blob !== null) setFile(blob instanceof File ? blob : new File([blob], name, { type: blob.type }));
       if (error instanceof WrongChatError) say(t("chat.wrong"));
       else sayError(error);
     }

@@ -142,13 +142,14 @@ export function MessageList({ chat, isCurrent }) {
   // A short list may not be scrollable at all: what is older is then fetched until it is.
   useEffect(() => {
     const list = box.current;
-    if (list !== null && list.scrollHeight <= list.clientHeight && chat.hasOlder) void older();
+    // One that is hidden has no height at all.
+    if (list !== null && list.clientHeight > 0 && list.scrollHeight <= list.clientHeight && chat.hasOlder) void older();
   });
 
   const isWhole = view.last >= chat.completeTo;
   return html`
     <div class="messages-area">
-      <div class="messages" ref=${box} tabindex="0" role="region" aria-label=${t("chat.messages")} onScroll=${onScroll}>
+      <div class="messages" ref=${box} tabindex="0" role="region" aria-label=${`${t("chat.messages")}: ${chat.other?.fullName ?? ""}`} onScroll=${onScroll}>
         <ol>
         ${chat.hasOlder && view.first <= oldest(chat) && html`<li class="day" key="top">${view.isLoading && t("chat.older")}</li>`}
         ${rows(chat, view, me)}
