@@ -95,7 +95,7 @@ export function ChatsScreen({ sessionId }) {
   // Chosen from the list, one wants to write.
   useEffect(() => {
     if (front !== undefined && document.activeElement?.closest(".desk-list")) focusChat(front.id);
-  }, [front]);
+  }, [front, sessionId]);
 
   const choose = (/** @type {string} */ id) => {
     if (id !== sessionId) go(`/chats/${id}`, { replace: sessionId !== "" });
