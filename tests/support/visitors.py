@@ -37,8 +37,8 @@ _OPTIONS: Final = (
 _WATCH: Final = """
 addEventListener('securitypolicyviolation', (event) =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
-sessionStorage.setItem('rdchat:person', 'signed in');
 """
+_REMEMBERED: Final = "sessionStorage.setItem('rdchat:person', 'signed in');"
 
 
 class Visitor:
@@ -132,8 +132,9 @@ class Visitors:
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         visitor = Visitor(context, page, self.service.base)
+        await context.add_init_script(_WATCH)
         if person is not None:
-            await context.add_init_script(_WATCH)
+            await context.add_init_script(_REMEMBERED)
             await self._sign_in(visitor, person)
         self._opened.append(visitor)
         return visitor
