@@ -24,10 +24,10 @@ run: $(READY) $(WEB) ## install what is missing and serve on the embedded defaul
 	@exec $(BIN)/python run.py serve
 
 test: $(READY_DEV) $(WEB) ## install what is missing and run the complete test suite, or what ARGS says
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 4)
 
 coverage: $(READY_DEV) $(WEB) ## the complete test suite, with what it covers; fails below the floor in pyproject.toml
-	@$(BIN)/python -m pytest --cov --cov-report=term $(or $(ARGS),-n 3)
+	@$(BIN)/python -m pytest --cov --cov-report=term $(or $(ARGS),-n 4)
 
 mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice (ARGS="engine tokens"; --again: survivors)
 	@$(BIN)/python -m tests.mutants $(ARGS)
