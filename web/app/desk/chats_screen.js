@@ -155,5 +155,6 @@ function NoChat({ problem, isAsked, onRetry }) {
   const live = useDesk();
   if (problem !== null) return html`<div class="page"><${Failed} error=${problem} onRetry=${onRetry} /></div>`;
   if (isAsked || !live.isLoaded.value) return html`<div class="page"><${Skeleton} /></div>`;
+  if (live.chats.value.length === 0) return null;
   return html`<div class="page"><${Empty} icon="chat"><p>${t("desk.none.front")}</p><//></div>`;
 }
