@@ -38,6 +38,7 @@ export function CounselingScreen({ id }) {
     <${DeskFrame} title=${t("counseling.title")}>
       <div class="page">
         <p><${Link} to="/" class="back small"><${Icon} name="back" />${t("desk.today")}<//></p>
+        ${data === undefined && html`<h1>${t("counseling.title")}</h1>`}
         ${data === undefined && !error && html`<${Skeleton} />`}
         ${error && html`<${Failed} error=${error} onRetry=${reload} />`}
         ${data !== undefined && html`<${Facts} counseling=${data} onAsk=${setAsked} />`}

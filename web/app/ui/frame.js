@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { identity, signOut } from "../identity.js";
 import { chooseLanguage, chooseTheme, language, theme } from "../preferences.js";
-import { go, Link } from "../router.js";
+import { addressOf, go, Link } from "../router.js";
+import { settings } from "../settings.js";
 import { t } from "../texts.js";
 import { Avatar } from "./avatar.js";
 import { Button } from "./button.js";
@@ -50,6 +51,9 @@ export function Menu({ label, face, icon, children }) {
   `;
 }
 
+/** The next person starts with a page of their own: rooms leave their words and sheets behind. A provider loads one anyhow. */
+const leave = () => signOut().then(() => (settings.signIn === "people" ? location.assign(addressOf("/")) : go("/")));
+
 function PersonMenu() {
   const me = identity.value?.me;
   return html`
@@ -57,7 +61,7 @@ function PersonMenu() {
       ${me && html`<p class="person small"><strong dir="auto">${me.fullName}</strong></p>`}
       <div class="item"><${Segments} legend=${t("app.language")} value=${language.value} options=${[["id", "Indonesia"], ["en", "English"]]} onChoose=${chooseLanguage} /></div>
       <div class="item"><${Segments} legend=${t("app.theme")} value=${theme.value} options=${["system", "light", "dark"].map((one) => [one, t(`app.theme.${one}`)])} onChoose=${chooseTheme} /></div>
-      ${me && html`<hr /><button class="item" onClick=${() => signOut().then(() => go("/"))}><${Icon} name="end" />${t("app.signOut")}</button>`}
+      ${me && html`<hr /><button class="item" onClick=${leave}><${Icon} name="end" />${t("app.signOut")}</button>`}
     <//>
   `;
 }
