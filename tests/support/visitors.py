@@ -98,9 +98,11 @@ class Visitor:
         return [text.strip() for text in await self.page.locator(selector).all_inner_texts()]
 
     async def audit(self) -> list[str]:
-        """List what axe finds wrong with the screen, as rule and place."""
+        """List what axe finds wrong with the screen and the frames in it, as rule and place."""
         # By the debugger's own way in: the page's policy would refuse a script of others.
-        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        for frame in self.page.frames:
+            if not await frame.evaluate("'axe' in window"):
+                await frame.evaluate(AXE.read_text(encoding="utf-8"))
         found = await self.page.evaluate("axe.run({resultTypes: ['violations']})")
         return [
             f"{one['id']}: {node['html'][:200]} ({node['failureSummary'][:300]})"
