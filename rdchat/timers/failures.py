@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -52,7 +54,8 @@ class Failures:
         return None
 
     async def _failed(self, job: Job, error: BaseException) -> int | None:
-        reason = f"{type(error).__name__}: {error}"[:500]
+        # Its text may quote what people wrote; a session shows the reason to all who may see its state.
+        reason = type(error).__name__
         try:
             rows = automations if isinstance(job.kind, AutomationKind) else reminders
             attempts = await rows.count_failure(self._pool, job, reason)
@@ -61,7 +64,8 @@ class Failures:
             if attempts >= _ATTEMPTS and job.kind is not AutomationKind.AUTO_END:
                 await rows.give_up(self._pool, job, self._clock.now())
                 self._metrics.dead_letter(job.kind.value)
-                log.error("a job is given up", subject=str(job.subject_id), kind=job.kind, why=reason)
+                subject, place = str(job.subject_id), _place_of(error)
+                log.error("a job is given up", subject=subject, kind=job.kind, why=reason, place=place)
                 return None
         except UnavailableError:
             return _jittered(_AWAY_MS)
@@ -83,6 +87,12 @@ def backoff_ms(attempts: int, jitter: Callable[[float, float], float] = random.u
     """Return the pause before the next attempt: doubled each time, capped, half of it random."""
     full = min(_FIRST_BACKOFF_MS * 2 ** (attempts - 1), _LONGEST_BACKOFF_MS)
     return round(jitter(full / 2, full))
+
+
+def _place_of(error: BaseException) -> str:
+    """Say where an error was raised, which names it without its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
 
 
 def _jittered(milliseconds: int) -> int:

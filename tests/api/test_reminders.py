@@ -331,7 +331,7 @@ async def test_one_that_fails_is_tried_again_given_up_and_retried_by_hand(
     await service.runtime.queue.schedule([(job, due_ms) for job in jobs])
 
     async def is_given_up() -> bool:
-        return (await rows(service, bad["id"]))[1][2:] == ("failed", "ValueError: no words")
+        return (await rows(service, bad["id"]))[1][2:] == ("failed", "ValueError")
 
     await until(is_given_up)
     assert (await rows(service, good["id"]))[1][2:] == ("done", None), "its neighbour was sent"
@@ -339,7 +339,7 @@ async def test_one_that_fails_is_tried_again_given_up_and_retried_by_hand(
     assert attempts == 8
     assert 'rdchat_dead_letters_total{kind="reminder"} 1.0' in service.runtime.metrics.page().decode()
     shown = await administration.show_queue(service.runtime.settings, addresses)
-    assert f"  {bad['id']}  reminder  attempts 8  ValueError: no words" in shown
+    assert f"  {bad['id']}  reminder  attempts 8  ValueError" in shown
     assert "dead letters: 1" in shown
     monkeypatch.undo()
     lines = await administration.retry_dead_letters(addresses, UUID(bad["id"]))

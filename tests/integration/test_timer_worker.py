@@ -168,7 +168,7 @@ async def test_what_fails_again_and_again_becomes_a_dead_letter_that_can_be_revi
     assert (letter["session_id"], letter["attempts"], letter["reason"]) == (
         job.subject_id,
         8,
-        "ValueError: poison",
+        "ValueError",
     )
     # A retried one has all its attempts again.
     await queue.schedule(await automations.revive_dead_letters(database, job.subject_id))
