@@ -126,6 +126,7 @@ def test_an_automated_message_is_the_psychologists_and_nobody_has_spoken() -> No
     assert decide(builder, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start) is None
     change = builder.change
     (said,) = change.messages
+    assert isinstance(said.id, UUID)
     assert (said.session_id, said.seq, said.text) == (session.id, 1, f"enable_chat of {session.id}")
     assert (said.sender_id, said.sender_name) == (session.psychologist_id, "Sari")
     assert (said.message_type, said.client_message_id, said.created_at) == ("automated", None, start)
@@ -280,3 +281,17 @@ def test_whose_session_it_was_listens_no_more_after_a_hand_over() -> None:
     until = (int(NOW.timestamp()) + 2) * 1000
     assert revocations(builder) == [{"clientId": str(former), "issuedBefore": until}]
     assert (builder.change.cancels_timers, builder.change.reschedules_timers) == (False, False)
+
+
+def test_who_hands_over_reads_the_time_in_their_own_zone_and_the_others_in_theirs() -> None:
+    session = a_session(Status.PENDING)
+    session.client_timezone, session.psychologist_timezone = "Asia/Jakarta", "Asia/Jayapura"
+    builder, former, new = ChangeBuilder(session, text_of), session.psychologist_id, UUID(int=77)
+    decide(builder, Reassign(None, new, "Rina", "Asia/Makassar"), NOW, uuid4())
+    told = {one.person_id: one for one in builder.change.notifications}
+    assert {person: one.timezone for person, one in told.items()} == {
+        session.client_id: "Asia/Jakarta",
+        new: "Asia/Makassar",
+        former: "Asia/Jayapura",
+    }
+    assert "dialihkan ke Rina" in told[former].message
