@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from rdchat.common.clock import SystemClock, to_ms
 from rdchat.common.errors import UnavailableError
 from rdchat.common.telemetry import Metrics
+from rdchat.postgres import scheduled_jobs
 from rdchat.redis import connection
 from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, ReminderKind, filled_key
 from rdchat.timers import failures, reminding
@@ -160,6 +161,23 @@ async def test_without_redis_what_is_due_runs_from_postgresql_until_redis_is_bac
     await until(lambda: waiting_is(queue, 1))
 
 
+async def test_without_either_store_it_goes_on_trying(
+    reconciler: Reconciler, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler_module, "_AWAY_SECONDS", 0.02)
+
+    def away(*_: object, **__: object) -> None:
+        raise UnavailableError("PostgreSQL")
+
+    monkeypatch.setattr(scheduled_jobs, "list_scheduled", away)
+    queue.away = True
+    with capture_logs() as logged:
+        reconciler.start()
+        await until(lambda: queue.asked > 2)
+        await reconciler.close()
+    assert (logged, engine.seen) == ([], [])
+
+
 async def test_without_postgresql_it_tries_again_soon(
     reconciler: Reconciler, queue: FailingQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,9 +216,10 @@ async def test_what_is_not_settled_stays_in_the_queue(
     stays: int,
 ) -> None:
     engine.answer = lambda _: answer
-    [job] = await store_automations(database, [clock.now() - timedelta(seconds=3)])
+    [job] = await store_automations(database, [clock.now() - timedelta(seconds=3)], version=7)
     assert await reconciler.run_once() == 1
     assert [session_id for session_id, _, _ in engine.seen] == [job.subject_id]
+    assert engine.versions == [7]
     assert await waiting(queue) == stays
 
 
@@ -216,10 +235,15 @@ async def test_only_what_is_late_by_a_second_is_run_by_it(
 
 
 async def test_the_queue_is_marked_as_filled_page_by_page(
-    reconciler: Reconciler, queue: FailingQueue, database: Pool, clock: SetClock
+    reconciler: Reconciler,
+    queue: FailingQueue,
+    database: Pool,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    last = clock.now() + timedelta(minutes=2)
-    await store_automations(database, [clock.now() + timedelta(minutes=1), last])
+    monkeypatch.setattr(scheduled_jobs, "_PAGE", 1)
+    due = [clock.now() + timedelta(minutes=number) for number in (1, 2)]
+    await store_automations(database, due)
     marks: list[int] = []
     mark = queue.mark_filled
 
@@ -228,9 +252,9 @@ async def test_the_queue_is_marked_as_filled_page_by_page(
         await mark(until_ms, create=create)
 
     queue.mark_filled = keep  # type: ignore[method-assign]
-    await reconciler.run_once()
+    assert await reconciler.run_once() == 2
     horizon = to_ms(clock.now() + reconciler_module.HORIZON)
-    assert marks == [to_ms(clock.now()), to_ms(last) - 1, horizon]
+    assert marks == [to_ms(clock.now()), *(to_ms(one) - 1 for one in due), horizon]
     assert await queue.filled_until() == horizon
 
 
@@ -333,21 +357,21 @@ class QuietAlarms:
 class Alone:
     """A worker that nothing wakes but what a test sets in motion."""
 
-    def __init__(self, database: Pool, queue: FailingQueue, engine: StubEngine) -> None:
+    def __init__(self, queue: FailingQueue, engine: StubEngine) -> None:
         self.alarms = QuietAlarms()
         self.woken = asyncio.Event()
         self.doubts = 0
         self.made: list[TimerWorker] = []
-        self._parts = database, queue, engine
+        self._queue, self._engine = queue, engine
 
     def make(self, clock: Clock) -> TimerWorker:
-        database, queue, engine = self._parts
         worker = TimerWorker(
-            queue=queue,
+            queue=self._queue,
             alarms=self.alarms,  # type: ignore[arg-type]
-            pool=database,
-            engine=engine,
-            reminders=engine.reminders,
+            # No job fails here.
+            pool=None,  # type: ignore[arg-type]
+            engine=self._engine,
+            reminders=self._engine.reminders,
             clock=clock,
             metrics=Metrics(),
             woken=self.woken,
@@ -362,16 +386,19 @@ class Alone:
 
 @pytest.fixture
 async def alone(
-    database: Pool, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+    queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Alone]:
     monkeypatch.setattr(worker_module, "_SWEEP_SECONDS", 3_600.0)
-    alone = Alone(database, queue, engine)
+    alone = Alone(queue, engine)
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     with capture_logs() as logged:
         yield alone
         for worker in alone.made:
             await worker.close()
     # A loop that was started again would hide what has stopped it.
-    assert [one for one in logged if "exc_info" in one] == []
+    faults += [dict(one) for one in logged if "exc_info" in one]
+    assert faults == []
 
 
 @pytest.fixture
@@ -399,13 +426,13 @@ async def test_a_head_that_it_knows_is_claimed_when_it_comes_near(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker_module, "_LOOK_AHEAD_MS", 50)
-    job, far, due = a_job(), a_job(), in_ms(120)
+    job, far, due = Job(uuid4(), KIND, 7), a_job(), in_ms(120)
     await queue.schedule([(job, due), (far, due + 3_600_000)])
     worker.start()
     await until(lambda: is_empty_of(queue, job))
     [(_, _, at)] = engine.seen
     assert 0 <= at - due < 800
-    assert engine.expected == [job.subject_id]
+    assert (engine.expected, engine.versions) == ([job.subject_id], [7])
     assert alone.alarms.scheduled[far.shard] == due + 3_600_000 - 50
     assert queue.claims <= 6, "it sleeps until then"
 
@@ -464,9 +491,16 @@ async def test_a_worker_that_holds_enough_claims_the_rest_as_it_settles_what_it_
     monkeypatch.setattr(worker_module, "_IN_FLIGHT", 4)
     monkeypatch.setattr(worker_module, "_FIRED_TOGETHER", 3)
     held: list[int] = []
+    together: list[int] = [0]
+
+    def next_turn() -> None:
+        if together[-1]:
+            together.append(0)
 
     def answer(_: UUID) -> Refusal:
         held.append(worker.held)
+        together[-1] += 1
+        asyncio.get_running_loop().call_soon(next_turn)
         return SETTLED
 
     engine.answer = answer
@@ -476,6 +510,7 @@ async def test_a_worker_that_holds_enough_claims_the_rest_as_it_settles_what_it_
     await until(lambda: is_empty(queue))
     assert sorted(one for one, _, _ in engine.seen) == sorted(job.subject_id for job in jobs)
     assert max(held) < 4 + SHARDS
+    assert max(together) == 3, "others get their turn in between"
     await until(lambda: worker.held == 0)
 
 
@@ -551,11 +586,21 @@ async def test_what_cannot_be_settled_is_left_to_its_lease(
     await until(lambda: len(engine.seen) == 2)
 
 
+class CountingClock(SetClock):
+    """A clock that counts how often it is asked."""
+
+    asked = 0
+
+    def ms(self) -> float:
+        self.asked += 1
+        return super().ms()
+
+
 async def test_how_long_the_first_has_been_due_and_is_not_fired_can_be_seen(
     alone: Alone, queue: FailingQueue, engine: StubEngine
 ) -> None:
     """By the worker's own clock, which stands still here while Redis' goes on."""
-    clock = SetClock(SystemClock().now())
+    clock = CountingClock(SystemClock().now())
     stuck = alone.make(clock)
     assert (stuck.held, stuck.overdue_ms) == (0, 0.0)
     jobs = [a_job() for _ in range(3)]
@@ -563,6 +608,9 @@ async def test_how_long_the_first_has_been_due_and_is_not_fired_can_be_seen(
     await queue.schedule((job, first + 100 * number) for number, job in enumerate(jobs))
     stuck.start()
     await until(lambda: stuck.held == 3)
+    clock.asked = 0
+    await waiting(queue)
+    assert clock.asked <= 4, "it sleeps until something is due"
     assert stuck.overdue_ms == 0.0
     clock.instant = datetime.fromtimestamp((first + 250) / 1000, UTC)
     assert stuck.overdue_ms == pytest.approx(250.0, abs=0.01)
@@ -628,3 +676,68 @@ async def test_who_is_to_come_again_later_does_not_come_before(
     worker.start()
     await until(lambda: len(engine.seen) == 2)
     assert engine.seen[1][2] - engine.seen[0][2] >= 150
+
+
+async def test_however_often_it_is_woken_it_looks_only_now_and_then(
+    worker: TimerWorker, alone: Alone, queue: FailingQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_CLAIM_PAUSE_SECONDS", 0.5)
+    worker.start()
+    await until(lambda: queue.claims == 1)
+    for _ in range(10):
+        alone.woken.set()
+        await waiting(queue)
+    assert queue.claims <= 2
+
+
+async def test_closing_waits_for_what_was_fired_and_gives_back_what_has_to_come_again(
+    worker: TimerWorker, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_SETTLE_PAUSE_SECONDS", 0.5)
+    fired: list[asyncio.Future[Any]] = []
+
+    def post(*_: object) -> asyncio.Future[Any]:
+        fired.append(asyncio.get_running_loop().create_future())
+        return fired[-1]
+
+    monkeypatch.setattr(engine, "post", post)
+    await queue.schedule([(a_job(), in_ms(0)), (a_job(), in_ms(1))])
+    worker.start()
+    await until(lambda: len(fired) == 2)
+    closing = asyncio.create_task(worker.close())
+    await until(lambda: not loops() & {"timer claims", "timer firing"})
+    assert not closing.done()
+    fired[0].set_result(SETTLED)
+    fired[1].set_result(Refusal(RefusalCode.NOT_DUE, None))
+    await closing
+    depths = await queue.depth()
+    assert (sum(one.waiting for one in depths), sum(one.leased for one in depths)) == (1, 0)
+
+
+async def test_closing_gives_back_what_was_being_claimed(
+    worker: TimerWorker, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, claimed, released = queue.claim, asyncio.Event(), asyncio.Event()
+
+    async def slowly(shards: Sequence[int], **how: Any) -> ClaimResult:
+        found = await claim(shards, **how)
+        claimed.set()
+        await released.wait()
+        return found
+
+    monkeypatch.setattr(queue, "claim", slowly)
+    await queue.schedule([(a_job(), in_ms(1_000))])
+    worker.start()
+    await claimed.wait()
+    closing = asyncio.create_task(worker.close())
+    await until(lambda: "timer firing" not in loops())
+    assert not closing.done()
+    released.set()
+    await closing
+    assert engine.seen == []
+    assert await waiting(queue) == 1
+
+
+async def test_one_that_was_never_started_can_be_closed(worker: TimerWorker) -> None:
+    await worker.close()
+    assert worker.held == 0
