@@ -37,6 +37,7 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
     from rdchat.engine.change import Change
     from rdchat.engine.storage import CommitResult
@@ -267,6 +268,7 @@ async def test_an_end_that_happened_before_the_connection_was_lost_is_no_illegal
     storage.lose_after = 1
     outcome = await accepted(engine, open_session, EndSession(open_session.client_id))
     assert outcome.session.status is Status.COMPLETED
+    assert outcome.message is None
     assert len(storage.said(open_session.id)) == 1
 
 
@@ -327,6 +329,8 @@ async def test_one_bad_decision_does_not_sink_its_neighbours(
         )
     assert isinstance(results[0], CommitRefusedError)
     assert sum(isinstance(result, CommandResult) for result in results) == count - 1
+    storage.poisoned.clear()
+    await accepted(engine, sessions[0], message(sessions[0], client_message_id=name))
 
 
 async def test_a_session_that_cannot_be_stepped_does_not_sink_its_neighbours(
@@ -350,9 +354,11 @@ async def test_a_repeated_client_message_id_gives_the_first_message(
         *(accepted(engine, open_session, message(open_session, "Halo", "a")) for _ in range(10))
     )
     assert len({one.message.id for one in outcomes if one.message}) == 1
+    assert {one.session.id for one in outcomes} == {open_session.id}
     assert sum(not one.repeated for one in outcomes) == 1
     again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
     assert again.repeated
+    assert again.session.id == open_session.id
     assert len(storage.said(open_session.id)) == 1
 
 
@@ -378,6 +384,7 @@ async def test_a_repetition_after_the_end_is_the_message_and_no_refusal(
     engine.passivate(idle_seconds=0)
     again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
     assert (again.repeated, again.message) == (True, first.message)
+    assert again.session.status is Status.COMPLETED
     refused = await engine.submit(open_session.id, message(open_session, "Halo", "b"))
     assert isinstance(refused, Refusal)
 
@@ -393,6 +400,7 @@ async def test_who_comes_too_late_ends_the_session(
     assert [one.message_type for one in storage.said(open_session.id)] == ["automated"]
     ended = [one for one in storage.timeline if one.trigger == "auto_end"]
     assert len(ended) == 1
+    assert isinstance(ended[0].command_id, UUID)
     settled = await engine.submit(open_session.id, RunAutomation(AutomationKind.AUTO_END, 1))
     assert settled == Refusal(RefusalCode.SETTLED, Status.COMPLETED)
 
@@ -683,11 +691,11 @@ async def test_a_session_is_known_as_it_was_committed(
 async def test_a_command_that_was_put_before_is_looked_for_and_no_other_is(
     engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[list[UUID]] = []
+    asked: list[tuple[list[UUID], list[UUID]]] = []
     find = storage.find_committed
 
     async def note(session_ids: list[UUID], command_ids: list[UUID]) -> set[UUID]:
-        asked.append(command_ids)
+        asked.append((session_ids, command_ids))
         return await find(session_ids, command_ids)
 
     monkeypatch.setattr(storage, "find_committed", note)
@@ -697,7 +705,7 @@ async def test_a_command_that_was_put_before_is_looked_for_and_no_other_is(
     again = await engine.submit(open_session.id, sent, again=True)
     assert isinstance(again, CommandResult)
     assert again.message == first.message
-    assert asked == [[sent.message_id]]
+    assert asked == [([open_session.id], [sent.message_id])]
     assert storage.said(open_session.id) == [first.message]
 
 
@@ -841,3 +849,94 @@ async def test_its_tasks_say_in_the_log_what_they_are(engine: Engine) -> None:
     assert engine.live_actors == 0
     names = {task.get_name() for task in asyncio.all_tasks()}
     assert names >= {"hydration", "patience", *(f"engine worker {number}" for number in range(4))}
+
+
+async def test_others_get_their_turn_while_many_sessions_are_stepped(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = [0]
+    now = clock.now
+
+    def count() -> datetime:
+        together[-1] += 1
+        asyncio.get_running_loop().call_soon(next_turn)
+        return now()
+
+    def next_turn() -> None:
+        if together[-1]:
+            together.append(0)
+
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(100)]
+    monkeypatch.setattr(clock, "now", count)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(accepted(engine, session, message(session)) for session in sessions))
+    assert storage.commits == [100]
+    assert max(together) == 8
+
+
+async def test_one_who_is_refused_for_another_reason_sets_nothing_in_motion(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, open_session: Session
+) -> None:
+    clock.instant = open_session.ends_at - timedelta(minutes=1)
+    assert open_session.due(clock.now())
+    refused = await engine.submit(open_session.id, SendMessage(uuid4(), uuid4(), "Halo"))
+    assert refused == Refusal(RefusalCode.NOT_PARTICIPANT, None)
+    assert storage.commits == []
+
+
+async def test_why_it_was_cancelled_is_committed(
+    engine: Engine, effects: Effects, open_session: Session
+) -> None:
+    await accepted(engine, open_session, Cancel(open_session.client_id, "Sakit"))
+    assert [change.cancel_reason for change in effects.changes] == ["Sakit"]
+
+
+async def test_all_that_lose_their_race_in_one_commit_are_counted(
+    engine: Engine, storage: MemoryStorage, effects: Effects, clock: SetClock
+) -> None:
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(3)]
+    for one in sessions:
+        storage.snapshots[one.id] = copy.copy(one)
+        storage.truth[one.id] = replace(one, version=5, state_version=5)
+    await asyncio.gather(*(accepted(engine, one, message(one)) for one in sessions))
+    assert effects.lost == 3
+
+
+async def test_each_commit_whose_outcome_is_unknown_is_doubted(
+    engine: Engine,
+    storage: MemoryStorage,
+    effects: Effects,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(3)]
+    lost: set[UUID] = set()
+    commit = storage.commit
+
+    async def lose_each_once(changes: list[Change]) -> object:
+        if len(changes) == 3:
+            raise CommitRefusedError("one of them")
+        if changes[0].after.id not in lost:
+            lost.add(changes[0].after.id)
+            raise UnavailableError("PostgreSQL")
+        return await commit(changes)
+
+    monkeypatch.setattr(storage, "commit", lose_each_once)
+    await asyncio.gather(*(accepted(engine, one, message(one)) for one in sessions))
+    assert sorted(change.after.id for change in effects.doubted) == sorted(one.id for one in sessions)
+
+
+async def test_a_session_is_in_one_batch_at_a_time(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = storage.add(clock)
+    clock.instant = session.starts_at
+    hanging = Hanging(storage, monkeypatch)
+    answers = [engine.post(session.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1))]
+    await until(lambda: hanging.commits == 1)
+    answers.append(engine.post(session.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert hanging.commits == 1
+    hanging.released.set()
+    assert [type(one) for one in await asyncio.gather(*answers)] == [CommandResult, Refusal]
