@@ -247,9 +247,11 @@ async def test_reminders_wait_for_chats_that_are_under_way_but_not_for_ever(
     engine.post = lambda *_: stuck  # type: ignore[method-assign]
     due = in_ms(50)
     await queue.schedule([(Job(uuid4(), AutomationKind.ENABLE_CHAT, 1), due), *reminders_at(due, 3).items()])
-    await until(lambda: engine.reminders.seen)
+    try:
+        await until(lambda: engine.reminders.seen)
+    finally:
+        stuck.set_result(SETTLED)
     assert engine.reminders.seen[0][1] - due >= 200
-    stuck.set_result(SETTLED)
     await until(lambda: empty(queue))
 
 
