@@ -714,9 +714,34 @@ async def test_closing_waits_for_what_was_fired_and_gives_back_what_has_to_come_
     assert (sum(one.waiting for one in depths), sum(one.leased for one in depths)) == (1, 0)
 
 
+@pytest.mark.parametrize("answer", [SETTLED, Refusal(RefusalCode.NOT_DUE, None)])
+async def test_closing_waits_for_what_is_being_fired(
+    worker: TimerWorker,
+    queue: FailingQueue,
+    engine: StubEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Refusal,
+) -> None:
+    monkeypatch.setattr(worker_module, "_SETTLE_PAUSE_SECONDS", 0.0)
+    fired: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(engine, "post", lambda *_: fired)
+    await queue.schedule([(a_job(), in_ms(0))])
+    worker.start()
+    await until(lambda: worker.held == 1)
+    await until(lambda: any(task.get_name() == "fire 1" for task in asyncio.all_tasks()))
+    closing = asyncio.create_task(worker.close())
+    await while_others_go_on(queue)
+    assert not closing.done()
+    fired.set_result(answer)
+    await closing
+    assert await waiting(queue) == (0 if answer is SETTLED else 1)
+    assert sum(depth.leased for depth in await queue.depth()) == 0
+
+
 async def test_closing_gives_back_what_was_being_claimed(
     worker: TimerWorker, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(worker_module, "_SETTLE_PAUSE_SECONDS", 0.0)
     claim, claimed, released = queue.claim, asyncio.Event(), asyncio.Event()
 
     async def slowly(shards: Sequence[int], **how: Any) -> ClaimResult:
@@ -730,12 +755,18 @@ async def test_closing_gives_back_what_was_being_claimed(
     worker.start()
     await claimed.wait()
     closing = asyncio.create_task(worker.close())
-    await until(lambda: "timer firing" not in loops())
+    await while_others_go_on(queue)
     assert not closing.done()
     released.set()
     await closing
     assert engine.seen == []
     assert await waiting(queue) == 1
+
+
+async def while_others_go_on(queue: FailingQueue) -> None:
+    """Let as much happen as takes several calls of Redis."""
+    for _ in range(10):
+        await queue.depth()
 
 
 async def test_one_that_was_never_started_can_be_closed(worker: TimerWorker) -> None:
