@@ -18,6 +18,7 @@ from statemachine import (
     Command,
     Decision,
     EndSession,
+    Extend,
     Reassign,
     Refusal,
     RefusalCode,
@@ -28,6 +29,7 @@ from statemachine import (
     step,
 )
 from statemachine.attachment import Attachment
+from statemachine.schedule import Leads
 from tests.support.memory_storage import MemoryStorage, SetClock
 
 if TYPE_CHECKING:
@@ -295,3 +297,12 @@ def test_who_hands_over_reads_the_time_in_their_own_zone_and_the_others_in_their
         former: "Asia/Jayapura",
     }
     assert "dialihkan ke Rina" in told[former].message
+
+
+def test_a_new_end_takes_the_timers_out_and_puts_new_ones_in(
+    builder: ChangeBuilder, open_session: Session
+) -> None:
+    by, later = open_session.psychologist_id, open_session.ends_at + timedelta(minutes=30)
+    decide(builder, Extend(by, later, Leads()), NOW, by)
+    assert (builder.change.cancels_timers, builder.change.reschedules_timers) == (True, True)
+    assert builder.change.automations == [], "a new plan settles none of its own"

@@ -262,6 +262,16 @@ async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repe
     assert doubted.messages == [outcome.message], "its events are looked for"
 
 
+async def test_everyone_whose_command_was_in_a_commit_that_happened_is_answered(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    storage.lose_after = 1
+    outcomes = await asyncio.gather(
+        *(accepted(engine, open_session, message(open_session, text)) for text in "abc")
+    )
+    assert [one.message for one in outcomes] == storage.said(open_session.id)
+
+
 async def test_an_end_that_happened_before_the_connection_was_lost_is_no_illegal_transition(
     engine: Engine, storage: MemoryStorage, open_session: Session
 ) -> None:
