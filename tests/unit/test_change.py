@@ -306,3 +306,25 @@ def test_a_new_end_takes_the_timers_out_and_puts_new_ones_in(
     decide(builder, Extend(by, later, Leads()), NOW, by)
     assert (builder.change.cancels_timers, builder.change.reschedules_timers) == (True, True)
     assert builder.change.automations == [], "a new plan settles none of its own"
+
+
+def test_what_comes_too_late_leaves_a_line_that_says_why_it_was_not_run() -> None:
+    session = a_session(Status.PENDING)
+    builder = ChangeBuilder(session, text_of)
+    decide(builder, RunAutomation(AutomationKind.INITIAL_MESSAGE, 1), session.starts_at)
+    skipped = builder.change.after.automations[AutomationKind.INITIAL_MESSAGE]
+    (line,) = builder.change.timeline
+    assert skipped.reason is not None
+    assert (line.outcome, line.reason) == ("skipped", skipped.reason)
+
+
+def test_an_opening_is_broadcast_with_its_status() -> None:
+    session = a_session(Status.PENDING)
+    builder = ChangeBuilder(session, text_of)
+    decide(builder, RunAutomation(AutomationKind.ENABLE_CHAT, 1), session.starts_at)
+    entry = builder.change.outbox_entry
+    assert entry is not None
+    assert 0 <= entry.id < 2**63
+    (event,) = [one for one in entry.events if one.name == channels.SESSION_STATUS]
+    assert event.channel == channels.chat_channel(session.id)
+    assert orjson.loads(event.data)["status"] == "chat_enabled"
