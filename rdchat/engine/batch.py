@@ -300,11 +300,10 @@ class Batch:
             answered[pending] = result
             pending.reply(result)
         for pending, original in work.repeats:
-            match answered[original]:
-                case CommandResult(session=session, message=message):
-                    pending.reply(CommandResult(session, message, repeated=True))
-                case Refusal() as refusal:
-                    pending.reply(refusal)
+            result = answered[original]
+            if isinstance(result, CommandResult):
+                result = CommandResult(result.session, result.message, repeated=True)
+            pending.reply(result)
 
     async def _known(self, work: _Work, key: tuple[UUID, str]) -> Message | None:
         try:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
-from rdchat.common.clock import to_ms
-from rdchat.postgres import pool, scheduled_jobs
+from rdchat.common.clock import SystemClock, to_ms
+from rdchat.postgres import scheduled_jobs
 from rdchat.redis import connection
-from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, ReminderKind, due_key, reminder_score
+from rdchat.redis.delay_queue import SHARDS, DelayQueue, Job, due_key, reminder_score
 from rdchat.timers.reconciler import HORIZON, Reconciler
 from statemachine import AutomationKind
 from tests.support.memory_storage import SetClock
-from tests.support.stray_jobs import store_automations
+from tests.support.stray_jobs import store_automations, store_reminders
 from tests.support.stub_engine import StubEngine
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def queue(redis_url: str) -> AsyncIterator[WatchedQueue]:
 
 @pytest.fixture
 def clock() -> SetClock:
-    return SetClock(datetime.now(UTC))
+    return SetClock(SystemClock().now())
 
 
 @pytest.fixture
@@ -79,19 +79,6 @@ async def test_postgresql_writes_members_as_the_queue_reads_them(
     [job] = await store_automations(database, [due], kind, version)
     pages = scheduled_jobs.list_scheduled(database, after=scheduled_jobs.BEGINNING, until=due)
     assert [page async for page in pages] == [[(job.member(), to_ms(due))]]
-
-
-async def store_reminders(database: Pool, due: Iterable[datetime], number: int = 1) -> list[Job]:
-    """Store reminders of counsellings of their own, which play no part here."""
-    rows = [(uuid4(), number, instant) for instant in due]
-    async with pool.acquire(database) as one, one.transaction():
-        await one.execute("SET LOCAL session_replication_role = replica")
-        await one.executemany(
-            "INSERT INTO reminders (counseling_id, number, lead, due_at, status) "
-            "VALUES ($1, $2, interval '1 hour', $3, 'scheduled')",
-            rows,
-        )
-    return [Job(row[0], ReminderKind.REMINDER, number) for row in rows]
 
 
 @pytest.mark.parametrize("number", [1, 513, 65_537])

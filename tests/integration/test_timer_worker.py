@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from rdchat.common.clock import SystemClock, to_ms
 from rdchat.common.errors import UnavailableError
@@ -18,9 +20,10 @@ from rdchat.redis import connection
 from rdchat.redis.alarms import Alarms
 from rdchat.redis.delay_queue import DelayQueue, Job, ReminderKind, reminder_score
 from rdchat.timers import failures
-from rdchat.timers.failures import backoff_ms
+from rdchat.timers.failures import Failures, backoff_ms
 from rdchat.timers.worker import TimerWorker
 from statemachine import AutomationKind, Refusal, RefusalCode
+from tests.support.stray_jobs import store_automations, store_reminders
 from tests.support.stub_engine import SETTLED, StubEngine
 from tests.support.waiting import until
 
@@ -244,9 +247,11 @@ async def test_reminders_wait_for_chats_that_are_under_way_but_not_for_ever(
     engine.post = lambda *_: stuck  # type: ignore[method-assign]
     due = in_ms(50)
     await queue.schedule([(Job(uuid4(), AutomationKind.ENABLE_CHAT, 1), due), *reminders_at(due, 3).items()])
-    await until(lambda: engine.reminders.seen)
+    try:
+        await until(lambda: engine.reminders.seen)
+    finally:
+        stuck.set_result(SETTLED)
     assert engine.reminders.seen[0][1] - due >= 200
-    stuck.set_result(SETTLED)
     await until(lambda: empty(queue))
 
 
@@ -288,3 +293,110 @@ def test_backoff_doubles_up_to_a_minute_and_leaves_half_to_chance() -> None:
     assert longest[:4] == [200, 400, 800, 1600]
     assert longest[-1] == 60_000
     assert backoff_ms(1, lambda low, _high: low) == 100
+
+
+# ---- what becomes of a job that was fired -----------------------------------------------------------------
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def judging(database: Pool, metrics: Metrics) -> Failures:
+    return Failures(database, SystemClock(), metrics)
+
+
+@pytest.fixture
+def shortest(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
+    """Let chance choose the shortest pause, and keep what it could choose from."""
+    asked: list[tuple[float, float]] = []
+
+    def choose(low: float, high: float) -> float:
+        asked.append((low, high))
+        return low
+
+    monkeypatch.setattr(random, "uniform", choose)
+    return asked
+
+
+async def test_what_is_settled_is_not_tried_again_and_counted_if_it_was_so_before(
+    judging: Failures, metrics: Metrics
+) -> None:
+    job = Job(uuid4(), AutomationKind.ENABLE_CHAT, 1)
+    for answer in (None, SETTLED, Refusal(RefusalCode.SESSION_NOT_FOUND, None)):
+        assert await judging.judge(job, answer) is None
+    assert 'rdchat_automations_fired_again_total{kind="enable_chat"} 1.0' in metrics.page().decode()
+
+
+async def test_what_is_early_comes_again_a_millisecond_later(judging: Failures) -> None:
+    job = Job(uuid4(), AutomationKind.ENABLE_CHAT, 1)
+    assert await judging.judge(job, Refusal(RefusalCode.NOT_DUE, None)) == 1
+
+
+async def test_while_postgresql_is_away_every_job_waits_for_half_a_second_or_half_of_that(
+    judging: Failures, shortest: list[tuple[float, float]]
+) -> None:
+    job = Job(uuid4(), AutomationKind.ENABLE_CHAT, 1)
+    assert await judging.judge(job, UnavailableError("PostgreSQL")) == 250
+    assert shortest == [(250, 500)]
+
+
+@pytest.mark.parametrize("error", [UnavailableError("PostgreSQL"), OSError("no space")])
+async def test_a_failure_that_cannot_be_noted_is_tried_again_soon(
+    judging: Failures,
+    shortest: list[tuple[float, float]],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    async def refuse(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(automations, "count_failure", refuse)
+    job = Job(uuid4(), AutomationKind.ENABLE_CHAT, 1)
+    assert await judging.judge(job, ValueError("poison")) == 250
+    assert shortest == [(250, 500)]
+
+
+async def test_each_failure_is_noted_with_its_job_and_said_with_the_pause_before_the_next(
+    judging: Failures, database: Pool
+) -> None:
+    clock = SystemClock()
+    [opening] = await store_automations(database, [clock.now()])
+    [reminder] = await store_reminders(database, [clock.now()])
+    for job in (opening, reminder):
+        with capture_logs() as logged:
+            pause = await judging.judge(job, ValueError("x" * 600))
+        assert pause is not None
+        assert 100 <= pause <= 200
+        [said] = logged
+        why = f"ValueError: {'x' * 488}"
+        assert (said["subject"], said["kind"], said["why"]) == (str(job.subject_id), job.kind, why)
+        assert said["again_in_ms"] == pause
+    async with pool.acquire(database) as one:
+        for table in ("automations", "reminders"):
+            [noted] = await one.fetch(f"SELECT attempts, reason FROM {table}")  # noqa: S608 - constant text
+            assert tuple(noted) == (1, why)
+
+
+async def test_what_was_settled_by_others_meanwhile_is_not_tried_again(judging: Failures) -> None:
+    assert await judging.judge(Job(uuid4(), AutomationKind.AUTO_END, 1), ValueError("poison")) is None
+
+
+async def test_what_is_given_up_says_when_and_is_counted(
+    judging: Failures, database: Pool, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "_ATTEMPTS", 1)
+    before = SystemClock().now()
+    [opening] = await store_automations(database, [before])
+    [reminder] = await store_reminders(database, [before])
+    for job in (opening, reminder):
+        assert await judging.judge(job, ValueError("poison")) is None
+    async with pool.acquire(database) as one:
+        for table in ("automations", "reminders"):
+            [given_up] = await one.fetch(f"SELECT status, executed_at FROM {table}")  # noqa: S608 - constant text
+            assert given_up["status"] == "failed"
+            assert before <= given_up["executed_at"] <= SystemClock().now()
+    for kind in ("enable_chat", "reminder"):
+        assert f'rdchat_dead_letters_total{{kind="{kind}"}} 1.0' in metrics.page().decode()

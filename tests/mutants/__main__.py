@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from tests.mutants.verdict import Survivor, Verdict, listed, table
+from tests.mutants.verdict import CAUGHT, Survivor, Verdict, listed, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def judge(name: str, target: dict[str, Any], accepted: list[Survivor], *, again:
             with progress(tree) as output:
                 subprocess.run([mutmut(), *command], cwd=tree, env=environment, check=True, stdout=output)
     found = statuses(tree)
-    alive = [mutant for mutant, status in found.items() if status not in {"killed", "timeout"}]
+    alive = [mutant for mutant, status in found.items() if status not in CAUGHT]
     survivors = [Survivor.read(mutant, diff) for mutant, diff in diffs(tree, alive).items()]
     return Verdict.of(name, list(found.values()), survivors, accepted)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+#: How a mutant is caught: tests fail, hang, or crash.
+CAUGHT: Final = frozenset({"killed", "timeout", "segfault"})
 
 #: Percent of its mutants that the tests of a target have to catch.
 FLOOR = 92.0
@@ -70,7 +73,7 @@ class Verdict:
             if leave[survivor] < 0:
                 unlisted.append(survivor)
         counts = Counter(statuses)
-        caught = counts["killed"] + counts["timeout"]
+        caught = sum(counts[status] for status in CAUGHT)
         return cls(
             target, len(statuses), caught, counts["timeout"], len(survivors) - len(unlisted), tuple(unlisted)
         )

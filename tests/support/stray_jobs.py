@@ -1,4 +1,4 @@
-"""Automations without their sessions: rows that timers find, and nothing else."""
+"""Automations without their sessions, reminders without their counsellings: rows that timers find."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rdchat.postgres import pool
-from rdchat.redis.delay_queue import Job
+from rdchat.redis.delay_queue import Job, ReminderKind
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
@@ -32,3 +32,16 @@ async def store_automations(
             rows,
         )
     return [Job(row[0], kind, version) for row in rows]
+
+
+async def store_reminders(database: Pool, due: Iterable[datetime], number: int = 1) -> list[Job]:
+    """Store reminders of counsellings of their own, which play no part here."""
+    rows = [(uuid4(), number, instant) for instant in due]
+    async with pool.acquire(database) as one, one.transaction():
+        await one.execute("SET LOCAL session_replication_role = replica")
+        await one.executemany(
+            "INSERT INTO reminders (counseling_id, number, lead, due_at, status) "
+            "VALUES ($1, $2, interval '1 hour', $3, 'scheduled')",
+            rows,
+        )
+    return [Job(row[0], ReminderKind.REMINDER, number) for row in rows]

@@ -36,11 +36,13 @@ class StubEngine:
         self.reminders = StubReminders()
         self.answer: Callable[[UUID], Any] = lambda _: SETTLED
         self.seen: list[tuple[UUID, AutomationKind, float]] = []
+        self.versions: list[int] = []
         self.expected: list[UUID] = []
 
     def post(self, session_id: UUID, command: Command) -> asyncio.Future[Any]:
         assert isinstance(command, RunAutomation)
         self.seen.append((session_id, command.kind, time.time() * 1000))
+        self.versions.append(command.schedule_version)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         answer = self.answer(session_id)
         if isinstance(answer, Exception):

@@ -18,6 +18,7 @@ from statemachine import (
     Command,
     Decision,
     EndSession,
+    Extend,
     Reassign,
     Refusal,
     RefusalCode,
@@ -28,6 +29,7 @@ from statemachine import (
     step,
 )
 from statemachine.attachment import Attachment
+from statemachine.schedule import Leads
 from tests.support.memory_storage import MemoryStorage, SetClock
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ def test_an_automated_message_is_the_psychologists_and_nobody_has_spoken() -> No
     assert decide(builder, RunAutomation(AutomationKind.ENABLE_CHAT, 1), start) is None
     change = builder.change
     (said,) = change.messages
+    assert isinstance(said.id, UUID)
     assert (said.session_id, said.seq, said.text) == (session.id, 1, f"enable_chat of {session.id}")
     assert (said.sender_id, said.sender_name) == (session.psychologist_id, "Sari")
     assert (said.message_type, said.client_message_id, said.created_at) == ("automated", None, start)
@@ -280,3 +283,48 @@ def test_whose_session_it_was_listens_no_more_after_a_hand_over() -> None:
     until = (int(NOW.timestamp()) + 2) * 1000
     assert revocations(builder) == [{"clientId": str(former), "issuedBefore": until}]
     assert (builder.change.cancels_timers, builder.change.reschedules_timers) == (False, False)
+
+
+def test_who_hands_over_reads_the_time_in_their_own_zone_and_the_others_in_theirs() -> None:
+    session = a_session(Status.PENDING)
+    session.client_timezone, session.psychologist_timezone = "Asia/Jakarta", "Asia/Jayapura"
+    builder, former, new = ChangeBuilder(session, text_of), session.psychologist_id, UUID(int=77)
+    decide(builder, Reassign(None, new, "Rina", "Asia/Makassar"), NOW, uuid4())
+    told = {one.person_id: one for one in builder.change.notifications}
+    assert {person: one.timezone for person, one in told.items()} == {
+        session.client_id: "Asia/Jakarta",
+        new: "Asia/Makassar",
+        former: "Asia/Jayapura",
+    }
+    assert "dialihkan ke Rina" in told[former].message
+
+
+def test_a_new_end_takes_the_timers_out_and_puts_new_ones_in(
+    builder: ChangeBuilder, open_session: Session
+) -> None:
+    by, later = open_session.psychologist_id, open_session.ends_at + timedelta(minutes=30)
+    decide(builder, Extend(by, later, Leads()), NOW, by)
+    assert (builder.change.cancels_timers, builder.change.reschedules_timers) == (True, True)
+    assert builder.change.automations == [], "a new plan settles none of its own"
+
+
+def test_what_comes_too_late_leaves_a_line_that_says_why_it_was_not_run() -> None:
+    session = a_session(Status.PENDING)
+    builder = ChangeBuilder(session, text_of)
+    decide(builder, RunAutomation(AutomationKind.INITIAL_MESSAGE, 1), session.starts_at)
+    skipped = builder.change.after.automations[AutomationKind.INITIAL_MESSAGE]
+    (line,) = builder.change.timeline
+    assert skipped.reason is not None
+    assert (line.outcome, line.reason) == ("skipped", skipped.reason)
+
+
+def test_an_opening_is_broadcast_with_its_status() -> None:
+    session = a_session(Status.PENDING)
+    builder = ChangeBuilder(session, text_of)
+    decide(builder, RunAutomation(AutomationKind.ENABLE_CHAT, 1), session.starts_at)
+    entry = builder.change.outbox_entry
+    assert entry is not None
+    assert 0 <= entry.id < 2**63
+    (event,) = [one for one in entry.events if one.name == channels.SESSION_STATUS]
+    assert event.channel == channels.chat_channel(session.id)
+    assert orjson.loads(event.data)["status"] == "chat_enabled"

@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from rdchat.common.errors import UnavailableError
+from rdchat.engine import actor
 from rdchat.engine import engine as engine_module
 from rdchat.engine.engine import Engine
 from rdchat.engine.result import CommandResult
@@ -28,15 +29,18 @@ from statemachine import (
     RunAutomation,
     SendMessage,
     Session,
+    SessionOutcome,
     Status,
 )
 from tests.support.memory_storage import MemoryStorage, SetClock
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
     from rdchat.engine.change import Change
+    from rdchat.engine.storage import CommitResult
 
 
 class Effects:
@@ -81,6 +85,27 @@ async def engine(storage: MemoryStorage, effects: Effects, clock: SetClock) -> A
 @pytest.fixture
 def open_session(storage: MemoryStorage, clock: SetClock) -> Session:
     return storage.add(clock, status=Status.ACTIVE)
+
+
+class Hanging:
+    """Commits that hang until they are released, unless they begin with the session `unless`."""
+
+    def __init__(
+        self, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch, *, unless: UUID | None = None
+    ) -> None:
+        self.commits = 0
+        self.released = asyncio.Event()
+        self._unless = unless
+        self._commit = storage.commit
+        monkeypatch.setattr(storage, "commit", self._hang)
+
+    async def _hang(self, changes: list[Change]) -> object:
+        if changes[0].after.id != self._unless:
+            self.commits += 1
+            # Not for ever: a test that fails releases nothing.
+            async with asyncio.timeout(5):
+                await self.released.wait()
+        return await self._commit(changes)
 
 
 def message(session: Session, text: str = "Halo", client_message_id: str | None = None) -> SendMessage:
@@ -222,6 +247,7 @@ async def test_talk_loses_to_an_end_elsewhere(
     assert isinstance(refusal, Refusal)
     assert refusal.code is RefusalCode.SESSION_ENDED
     assert len(storage.said(open_session.id)) == 1
+    assert storage.reads == 2, "what it was told after the race was the truth"
 
 
 async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repeated(
@@ -238,12 +264,23 @@ async def test_a_commit_that_happened_before_the_connection_was_lost_is_not_repe
     assert doubted.messages == [outcome.message], "its events are looked for"
 
 
+async def test_everyone_whose_command_was_in_a_commit_that_happened_is_answered(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    storage.lose_after = 1
+    outcomes = await asyncio.gather(
+        *(accepted(engine, open_session, message(open_session, text)) for text in "abc")
+    )
+    assert [one.message for one in outcomes] == storage.said(open_session.id)
+
+
 async def test_an_end_that_happened_before_the_connection_was_lost_is_no_illegal_transition(
     engine: Engine, storage: MemoryStorage, open_session: Session
 ) -> None:
     storage.lose_after = 1
     outcome = await accepted(engine, open_session, EndSession(open_session.client_id))
     assert outcome.session.status is Status.COMPLETED
+    assert outcome.message is None
     assert len(storage.said(open_session.id)) == 1
 
 
@@ -276,6 +313,7 @@ async def test_a_commit_that_did_not_happen_is_tried_again(
     storage.lose_before = 2
     await accepted(engine, open_session, message(open_session))
     assert len(storage.said(open_session.id)) == 1
+    assert engine.live_actors == engine.passivate(idle_seconds=0) == 1
 
 
 async def test_while_the_database_is_away_senders_are_told_in_the_end(
@@ -303,6 +341,8 @@ async def test_one_bad_decision_does_not_sink_its_neighbours(
         )
     assert isinstance(results[0], CommitRefusedError)
     assert sum(isinstance(result, CommandResult) for result in results) == count - 1
+    storage.poisoned.clear()
+    await accepted(engine, sessions[0], message(sessions[0], client_message_id=name))
 
 
 async def test_a_session_that_cannot_be_stepped_does_not_sink_its_neighbours(
@@ -325,10 +365,12 @@ async def test_a_repeated_client_message_id_gives_the_first_message(
     outcomes = await asyncio.gather(
         *(accepted(engine, open_session, message(open_session, "Halo", "a")) for _ in range(10))
     )
-    assert len({one.message.id for one in outcomes if one.message}) == 1
+    assert [one.message for one in outcomes] == storage.said(open_session.id) * 10
+    assert {one.session.id for one in outcomes} == {open_session.id}
     assert sum(not one.repeated for one in outcomes) == 1
     again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
     assert again.repeated
+    assert again.session.id == open_session.id
     assert len(storage.said(open_session.id)) == 1
 
 
@@ -354,6 +396,7 @@ async def test_a_repetition_after_the_end_is_the_message_and_no_refusal(
     engine.passivate(idle_seconds=0)
     again = await accepted(engine, open_session, message(open_session, "Halo", "a"))
     assert (again.repeated, again.message) == (True, first.message)
+    assert again.session.status is Status.COMPLETED
     refused = await engine.submit(open_session.id, message(open_session, "Halo", "b"))
     assert isinstance(refused, Refusal)
 
@@ -369,6 +412,7 @@ async def test_who_comes_too_late_ends_the_session(
     assert [one.message_type for one in storage.said(open_session.id)] == ["automated"]
     ended = [one for one in storage.timeline if one.trigger == "auto_end"]
     assert len(ended) == 1
+    assert isinstance(ended[0].command_id, UUID)
     settled = await engine.submit(open_session.id, RunAutomation(AutomationKind.AUTO_END, 1))
     assert settled == Refusal(RefusalCode.SETTLED, Status.COMPLETED)
 
@@ -472,18 +516,31 @@ async def test_idle_actors_are_forgotten_and_busy_ones_are_not(engine: Engine, o
 
 
 async def test_closing_answers_everybody(
-    storage: MemoryStorage, effects: Effects, clock: SetClock, open_session: Session
+    storage: MemoryStorage,
+    effects: Effects,
+    clock: SetClock,
+    open_session: Session,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(engine_module, "_BACKOFF_SECONDS", 3_600.0)
+    monkeypatch.setattr(engine_module, "_LONGEST_BACKOFF_SECONDS", 3_600.0)
     engine = Engine(storage, effects, clock)
     engine.start()
     storage.away = True
     waiting = [engine.post(open_session.id, message(open_session)) for _ in range(3)]
-    await asyncio.sleep(0)
+    await until(lambda: storage.reads == 1)
+    waiting += [engine.post(open_session.id, message(open_session))]
     await engine.close()
     results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert all(isinstance(result, UnavailableError) for result in results)
-    with pytest.raises(UnavailableError):
+    assert [result.what for result in results if isinstance(result, UnavailableError)] == [
+        "engine",
+        "engine",
+        "engine",
+        "PostgreSQL",
+    ]
+    with pytest.raises(UnavailableError) as late:
         await engine.submit(open_session.id, message(open_session))
+    assert late.value.what == "engine"
 
 
 async def test_people_do_not_wait_for_a_thousand_automations(
@@ -602,4 +659,327 @@ async def test_automations_run_while_people_never_stop(
         results = await asyncio.gather(*opened)
     silenced.set()
     await asyncio.gather(*talks)
+    assert all(isinstance(result, CommandResult) for result in results)
+
+
+async def test_who_did_it_is_in_the_timeline(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    by = open_session.psychologist_id
+    await engine.submit(open_session.id, EndSession(by), actor_id=by)
+    assert [line.actor_id for line in storage.timeline if line.trigger == "end"] == [by]
+
+
+async def test_a_session_is_known_as_it_was_committed(
+    engine: Engine,
+    storage: MemoryStorage,
+    effects: Effects,
+    open_session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit = storage.commit
+
+    async def commit_with_outcome(changes: list[Change]) -> dict[UUID, CommitResult]:
+        won = await commit(changes)
+        return {
+            one.after.id: won[one.after.id]._replace(outcome="held")
+            if one.after.status is Status.COMPLETED
+            else won[one.after.id]
+            for one in changes
+        }
+
+    monkeypatch.setattr(storage, "commit", commit_with_outcome)
+    said = await accepted(engine, open_session, message(open_session))
+    assert (said.session.version, said.session.state_version, said.session.outcome) == (1, 0, None)
+    ended = await accepted(engine, open_session, EndSession(open_session.client_id))
+    assert (ended.session.version, ended.session.state_version) == (2, 2)
+    assert ended.session.outcome is SessionOutcome.HELD
+    assert effects.lost == 0
+    entry = effects.changes[-1].outbox_entry
+    assert entry is not None
+    assert {"message", "session-status", "notification", "revocation"} <= {one.name for one in entry.events}
+
+
+async def test_a_command_that_was_put_before_is_looked_for_and_no_other_is(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[list[UUID], list[UUID]]] = []
+    find = storage.find_committed
+
+    async def note(session_ids: list[UUID], command_ids: list[UUID]) -> set[UUID]:
+        asked.append((session_ids, command_ids))
+        return await find(session_ids, command_ids)
+
+    monkeypatch.setattr(storage, "find_committed", note)
+    sent = message(open_session)
+    first = await accepted(engine, open_session, sent)
+    assert asked == []
+    again = await engine.submit(open_session.id, sent, again=True)
+    assert isinstance(again, CommandResult)
+    assert again.message == first.message
+    assert asked == [([open_session.id], [sent.message_id])]
+    assert storage.said(open_session.id) == [first.message]
+
+
+async def test_who_loses_a_race_is_tried_again_at_once_and_not_doubted(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_BACKOFF_SECONDS", 3_600.0)
+    monkeypatch.setattr(engine_module, "_LONGEST_BACKOFF_SECONDS", 3_600.0)
+    monkeypatch.setattr(storage, "find_committed", None)
+    await accepted(engine, open_session, message(open_session))
+    storage.truth[open_session.id] = replace(storage.truth[open_session.id], version=7, state_version=7)
+    async with asyncio.timeout(5):
+        await accepted(engine, open_session, message(open_session))
+    assert [one.seq for one in storage.said(open_session.id)] == [1, 2]
+
+
+async def test_the_latest_named_messages_are_known_without_asking(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actor, "_REMEMBERED", 2)
+    for name in "abc":
+        await accepted(engine, open_session, message(open_session, name, name))
+    attempts, commit = [], storage.commit
+
+    async def count(changes: list[Change]) -> object:
+        attempts.append(changes)
+        return await commit(changes)
+
+    monkeypatch.setattr(storage, "commit", count)
+    for name in "bc":
+        assert (await accepted(engine, open_session, message(open_session, name, name))).repeated
+    assert attempts == []
+    assert (await accepted(engine, open_session, message(open_session, "a", "a"))).repeated
+    assert len(attempts) == 1
+
+
+async def test_while_the_database_hangs_senders_are_told_and_what_they_sent_is_done_later(
+    storage: MemoryStorage,
+    effects: Effects,
+    clock: SetClock,
+    open_session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(engine_module, "_ANSWER_SECONDS", 0.1)
+    hanging = Hanging(storage, monkeypatch)
+    engine = Engine(storage, effects, clock)
+    engine.start()
+    sent = [asyncio.create_task(accepted(engine, open_session, message(open_session))) for _ in range(2)]
+    await until(lambda: engine.waiting == 2)
+    async with asyncio.timeout(3):
+        told = await asyncio.gather(*sent, return_exceptions=True)
+    assert [one.what for one in told if isinstance(one, UnavailableError)] == ["PostgreSQL"] * 2
+    assert engine.waiting == 0
+    hanging.released.set()
+    await engine.close()
+    assert len(storage.said(open_session.id)) == 2
+
+
+async def test_a_session_in_a_commit_that_hangs_is_not_forgotten(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = Hanging(storage, monkeypatch)
+    sent = asyncio.create_task(accepted(engine, open_session, message(open_session)))
+    await until(lambda: hanging.commits == 1)
+    assert engine.passivate(idle_seconds=0) == 0
+    hanging.released.set()
+    await sent
+    assert engine.passivate(idle_seconds=0) == 1
+
+
+async def test_people_are_answered_while_the_commits_of_automations_hang(
+    engine: Engine,
+    storage: MemoryStorage,
+    clock: SetClock,
+    open_session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starting = [storage.add(clock) for _ in range(600)]
+    clock.forward(minutes=15)
+    hanging = Hanging(storage, monkeypatch, unless=open_session.id)
+    opened = [engine.post(one.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)) for one in starting]
+    await until(lambda: hanging.commits == 3)
+    async with asyncio.timeout(5):
+        await accepted(engine, open_session, message(open_session))
+    assert hanging.commits == 3, "one worker is for people alone"
+    hanging.released.set()
+    results = await asyncio.gather(*opened)
+    assert all(isinstance(result, CommandResult) for result in results)
+
+
+async def test_a_batch_that_fails_is_told_to_its_senders_and_leaves_nothing_in_memory(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: list[Change]) -> object:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(storage, "commit", fail)
+    sent = [engine.submit(open_session.id, message(open_session)) for _ in range(2)]
+    results = await asyncio.gather(*sent, return_exceptions=True)
+    assert [str(result) for result in results] == ["a fault"] * 2
+    assert engine.live_actors == 0
+    monkeypatch.undo()
+    for _ in range(6):
+        # Each worker goes on.
+        await accepted(engine, open_session, message(open_session))
+
+
+async def test_while_the_database_is_away_pauses_double_up_to_a_second(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    pauses: list[float] = []
+    later = loop.call_later
+
+    def hurry(delay: float, callback: Callable[..., object], *rest: object) -> asyncio.TimerHandle:
+        if callback.__name__ != "put_back":
+            return later(delay, callback, *rest)
+        pauses.append(delay)
+        storage.away = len(pauses) < 6
+        return later(0, callback, *rest)
+
+    monkeypatch.setattr(loop, "call_later", hurry)
+    storage.away = True
+    await accepted(engine, open_session, message(open_session))
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
+
+
+async def test_a_refusal_from_what_was_read_just_now_is_not_asked_again(
+    engine: Engine, storage: MemoryStorage, clock: SetClock
+) -> None:
+    session = storage.add(clock)
+    assert isinstance(await engine.submit(session.id, message(session)), Refusal)
+    assert storage.reads == 1
+    assert isinstance(await engine.submit(uuid4(), Cancel(None)), Refusal)
+    assert storage.reads == 2
+
+
+async def test_its_tasks_say_in_the_log_what_they_are(engine: Engine) -> None:
+    assert engine.live_actors == 0
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    assert names >= {"hydration", "patience", *(f"engine worker {number}" for number in range(4))}
+
+
+async def test_others_get_their_turn_while_many_sessions_are_stepped(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = [0]
+    now = clock.now
+
+    def count() -> datetime:
+        together[-1] += 1
+        asyncio.get_running_loop().call_soon(next_turn)
+        return now()
+
+    def next_turn() -> None:
+        if together[-1]:
+            together.append(0)
+
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(100)]
+    monkeypatch.setattr(clock, "now", count)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(accepted(engine, session, message(session)) for session in sessions))
+    assert storage.commits == [100]
+    assert max(together) == 8
+
+
+async def test_one_who_is_refused_for_another_reason_sets_nothing_in_motion(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, open_session: Session
+) -> None:
+    clock.instant = open_session.ends_at - timedelta(minutes=1)
+    assert open_session.due(clock.now())
+    refused = await engine.submit(open_session.id, SendMessage(uuid4(), uuid4(), "Halo"))
+    assert refused == Refusal(RefusalCode.NOT_PARTICIPANT, None)
+    assert storage.commits == []
+
+
+async def test_why_it_was_cancelled_is_committed(
+    engine: Engine, effects: Effects, open_session: Session
+) -> None:
+    await accepted(engine, open_session, Cancel(open_session.client_id, "Sakit"))
+    assert [change.cancel_reason for change in effects.changes] == ["Sakit"]
+
+
+async def test_all_that_lose_their_race_in_one_commit_are_counted(
+    engine: Engine, storage: MemoryStorage, effects: Effects, clock: SetClock
+) -> None:
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(3)]
+    for one in sessions:
+        storage.snapshots[one.id] = copy.copy(one)
+        storage.truth[one.id] = replace(one, version=5, state_version=5)
+    await asyncio.gather(*(accepted(engine, one, message(one)) for one in sessions))
+    assert effects.lost == 3
+
+
+async def test_each_commit_whose_outcome_is_unknown_is_doubted(
+    engine: Engine,
+    storage: MemoryStorage,
+    effects: Effects,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sessions = [storage.add(clock, status=Status.ACTIVE) for _ in range(3)]
+    lost: set[UUID] = set()
+    commit = storage.commit
+
+    async def lose_each_once(changes: list[Change]) -> object:
+        if len(changes) == 3:
+            raise CommitRefusedError("one of them")
+        if changes[0].after.id not in lost:
+            lost.add(changes[0].after.id)
+            raise UnavailableError("PostgreSQL")
+        return await commit(changes)
+
+    monkeypatch.setattr(storage, "commit", lose_each_once)
+    await asyncio.gather(*(accepted(engine, one, message(one)) for one in sessions))
+    assert sorted(change.after.id for change in effects.doubted) == sorted(one.id for one in sessions)
+
+
+async def test_a_session_is_in_one_batch_at_a_time(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = storage.add(clock)
+    clock.instant = session.starts_at
+    hanging = Hanging(storage, monkeypatch)
+    answers = [engine.post(session.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1))]
+    await until(lambda: hanging.commits == 1)
+    answers.append(engine.post(session.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert hanging.commits == 1
+    hanging.released.set()
+    assert [type(one) for one in await asyncio.gather(*answers)] == [CommandResult, Refusal]
+
+
+async def test_automations_get_their_turn_although_all_workers_help_people_whose_commits_hang(
+    engine: Engine, storage: MemoryStorage, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_HANGS_SECONDS", 0.0)
+    monkeypatch.setattr(engine_module, "_BATCH_SESSIONS", 1)
+    talking = [storage.add(clock, status=Status.ACTIVE) for _ in range(30)]
+    starting = [storage.add(clock) for _ in range(200)]
+    clock.forward(minutes=15)
+    commit, silenced = storage.commit, asyncio.Event()
+
+    async def slowly(changes: list[Change]) -> object:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return await commit(changes)
+
+    async def talk(session: Session) -> None:
+        while not silenced.is_set():
+            await asyncio.gather(*(engine.submit(session.id, message(session)) for _ in range(2)))
+
+    monkeypatch.setattr(storage, "commit", slowly)
+    talks = [asyncio.create_task(talk(one)) for one in talking]
+    await until(lambda: len(storage.commits) > len(talking))
+    opened = [engine.post(one.id, RunAutomation(AutomationKind.ENABLE_CHAT, 1)) for one in starting]
+    try:
+        async with asyncio.timeout(10):
+            results = await asyncio.gather(*opened)
+    finally:
+        silenced.set()
+        await asyncio.gather(*talks)
     assert all(isinstance(result, CommandResult) for result in results)

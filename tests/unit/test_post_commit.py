@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -131,6 +132,37 @@ async def test_a_session_that_went_quiet_gets_its_latest_state_once(
     effects.committed([second])
     await until(lambda: redis.snapshots.get(session.id) == second.after, 2)
     assert redis.saved == 1
+
+
+async def test_a_session_that_goes_on_keeps_none_of_those_waiting_that_went_quiet(
+    redis: Redis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post_commit, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(post_commit, "_QUIET_SECONDS", 0.2)
+    storage, clock = MemoryStorage(), SetClock()
+    quiet, talking = (said(storage.add(clock, status=Status.ACTIVE)) for _ in range(2))
+    made = PostCommitEffects(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    made.start()
+    made.committed([talking, quiet])
+
+    def quiet_is_saved() -> bool:
+        made.committed([talking])
+        return quiet.after.id in redis.snapshots
+
+    await until(quiet_is_saved)
+    assert redis.snapshots == {quiet.after.id: quiet.after}
+    await made.close()
+
+
+async def test_what_was_said_at_the_instant_of_closing_is_kept(
+    redis: Redis, publisher: Publisher, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = PostCommitEffects(publisher, redis, redis, Metrics())  # type: ignore[arg-type]
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: 5.0)
+    made.committed([said(session)])
+    await made.close()
+    monkeypatch.undo()
+    assert set(redis.snapshots) == {session.id}
 
 
 async def test_what_is_over_or_not_yet_open_gets_none(redis: Redis, publisher: Publisher) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import errno
+import os
 import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +30,7 @@ KINDS = [
 ]
 #: More than a machine needs that is busy with other tests, and less than a pause that would be noticed.
 _AT_ONCE_SECONDS = 0.5
-pytestmark = pytest.mark.parametrize("make", KINDS)
+of_each_kind = pytest.mark.parametrize("make", KINDS)
 
 
 class Bell:
@@ -50,6 +54,7 @@ def now() -> float:
     return time.time_ns() / 1_000_000
 
 
+@of_each_kind
 async def test_it_rings_once_at_its_instant(make: Callable[..., Wakeup]) -> None:
     bell = Bell(make)
     due = now() + 30
@@ -62,6 +67,7 @@ async def test_it_rings_once_at_its_instant(make: Callable[..., Wakeup]) -> None
     bell.alarm.close()
 
 
+@of_each_kind
 @pytest.mark.parametrize("ago", [1, 10_000, None])
 async def test_what_has_passed_rings_at_once(make: Callable[..., Wakeup], ago: float | None) -> None:
     """Also what was due when the clocks began: nothing that is stored is earlier."""
@@ -73,6 +79,7 @@ async def test_what_has_passed_rings_at_once(make: Callable[..., Wakeup], ago: f
     bell.alarm.close()
 
 
+@of_each_kind
 async def test_a_new_instant_replaces_the_one_before(make: Callable[..., Wakeup]) -> None:
     bell = Bell(make)
     bell.alarm.set(now() + 3_600_000, now())
@@ -84,6 +91,7 @@ async def test_a_new_instant_replaces_the_one_before(make: Callable[..., Wakeup]
     bell.alarm.close()
 
 
+@of_each_kind
 async def test_closed_it_is_silent(make: Callable[..., Wakeup]) -> None:
     bell = Bell(make)
     bell.alarm.set(now() + 5, now())
@@ -91,3 +99,42 @@ async def test_closed_it_is_silent(make: Callable[..., Wakeup]) -> None:
     bell.alarm.close()
     await asyncio.sleep(0.02)
     assert bell.at == []
+    os.fstat(1)  # Closed twice, it has closed nothing of others.
+
+
+@of_each_kind
+async def test_the_kernel_is_asked_where_it_can_be(
+    make: type[Wakeup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if make is module._LoopTimer:  # noqa: SLF001
+        monkeypatch.setattr(module, "sys", SimpleNamespace(platform="darwin"))
+    bell = Bell(module.wakeup)
+    assert type(bell.alarm) is make
+    bell.alarm.set(now(), now())
+    await bell.wait()
+    bell.alarm.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux's")
+async def test_a_kernel_that_refuses_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CLOCK_BOOTTIME", 99)
+    ctypes.set_errno(0)
+    with pytest.raises(OSError, match="timerfd_create") as refused:
+        module.wakeup(lambda: None)
+    assert refused.value.args == (errno.EINVAL, "timerfd_create")
+
+
+@of_each_kind
+async def test_set_again_after_its_instant_and_before_the_loop_has_noticed_it_is_silent(
+    make: Callable[..., Wakeup],
+) -> None:
+    bell = Bell(make)
+    loop, faults = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    bell.alarm.set(now(), now())
+    time.sleep(0.002)  # noqa: ASYNC251 - the loop must not see the instant pass
+    loop.call_soon(bell.alarm.set, now() + 3_600_000, now())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (bell.at, faults) == ([], [])
+    bell.alarm.close()
