@@ -5,12 +5,12 @@ import { identity, resume, signInWith } from "./identity.js";
 import { settings } from "./settings.js";
 import { SignIn } from "./start/sign_in.js";
 import { CrisisContacts, refreshContacts } from "./ui/crisis.js";
-import { Questions } from "./ui/dialog.js";
+import { Questions, takeBack } from "./ui/dialog.js";
 import { ErrorBoundary } from "./ui/error_boundary.js";
 import { Frame } from "./ui/frame.js";
 import { html } from "./ui/html.js";
 import { Failed, Skeleton } from "./ui/load.js";
-import { Toasts } from "./ui/toasts.js";
+import { silence, Toasts } from "./ui/toasts.js";
 import { parts } from "./router.js";
 
 /** Rooms are loaded when they are entered: a client never loads the desk. @type {Record<string, () => Promise<any>>} */
@@ -36,7 +36,12 @@ function App() {
   useEffect(() => void begin(), []);
   const who = identity.value;
   useEffect(() => {
-    if (who !== null) void refreshContacts(who.api);
+    if (who !== null) void refreshContacts(who.api, () => identity.peek() === who);
+    // What one person was asked or told is not for the next at this device.
+    return () => {
+      takeBack();
+      silence();
+    };
   }, [who]);
   if (problem !== null) return html`<${Frame} title=""><div class="page"><${Failed} error=${problem} onRetry=${begin} /></div><//>`;
   if (!isReady) return html`<${Frame} title=""><div class="page"><${Skeleton} /></div><//>`;

@@ -358,10 +358,10 @@ export class Chat extends EventTarget {
     this.#outbox.retry(id);
   }
 
-  /** Give up what was not sent; while one may write, its text goes back to the draft, before what is there. @param {string} id */
+  /** Give up what was not sent; its text goes back to the draft, before what is there. @param {string} id */
   discard(id) {
     const pending = this.#outbox.discard(id);
-    if (pending !== undefined && !this.isOver) this.write([pending.text, this.draft].filter(Boolean).join("\n"));
+    if (pending !== undefined) this.write([pending.text, this.draft].filter(Boolean).join("\n"));
   }
 
   /** @param {Pending} pending */

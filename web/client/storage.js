@@ -146,6 +146,8 @@ export class Storage {
     return new Promise((resolve, reject) => {
       const transaction = database.transaction(TABLE, mode);
       const request = work(transaction.objectStore(TABLE));
+      // Not when the browser next looks: a page that goes just now would take it along.
+      if (mode === "readwrite") transaction.commit?.();
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = () => reject(transaction.error);
       transaction.onerror = () => reject(transaction.error);

@@ -6,7 +6,8 @@ import { go, Link } from "../router.js";
 import { t } from "../texts.js";
 import { Avatar } from "./avatar.js";
 import { Button } from "./button.js";
-import { CrisisButton } from "./crisis.js";
+import { CrisisButton, forgetContacts } from "./crisis.js";
+import { confirm } from "./dialog.js";
 import { Segments } from "./field.js";
 import { html } from "./html.js";
 import { Icon } from "./icon.js";
@@ -50,6 +51,15 @@ export function Menu({ label, face, icon, children }) {
   `;
 }
 
+/** Sign out; where that would lose something, only when one wants it so. */
+async function leave() {
+  const isLosing = (await identity.peek()?.rdchat.hasUnsent()) ?? false;
+  if (isLosing && !(await confirm({ title: t("app.signOut.ask"), text: t("app.signOut.loses"), verb: t("app.signOut"), danger: true }))) return;
+  await signOut();
+  forgetContacts();
+  go("/");
+}
+
 function PersonMenu() {
   const me = identity.value?.me;
   return html`
@@ -57,7 +67,7 @@ function PersonMenu() {
       ${me && html`<p class="ellipsis small item"><strong class="ellipsis">${me.fullName}</strong></p>`}
       <div class="item"><${Segments} legend=${t("app.language")} value=${language.value} options=${[["id", "Indonesia"], ["en", "English"]]} onChoose=${chooseLanguage} /></div>
       <div class="item"><${Segments} legend=${t("app.theme")} value=${theme.value} options=${["system", "light", "dark"].map((one) => [one, t(`app.theme.${one}`)])} onChoose=${chooseTheme} /></div>
-      ${me && html`<hr /><button class="item" onClick=${() => signOut().then(() => go("/"))}><${Icon} name="end" />${t("app.signOut")}</button>`}
+      ${me && html`<hr /><button class="item" onClick=${leave}><${Icon} name="end" />${t("app.signOut")}</button>`}
     <//>
   `;
 }
