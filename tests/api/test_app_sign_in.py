@@ -166,7 +166,7 @@ async def test_other_sites_and_other_machines_get_nothing(near: Service, headers
 
 
 async def test_a_proxy_on_the_machine_that_says_nothing_of_itself_gets_nothing(near: Service) -> None:
-    """One that is told nothing but where to pass requests on speaks HTTP/1.0, and by the name that it was told."""
+    """One that is told nothing but where to pass requests on speaks HTTP/1.0, to the name it was told."""
     host, port = near.base.removeprefix("http://").split(":")
     for method, path, body in _routes(str(SARI.id)):
         reader, writer = await asyncio.open_connection(host, int(port))

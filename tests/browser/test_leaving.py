@@ -172,14 +172,12 @@ async def test_the_next_person_sees_nothing_of_the_one_before(practice: Service,
     budi, _ = await _open_chat(visitors, client)
     budi.allow(*_FAILED_REQUESTS)
     tokens: list[str] = []
-    budi.page.on(
-        "request",
-        lambda request: (
+
+    def note(request: Any) -> None:
+        if "rahasia" in (request.post_data or ""):
             tokens.append(request.headers.get("authorization", ""))
-            if "rahasia" in (request.post_data or "")
-            else None
-        ),
-    )
+
+    budi.page.on("request", note)
     # A message of Budi's is refused for its token's sake only when Citra is signed in.
     held: list[Any] = []
 
