@@ -74,7 +74,7 @@ async def test_what_is_written_goes_to_the_chat_in_front_alone(practice: Service
         return await desk.page.input_value(f"{ayus} textarea") == ""
 
     await until(is_sent, 10)
-    await desk.see(f"{ayus} .message.mine:has-text('Halo, Ayu.')")
+    await desk.see(f"{ayus} .message.mine[data-seq]:has-text('Halo, Ayu.')")
     assert [one["message"] for one in await ayu.history(first) if not one["isAutomated"]] == ["Halo, Ayu."]
     assert [one["message"] for one in await budi.history(second) if not one["isAutomated"]] == ["Halo, Bu."]
 
@@ -140,7 +140,7 @@ async def test_keys_that_come_before_the_switch_is_drawn_reach_no_one(
     await in_front(desk, first)
     await until(can_be_sent, 10)
     await desk.page.press(f"{ayus} textarea", "Enter")
-    await desk.see(f"{ayus} .message.mine:has-text('Untuk Ayu')")
+    await desk.see(f"{ayus} .message.mine[data-seq]:has-text('Untuk Ayu')")
 
 
 async def test_notes_outlive_another_window_and_a_reload(practice: Service, visitors: Visitors) -> None:

@@ -1,6 +1,7 @@
 /** The first module of the pages: finds out who is here, and opens the room that is theirs. */
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { ApiError } from "../client/rdchat.js";
 import { identity, resume, signInWith } from "./identity.js";
 import { settings } from "./settings.js";
 import { SignIn } from "./start/sign_in.js";
@@ -27,7 +28,7 @@ function App() {
   const begin = async () => {
     setProblem(null);
     try {
-      if (settings.signIn !== "off" && parts.value[0] !== "see") await (frameToken() ?? resume());
+      if (settings.signIn !== "off" && parts.value[0] !== "see") await enter();
       setReady(true);
     } catch (error) {
       setProblem(error);
@@ -50,9 +51,15 @@ function App() {
   return html`<${SignIn} />`;
 }
 
-/** A frame of "See a session" is given its token by the page around it. @returns {Promise<void> | undefined} */
-function frameToken() {
-  if (self === top || !location.hash.startsWith("#token=")) return undefined;
+/**
+ * A frame of "See a session" is given its token by the page around it. It shares that page's storage, but never its person:
+ * loaded again, it waits for another token.
+ *
+ * @returns {Promise<unknown>}
+ */
+function enter() {
+  if (self === top) return resume();
+  if (!location.hash.startsWith("#token=")) throw new ApiError({ status: 401, code: "UNAUTHENTICATED", message: "Load the page around this one again." });
   const token = location.hash.slice("#token=".length);
   history.replaceState(history.state, "", location.pathname + location.search);
   return signInWith(token);

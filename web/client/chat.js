@@ -63,6 +63,8 @@ export class Chat extends EventTarget {
   #begun = false;
   #closed = false;
   #announced = false;
+  /** Whether the draft is other than what is kept of it. */
+  #isDraftNew = false;
   #readSent = 0;
   #readWanted = 0;
   #typedAt = -Infinity;
@@ -317,14 +319,18 @@ export class Chat extends EventTarget {
    */
   write(text) {
     this.draft = text;
-    if (!this.#timers.has(DRAFT)) this.#later(DRAFT, DRAFT_PAUSE_MS, () => void this.#keepDraft());
+    this.#isDraftNew = true;
+    if (!this.#timers.has(DRAFT)) {
+      this.keep();
+      this.#later(DRAFT, DRAFT_PAUSE_MS, () => this.keep());
+    }
     this.#sayTyping(text !== "");
   }
 
   /** Keep at once what was written since it was last kept. */
   keep() {
-    if (!this.#timers.has(DRAFT)) return;
-    this.#stopTimer(DRAFT);
+    if (!this.#isDraftNew) return;
+    this.#isDraftNew = false;
     void this.#keepDraft();
   }
 
@@ -345,7 +351,10 @@ export class Chat extends EventTarget {
   async send(text, file = null, fileName = "") {
     if (!this.#client.isVisible(this)) throw new WrongChatError();
     // At once: what is typed while it is being kept belongs to the next message.
-    if (this.draft === text) this.write("");
+    if (this.draft === text) {
+      this.draft = "";
+      this.#isDraftNew = true;
+    }
     this.#sayTyping(false);
     const pending = await this.#outbox.add(text, file, fileName);
     // Now that it is kept as sent: after a crash it would else be in both places.

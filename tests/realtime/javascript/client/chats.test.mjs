@@ -151,7 +151,8 @@ test("what was typed a moment before the page is left is kept", async () => {
   try {
     const { rdchat, storage } = await signIn();
     const chat = await rdchat.openChat("a");
-    chat.write("saya takut");
+    for (const text of ["s", "saya", "saya takut"]) chat.write(text);
+    assert.deepEqual(await left(storage), { draft: "s" });
     page.dispatchEvent(new Event("pagehide"));
     assert.deepEqual(await left(storage), { draft: "saya takut" });
     rdchat.close();
