@@ -15,7 +15,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run web test coverage mutants test-hours watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-pages e2e check lint types imports hooks map docs lock clean
+.PHONY: help run web test coverage mutants test-hours watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-pages e2e screenshots check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,10 +24,10 @@ run: $(READY) $(WEB) ## install what is missing and serve on the embedded defaul
 	@exec $(BIN)/python run.py serve
 
 test: $(READY_DEV) $(WEB) ## install what is missing and run the complete test suite, or what ARGS says
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 4)
 
 coverage: $(READY_DEV) $(WEB) ## the complete test suite, with what it covers; fails below the floor in pyproject.toml
-	@$(BIN)/python -m pytest --cov --cov-report=term $(or $(ARGS),-n 3)
+	@$(BIN)/python -m pytest --cov --cov-report=term $(or $(ARGS),-n 4)
 
 mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice (ARGS="engine tokens"; --again: survivors)
 	@$(BIN)/python -m tests.mutants $(ARGS)
@@ -37,6 +37,10 @@ watch: $(READY_DEV) $(WEB) ## run tests again at each save (ARGS=tests/unit/test
 
 e2e: $(READY_DEV) web browser ## the pages in a real browser: sessions, faults, keyboard, screen readers (ARGS=-x)
 	@CI=true $(BIN)/python -m pytest tests/browser $(or $(ARGS),-n 2)
+
+screenshots: $(READY_DEV) web browser ## take the pictures of the pages that README and docs show (three minutes)
+	@fc-list | grep -qi emoji || { apt-get update -qq && apt-get install -qq -y --no-install-recommends fonts-noto-color-emoji; }
+	@$(BIN)/python -m tests.screenshots
 
 test-hours: $(READY_DEV) ## what books by wall time, at every hour of a day and around the calendar's ends (ARGS="01:00 23:00")
 	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends gcc libc6-dev; }

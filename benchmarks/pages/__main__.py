@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from subprocess import PIPE, STDOUT
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
 import click
 from playwright.async_api import async_playwright
 
 from benchmarks.machine import describe
 from benchmarks.page import write_section
 from benchmarks.pages.long_history import answer_history
+from benchmarks.pages.serving import PagesServing, find_chromium, rehearse
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-_ROOT: Final = Path(__file__).parents[2]
-_SERVING: Final = re.compile(r"(http://127\.0\.0\.1:\d+)/app")
-_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 _SLOWED: Final = 4
 _MESSAGES: Final = 10_000
 _KEYS: Final = 200
@@ -85,55 +77,11 @@ class Felt:
     scrolled: int
 
 
-class Serving:
-    """A service with its pages and stores of its own, in a directory that goes with it."""
-
-    def __init__(self, directory: Path) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")}
-        own = {"RDCHAT_DATA_DIR": str(directory), "RDCHAT_PORT": "0", "RDCHAT_ABLY_LOCAL_PORT": "0"}
-        self._environment = inherited | own | {"PYTHONUNBUFFERED": "1"}
-        self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
-
-    async def start(self) -> str:
-        """Start. Return the address, once it serves."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(_ROOT / "run.py"), "serve"),
-            cwd=_ROOT,
-            env=self._environment,
-            stdout=PIPE,
-            stderr=STDOUT,
-        )
-        stream = self._process.stdout
-        assert stream is not None  # noqa: S101 - it was asked for
-        async with asyncio.timeout(60):
-            async for line in stream:
-                if found := _SERVING.search(line.decode()):
-                    self._reader = asyncio.create_task(_drain(stream))
-                    return found[1]
-        raise RuntimeError("the service ended before it served")
-
-    async def stop(self) -> None:
-        """End it, and wait."""
-        if self._process is not None:
-            self._process.terminate()
-            await self._process.wait()
-        if self._reader is not None:
-            await self._reader
-
-
-async def _drain(stream: asyncio.StreamReader) -> None:
-    async for _ in stream:
-        pass
-
-
 async def measure(visits: int) -> Felt:
     """Start a service and a browser, and measure."""
-    browser_path = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if browser_path is None:
-        raise click.ClickException("no browser is installed; `make browser` installs one")
+    browser_path = find_chromium()
     with tempfile.TemporaryDirectory(prefix="rdchat-pages-") as directory:
-        serving = Serving(Path(directory))
+        serving = PagesServing(Path(directory))
         try:
             base = await serving.start()
             async with async_playwright() as playwright:
@@ -175,7 +123,7 @@ async def _first_screens(browser: Browser, base: str, visits: int) -> tuple[list
 
 
 async def _long_chat(browser: Browser, base: str, felt: Felt) -> None:
-    rehearsal = await _rehearse(base)
+    rehearsal = await rehearse(base)
     token, session_id = rehearsal["client"]["token"], rehearsal["sessionId"]
     page = await _slowed(browser)
     await page.add_init_script("sessionStorage.setItem('rdchat:person', 'signed in')")
@@ -208,13 +156,6 @@ async def _long_chat(browser: Browser, base: str, felt: Felt) -> None:
     felt.scrolled = _MESSAGES - seen
     felt.longest_task = max(await page.evaluate("watched.tasks"), default=0.0)
     await page.context.close()
-
-
-async def _rehearse(base: str) -> dict[str, Any]:
-    async with aiohttp.ClientSession() as http, http.post(f"{base}/app/rehearsal", json={}) as answer:
-        answer.raise_for_status()
-        rehearsal: dict[str, Any] = (await answer.json())["data"]
-        return rehearsal
 
 
 @click.command()

@@ -33,7 +33,7 @@ _SOURCES: Final = (
 # The member is what `Job.member` of the delay queue writes: Python takes too long for millions.
 _WAITING_OF = """
     (SELECT {identity} AS id, {tail} AS tail, due_at,
-            (extract(epoch FROM due_at) * 1000)::bigint + {delay_ms} AS due_ms
+            floor(extract(epoch FROM due_at) * 1000)::bigint + {delay_ms} AS due_ms
        FROM {table}
       WHERE status = 'scheduled' AND (due_at, {identity}, {tail}) > ($1, $2, $3) AND due_at <= $4
       ORDER BY due_at, {identity}, {tail} LIMIT $5)"""

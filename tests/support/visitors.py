@@ -37,8 +37,8 @@ _OPTIONS: Final = (
 _WATCH: Final = """
 addEventListener('securitypolicyviolation', (event) =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
-sessionStorage.setItem('rdchat:person', 'signed in');
 """
+_REMEMBERED: Final = "sessionStorage.setItem('rdchat:person', 'signed in');"
 
 
 class Visitor:
@@ -98,9 +98,11 @@ class Visitor:
         return [text.strip() for text in await self.page.locator(selector).all_inner_texts()]
 
     async def audit(self) -> list[str]:
-        """List what axe finds wrong with the screen, as rule and place."""
+        """List what axe finds wrong with the screen and the frames in it, as rule and place."""
         # By the debugger's own way in: the page's policy would refuse a script of others.
-        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        for frame in self.page.frames:
+            if not await frame.evaluate("'axe' in window"):
+                await frame.evaluate(AXE.read_text(encoding="utf-8"))
         found = await self.page.evaluate("axe.run({resultTypes: ['violations']})")
         return [
             f"{one['id']}: {node['html'][:200]} ({node['failureSummary'][:300]})"
@@ -132,8 +134,9 @@ class Visitors:
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         visitor = Visitor(context, page, self.service.base)
+        await context.add_init_script(_WATCH)
         if person is not None:
-            await context.add_init_script(_WATCH)
+            await context.add_init_script(_REMEMBERED)
             await self._sign_in(visitor, person)
         self._opened.append(visitor)
         return visitor

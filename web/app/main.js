@@ -8,6 +8,7 @@ import { SignIn } from "./start/sign_in.js";
 import { CrisisContacts, refreshContacts } from "./ui/crisis.js";
 import { Questions, takeBack } from "./ui/dialog.js";
 import { ErrorBoundary } from "./ui/error_boundary.js";
+import { keepFocus } from "./ui/focus.js";
 import { Frame } from "./ui/frame.js";
 import { html } from "./ui/html.js";
 import { Failed, Skeleton } from "./ui/load.js";
@@ -82,6 +83,7 @@ function Loaded({ load }) {
 
 const place = document.getElementById("app");
 if (place !== null) {
+  keepFocus();
   place.textContent = "";
   render(html`<${ErrorBoundary}><${App} /><//><${Questions} /><${CrisisContacts} /><${Toasts} />`, place);
 }

@@ -1,5 +1,5 @@
 /** A chat as a whole, in each of its states: waiting, open, ending, closed. For the client and at the desk. */
-import { useEffect, useId, useReducer, useRef } from "preact/hooks";
+import { useEffect, useId, useReducer, useRef, useState } from "preact/hooks";
 import { identity } from "../identity.js";
 import { t } from "../texts.js";
 import { Avatar, calledName } from "../ui/avatar.js";
@@ -16,6 +16,9 @@ import { watch } from "./use_chat.js";
 import "./texts.js";
 
 /** @typedef {import("../../client/chat.js").Chat} Chat */
+
+/** To connect for the first time may take so long: until then nothing is wrong. */
+const CONNECTING_MS = 3_000;
 
 /**
  * @param {object} props
@@ -76,7 +79,14 @@ function Head({ chat, actions, before, heading }) {
 function Connection({ chat }) {
   watch(chat);
   const isDurable = identity.value?.rdchat.storage.isDurable ?? true;
-  const shown = ["offline", "catching-up"].includes(chat.state);
+  const wasLive = useRef(false);
+  wasLive.current ||= chat.state === "live";
+  const [isLate, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), CONNECTING_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  const shown = ["offline", "catching-up"].includes(chat.state) && (wasLive.current || isLate);
   return html`
     <div role="status" data-chat-state=${chat.state}>
       ${shown && html`<p class="chat-state"><${Icon} name=${chat.state === "offline" ? "offline" : "reload"} />${t(`chat.${chat.state}`)}</p>`}

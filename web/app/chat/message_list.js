@@ -151,7 +151,7 @@ export function MessageList({ chat, isCurrent }) {
     <div class="messages-area">
       <div class="messages" ref=${box} tabindex="0" role="region" aria-label=${`${t("chat.messages")}: ${chat.other?.fullName ?? ""}`} onScroll=${onScroll}>
         <ol>
-        ${chat.hasOlder && view.first <= oldest(chat) && html`<li class="day" key="top">${view.isLoading && t("chat.older")}</li>`}
+        ${chat.hasOlder && view.first <= oldest(chat) && html`<li class="date-line" key="top">${view.isLoading && t("chat.older")}</li>`}
         ${rows(chat, view, me)}
         ${isWhole && chat.pending.map((one) => html`<${PendingItem} key=${`pending ${one.id}`} chat=${chat} pending=${one} state=${`${one.state} ${one.progress}`} />`)}
         </ol>
@@ -202,7 +202,7 @@ function rows(chat, view, me) {
   for (let at = view.first - offset; at <= view.last - offset && at < messages.length; at += 1) {
     const one = messages[at];
     if (before === undefined || isoDay(before.createdAt) !== isoDay(one.createdAt)) {
-      found.push(html`<li class="day" key=${`day ${one.seq}`}>${dayName(one.createdAt, now)}</li>`);
+      found.push(html`<li class="date-line" key=${`day ${one.seq}`}>${dayName(one.createdAt, now)}</li>`);
     }
     if (one.seq === view.divider) found.push(html`<li class="divider" key="divider">${t("chat.new")}</li>`);
     const isFirst =

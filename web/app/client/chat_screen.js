@@ -15,7 +15,7 @@ export function ChatScreen({ sessionId }) {
   return html`
     <${Frame} title=${t("client.session")} full>
       ${chat !== null && html`<${ChatView} chat=${chat} before=${before} />`}
-      ${chat === null && html`<div class="page">${error ? html`<${Failed} error=${error} onRetry=${retry} />` : html`<${Skeleton} />`}</div>`}
+      ${chat === null && html`<div class="page"><div class="row">${before}<h1>${t("client.session")}</h1></div>${error ? html`<${Failed} error=${error} onRetry=${retry} />` : html`<${Skeleton} />`}</div>`}
     <//>
   `;
 }

@@ -7,16 +7,6 @@ import { html } from "../ui/html.js";
 import { say } from "../ui/toasts.js";
 import { countNews, unreadNews, useLive } from "./live.js";
 
-let isFirstScreen = true;
-
-/** Go on in what is new, where the link that led here is gone with its screen. */
-function useFocus() {
-  useEffect(() => {
-    if (!isFirstScreen && document.activeElement === document.body) document.getElementById("main")?.focus({ preventScroll: true });
-    isFirstScreen = false;
-  }, []);
-}
-
 /** Say what one is told of while it happens; but for what one has just done oneself. */
 function useSaying() {
   useEffect(() => {
@@ -31,7 +21,6 @@ function useSaying() {
 export function ClientFrame({ title, wide = false, children }) {
   useEffect(() => void countNews(), []);
   useLive(countNews);
-  useFocus();
   useSaying();
   const nav = [
     { to: "/", words: t("client.sessions"), icon: "list", section: "/counselings" },

@@ -52,6 +52,7 @@ export function Counseling({ id }) {
   useReading(data?.news);
   return html`
     <${ClientFrame} title=${t("client.session")}>
+      <p class="way-back"><${Link} to="/" class="back small"><${Icon} name="back" />${t("client.sessions")}<//></p>
       ${data === undefined
         ? html`<h1>${t("client.session")}</h1>${error && !isLoading ? html`<${Failed} error=${error} onRetry=${reload} />` : html`<${Skeleton} />`}`
         : html`<${Details} ...${data} reload=${reload} />`}

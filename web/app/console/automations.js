@@ -21,7 +21,7 @@ export function Automations({ automations }) {
             ${automations.map((one) => html`
               <tr key=${one.kind} data-automation=${one.kind}>
                 <th scope="row" class="nowrap">${t(`trigger.${one.kind}`)}</th>
-                <td><span class=${`mark ${TONES[one.status] ?? ""}`}>${t(`automation.${one.status}`)}</span>${one.reason && html`<br /><span class="tiny soft">${reasonText(one.reason)}</span>`}</td>
+                <td><span class=${`mark ${TONES[one.status] ?? ""}`}>${t(`automation.${one.status}`)}</span>${one.reason && html`<br /><span class="tiny soft">${reasonText(one.status === "failed" ? one.reason.split(":", 1)[0] : one.reason)}</span>`}</td>
                 <td class="nowrap">${moment(one.dueAt, now)}</td>
                 <td class="nowrap">${one.executedAt === null ? "–" : moment(one.executedAt, now)}</td>
                 <td class="nowrap">${one.latenessMs === null ? "–" : duration(one.latenessMs)}</td>

@@ -39,6 +39,6 @@ export function Room() {
 
 const Lost = () => html`
   <${Screen} title=${t("app.notFound")}>
-    <${Empty} icon="help"><${Button} onPress=${() => go("/", { replace: true })}>${t("app.toStart")}<//><//>
+    <${Empty} icon="file"><${Button} onPress=${() => go("/", { replace: true })}>${t("app.toStart")}<//><//>
   <//>
 `;

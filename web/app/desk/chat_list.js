@@ -1,5 +1,5 @@
 /** The chats as a list: who is here, who waits and how long, what was said last. And, in short, as tabs. */
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { watch } from "../chat/use_chat.js";
 import { identity } from "../identity.js";
 import { Link } from "../router.js";
@@ -138,10 +138,14 @@ export const ChatTabs = ({ chats, current, shown, onChoose }) => html`
 /** @param {{chat: Chat, isCurrent: boolean, isShown: boolean, number: number, onChoose: (id: string) => void}} props */
 function Tab({ chat, isCurrent, isShown, number, onChoose }) {
   watch(chat);
+  const button = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    if (isCurrent) button.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [isCurrent]);
   const unread = isCurrent ? 0 : unreadCount(chat);
   const { client } = chat.session;
   return html`
-    <button class=${isShown ? "shown" : ""} aria-current=${isCurrent ? "true" : undefined} title=${client.fullName} onClick=${() => onChoose(chat.id)}>
+    <button ref=${button} class=${isShown ? "shown" : ""} aria-current=${isCurrent ? "true" : undefined} title=${client.fullName} onClick=${() => onChoose(chat.id)}>
       <span class="soft numbers" aria-hidden="true">${number <= 5 ? number : ""}</span>
       <span class="ellipsis" dir="auto">${client.fullName}</span>
       ${unread > 0 && html`<span class="count"><span aria-hidden="true">${unread}</span><span class="hidden-visually">${t("desk.unread", { n: unread })}</span></span>`}

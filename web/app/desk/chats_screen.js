@@ -8,6 +8,7 @@ import { identity } from "../identity.js";
 import { keep, read } from "../preferences.js";
 import { go, parts } from "../router.js";
 import { t } from "../texts.js";
+import { Button } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
 import { html } from "../ui/html.js";
 import { Empty, Failed, Skeleton } from "../ui/load.js";
@@ -95,7 +96,7 @@ export function ChatsScreen({ sessionId }) {
   // Chosen from the list, one wants to write.
   useEffect(() => {
     if (front !== undefined && document.activeElement?.closest(".desk-list")) focusChat(front.id);
-  }, [front]);
+  }, [front, sessionId]);
 
   const choose = (/** @type {string} */ id) => {
     const chat = chats.find((one) => one.id === id);
@@ -138,7 +139,7 @@ export function ChatsScreen({ sessionId }) {
           ${chats.length > shown.size && html`<${ChatTabs} chats=${chats} current=${wanted} shown=${shown} onChoose=${choose} />`}
           <div class="desk-columns">
             ${chats.filter((chat) => met.has(chat.id)).map(column)}
-            ${front === undefined && html`<${NoChat} problem=${problem} isAsked=${sessionId !== ""} onRetry=${fetchWanted} />`}
+            ${front === undefined && html`<${NoChat} problem=${problem} isAlone=${isSmall} isAsked=${sessionId !== ""} onRetry=${fetchWanted} />`}
           </div>
         </div>
         ${hasPanel && html`<aside class="desk-panel" aria-label=${t("desk.about")}><${ClientPanel} key=${front.id} chat=${front} /></aside>`}
@@ -161,10 +162,12 @@ function focusChat(id) {
   });
 }
 
-/** @param {{problem: any, isAsked: boolean, onRetry: () => void}} props */
-function NoChat({ problem, isAsked, onRetry }) {
+/** @param {{problem: any, isAlone: boolean, isAsked: boolean, onRetry: () => void}} props `isAlone`: there is no list beside it */
+function NoChat({ problem, isAlone, isAsked, onRetry }) {
   const live = useDesk();
-  if (problem !== null) return html`<div class="page"><${Failed} error=${problem} onRetry=${onRetry} /></div>`;
-  if (isAsked || !live.isLoaded.value) return html`<div class="page"><${Skeleton} /></div>`;
+  const head = isAlone && html`<div class="row"><${Button} kind="quiet" icon="back" label=${t("app.back")} onPress=${() => go("/chats")} /><h1>${t("desk.chats")}</h1></div>`;
+  if (problem !== null) return html`<div class="page">${head}<${Failed} error=${problem} onRetry=${onRetry} /></div>`;
+  if (isAsked || !live.isLoaded.value) return html`<div class="page">${head}<${Skeleton} /></div>`;
+  if (live.chats.value.length === 0) return null;
   return html`<div class="page"><${Empty} icon="chat"><p>${t("desk.none.front")}</p><//></div>`;
 }

@@ -38,6 +38,7 @@ export function CounselingScreen({ id }) {
     <${DeskFrame} title=${t("counseling.title")}>
       <div class="page">
         <p><${Link} to="/" class="back small"><${Icon} name="back" />${t("desk.today")}<//></p>
+        ${data === undefined && html`<h1>${t("counseling.title")}</h1>`}
         ${data === undefined && !error && html`<${Skeleton} />`}
         ${error && html`<${Failed} error=${error} onRetry=${reload} />`}
         ${data !== undefined && html`<${Facts} counseling=${data} onAsk=${setAsked} />`}
@@ -55,7 +56,7 @@ function Facts({ counseling, onAsk }) {
   const isPending = status === "pending";
   const canCancel = isPending || status === "active";
   return html`
-    <div class="row"><${Avatar} person=${client} /><div class="grow"><h1 dir="auto">${client.fullName}</h1><p class="small soft">${t(`method.${method}`)}</p></div><${StatusMark} counseling=${counseling} /></div>
+    <div class="row counseling-head"><${Avatar} person=${client} /><div class="grow"><h1 dir="auto">${client.fullName}</h1><p class="small soft">${t(`method.${method}`)}</p></div><${StatusMark} counseling=${counseling} /></div>
     <div class="card stack">
       <dl class="facts">
         <div><dt>${t("panel.when")}</dt><dd>${dayName(scheduledAt, now)}, ${span(scheduledAt, endsAt)} <span class="small soft">(${ownZone.replace(/_/g, " ")})</span></dd></div>

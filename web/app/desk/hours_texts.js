@@ -8,7 +8,7 @@ addTexts({
     "hours.zone": "Zona waktu",
     "hours.zone.hint": "Jam di bawah ini menurut zona ini.",
     "hours.zone.other": "Perangkat Anda memakai {zone}. Jam di bawah ini menurut zona yang dipilih.",
-    "hours.weekly": "Setiap minggu",
+    "hours.weekly": "Setiap pekan",
     "hours.closed": "Tidak bekerja",
     "hours.anytime": "Kapan saja",
     "hours.add": "Tambah jam",

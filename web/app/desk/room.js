@@ -51,7 +51,7 @@ function screen(first, second) {
   if (first === "replies") return html`<${RepliesScreen} />`;
   return html`
     <${DeskFrame} title=${t("app.notFound")}>
-      <div class="page"><h1>${t("app.notFound")}</h1><${Empty} icon="calendar"><${Link} to="/" class="button">${t("app.toStart")}<//><//></div>
+      <div class="page"><h1>${t("app.notFound")}</h1><${Empty} icon="file"><${Link} to="/" class="button">${t("app.toStart")}<//><//></div>
     <//>
   `;
 }

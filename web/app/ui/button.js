@@ -5,13 +5,14 @@ import { Icon } from "./icon.js";
 
 /**
  * @param {any} props what a button takes; `onPress` may be async: until it ends the button is busy. `kind`: primary, quiet,
- *   danger; `icon`: a sign before the words; `label`: the words of a button that shows a sign alone
+ *   danger; `icon`: a sign before the words; `label`: the words of a button that shows a sign alone. One that is disabled
+ *   keeps its place in the order of the focus: it may have become so under the reader's finger.
  */
-export function Button({ kind = "", icon, label, onPress, children, type = "button", ...rest }) {
+export function Button({ kind = "", icon, label, onPress, children, disabled = false, type = "button", ...rest }) {
   const [isBusy, setBusy] = useState(false);
   const running = useRef(false);
   const press = async (/** @type {Event} */ event) => {
-    if (rest.disabled || running.current) {
+    if (disabled || running.current) {
       event.preventDefault();
       return;
     }
@@ -36,7 +37,7 @@ export function Button({ kind = "", icon, label, onPress, children, type = "butt
       aria-label=${label}
       title=${alone ? label : rest.title}
       aria-busy=${isBusy || undefined}
-      aria-disabled=${isBusy || undefined}
+      aria-disabled=${isBusy || disabled || undefined}
       onClick=${press}
     >
       ${icon && html`<${Icon} name=${icon} />`}${children}

@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { identity, signOut } from "../identity.js";
 import { chooseLanguage, chooseTheme, language, theme } from "../preferences.js";
-import { go, Link } from "../router.js";
+import { addressOf, go, Link } from "../router.js";
+import { settings } from "../settings.js";
 import { t } from "../texts.js";
 import { Avatar } from "./avatar.js";
 import { Button } from "./button.js";
@@ -46,7 +47,7 @@ export function Menu({ label, face, icon, children }) {
   return html`
     <div class="menu" ref=${box}>
       <${Button} kind="quiet" class=${face ? "icon round" : ""} icon=${icon} label=${label} aria-expanded=${isOpen} onPress=${() => setOpen(!isOpen)}>${face}<//>
-      ${isOpen && html`<div onClick=${(/** @type {any} */ event) => event.target.closest(".item") && setOpen(false)}>${children}</div>`}
+      ${isOpen && html`<div onClick=${(/** @type {any} */ event) => event.target.closest("button, a") && setOpen(false)}>${children}</div>`}
     </div>
   `;
 }
@@ -57,14 +58,16 @@ async function leave() {
   if (isLosing && !(await confirm({ title: t("app.signOut.ask"), text: t("app.signOut.loses"), verb: t("app.signOut"), danger: true }))) return;
   await signOut();
   forgetContacts();
-  go("/");
+  // The next person starts with a page of their own: rooms leave their words and sheets behind. A provider loads one anyhow.
+  if (settings.signIn === "people") location.assign(addressOf("/"));
+  else go("/");
 }
 
 function PersonMenu() {
   const me = identity.value?.me;
   return html`
     <${Menu} label=${me ? `${t("app.menu")}: ${me.fullName}` : t("app.menu")} icon=${me ? undefined : "settings"} face=${me && html`<${Avatar} person=${me} small />`}>
-      ${me && html`<p class="ellipsis small item"><strong class="ellipsis">${me.fullName}</strong></p>`}
+      ${me && html`<p class="person small"><strong dir="auto">${me.fullName}</strong></p>`}
       <div class="item"><${Segments} legend=${t("app.language")} value=${language.value} options=${[["id", "Indonesia"], ["en", "English"]]} onChoose=${chooseLanguage} /></div>
       <div class="item"><${Segments} legend=${t("app.theme")} value=${theme.value} options=${["system", "light", "dark"].map((one) => [one, t(`app.theme.${one}`)])} onChoose=${chooseTheme} /></div>
       ${me && html`<hr /><button class="item" onClick=${leave}><${Icon} name="end" />${t("app.signOut")}</button>`}
@@ -86,7 +89,7 @@ export function Frame({ title, nav = [], full = false, banner, children }) {
     document.title = title ? `${title} · ${t("app.name")}` : t("app.name");
   }, [title, language.value]);
   const isOnline = useOnline();
-  if (isEmbedded) return html`<div class=${`frame ${full ? "frame-full" : ""}`}>${banner}<main id="main">${children}</main></div>`;
+  if (isEmbedded) return html`<div class=${`frame ${full ? "frame-full" : ""}`}>${banner}<main id="main" aria-label=${title}>${children}</main></div>`;
   return html`
     <div class=${`frame ${full ? "frame-full" : ""} ${nav.length ? "has-nav" : ""}`}>
       <a class="skip" href="#main" onClick=${(/** @type {Event} */ event) => {

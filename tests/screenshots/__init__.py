@@ -1,0 +1,1 @@
+"""The pictures of the pages that README and docs show: `make screenshots`."""
