@@ -114,8 +114,8 @@ async def test_signing_out_asks_before_it_loses_and_leaves_nothing(
     assert await _kept(budi) == 1
     await budi.page.locator(".top .menu > button").last.click()
     await leave.click()
-    await budi.page.locator("dialog .actions .danger").click()
-    await budi.see("h1:has-text('Selamat datang')")
+    async with budi.page.expect_navigation():
+        await budi.page.locator("dialog .actions .danger").click()
     assert await _kept(budi) == 0
 
 
