@@ -7,6 +7,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from rdchat.transcript import STYLE_SOURCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -47,7 +49,8 @@ def content_security_policy(*, import_map: str, own: str, connections: Iterable[
         (
             "default-src 'none'",
             f"script-src 'self' 'sha256-{fingerprint}'",
-            "style-src 'self'",
+            # Transcripts are opened out of memory, and inherit this.
+            f"style-src 'self' {STYLE_SOURCE}",
             "font-src 'self'",
             f"img-src {itself} blob: data:",
             f"media-src {itself} blob:",

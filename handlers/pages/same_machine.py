@@ -11,13 +11,17 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final
 
+from aiohttp import HttpVersion11
+
 from rdchat.common.errors import ErrorCode, RdchatError
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
 
-#: What a proxy or a tunnel on the way leaves behind.
-_OF_PROXIES: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Via")
+#: What a proxy or a tunnel on the way leaves behind; also every header that begins with `X-Forwarded-`.
+_OF_PROXIES: Final = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
+)
 
 
 def check_same_machine(request: BaseRequest) -> None:
@@ -34,8 +38,15 @@ def _is_near(request: BaseRequest) -> bool:
     return (
         (name == "localhost" or _is_loopback(name.removeprefix("[").removesuffix("]")))
         and _is_loopback(request.remote or "")
-        and not any(header in request.headers for header in _OF_PROXIES)
+        and not any(_is_of_proxy(header.lower()) for header in request.headers)
+        # No browser speaks less. A proxy may that is told nothing but where to pass requests on; it then says
+        # nothing of itself, and this machine's name for all.
+        and request.version >= HttpVersion11
     )
+
+
+def _is_of_proxy(header: str) -> bool:
+    return header in _OF_PROXIES or header.startswith("x-forwarded-")
 
 
 def _is_own(request: BaseRequest) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rdchat.transcript.builder import TranscriptBuilder
-from rdchat.transcript.page import POLICY, Page
+from rdchat.transcript.page import POLICY, STYLE_SOURCE, Page
 from rdchat.transcript.plain import Plain
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rdchat.transcript.builder import Item
     from statemachine import Session
 
-__all__ = ["POLICY", "Transcript"]
+__all__ = ["POLICY", "STYLE_SOURCE", "Transcript"]
 
 
 class _Form(Protocol):

@@ -24,6 +24,7 @@ from config.organizations import Organization
 from handlers.pages import app_policy, static_files
 from handlers.pages.vendored import FILES, FONT, IMPORTS
 from rdchat import __version__
+from rdchat.transcript import STYLE_SOURCE
 from tests.support.envelope import envelope_fault
 from tests.support.service import Reply, Service, service_settings
 
@@ -133,7 +134,7 @@ async def test_what_the_page_may_do(pages: Pages) -> None:
     assert policy_of(page) == {
         "default-src": {"'none'"},
         "script-src": {"'self'", f"'sha256-{base64.b64encode(fingerprint).decode()}'"},
-        "style-src": {"'self'"},
+        "style-src": {"'self'", STYLE_SOURCE},
         "font-src": {"'self'"},
         "img-src": {*own, "blob:", "data:"},
         "media-src": {*own, "blob:"},

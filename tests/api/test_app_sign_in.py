@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -153,12 +155,28 @@ def _routes(own: str) -> list[tuple[str, str, Any]]:
         {"Host": "localhost@evil.example"},
         {"X_Forwarded_For": "203.0.113.9"},
         {"Forwarded": "for=203.0.113.9"},
+        {"X_Real_IP": "203.0.113.9"},
+        {"X_Forwarded_Proto": "https"},
     ],
 )
 async def test_other_sites_and_other_machines_get_nothing(near: Service, headers: dict[str, str]) -> None:
     for method, path, body in _routes(str(SARI.id)):
         refused = await ask(near, method, path, body, **headers)
         assert_refused(refused, 403, "FORBIDDEN")
+
+
+async def test_a_proxy_on_the_machine_that_says_nothing_of_itself_gets_nothing(near: Service) -> None:
+    """One that is told nothing but where to pass requests on speaks HTTP/1.0, to the name it was told."""
+    host, port = near.base.removeprefix("http://").split(":")
+    for method, path, body in _routes(str(SARI.id)):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        content = json.dumps(body).encode() if body is not None else b""
+        head = f"{method} {path} HTTP/1.0\r\nHost: {host}:{port}\r\nConnection: close\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        writer.write(head.encode() + content)
+        assert b" 403 " in (await reader.readline()), path
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_page_of_another_origin_does_not_get_past_a_preflight_either(near: Service) -> None:

@@ -74,7 +74,7 @@ async def test_what_is_written_goes_to_the_chat_in_front_alone(practice: Service
         return await desk.page.input_value(f"{ayus} textarea") == ""
 
     await until(is_sent, 10)
-    await desk.see(f"{ayus} .message.mine:has-text('Halo, Ayu.')")
+    await desk.see(f"{ayus} .message.mine[data-seq]:has-text('Halo, Ayu.')")
     assert [one["message"] for one in await ayu.history(first) if not one["isAutomated"]] == ["Halo, Ayu."]
     assert [one["message"] for one in await budi.history(second) if not one["isAutomated"]] == ["Halo, Bu."]
 
@@ -93,6 +93,54 @@ async def test_what_is_written_goes_to_the_chat_in_front_alone(practice: Service
     await desk.page.wait_for_function("document.title.startsWith('(')")
     assert await desk.page.title() in {"(1) Chat · Ruang Diri", "(2) Chat · Ruang Diri"}
     assert await desk.audit() == []
+
+
+async def test_keys_that_come_before_the_switch_is_drawn_reach_no_one(
+    practice: Service, visitors: Visitors
+) -> None:
+    """On a slow machine all keys are there before anything is drawn: they were meant for the next chat."""
+    sari, [(ayu, first), (_, second)] = await with_two_clients(practice)
+    desk = await visitors.open(sari, viewport=WIDE)
+    await desk.go("/chats")
+    for session_id in (first, second):
+        await desk.see(f'.desk-column[data-chat="{session_id}"] textarea')
+    await desk.page.keyboard.press("Alt+Digit1")
+    ayus = await in_front(desk, first)
+    await desk.page.keyboard.type("Untuk Ayu")
+
+    async def can_be_sent() -> bool:
+        return bool(
+            await desk.page.evaluate(
+                """async (id) => {
+                  const root = JSON.parse(document.getElementById('settings').textContent).static;
+                  const { rdchat } = (await import(`${root}/app/identity.js`)).identity.value;
+                  const chat = await rdchat.openChat(id);
+                  rdchat.closeChat(chat);
+                  return rdchat.isVisible(chat);
+                }""",
+                first,
+            )
+        )
+
+    await until(can_be_sent, 10)
+    press = """(codes) => {
+      const key = (more) => new KeyboardEvent('keydown', {bubbles: true, cancelable: true, ...more});
+      const area = document.activeElement;
+      for (const code of codes) dispatchEvent(key({code, key: code.slice(-1), altKey: true}));
+      area.dispatchEvent(key({key: 'Enter'}));
+      return document.activeElement === area;
+    }"""
+    assert await desk.page.evaluate(press, ["Digit2"]) is False
+    await in_front(desk, second)
+    await desk.see(".toast:has-text('baru saja berganti')")
+    assert await desk.page.input_value(f"{ayus} textarea".replace(".front", "")) == "Untuk Ayu"
+    assert [one for one in await ayu.history(first) if not one["isAutomated"]] == []
+    # There and back before anything is drawn: one is where one wanted to be.
+    await desk.page.evaluate(press, ["Digit1", "Digit2", "Digit1"])
+    await in_front(desk, first)
+    await until(can_be_sent, 10)
+    await desk.page.press(f"{ayus} textarea", "Enter")
+    await desk.see(f"{ayus} .message.mine[data-seq]:has-text('Untuk Ayu')")
 
 
 async def test_notes_outlive_another_window_and_a_reload(practice: Service, visitors: Visitors) -> None:

@@ -50,6 +50,7 @@ async def test_two_people_through_a_whole_session(practice: Service, visitors: V
     # What the other has written is read out once.
     await sari.write("Selamat pagi, Budi.")
     await budi.see(".message.theirs:has-text('Selamat pagi, Budi.')")
+    await budi.page.wait_for_selector("[role=log] p:has-text('Selamat pagi, Budi.')", state="attached")
     said = await budi.page.locator("[role=log] p").all_inner_texts()
     assert sum("Selamat pagi, Budi." in one for one in said) == 1
 

@@ -55,10 +55,11 @@ function keep(id) {
 /** @param {boolean} renew @returns {Promise<string>} */
 async function getToken(renew) {
   if (given !== null) return given;
+  const asking = identity.peek();
   const token = settings.signIn === "oidc" ? await (await import("./sign_in/oidc.js")).getToken(renew) : await fetchToken();
   if (token !== null) return token;
   // What was typed is kept; it is there again when one has signed in.
-  leave();
+  if (identity.peek() === asking) leave();
   throw new ApiError({ status: 401, code: "UNAUTHENTICATED", message: "Sign in again." });
 }
 
@@ -75,7 +76,8 @@ async function fetchToken() {
     throw new ApiError({ status: 0, code: "OFFLINE", message: "The service cannot be reached.", cause });
   }
   if (answer.ok) return (await answer.json()).data.token;
-  if (answer.status >= 500) throw new ApiError({ status: answer.status, code: "UNAVAILABLE", message: "The service is away." });
+  const isAway = answer.status >= 500 || answer.status === 408 || answer.status === 429;
+  if (isAway) throw new ApiError({ status: answer.status, code: "UNAVAILABLE", message: "The service is away." });
   return null;
 }
 
@@ -111,12 +113,18 @@ async function enter() {
   const token = await getToken(false);
   const me = readToken(token);
   let first = /** @type {string | null} */ (token);
-  const next = (/** @type {boolean} */ renew) => {
+  /** @type {Rdchat | null} */
+  let mine = null;
+  const next = async (/** @type {boolean} */ renew) => {
     const known = renew ? null : first;
     first = null;
-    return known !== null ? Promise.resolve(known) : getToken(renew);
+    if (known !== null) return known;
+    // What is still under way when one has left gets no token, neither of the next person nor of one's own.
+    if (mine !== null && identity.peek()?.rdchat !== mine) throw new ApiError({ status: 401, code: "UNAUTHENTICATED", message: "Sign in again." });
+    return getToken(renew);
   };
   const rdchat = await Rdchat.signIn({ baseUrl, getToken: next });
+  mine = rdchat;
   rdchat.addEventListener("connection", () => {
     isConnected.value = rdchat.isConnected;
   });

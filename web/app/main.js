@@ -1,17 +1,18 @@
 /** The first module of the pages: finds out who is here, and opens the room that is theirs. */
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { ApiError } from "../client/rdchat.js";
 import { identity, resume, signInWith } from "./identity.js";
 import { settings } from "./settings.js";
 import { SignIn } from "./start/sign_in.js";
 import { CrisisContacts, refreshContacts } from "./ui/crisis.js";
-import { Questions } from "./ui/dialog.js";
+import { Questions, takeBack } from "./ui/dialog.js";
 import { ErrorBoundary } from "./ui/error_boundary.js";
 import { keepFocus } from "./ui/focus.js";
 import { Frame } from "./ui/frame.js";
 import { html } from "./ui/html.js";
 import { Failed, Skeleton } from "./ui/load.js";
-import { Toasts } from "./ui/toasts.js";
+import { silence, Toasts } from "./ui/toasts.js";
 import { parts } from "./router.js";
 
 /** Rooms are loaded when they are entered: a client never loads the desk. @type {Record<string, () => Promise<any>>} */
@@ -28,7 +29,7 @@ function App() {
   const begin = async () => {
     setProblem(null);
     try {
-      if (settings.signIn !== "off" && parts.value[0] !== "see") await (frameToken() ?? resume());
+      if (settings.signIn !== "off" && parts.value[0] !== "see") await enter();
       setReady(true);
     } catch (error) {
       setProblem(error);
@@ -37,7 +38,12 @@ function App() {
   useEffect(() => void begin(), []);
   const who = identity.value;
   useEffect(() => {
-    if (who !== null) void refreshContacts(who.api);
+    if (who !== null) void refreshContacts(who.api, () => identity.peek() === who);
+    // What one person was asked or told is not for the next at this device.
+    return () => {
+      takeBack();
+      silence();
+    };
   }, [who]);
   if (problem !== null) return html`<${Frame} title=""><div class="page"><${Failed} error=${problem} onRetry=${begin} /></div><//>`;
   if (!isReady) return html`<${Frame} title=""><div class="page"><${Skeleton} /></div><//>`;
@@ -46,9 +52,15 @@ function App() {
   return html`<${SignIn} />`;
 }
 
-/** A frame of "See a session" is given its token by the page around it. @returns {Promise<void> | undefined} */
-function frameToken() {
-  if (self === top || !location.hash.startsWith("#token=")) return undefined;
+/**
+ * A frame of "See a session" is given its token by the page around it. It shares that page's storage, but never its person:
+ * loaded again, it waits for another token.
+ *
+ * @returns {Promise<unknown>}
+ */
+function enter() {
+  if (self === top) return resume();
+  if (!location.hash.startsWith("#token=")) throw new ApiError({ status: 401, code: "UNAUTHENTICATED", message: "Load the page around this one again." });
   const token = location.hash.slice("#token=".length);
   history.replaceState(history.state, "", location.pathname + location.search);
   return signInWith(token);

@@ -40,6 +40,8 @@ export class ApiError extends Error {
 
 const PREFIX = "/api/v1";
 const PATIENCE_MS = 30_000;
+/** A file that has not moved for so long is given up and sent again. */
+const STALLED_MS = 60_000;
 
 export class Api {
   #token = "";
@@ -111,14 +113,24 @@ export class Api {
 
   /** @param {string} method @param {string} path @param {Asked} [asked] @param {(answer: Response) => Promise<any>} [read] @returns {Promise<any>} */
   async #call(method, path, asked = {}, read = opened) {
-    if (this.#token === "") this.#token = await this.getToken(false);
+    if (this.#token === "") this.#token = await this.#fetchToken(false);
     try {
       return await this.#send(method, path, asked, read);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
     }
-    this.#token = await this.getToken(true);
+    this.#token = await this.#fetchToken(true);
     return this.#send(method, path, asked, read);
+  }
+
+  /** A token that could not be fetched is no refusal: it can be had later. @param {boolean} renew */
+  async #fetchToken(renew) {
+    try {
+      return await this.getToken(renew);
+    } catch (cause) {
+      if (cause instanceof ApiError) throw cause;
+      throw new ApiError({ status: 0, code: "OFFLINE", message: "No token can be had.", cause });
+    }
   }
 
   /** @param {string} method @param {string} path @param {Asked} asked @param {(answer: Response) => Promise<any>} read @returns {Promise<any>} */
@@ -191,7 +203,18 @@ function sendWithProgress(method, url, headers, form, signal, onProgress) {
     const request = new XMLHttpRequest();
     request.open(method, url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    // However slow the net is: where nothing moves for a while, it is dead, and what waits behind would wait for good.
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let patience;
+    const moved = () => {
+      clearTimeout(patience);
+      patience = setTimeout(() => request.abort(), STALLED_MS);
+    };
+    request.upload.onprogress = (event) => {
+      moved();
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    };
+    request.onloadend = () => clearTimeout(patience);
     request.onerror = () => reject(new TypeError("network error"));
     request.onabort = () => reject(signal?.reason ?? new TypeError("aborted"));
     request.onload = () => {
@@ -203,6 +226,7 @@ function sendWithProgress(method, url, headers, form, signal, onProgress) {
       resolve(new Response(request.responseText, { status: request.status, headers: answered }));
     };
     signal?.addEventListener("abort", () => request.abort(), { once: true });
+    moved();
     request.send(form);
   });
 }

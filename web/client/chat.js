@@ -63,6 +63,8 @@ export class Chat extends EventTarget {
   #begun = false;
   #closed = false;
   #announced = false;
+  /** Whether the draft is other than what is kept of it. */
+  #isDraftNew = false;
   #readSent = 0;
   #readWanted = 0;
   #typedAt = -Infinity;
@@ -146,13 +148,18 @@ export class Chat extends EventTarget {
 
   /** Stop listening. What is not sent stays kept. */
   close() {
+    if (this.#closed) return;
+    this.keep();
     this.#closed = true;
-    if (this.#timers.has(DRAFT)) void this.#keepDraft();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#outbox.close();
     this.#channel?.presence.leave().catch(() => {});
-    this.#channel?.unsubscribe();
-    this.#typingChannel?.unsubscribe();
+    // Only its own: the same chat may be open again by now, on the same channels.
+    this.#channel?.off(this.#onAttached);
+    this.#channel?.off(this.#onLost);
+    this.#channel?.unsubscribe(this.#onEvent);
+    this.#channel?.presence.unsubscribe(this.#onPresence);
+    this.#typingChannel?.unsubscribe("typing", this.#onTyping);
     for (const channel of [this.#channel, this.#typingChannel]) channel?.detach().catch(() => {});
   }
 
@@ -160,6 +167,8 @@ export class Chat extends EventTarget {
   async listen() {
     if (this.#closed || this.isOver || this.#channel !== null) return;
     const live = await this.#client.realtimeFor(this.id);
+    // Closed meanwhile, or listening already.
+    if (this.#closed || this.#channel !== null) return;
     if (live === null) {
       const wait = Math.min(LONGEST_TIMER_MS, Math.max(NOT_GRANTED_MS, this.opensIn - GRANTED_BEFORE_MS));
       this.#later("listen", wait, () => void this.listen());
@@ -167,17 +176,24 @@ export class Chat extends EventTarget {
     }
     this.#channel = live.chat;
     this.#typingChannel = live.typing;
-    live.chat.on(["attached", "update"], () => void this.#attached());
-    live.chat.on(["suspended", "failed", "detached", "attaching"], () => this.#lost());
+    live.chat.on(["attached", "update"], this.#onAttached);
+    live.chat.on(["suspended", "failed", "detached", "attaching"], this.#onLost);
     // Subscribing attaches; what is published from then on waits behind the gap until the history has filled it.
     await Promise.allSettled([
-      live.chat.subscribe((/** @type {any} */ message) => this.#received(message)),
-      live.chat.presence.subscribe(() => void this.#countPresent()),
-      live.typing.subscribe("typing", (/** @type {any} */ message) => this.#someoneTypes(message)),
+      live.chat.subscribe(this.#onEvent),
+      live.chat.presence.subscribe(this.#onPresence),
+      live.typing.subscribe("typing", this.#onTyping),
     ]);
   }
 
+  #onAttached = () => void this.#attached();
+  #onLost = () => this.#lost();
+  #onEvent = (/** @type {any} */ message) => this.#received(message);
+  #onPresence = () => void this.#countPresent();
+  #onTyping = (/** @type {any} */ message) => this.#someoneTypes(message);
+
   async #attached() {
+    if (this.#closed) return;
     // A channel that has lost its place keeps no presence either.
     if (!this.isOver) this.#channel.presence.enter({}).catch(() => {});
     await this.catchUp();
@@ -303,8 +319,19 @@ export class Chat extends EventTarget {
    */
   write(text) {
     this.draft = text;
-    if (!this.#timers.has(DRAFT)) this.#later(DRAFT, DRAFT_PAUSE_MS, () => void this.#keepDraft());
+    this.#isDraftNew = true;
+    if (!this.#timers.has(DRAFT)) {
+      this.keep();
+      this.#later(DRAFT, DRAFT_PAUSE_MS, () => this.keep());
+    }
     this.#sayTyping(text !== "");
+  }
+
+  /** Keep at once what was written since it was last kept. */
+  keep() {
+    if (!this.#isDraftNew) return;
+    this.#isDraftNew = false;
+    void this.#keepDraft();
   }
 
   async #keepDraft() {
@@ -324,9 +351,15 @@ export class Chat extends EventTarget {
   async send(text, file = null, fileName = "") {
     if (!this.#client.isVisible(this)) throw new WrongChatError();
     // At once: what is typed while it is being kept belongs to the next message.
-    if (this.draft === text) this.write("");
+    if (this.draft === text) {
+      this.draft = "";
+      this.#isDraftNew = true;
+    }
     this.#sayTyping(false);
-    return this.#outbox.add(text, file, fileName);
+    const pending = await this.#outbox.add(text, file, fileName);
+    // Now that it is kept as sent: after a crash it would else be in both places.
+    this.keep();
+    return pending;
   }
 
   /** @param {string} id of what was refused */
@@ -334,10 +367,10 @@ export class Chat extends EventTarget {
     this.#outbox.retry(id);
   }
 
-  /** Give up what was not sent; a text becomes the draft again if there is none. @param {string} id */
+  /** Give up what was not sent; its text goes back to the draft, before what is there. @param {string} id */
   discard(id) {
     const pending = this.#outbox.discard(id);
-    if (pending !== undefined && this.draft === "") this.write(pending.text);
+    if (pending !== undefined) this.write([pending.text, this.draft].filter(Boolean).join("\n"));
   }
 
   /** @param {Pending} pending */

@@ -2,7 +2,8 @@
  * What was written in one chat and is not confirmed yet: kept in storage, sent in order, one at a time.
  *
  * Each has an id of its own, the `clientMessageId`: sent twice, the service stores it once. What fails for now is sent
- * again until it succeeds; what is refused for good stays, with the reason, until it is tried again or discarded.
+ * again until it succeeds; what is refused for good stays, with the reason, until it is tried again or discarded. Without
+ * a token all waits until it is woken.
  */
 import { ApiError } from "./api.js";
 
@@ -21,6 +22,7 @@ import { ApiError } from "./api.js";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 20_000;
+const UNAUTHENTICATED = 401;
 const IDS = "sent:";
 
 export class Outbox {
@@ -122,6 +124,7 @@ export class Outbox {
     try {
       for (let next = this.#next(); next !== undefined && !this.#closed; next = this.#next()) {
         const failed = await this.#attempt(next);
+        if (failed?.status === UNAUTHENTICATED) return;
         failures = failed === null ? 0 : failures + 1;
         if (failed !== null) await this.#pause(failed, failures);
       }
@@ -148,11 +151,12 @@ export class Outbox {
       // Confirmed by its event meanwhile: whatever happened to the answer, it is sent.
       if (!this.#pending.has(pending.id)) return null;
       const refusal = error instanceof ApiError ? error : new ApiError({ status: 0, code: "OFFLINE", message: String(error) });
-      pending.state = refusal.isTemporary ? "waiting" : "refused";
+      const isWaiting = refusal.isTemporary || refusal.status === UNAUTHENTICATED;
+      pending.state = isWaiting ? "waiting" : "refused";
       pending.code = refusal.code;
       pending.reason = refusal.message;
       this.#given.onChange();
-      if (refusal.isTemporary) return refusal;
+      if (isWaiting) return refusal;
       await this.#keep(pending);
       return null;
     }

@@ -41,6 +41,8 @@ const LINK_MARGIN_MS = 30_000;
 export class Rdchat extends EventTarget {
   /** @type {Map<string, Chat>} */
   #chats = new Map();
+  /** By session: its opening, and how many have asked for it and not closed it. @type {Map<string, {chat: Promise<Chat>, uses: number}>} */
+  #opened = new Map();
   /** @type {Record<string, string[]>} */
   #capability = {};
   /** @type {any} */
@@ -61,6 +63,8 @@ export class Rdchat extends EventTarget {
     this.storage = storage;
     this.api = api;
     this.clock = api.clock;
+    globalThis.addEventListener?.("pagehide", this.keep);
+    globalThis.document?.addEventListener("visibilitychange", this.#keepHidden);
   }
 
   /**
@@ -84,8 +88,14 @@ export class Rdchat extends EventTarget {
    * @returns {Promise<Rdchat>}
    */
   static async signIn(options) {
-    const api = new Api({ ...options, clock: new ServerClock() });
     const me = readToken(await options.getToken(false));
+    const getToken = async (/** @type {boolean} */ renew) => {
+      const token = await options.getToken(renew);
+      // Someone else has signed in meanwhile: what is still under way here is not theirs.
+      if (readToken(token).id !== me.id) throw new ApiError({ status: 401, code: "UNAUTHENTICATED", message: "Sign in again." });
+      return token;
+    };
+    const api = new Api({ ...options, getToken, clock: new ServerClock() });
     return new Rdchat(me, options.storage ?? (await Storage.open(me.id)), api);
   }
 
@@ -168,28 +178,40 @@ export class Rdchat extends EventTarget {
   }
 
   /**
-   * Open a chat; an open one is given as it is. Throw an ApiError.
+   * Open a chat. One that is open, or being opened, is the same for all who ask: each of them closes it. Throw an ApiError.
    *
    * @param {string} sessionId
    * @returns {Promise<Chat>}
    */
-  async openChat(sessionId) {
-    const open = this.#chats.get(sessionId);
-    if (open !== undefined) return open;
+  openChat(sessionId) {
+    let opened = this.#opened.get(sessionId);
+    if (opened === undefined) this.#opened.set(sessionId, (opened = { chat: this.#open(sessionId), uses: 0 }));
+    opened.uses += 1;
+    return opened.chat;
+  }
+
+  /** @param {string} sessionId @returns {Promise<Chat>} */
+  async #open(sessionId) {
     const chat = new Chat(this, sessionId);
     this.#chats.set(sessionId, chat);
     try {
       return await chat.open();
     } catch (error) {
+      this.#opened.delete(sessionId);
       this.#chats.delete(sessionId);
       chat.close();
       throw error;
     }
   }
 
-  /** @param {Chat} chat */
+  /** Close a chat, unless another part of the page has it open too. @param {Chat} chat */
   closeChat(chat) {
+    const opened = this.#opened.get(chat.id);
+    if (this.#chats.get(chat.id) !== chat || opened === undefined) return;
+    opened.uses -= 1;
+    if (opened.uses > 0) return;
     chat.close();
+    this.#opened.delete(chat.id);
     this.#chats.delete(chat.id);
     if (this.#visible === chat) this.show(null);
   }
@@ -235,13 +257,31 @@ export class Rdchat extends EventTarget {
     }
   }
 
+  /** Keep at once what is being written: the page may be gone in a moment. */
+  keep = () => {
+    for (const chat of this.#chats.values()) chat.keep();
+  };
+
+  #keepHidden = () => {
+    if (globalThis.document.visibilityState === "hidden") this.keep();
+  };
+
+  /** Whether something is kept on this device that the service does not have. @returns {Promise<boolean>} */
+  async hasUnsent() {
+    this.keep();
+    return !(await this.storage.isEmpty());
+  }
+
   /** Close everything. What is not sent stays kept, for the next time. */
   close() {
     this.#isClosed = true;
+    globalThis.removeEventListener?.("pagehide", this.keep);
+    globalThis.document?.removeEventListener("visibilitychange", this.#keepHidden);
     globalThis.removeEventListener?.("online", this.#resume);
     globalThis.document?.removeEventListener("visibilitychange", this.#resume);
     for (const chat of this.#chats.values()) chat.close();
     this.#chats.clear();
+    this.#opened.clear();
     this.#realtime?.close();
     this.storage.close();
   }

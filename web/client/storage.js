@@ -11,12 +11,15 @@
 
 const DATABASE = "rdchat";
 const TABLE = "kept";
+/** Some browsers never answer: the page must not wait for that. */
+const OPENING_MS = 3_000;
 
 export class Storage {
   /** @type {Map<string, any>} */
   #memory = new Map();
   /** @type {IDBDatabase | null} */
   #database = null;
+  #isForgotten = false;
   #person;
 
   /** @param {string} person the id of the person whose it is */
@@ -36,7 +39,7 @@ export class Storage {
     try {
       // Where it is forbidden, even asking for its name may throw.
       if (typeof indexedDB !== "undefined") {
-        storage.#database = await openDatabase();
+        storage.#database = await openDatabase(OPENING_MS);
         storage.isDurable = true;
       }
     } catch {
@@ -53,6 +56,7 @@ export class Storage {
    * @param {any} value
    */
   async put(session, id, value) {
+    if (this.#isForgotten) return;
     const key = this.#key(session, id);
     this.#memory.set(key, value);
     try {
@@ -98,8 +102,20 @@ export class Storage {
     return new Map([...found].sort(([one], [other]) => (one < other ? -1 : 1)));
   }
 
-  /** Forget everything of this person, as at sign-out. */
+  /** Whether nothing is kept of this person. @returns {Promise<boolean>} */
+  async isEmpty() {
+    if (this.#memory.size > 0) return false;
+    try {
+      const prefix = `${this.#person}|`;
+      return !(await this.#do("readonly", (table) => table.count(IDBKeyRange.bound(prefix, `${prefix}\uffff`))));
+    } catch {
+      return true;
+    }
+  }
+
+  /** Forget everything of this person, as at sign-out, and keep nothing more: what is still under way must not stay. */
   async clear() {
+    this.#isForgotten = true;
     const prefix = `${this.#person}|`;
     this.#memory.clear();
     try {
@@ -130,6 +146,8 @@ export class Storage {
     return new Promise((resolve, reject) => {
       const transaction = database.transaction(TABLE, mode);
       const request = work(transaction.objectStore(TABLE));
+      // Not when the browser next looks: a page that goes just now would take it along.
+      if (mode === "readwrite") transaction.commit?.();
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = () => reject(transaction.error);
       transaction.onerror = () => reject(transaction.error);
@@ -137,13 +155,23 @@ export class Storage {
   }
 }
 
-/** @returns {Promise<IDBDatabase>} */
-function openDatabase() {
+/** @param {number} patience milliseconds @returns {Promise<IDBDatabase>} */
+function openDatabase(patience) {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(DATABASE, 1);
+    let isLate = false;
+    const giveUp = (/** @type {unknown} */ error) => {
+      isLate = true;
+      reject(error);
+    };
+    const timer = setTimeout(() => giveUp(new Error("the browser does not answer")), patience);
     request.onupgradeneeded = () => request.result.createObjectStore(TABLE);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-    request.onblocked = () => reject(new Error("another tab holds an older one"));
+    request.onsuccess = () => {
+      clearTimeout(timer);
+      if (isLate) request.result.close();
+      else resolve(request.result);
+    };
+    request.onerror = () => giveUp(request.error);
+    request.onblocked = () => giveUp(new Error("another tab holds an older one"));
   });
 }

@@ -1,5 +1,5 @@
 /** A chat as a whole, in each of its states: waiting, open, ending, closed. For the client and at the desk. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useReducer, useRef, useState } from "preact/hooks";
 import { identity } from "../identity.js";
 import { t } from "../texts.js";
 import { Avatar, calledName } from "../ui/avatar.js";
@@ -140,6 +140,25 @@ function NotOpen({ chat }) {
   return html`<p class="not-open"><${Icon} name="lock" /><span>${t("chat.notOpen", { time: clockTime(chat.session.scheduledAt) })}</span></p>`;
 }
 
+/** What was being written when it ended: to copy, or to do away with. @param {{chat: Chat}} props */
+function Unfinished({ chat }) {
+  watch(chat);
+  const id = useId();
+  const [, show] = useReducer((/** @type {number} */ times) => times + 1, 0);
+  const drop = () => {
+    chat.write("");
+    show(0);
+  };
+  if (chat.draft === "") return null;
+  return html`
+    <div class="unfinished stack-s">
+      <label for=${id}>${t("chat.unfinished")}</label>
+      <textarea id=${id} class="input" dir="auto" rows="3" readonly value=${chat.draft} onFocus=${(/** @type {any} */ event) => event.target.select()}></textarea>
+      <${Button} kind="quiet" onPress=${drop}>${t("chat.unfinished.drop")}<//>
+    </div>
+  `;
+}
+
 /** @param {{chat: Chat}} props */
 function Over({ chat }) {
   watch(chat);
@@ -153,6 +172,7 @@ function Over({ chat }) {
       ${isCancelled && endReason === "missed" && html`<p>${t("chat.missed")}</p>`}
       ${!isCancelled && html`<p class="small soft">${reason && !reason.startsWith("chat.") ? `${reason}. ` : ""}${t("chat.closed.text")}</p>`}
       ${unsent > 0 && html`<p class="notice">${t("chat.unsent", { n: unsent })}</p>`}
+      ${chat.draft.trim() !== "" && html`<${Unfinished} chat=${chat} />`}
       ${!isCancelled &&
       html`<div class="row">
         <${Button} icon="file" onPress=${() => attempt(() => saveTranscript(chat.id))}>${t("chat.transcript")}<//>

@@ -39,7 +39,9 @@ export function Composer({ chat, handle, tools }) {
   };
   if (handle) {
     handle.insert = (added) => {
-      write(text === "" ? added : `${text.replace(/\s*$/, "\n")}${added}`);
+      // Of the chat as it is now, not as it was drawn last.
+      const before = chat.draft;
+      write(before === "" ? added : `${before.replace(/\s*$/, "\n")}${added}`);
       area.current?.focus();
     };
   }
@@ -79,9 +81,11 @@ export function Composer({ chat, handle, tools }) {
   };
 
   if (isRecording) {
-    return html`<${Recorder} onDone=${(/** @type {Blob | null} */ blob, /** @type {string} */ name) => {
+    return html`<${Recorder} onDone=${(/** @type {Blob | null} */ blob, /** @type {string} */ name, /** @type {boolean} */ isWanted) => {
       setRecording(false);
-      if (blob !== null) void send(blob, name);
+      if (blob === null) return;
+      if (isWanted) void send(blob, name);
+      else setFile(new File([blob], name, { type: blob.type }));
     }} />`;
   }
   const remaining = -excess;

@@ -8,11 +8,16 @@ import { say } from "../ui/toasts.js";
 
 const FORMS = [["audio/webm;codecs=opus", "webm"], ["audio/ogg;codecs=opus", "ogg"], ["audio/mp4", "m4a"]];
 
-/** @param {{onDone: (recording: Blob | null, fileName: string) => void}} props null where there is none */
+/**
+ * @param {{onDone: (recording: Blob | null, fileName: string, isWanted: boolean) => void}} props null where there is none;
+ *   `isWanted`: its speaker has ended it. Otherwise the microphone was taken away: they then decide.
+ */
 export function Recorder({ onDone }) {
   const [seconds, setSeconds] = useState(0);
   const recorder = useRef(/** @type {MediaRecorder | null} */ (null));
-  const isWanted = useRef(false);
+  const done = useRef(onDone);
+  done.current = onDone;
+  const isWanted = useRef(/** @type {boolean | null} */ (null));
   useEffect(() => {
     let isGone = false;
     /** @type {MediaStream | null} */
@@ -28,14 +33,19 @@ export function Recorder({ onDone }) {
       /** @type {Blob[]} */
       const pieces = [];
       made.ondataavailable = (event) => pieces.push(event.data);
-      made.onstop = () => onDone(isWanted.current ? new Blob(pieces, { type: made.mimeType.split(";")[0] }) : null, `voice.${ending}`);
+      made.onstop = () => {
+        release();
+        if (isGone || isWanted.current === false) return done.current(null, "", false);
+        const recording = new Blob(pieces, { type: made.mimeType.split(";")[0] });
+        return done.current(recording.size > 0 ? recording : null, `voice.${ending}`, isWanted.current === true);
+      };
       made.start();
       timer = setInterval(() => setSeconds((one) => one + 1), 1000);
     };
     const release = () => stream?.getTracks().forEach((track) => track.stop());
     begin().catch(() => {
       say(t("chat.record.refused"));
-      if (!isGone) onDone(null, "");
+      if (!isGone) done.current(null, "", false);
     });
     return () => {
       isGone = true;
@@ -46,7 +56,8 @@ export function Recorder({ onDone }) {
   const stop = (/** @type {boolean} */ wanted) => {
     isWanted.current = wanted;
     if (recorder.current?.state === "recording") recorder.current.stop();
-    else onDone(null, "");
+    // Where it has just stopped by itself, what it has comes in a moment.
+    else if (recorder.current === null) onDone(null, "", false);
   };
   return html`
     <div class="composer">

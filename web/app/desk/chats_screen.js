@@ -6,7 +6,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { identity } from "../identity.js";
 import { keep, read } from "../preferences.js";
-import { go } from "../router.js";
+import { go, parts } from "../router.js";
 import { t } from "../texts.js";
 import { Button } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
@@ -99,7 +99,15 @@ export function ChatsScreen({ sessionId }) {
   }, [front, sessionId]);
 
   const choose = (/** @type {string} */ id) => {
-    if (id !== sessionId) go(`/chats/${id}`, { replace: sessionId !== "" });
+    const chat = chats.find((one) => one.id === id);
+    // At once, before anything is drawn: keys may be waiting already that were meant for this one.
+    if (chat !== undefined) identity.peek()?.rdchat.show(chat);
+    const focused = document.activeElement;
+    const left = focused?.closest("[data-chat]") ?? null;
+    if (left !== null && left !== columnOf(id) && focused instanceof HTMLElement) focused.blur();
+    // Of the address as it is now: the screen may be a change behind.
+    const now = parts.peek()[1] ?? "";
+    if (id !== now) go(`/chats/${id}`, { replace: now !== "" });
     focusChat(id);
   };
   const keys = useDeskKeys(chats, wanted, choose);
@@ -141,6 +149,9 @@ export function ChatsScreen({ sessionId }) {
     <//>
   `;
 }
+
+/** @param {string} id */
+const columnOf = (id) => document.querySelector(`[data-chat="${id}"]`);
 
 /** Put the cursor where one writes in a chat, once it is on the screen. @param {string} id */
 function focusChat(id) {

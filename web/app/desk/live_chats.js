@@ -37,6 +37,8 @@ export class LiveChats {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
   #isStopped = false;
+  #isLooking = false;
+  #again = false;
 
   /** @param {import("../../client/rdchat.js").Rdchat} rdchat */
   constructor(rdchat) {
@@ -61,8 +63,22 @@ export class LiveChats {
     this.isLoaded.value = false;
   }
 
-  /** Find out which chats there are, and open those that are not. */
+  /** Find out which chats there are, and open those that are not. Several calls at once are one more afterwards. */
   look = async () => {
+    this.#again = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      while (this.#again && !this.#isStopped) {
+        this.#again = false;
+        await this.#look();
+      }
+    } finally {
+      this.#isLooking = false;
+    }
+  };
+
+  async #look() {
     const { api, clock } = this.#rdchat;
     const at = (/** @type {number} */ ms) => new Date(clock.now() + ms).toISOString();
     try {
@@ -77,7 +93,7 @@ export class LiveChats {
       this.error.value = error;
     }
     this.isLoaded.value = true;
-  };
+  }
 
   /**
    * Open a chat that was asked for, also one that is long over. Throw an ApiError.

@@ -3,7 +3,8 @@
 // Loaded only where that is how one signs in. The tokens lie in the session storage of the tab and go nowhere but
 // to the provider and to the service.
 
-import { UserManager, WebStorageStateStore } from "oidc-client-ts";
+import { ErrorResponse, UserManager, WebStorageStateStore } from "oidc-client-ts";
+import { ApiError } from "../../client/api.js";
 import { settings } from "../settings.js";
 
 /** A token that is good for less than this is renewed before it is used, in seconds. */
@@ -52,7 +53,8 @@ export async function finish() {
 }
 
 /**
- * Return an access token that is good for a while, or null when one has to sign in (again).
+ * Return an access token that is good for a while, or null when one has to sign in (again). Throw an ApiError while the
+ * provider is away.
  *
  * @param {boolean} [renew] whether a new one is wanted, because the service has refused the one before
  * @returns {Promise<string | null>}
@@ -79,12 +81,20 @@ export async function signOut() {
   else await manager.removeUser();
 }
 
-/** @returns {Promise<string | null>} */
+/**
+ * Renew the token; null where the provider refuses.
+ *
+ * A net or a provider that is away for a moment is no refusal: it puts no one out of a chat.
+ *
+ * @returns {Promise<string | null>}
+ * @throws {ApiError}
+ */
 async function renewed() {
   try {
     return (await manager.signinSilent())?.access_token ?? null;
-  } catch {
-    return null;
+  } catch (cause) {
+    if (cause instanceof ErrorResponse && cause.error !== "temporarily_unavailable" && cause.error !== "server_error") return null;
+    throw new ApiError({ status: 0, code: "OFFLINE", message: "The identity provider cannot be reached.", cause });
   }
 }
 

@@ -15,7 +15,7 @@ const KEPT = "contacts";
 function known() {
   try {
     const kept = JSON.parse(read(KEPT) ?? "[]");
-    if (kept.length > 0) return kept;
+    if (Array.isArray(kept) && kept.length > 0) return kept;
   } catch {
     // What is kept is broken: the service's own serve.
   }
@@ -25,15 +25,27 @@ function known() {
 const contacts = signal(known());
 const isOpen = signal(false);
 
-/** Take in the contacts of the signed-in person's organisation. @param {import("../../client/api.js").Api} api */
-export async function refreshContacts(api) {
+/**
+ * Take in the contacts of the signed-in person's organisation.
+ *
+ * @param {import("../../client/api.js").Api} api
+ * @param {() => boolean} isWanted whether it is still the same person
+ */
+export async function refreshContacts(api, isWanted) {
   try {
     const organization = await api.get("/organization");
+    if (!isWanted()) return;
     contacts.value = organization.crisisContacts;
     keep(KEPT, JSON.stringify(organization.crisisContacts));
   } catch {
     // What is kept serves.
   }
+}
+
+/** Go back to the service's own: whose organisation has others is not for the next at this device to see. */
+export function forgetContacts() {
+  keep(KEPT, "[]");
+  contacts.value = known();
 }
 
 /** In both languages, or in one text for both. @param {any} words */

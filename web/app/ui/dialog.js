@@ -66,6 +66,9 @@ export function confirm(asked) {
   });
 }
 
+/** Take a question back, as when the one who was asked has left. */
+export const takeBack = () => question.value?.answer(false);
+
 /** Where questions appear; once a page. */
 export function Questions() {
   const asked = question.value;

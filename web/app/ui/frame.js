@@ -7,7 +7,8 @@ import { settings } from "../settings.js";
 import { t } from "../texts.js";
 import { Avatar } from "./avatar.js";
 import { Button } from "./button.js";
-import { CrisisButton } from "./crisis.js";
+import { CrisisButton, forgetContacts } from "./crisis.js";
+import { confirm } from "./dialog.js";
 import { Segments } from "./field.js";
 import { html } from "./html.js";
 import { Icon } from "./icon.js";
@@ -51,8 +52,16 @@ export function Menu({ label, face, icon, children }) {
   `;
 }
 
-/** The next person starts with a page of their own: rooms leave their words and sheets behind. A provider loads one anyhow. */
-const leave = () => signOut().then(() => (settings.signIn === "people" ? location.assign(addressOf("/")) : go("/")));
+/** Sign out; where that would lose something, only when one wants it so. */
+async function leave() {
+  const isLosing = (await identity.peek()?.rdchat.hasUnsent()) ?? false;
+  if (isLosing && !(await confirm({ title: t("app.signOut.ask"), text: t("app.signOut.loses"), verb: t("app.signOut"), danger: true }))) return;
+  await signOut();
+  forgetContacts();
+  // The next person starts with a page of their own: rooms leave their words and sheets behind. A provider loads one anyhow.
+  if (settings.signIn === "people") location.assign(addressOf("/"));
+  else go("/");
+}
 
 function PersonMenu() {
   const me = identity.value?.me;

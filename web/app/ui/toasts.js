@@ -34,6 +34,11 @@ export async function attempt(work) {
   }
 }
 
+/** Show nothing any more, as when the one who was told has left. */
+export function silence() {
+  shown.value = null;
+}
+
 export function Toasts() {
   const toast = shown.value;
   useEffect(() => {
