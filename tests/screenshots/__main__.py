@@ -41,7 +41,7 @@ class Photographer:
 
     async def open(self, person: dict[str, Any], path: str, **options: Any) -> Page:
         """Open a page as a person of the service, in Indonesian."""
-        given = {"locale": "id-ID", "timezone_id": "Asia/Jakarta", "device_scale_factor": 1.5}
+        given: dict[str, Any] = {"locale": "id-ID", "timezone_id": "Asia/Jakarta", "device_scale_factor": 1.5}
         context = await self._browser.new_context(**(given | options))
         context.set_default_timeout(_PATIENCE_MS)
         page = await context.new_page()

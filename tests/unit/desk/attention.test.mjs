@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unreadCount, waitingSince } from "../../../web/app/desk/attention.js";
-import { dayAfter, inLanes, mondayOf } from "../../../web/app/desk/calendar.js";
+import { inLanes } from "../../../web/app/desk/lanes.js";
+import { addDays, mondayOf } from "../../../web/app/ui/days.js";
 
 const CLIENT = "client";
 const ME = "psychologist";
@@ -36,8 +37,8 @@ test("unread is what the client wrote beyond the mark, of the service or of this
 test("weeks begin on Monday, days are counted over months", () => {
   assert.equal(mondayOf("2026-03-01"), "2026-02-23");
   assert.equal(mondayOf("2026-02-23"), "2026-02-23");
-  assert.equal(dayAfter("2024-02-28", 1), "2024-02-29");
-  assert.equal(dayAfter("2026-01-01", -1), "2025-12-31");
+  assert.equal(addDays("2024-02-28", 1), "2024-02-29");
+  assert.equal(addDays("2026-01-01", -1), "2025-12-31");
 });
 
 test("what is at one time stands beside each other, and what follows has the width again", () => {

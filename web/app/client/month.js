@@ -3,8 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../texts.js";
 import { Button } from "../ui/button.js";
 import { html } from "../ui/html.js";
-import { dayWords, monthName, weekdayNames } from "./day_names.js";
-import { addDays, addMonths, lastDay, monthOf, sameDay, weekday, weeksOf } from "./days.js";
+import { dayWords, monthName, weekdayNames } from "../ui/day_names.js";
+import { addDays, addMonths, lastDay, monthOf, sameDay, weekday, weeksOf } from "../ui/days.js";
 
 /** How far a key leads from a day. @type {Record<string, (day: string) => string>} */
 const KEYS = {

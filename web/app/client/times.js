@@ -2,7 +2,7 @@
 import { t } from "../texts.js";
 import { html } from "../ui/html.js";
 import { clockTime, span } from "../ui/time.js";
-import { dayWords } from "./day_names.js";
+import { dayWords } from "../ui/day_names.js";
 
 /** The parts of a day, by when each begins. @type {[string, string][]} */
 const PARTS = [

@@ -7,7 +7,7 @@ import { html } from "../ui/html.js";
 import { isoDay } from "../ui/time.js";
 import { newEntry, nextInterval, wrongWithEntry } from "./hours_model.js";
 import { Intervals } from "./hours_weekly.js";
-import { dayLabel } from "./days.js";
+import { dayWords } from "../ui/day_names.js";
 
 /** @typedef {import("./hours_model.js").Entry} Entry */
 /** @typedef {import("./hours_model.js").Kind} Kind */
@@ -34,7 +34,7 @@ export function Exceptions({ entries, isChecked, onChange }) {
 function Row({ entry, today, isChecked, onChange, onRemove }) {
   const { from, to, kind, intervals } = entry;
   const problem = isChecked ? wrongWithEntry(entry) : "";
-  const name = from === "" ? t("exceptions.new") : dayLabel(from);
+  const name = from === "" ? t("exceptions.new") : dayWords(from);
   const changeKind = (/** @type {Kind} */ next) => onChange({ ...entry, kind: next, to: next === "away" ? to || from : from, intervals: next === "away" || intervals.length > 0 ? intervals : [nextInterval([])] });
   const changeFrom = (/** @type {string} */ next) => onChange({ ...entry, from: next, to: kind === "away" && to > next ? to : next });
   return html`

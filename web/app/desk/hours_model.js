@@ -10,7 +10,7 @@
  * @typedef {{date: string, isAvailable: boolean, startTime: string, endTime: string}} Exception
  * @typedef {{weekday: number, startTime: string, endTime: string}} Weekly
  */
-import { dayAfter } from "./calendar.js";
+import { addDays } from "../ui/days.js";
 
 const DAYS = 7;
 const MOST_DAYS = 366;
@@ -39,7 +39,7 @@ export function toEntries(exceptions) {
     const before = found[found.length - 1];
     if (taken.some(isWhole)) {
       if (added.length > 0) found.push(newEntry({ from: date, to: date, kind: "other", intervals: added }));
-      else if (before?.kind === "away" && dayAfter(before.to, 1) === date) before.to = date;
+      else if (before?.kind === "away" && addDays(before.to, 1) === date) before.to = date;
       else found.push(newEntry({ from: date, to: date, kind: "away", intervals: [] }));
       continue;
     }
@@ -62,7 +62,7 @@ export function toExceptions(entries) {
 /** @param {string} from @param {string} to */
 function datesOf(from, to) {
   const found = [from];
-  while (found[found.length - 1] < to && found.length < MOST_DAYS) found.push(dayAfter(found[found.length - 1], 1));
+  while (found[found.length - 1] < to && found.length < MOST_DAYS) found.push(addDays(found[found.length - 1], 1));
   return found;
 }
 

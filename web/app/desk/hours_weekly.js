@@ -4,7 +4,7 @@ import { t } from "../texts.js";
 import { Button } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
 import { html } from "../ui/html.js";
-import { weekdayName } from "./days.js";
+import { weekdayName } from "../ui/day_names.js";
 import { nextInterval, wrongWith } from "./hours_model.js";
 
 /** @typedef {import("./hours_model.js").Interval} Interval */

@@ -8,7 +8,7 @@ import { html } from "../ui/html.js";
 import { Empty, Failed, Skeleton, useLoad } from "../ui/load.js";
 import { isoDay, left, longDate, ownZone, span, useNow } from "../ui/time.js";
 import { CounselingRow } from "./counseling_row.js";
-import { dayAfter } from "./calendar.js";
+import { addDays } from "../ui/days.js";
 import { listCounselings } from "./counselings.js";
 import { DeskFrame } from "./desk_frame.js";
 import { useDesk } from "./live_chats.js";
@@ -31,7 +31,7 @@ export function useNews(reload) {
 export function TodayScreen() {
   const clock = /** @type {any} */ (identity.value?.rdchat.clock);
   const today = isoDay(useNow(clock, 30_000));
-  const tomorrow = dayAfter(today, 1);
+  const tomorrow = addDays(today, 1);
   const { data, error, reload } = useLoad((signal) => listCounselings(today, tomorrow, signal), [today]);
   useNews(reload);
   const of = (/** @type {string} */ day) => data?.filter((one) => isoDay(one.scheduledAt) === day) ?? [];

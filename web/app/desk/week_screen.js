@@ -8,10 +8,11 @@ import { Failed, Skeleton, useLoad } from "../ui/load.js";
 import { clockTime, isoDay, ownZone, shortDate, span } from "../ui/time.js";
 import { useWidth } from "../ui/width.js";
 import { CounselingRow } from "./counseling_row.js";
-import { dayAfter, inLanes, mondayOf } from "./calendar.js";
+import { inLanes } from "./lanes.js";
 import { listCounselings } from "./counselings.js";
 import { DeskFrame } from "./desk_frame.js";
-import { dayLabel } from "./days.js";
+import { dayWords, shortDay } from "../ui/day_names.js";
+import { addDays, mondayOf } from "../ui/days.js";
 import { DayOrWeek, useNews } from "./today_screen.js";
 
 /** @typedef {import("./counselings.js").Counseling} Counseling */
@@ -29,7 +30,7 @@ export function WeekScreen() {
   const clock = /** @type {any} */ (identity.value?.rdchat.clock);
   const today = isoDay(clock.now());
   const monday = mondayOf(/^\d{4}-\d\d-\d\d$/.test(query.value.from ?? "") ? query.value.from : today);
-  const days = Array.from({ length: 7 }, (_, n) => dayAfter(monday, n));
+  const days = Array.from({ length: 7 }, (_, n) => addDays(monday, n));
   const isGrid = useWidth() >= GRID_PX;
   const { data, error, reload } = useLoad((signal) => listCounselings(monday, days[6], signal), [monday]);
   useNews(reload);
@@ -41,9 +42,9 @@ export function WeekScreen() {
         <div class="row-between">
           <div><h1>${t("today.week")}</h1><p class="small soft">${shortDate(noon(monday), "UTC")} – ${shortDate(noon(days[6]), "UTC")} · ${ownZone.replace(/_/g, " ")}</p></div>
           <div class="row">
-            <${Link} class="button icon" aria-label=${t("week.before")} title=${t("week.before")} to=${`/week?from=${dayAfter(monday, -7)}`}><${Icon} name="left" /><//>
+            <${Link} class="button icon" aria-label=${t("week.before")} title=${t("week.before")} to=${`/week?from=${addDays(monday, -7)}`}><${Icon} name="left" /><//>
             ${monday !== mondayOf(today) && html`<${Link} class="button" to="/week">${t("week.this")}<//>`}
-            <${Link} class="button icon" aria-label=${t("week.after")} title=${t("week.after")} to=${`/week?from=${dayAfter(monday, 7)}`}><${Icon} name="right" /><//>
+            <${Link} class="button icon" aria-label=${t("week.after")} title=${t("week.after")} to=${`/week?from=${addDays(monday, 7)}`}><${Icon} name="right" /><//>
             <${DayOrWeek} />
           </div>
         </div>
@@ -61,7 +62,7 @@ const Agenda = ({ days, of, today }) => html`
     ${days.map(
       (day) => html`
         <section key=${day} class="stack-s">
-          <h2 class=${day === today ? "week-today" : ""}>${dayLabel(day)}${day === today && html` <span class="mark">${t("app.today")}</span>`}</h2>
+          <h2 class=${day === today ? "week-today" : ""}>${dayWords(day)}${day === today && html` <span class="mark">${t("app.today")}</span>`}</h2>
           ${of(day).length === 0 ? html`<p class="small soft">${t("week.none")}</p>` : html`<ul class="card list">${of(day).map((one) => html`<li key=${one.id}><${CounselingRow} counseling=${one} /></li>`)}</ul>`}
         </section>
       `,
@@ -105,8 +106,8 @@ function Grid({ days, of, today }) {
       <div class="week-hours" aria-hidden="true">${hours.map((hour) => html`<span key=${hour} style=${{ height: `${HOUR_PX}px` }}>${String(hour).padStart(2, "0")}</span>`)}</div>
       ${days.map(
         (day, n) => html`
-          <section key=${day} class=${`week-day ${day === today ? "today" : ""}`} aria-label=${dayLabel(day)}>
-            <h2>${dayLabel(day, true)}${day === today && html`<span class="hidden-visually"> (${t("app.today")})</span>`}</h2>
+          <section key=${day} class=${`week-day ${day === today ? "today" : ""}`} aria-label=${dayWords(day)}>
+            <h2>${shortDay(day)}${day === today && html`<span class="hidden-visually"> (${t("app.today")})</span>`}</h2>
             <ul style=${{ height: `${hours.length * HOUR_PX}px`, backgroundSize: `100% ${HOUR_PX}px` }}>
               ${placed[n].map(({ item: { one, start, end }, lane, lanes: most }) => {
                 const place = { top: `${px(start - first * 60)}px`, height: `${px(end - start) - 2}px`, insetInlineStart: `${(100 / most) * lane}%`, width: `${100 / most}%` };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addDays, addMonths, lastDay, monthOf, sameDay, weekday, weeksOf } from "../../../../web/app/client/days.js";
+import { addDays, addMonths, lastDay, monthOf, sameDay, weekday, weeksOf } from "../../../../web/app/ui/days.js";
 
 test("days and months are counted over the ends of months, of years and of February", () => {
   assert.equal(addDays("2026-12-31", 1), "2027-01-01");

@@ -1,14 +1,4 @@
-/** Days without a time, as `2026-06-03`, and what stands beside what in one of them. */
-
-/** A day some days later, as `2026-06-03`. @param {string} day @param {number} days */
-export function dayAfter(day, days) {
-  const date = new Date(`${day}T00:00:00Z`);
-  date.setUTCDate(date.getUTCDate() + days);
-  return date.toISOString().slice(0, 10);
-}
-
-/** The Monday of a day's week. @param {string} day */
-export const mondayOf = (day) => dayAfter(day, -((new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7));
+/** What is at one time stands side by side. Pure. */
 
 /**
  * Put what is at one time beside each other.

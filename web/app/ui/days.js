@@ -32,12 +32,15 @@ export const lastDay = (month) => addDays(`${addMonths(month, 1)}-01`, -1);
 /** 0 is Monday. @param {string} day */
 export const weekday = (day) => (new Date(noon(day)).getUTCDay() + 6) % 7;
 
+/** The Monday of a day's week. @param {string} day */
+export const mondayOf = (day) => addDays(day, -weekday(day));
+
 /** The weeks of a month, Monday first; null where a day is of another month. @param {string} month @returns {(string | null)[][]} */
 export function weeksOf(month) {
   const first = `${month}-01`;
   const last = lastDay(month);
   const weeks = [];
-  for (let monday = addDays(first, -weekday(first)); monday <= last; monday = addDays(monday, 7)) {
+  for (let monday = mondayOf(first); monday <= last; monday = addDays(monday, 7)) {
     weeks.push(Array.from({ length: 7 }, (_, n) => addDays(monday, n)).map((day) => (monthOf(day) === month ? day : null)));
   }
   return weeks;
