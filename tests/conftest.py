@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import itertools
 import os
@@ -14,6 +15,7 @@ import asyncpg
 import psutil
 import pytest
 import redis.asyncio
+from httpx._transports import default as transports
 
 from handlers.pages.static_files import WEB
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 #: Templates are kept between runs: a new PostgreSQL then takes half a second.
 _TEMPLATES = Path(tempfile.gettempdir()) / f"rdchat-test-templates-{os.getuid()}"
 _numbers = itertools.count(1)
+# Each service makes an HTTP client for Ably, which reads the certificates of all authorities: 57 ms.
+transports.create_ssl_context = functools.cache(transports.create_ssl_context)  # type: ignore[attr-defined]
 
 
 def pytest_collection_finish() -> None:

@@ -55,7 +55,7 @@ class Failures:
 
     async def _failed(self, job: Job, error: BaseException) -> int | None:
         # Its text may quote what people wrote; a session shows the reason to all who may see its state.
-        reason = type(error).__name__
+        reason = _classes_of(error)
         try:
             rows = automations if isinstance(job.kind, AutomationKind) else reminders
             attempts = await rows.count_failure(self._pool, job, reason)
@@ -87,6 +87,12 @@ def backoff_ms(attempts: int, jitter: Callable[[float, float], float] = random.u
     """Return the pause before the next attempt: doubled each time, capped, half of it random."""
     full = min(_FIRST_BACKOFF_MS * 2 ** (attempts - 1), _LONGEST_BACKOFF_MS)
     return round(jitter(full / 2, full))
+
+
+def _classes_of(error: BaseException) -> str:
+    """Name an error and what it was raised from, without their texts: `ValueError from KeyError`."""
+    cause = f" from {_classes_of(error.__cause__)}" if error.__cause__ is not None else ""
+    return type(error).__name__ + cause
 
 
 def _place_of(error: BaseException) -> str:

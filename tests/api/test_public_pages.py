@@ -124,6 +124,15 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "delete_quick_reply": await psychologist.call("DELETE", f"/quick-replies/{kept.data['id']}"),
         "put_client_notes": await psychologist.put(f"/clients/{client.id}/notes", {"text": "Tidur membaik."}),
         "get_client_notes": await psychologist.get(f"/clients/{client.id}/notes"),
+        "get_overview": await admin.get("/operations/overview"),
+        "list_dead_letters": await admin.get("/operations/dead-letters"),
+        "retry_dead_letters": await admin.post("/operations/dead-letters/retry", {"subjectId": session_id}),
+        "drop_dead_letters": await admin.post(
+            "/operations/dead-letters/drop", {"subjectId": session_id, "kind": "end_warning"}
+        ),
+        "list_dead_webhooks": await admin.get("/operations/dead-webhooks"),
+        "retry_dead_webhooks": await admin.post("/operations/dead-webhooks/retry", {}),
+        "list_operator_actions": await admin.get("/operations/actions"),
         "get_counseling": await client.get(f"/counselings/{booking['id']}"),
         "list_counselings": await client.get("/counselings"),
         "list_psychologists": await client.get("/psychologists"),

@@ -367,11 +367,11 @@ async def test_each_failure_is_noted_with_its_job_and_said_with_the_pause_before
     [reminder] = await store_reminders(database, [clock.now()])
     for job in (opening, reminder):
         with capture_logs() as logged:
-            pause = await judging.judge(job, ValueError("x" * 600))
+            pause = await judging.judge(job, ValueError("what someone wrote"))
         assert pause is not None
         assert 100 <= pause <= 200
         [said] = logged
-        why = f"ValueError: {'x' * 488}"
+        why = "ValueError"
         assert (said["subject"], said["kind"], said["why"]) == (str(job.subject_id), job.kind, why)
         assert said["again_in_ms"] == pause
     async with pool.acquire(database) as one:
