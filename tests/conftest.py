@@ -27,13 +27,24 @@ from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Iterator
 
 #: Templates are kept between runs: a new PostgreSQL then takes half a second.
 _TEMPLATES = Path(tempfile.gettempdir()) / f"rdchat-test-templates-{os.getuid()}"
 _numbers = itertools.count(1)
+
+
+@functools.cache
+def _read_certificates(_file: str | None, **options: Any) -> ssl.SSLContext:
+    return _create_ssl_context(**options)
+
+
 # Each service makes an HTTP client for Ably, which reads the certificates of all authorities: 57 ms.
-transports.create_ssl_context = functools.cache(transports.create_ssl_context)  # type: ignore[attr-defined]
+_create_ssl_context = transports.create_ssl_context  # type: ignore[attr-defined]
+transports.create_ssl_context = lambda **options: _read_certificates(  # type: ignore[attr-defined]
+    os.environ.get("SSL_CERT_FILE"), **options
+)
 
 
 def pytest_collection_finish() -> None:
