@@ -86,6 +86,13 @@ def test_what_is_shown_first_is_small(files: StaticFiles) -> None:
     assert small(files, [*graph, *(name for name in ably if name not in graph)]) <= WITH_REALTIME
 
 
+def test_a_clients_chat_is_small_with_all_that_it_needs(files: StaticFiles) -> None:
+    entries = (ENTRY, "app/client/room.js", "app/client/chat_screen.js", "app/realtime.js")
+    graphs = [static_graph(entry, modules_of(files), VENDORED) for entry in entries]
+    needed = dict.fromkeys(name for graph in graphs for name in graph)
+    assert small(files, list(needed)) <= WITH_REALTIME
+
+
 def test_every_form_of_import() -> None:
     source = """
 import a from "./a.js";

@@ -12,16 +12,18 @@ import { keepFocus } from "./ui/focus.js";
 import { Frame } from "./ui/frame.js";
 import { html } from "./ui/html.js";
 import { Failed, Skeleton } from "./ui/load.js";
+import { Loaded } from "./ui/loaded.js";
 import { silence, Toasts } from "./ui/toasts.js";
 import { parts } from "./router.js";
 
 /** Rooms are loaded when they are entered: a client never loads the desk. @type {Record<string, () => Promise<any>>} */
 const ROOMS = {
-  psychologist: () => import("./desk/room.js"),
-  supervisor: () => import("./console/room.js"),
-  super_admin: () => import("./console/room.js"),
+  psychologist: () => import("./desk/room.js").then((module) => module.Room),
+  supervisor: () => import("./console/room.js").then((module) => module.Room),
+  super_admin: () => import("./console/room.js").then((module) => module.Room),
 };
-const clientRoom = () => import("./client/room.js");
+const clientRoom = () => import("./client/room.js").then((module) => module.Room);
+const seeASession = () => import("./start/see_a_session.js").then((module) => module.Room);
 
 function App() {
   const [isReady, setReady] = useState(false);
@@ -48,7 +50,7 @@ function App() {
   if (problem !== null) return html`<${Frame} title=""><div class="page"><${Failed} error=${problem} onRetry=${begin} /></div><//>`;
   if (!isReady) return html`<${Frame} title=""><div class="page"><${Skeleton} /></div><//>`;
   if (who !== null) return html`<${Loaded} key=${who.me.id} load=${ROOMS[who.me.role] ?? clientRoom} />`;
-  if (parts.value[0] === "see") return html`<${Loaded} key="see" load=${() => import("./start/see_a_session.js")} />`;
+  if (parts.value[0] === "see") return html`<${Loaded} key="see" load=${seeASession} />`;
   return html`<${SignIn} />`;
 }
 
@@ -64,21 +66,6 @@ function enter() {
   const token = location.hash.slice("#token=".length);
   history.replaceState(history.state, "", location.pathname + location.search);
   return signInWith(token);
-}
-
-/** @param {{load: () => Promise<any>}} props a module whose `Room` is shown */
-function Loaded({ load }) {
-  const [Room, setRoom] = useState(/** @type {any} */ (null));
-  const [problem, setProblem] = useState(/** @type {any} */ (null));
-  const begin = () => {
-    setProblem(null);
-    return load().then((module) => setRoom(() => module.Room), setProblem);
-  };
-  // Modules of a former version are served no more, and a failed one is not asked for again: both need a new page.
-  useEffect(() => void begin(), []);
-  if (problem !== null) return html`<${Frame} title=""><div class="page"><${Failed} error=${{ code: "OFFLINE" }} onRetry=${() => location.reload()} /></div><//>`;
-  if (Room === null) return html`<${Frame} title=""><div class="page"><${Skeleton} /></div><//>`;
-  return html`<${Room} />`;
 }
 
 const place = document.getElementById("app");

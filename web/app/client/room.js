@@ -5,29 +5,33 @@ import { addStyle } from "../style.js";
 import { t } from "../texts.js";
 import { html } from "../ui/html.js";
 import { Empty } from "../ui/load.js";
+import { Loaded, prepare } from "../ui/loaded.js";
 import { Link } from "../router.js";
-import { Booking } from "./booking.js";
-import { ChatScreen } from "./chat_screen.js";
 import { ClientFrame } from "./client_frame.js";
-import { Counseling } from "./counseling.js";
 import { Home } from "./home.js";
 import { unreadNews } from "./live.js";
-import { Move } from "./move.js";
-import { News } from "./news.js";
 import "./texts.js";
 
 await Promise.all([addStyle(new URL("../chat/chat.css", import.meta.url).href), addStyle(new URL("client.css", import.meta.url).href)]);
+
+/** What is not shown at first comes when it is wanted, or when there is time for it. */
+const booking = () => import("./booking.js").then((module) => module.Booking);
+const chat = () => import("./chat_screen.js").then((module) => module.ChatScreen);
+const counseling = () => import("./counseling.js").then((module) => module.Counseling);
+const move = () => import("./move.js").then((module) => module.Move);
+const news = () => import("./news.js").then((module) => module.News);
+prepare([chat, booking, counseling, news, move]);
 
 export function Room() {
   // Once a person: what is unread of one is not for the next.
   useState(() => void (unreadNews.value = 0));
   const [first, second, third] = parts.value;
   if (first === undefined) return html`<${Home} />`;
-  if (first === "chat" && second) return html`<${ChatScreen} key=${second} sessionId=${second} />`;
-  if (first === "book" && !second) return html`<${Booking} />`;
-  if (first === "counselings" && second && third === "move") return html`<${Move} key=${second} id=${second} />`;
-  if (first === "counselings" && second && !third) return html`<${Counseling} key=${second} id=${second} />`;
-  if (first === "news" && !second) return html`<${News} />`;
+  if (first === "chat" && second) return html`<${Loaded} key=${second} load=${chat} sessionId=${second} />`;
+  if (first === "book" && !second) return html`<${Loaded} key="book" load=${booking} />`;
+  if (first === "counselings" && second && third === "move") return html`<${Loaded} key=${`move ${second}`} load=${move} id=${second} />`;
+  if (first === "counselings" && second && !third) return html`<${Loaded} key=${second} load=${counseling} id=${second} />`;
+  if (first === "news" && !second) return html`<${Loaded} key="news" load=${news} />`;
   return html`
     <${ClientFrame} title=${t("app.notFound")}>
       <h1>${t("app.notFound")}</h1>
