@@ -275,3 +275,60 @@ def test_the_clock_of_an_issued_token_is_the_one_that_was_given(
     old = tokens.issue(CALLER, lifetime=timedelta(minutes=1))
     assert jwt.decode(old, options={"verify_signature": False})["exp"] < datetime.now(UTC).timestamp()
     refused(tokens, old)
+
+
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [
+        ("id", "id"),
+        ("ID-id", "id"),
+        ("in_ID", "id"),
+        ("en_US.UTF-8", "en"),
+        ("en@euro", "en"),
+        ("fr", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_language_is_read_off_a_locale(
+    tokens: CallerTokens, locale: str | None, language: str | None
+) -> None:
+    assert tokens.verify(signed(locale=locale)).language == language
+
+
+@pytest.mark.parametrize(
+    ("zone", "timezone"),
+    [("Asia/Makassar", "Asia/Makassar"), ("Mars/Olympus", None), ("", None), (None, None)],
+)
+def test_a_zone_that_is_known_is_the_callers(
+    tokens: CallerTokens, zone: str | None, timezone: str | None
+) -> None:
+    assert tokens.verify(signed(zoneinfo=zone)).timezone == timezone
+
+
+def test_what_is_issued_keeps_zone_and_language(tokens: CallerTokens) -> None:
+    caller = Caller(SOMEBODY, Role.PSYCHOLOGIST, "Sari", timezone="Asia/Jayapura", language="en")
+    token = tokens.issue(caller, lifetime=timedelta(minutes=1))
+    said = jwt.decode(token, options={"verify_signature": False})
+    assert (said["zoneinfo"], said["locale"]) == ("Asia/Jayapura", "en")
+    read = tokens.verify(token)
+    assert (read.timezone, read.language, read.issued_at) == ("Asia/Jayapura", "en", float(said["iat"]))
+
+
+def test_a_probe_is_good_and_opens_nothing(tokens: CallerTokens) -> None:
+    probe = tokens.issue_probe(lifetime=timedelta(minutes=1))
+    with pytest.raises(RdchatError) as caught:
+        tokens.verify(probe)
+    assert caught.value.code is ErrorCode.FORBIDDEN
+    said = jwt.decode(probe, options={"verify_signature": False})
+    assert (said["role"], said["fullName"], said["exp"] - said["iat"]) == ("probe", "probe", 60)
+    assert UUID(said["sub"]).version == 4
+
+
+@pytest.mark.parametrize(("email", "is_good"), [("a" * 200, True), ("a" * 201, False), ("a\x00b", False)])
+def test_a_text_must_be_one_that_can_be_stored(tokens: CallerTokens, email: str, *, is_good: bool) -> None:
+    token = signed(email=email)
+    if is_good:
+        assert tokens.verify(token).email == email
+    else:
+        refused(tokens, token)
