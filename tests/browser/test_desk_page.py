@@ -90,7 +90,7 @@ async def test_what_is_written_goes_to_the_chat_in_front_alone(practice: Service
 
     # The title says how much, and nothing of what or from whom.
     await budi.say(second, "Rahasia.")
-    await desk.page.wait_for_function("document.title.startsWith('(')")
+    await desk.page.wait_for_function("() => document.title.startsWith('(')")
     assert await desk.page.title() in {"(1) Chat · Ruang Diri", "(2) Chat · Ruang Diri"}
     assert await desk.audit() == []
 
