@@ -1,5 +1,6 @@
 /** Keeping the conversation: as a text file, or as a page to read and print. */
 import { identity } from "../identity.js";
+import { addressOfFile, download } from "../ui/download.js";
 
 /** @param {string} sessionId @param {"txt" | "html"} format @returns {Promise<Blob>} */
 async function fetchTranscript(sessionId, format) {
@@ -9,15 +10,10 @@ async function fetchTranscript(sessionId, format) {
 
 /** @param {string} sessionId */
 export async function saveTranscript(sessionId) {
-  const url = URL.createObjectURL(await fetchTranscript(sessionId, "txt"));
-  const link = Object.assign(document.createElement("a"), { href: url, download: "transcript.txt" });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  download(await fetchTranscript(sessionId, "txt"), "transcript.txt");
 }
 
 /** @param {string} sessionId */
 export async function showTranscript(sessionId) {
-  const url = URL.createObjectURL(await fetchTranscript(sessionId, "html"));
-  open(url, "_blank", "noopener");
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  open(addressOfFile(await fetchTranscript(sessionId, "html")), "_blank", "noopener");
 }

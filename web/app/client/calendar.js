@@ -3,17 +3,14 @@ import { useState } from "preact/hooks";
 import { t } from "../texts.js";
 import { Button } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
+import { download } from "../ui/download.js";
 import { Field } from "../ui/field.js";
 import { html } from "../ui/html.js";
 import { attempt, say } from "../ui/toasts.js";
 import { api } from "./live.js";
 
 /** @param {string} ics */
-function saveCalendarFile(ics) {
-  const url = URL.createObjectURL(new Blob([ics], { type: "text/calendar" }));
-  Object.assign(document.createElement("a"), { href: url, download: "sesi.ics" }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
+const saveCalendarFile = (ics) => download(new Blob([ics], { type: "text/calendar" }), "sesi.ics");
 
 /** @param {{ics: string}} props */
 export const AddToCalendar = ({ ics }) => html`<${Button} icon="calendar" onPress=${() => saveCalendarFile(ics)}>${t("calendar.add")}<//>`;

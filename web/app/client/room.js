@@ -1,12 +1,11 @@
 /** The client's page: what is ahead, booking, one counselling, what one was told, and the chat. */
 import { useState } from "preact/hooks";
-import { parts } from "../router.js";
+import { Link, parts } from "../router.js";
 import { addStyle } from "../style.js";
 import { t } from "../texts.js";
 import { html } from "../ui/html.js";
 import { Empty } from "../ui/load.js";
 import { Loaded, prepare } from "../ui/loaded.js";
-import { Link } from "../router.js";
 import { ClientFrame } from "./client_frame.js";
 import { Home } from "./home.js";
 import { unreadNews } from "./live.js";

@@ -4,6 +4,7 @@ import { identity } from "../identity.js";
 import { go, query } from "../router.js";
 import { t } from "../texts.js";
 import { Button } from "../ui/button.js";
+import { download } from "../ui/download.js";
 import { Field } from "../ui/field.js";
 import { html } from "../ui/html.js";
 import { Empty, Failed, Skeleton, useLoad } from "../ui/load.js";
@@ -14,7 +15,6 @@ import { api } from "./pages.js";
 import { Screen } from "./screen.js";
 
 const MINUTE_MS = 60_000;
-const KEPT_MS = 60_000;
 
 /** What `booked` is the sum of, with the tone of its bar. @type {[string, string, (report: any) => number][]} */
 const PARTS = [
@@ -58,9 +58,7 @@ export function Report() {
 /** @param {Record<string, string>} asked */
 async function save(asked) {
   const file = await api().getFile("/reports/organization", { query: { ...asked, format: "csv" } });
-  const url = URL.createObjectURL(file);
-  Object.assign(document.createElement("a"), { href: url, download: `report-${asked.from}-${asked.to}.csv` }).click();
-  setTimeout(() => URL.revokeObjectURL(url), KEPT_MS);
+  download(file, `report-${asked.from}-${asked.to}.csv`);
 }
 
 /** @param {{days: {from: string, to: string}, wrong: Record<string, string[]>}} props */

@@ -1,13 +1,12 @@
 /** Whom to turn to at once: kept on the device, so that it is there when nothing else is. */
 import { signal } from "@preact/signals";
-import { keep, read } from "../preferences.js";
+import { keep, language, read } from "../preferences.js";
 import { settings } from "../settings.js";
 import { t } from "../texts.js";
 import { Button } from "./button.js";
 import { Dialog } from "./dialog.js";
 import { html } from "./html.js";
 import { longDate } from "./time.js";
-import { language } from "../preferences.js";
 
 const KEPT = "contacts";
 
