@@ -22,6 +22,7 @@ from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from rdchat.postgres import pool
 from rdchat.postgres.migrate import migrate
 from rdchat.redis import rates
+from tests.support.browser import NAMES, find_browser
 from tests.support.node import find_node, install
 from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
@@ -95,6 +96,18 @@ def web_packages() -> None:
     fault = install(node, WEB)
     if fault:
         pytest.fail(fault)
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """Where a real browser is. Without one its tests show nothing: in CI that is a failure."""
+    found = find_browser()
+    if found is not None:
+        return found
+    said = f"No browser is installed (none of {', '.join(NAMES)} is on PATH)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{said}: what happens in one is not shown", pytrace=False)
+    pytest.skip(f"{said}; `make browser` installs one")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -11,7 +10,7 @@ from urllib.parse import urljoin
 import pytest
 from aiohttp import web
 
-from tests.support.browser import browsing, find_browser
+from tests.support.browser import browsing
 from tests.support.forms import upload
 from tests.support.recordings import FORMS, recording
 from tests.support.sessions import opened
@@ -89,14 +88,6 @@ for (const [form, url] of Object.entries(await (await fetch("/links")).json()))
 await fetch("/outcome", {method: "POST", body: JSON.stringify(outcome)});
 </script>
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> str:
-    found = find_browser()
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("No browser is installed: whether it plays voice messages is not shown", pytrace=False)
-    return found or pytest.skip("No browser is installed; `make browser` installs one")
 
 
 async def test_a_browser_plays_every_kind_and_what_it_records_is_taken(

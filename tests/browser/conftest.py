@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import NAMES, find_browser
 from tests.support.service import Service, service_settings
 from tests.support.visitors import Visitors, visiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="session")
-def browser() -> str:
-    """Where the browser is. Without one nothing is shown: in CI that is a failure."""
-    found = find_browser()
-    if found is not None:
-        return found
-    said = f"No browser is installed (none of {', '.join(NAMES)} is on PATH)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{said}: the pages are not shown", pytrace=False)
-    pytest.skip(f"{said}; `make browser` installs one")
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import NAMES, find_browser
 from tests.support.node import find_node, install
 
 if TYPE_CHECKING:
@@ -50,18 +48,6 @@ class Sdk:
 def sdk(node: Path) -> Sdk:
     """Install the SDK if that has not been done."""
     return Sdk(install(node, JAVASCRIPT))
-
-
-@pytest.fixture(scope="session")
-def browser() -> str:
-    """Where the browser is."""
-    found = find_browser()
-    if found is not None:
-        return found
-    said = f"No browser is installed (none of {', '.join(NAMES)} is on PATH)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{said}: what pages of other origins may do is not shown", pytrace=False)
-    pytest.skip(f"{said}; `make browser` installs one")
 
 
 @pytest.fixture(scope="module")
