@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 
 /** @param {string} name */
-function read(name) {
+export function read(name) {
   try {
     return localStorage.getItem(`rdchat:${name}`);
   } catch {
@@ -18,8 +18,6 @@ export function keep(name, value) {
     // Forbidden or full: it is then asked for again next time.
   }
 }
-
-export { read };
 
 const prefersEnglish = () => !(navigator.languages ?? [navigator.language]).some((one) => /^(id|ms|jv|su)\b/i.test(one));
 

@@ -1,5 +1,4 @@
 /** The console: how the service and its sessions are, for those who run or oversee it. Never a word of content. */
-import { identity } from "../identity.js";
 import { go, parts } from "../router.js";
 import { settings } from "../settings.js";
 import { addStyle } from "../style.js";
@@ -14,7 +13,7 @@ import { Psychologists } from "./psychologists.js";
 import { Report } from "./report.js";
 import { SessionPage } from "./session.js";
 import { Sessions } from "./sessions.js";
-import { Screen } from "./screen.js";
+import { isAdmin, Screen } from "./screen.js";
 import "./texts.js";
 
 await Promise.all([
@@ -32,8 +31,7 @@ export function Room() {
   const [first, second, ...more] = parts.value;
   if (first === undefined) return html`<${Overview} />`;
   if (first === "sessions" && second && more.length === 0) return html`<${SessionPage} key=${second} sessionId=${second} />`;
-  const isAdmin = identity.value?.me.role === "super_admin";
-  const Chosen = second === undefined ? (SCREENS[first] ?? (isAdmin ? OF_ADMINISTRATORS[first] : undefined)) : undefined;
+  const Chosen = second === undefined ? (SCREENS[first] ?? (isAdmin() ? OF_ADMINISTRATORS[first] : undefined)) : undefined;
   return Chosen ? html`<${Chosen} />` : html`<${Lost} />`;
 }
 
