@@ -15,7 +15,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run web test coverage mutants test-hours watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-pages e2e screenshots check lint types imports hooks map docs lock clean
+.PHONY: help run web test coverage mutants test-hours security watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-pages e2e screenshots check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ coverage: $(READY_DEV) $(WEB) ## the complete test suite, with what it covers; f
 
 mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice (ARGS="engine tokens"; --again: survivors)
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+security: $(READY_DEV) $(WEB) ## attack the service in every way that the tests know, and print what got through
+	@$(BIN)/python -m pytest tests/security $(or $(ARGS),-n 2)
 
 watch: $(READY_DEV) $(WEB) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
 	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)

@@ -37,6 +37,7 @@ _OTHERS: Final = {
     "tests/realtime/javascript/client": "Parts of the reference client and of the pages alone, under Node.",
     "tests/realtime/js": "The scripts that those tests run.",
     "tests/e2e/typescript": "A client in TypeScript that one of them compiles and runs.",
+    "tests/security": "Attacks on the service and its stores, counted: `make security` shows them.",
     "tests/unit": "Tests without servers.",
     "tests/unit/desk": "The modules of the desk alone, under Node.",
     "tools": "Small programs for development, on the standard library alone.",
