@@ -272,6 +272,9 @@ def token(
     if len(name) > LONGEST_NAME:
         raise click.UsageError(f"--name must have at most {LONGEST_NAME} characters.")
     settings = _settings()
+    longest = settings.jwt_max_lifetime / timedelta(hours=1)
+    if hours > longest:
+        raise click.UsageError(f"--hours must be at most {longest:g}, as RDCHAT_JWT_MAX_LIFETIME says.")
     tokens = CallerTokens(
         algorithms=settings.jwt_algorithms,
         issuer=settings.jwt_issuer,

@@ -139,6 +139,21 @@ class Settings:
     jwt_issuer: str = setting("JWT_ISSUER", values.text, "rdchat", "who issues tokens (`iss`)")
     jwt_audience: str = setting("JWT_AUDIENCE", values.text, "rdchat", "whom tokens are issued for (`aud`)")
 
+    jwt_max_lifetime: timedelta = setting(
+        "JWT_MAX_LIFETIME",
+        values.seconds(least=60, most=30 * 86400),
+        "86400",
+        "how long a token may live, from `iat` to `exp`; one that lives longer is refused",
+        unit="seconds",
+    )
+    jwt_keys_trust: timedelta = setting(
+        "JWT_KEYS_TRUST",
+        values.seconds(least=60, most=30 * 86400),
+        "86400",
+        "how long keys stay in use while the key set cannot be fetched",
+        unit="seconds",
+    )
+
     #: Follows from whether there is a secret or a key set.
     jwt_secret_is_generated: bool = False
     oidc_authority: str | None = optional(

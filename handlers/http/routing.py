@@ -261,7 +261,9 @@ def _required(schema: Schema) -> set[str]:
 
 
 async def _caller(request: web.Request, runtime: Runtime) -> Caller:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = request.headers.getall("Authorization", ())
+    # Of two, a proxy may have looked at the other one.
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED)
     return await runtime.tokens.verify_fetching(token.strip())

@@ -27,7 +27,7 @@ async def start_callers(base: Base, stores: Stores) -> Callers:
     settings = base.settings
     key_set = None
     if settings.jwt_jwks_url is not None:
-        key_set = KeySet(settings.jwt_jwks_url)
+        key_set = KeySet(settings.jwt_jwks_url, settings.jwt_keys_trust)
         base.close_in_turn(key_set.close)
         await key_set.start()
     people = SeenPeople(stores.pool, base.clock)
@@ -41,5 +41,6 @@ async def start_callers(base: Base, stores: Stores) -> Callers:
         secret=settings.jwt_secret,
         keys=key_set.keys if key_set is not None else None,
         find_key=key_set.find if key_set is not None else None,
+        max_lifetime=settings.jwt_max_lifetime,
     )
     return Callers(tokens=tokens, people=people, key_set=key_set)

@@ -125,6 +125,14 @@ async def token(data_dir: Path, *arguments: str) -> str:
     return output.split()[-1]
 
 
+async def test_a_token_lives_as_long_as_one_may(data_dir: Path) -> None:
+    status, output = await run(data_dir, "token", "--hours", "25")
+    assert status == 2
+    assert "--hours must be at most 24, as RDCHAT_JWT_MAX_LIFETIME says." in " ".join(output.split())
+    status, output = await run(data_dir, "token", "--hours", "25", RDCHAT_JWT_MAX_LIFETIME="90000")
+    assert status == 0, output
+
+
 async def test_a_token_says_whose_secret_signs_it_and_who_does_not_accept_it(
     data_dir: Path, tmp_path: Path
 ) -> None:
@@ -144,7 +152,7 @@ async def test_a_token_says_whose_secret_signs_it_and_who_does_not_accept_it(
         status, output = await run(tmp_path / "other", "token", RDCHAT_PORT=port)
         assert (status, f"The service on {service.address} will not accept it" in output) == (0, True)
         assert (await service.get("/api/v1/organization", output.split()[-1]))[0] == 401
-        given = {"RDCHAT_PORT": port, "RDCHAT_JWT_SECRET": "x" * 32}
+        given = {"RDCHAT_PORT": port, "RDCHAT_JWT_SECRET": "a secret that is of another service"}
         _, output = await run(data_dir, "token", **given)
         assert output.startswith("Signed with RDCHAT_JWT_SECRET.\nThe service on ")
         alone = await asyncio.create_subprocess_exec(
@@ -263,7 +271,7 @@ async def test_dead_webhooks_are_shown_and_revived(database_url: str, redis_url:
     stores = {
         "RDCHAT_DATABASE_URL": database_url,
         "RDCHAT_REDIS_URL": redis_url,
-        "RDCHAT_JWT_SECRET": "s" * 32,
+        "RDCHAT_JWT_SECRET": "a secret that no one would guess",
         "RDCHAT_ENCRYPTION_KEYS": "main:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     }
     connection = await asyncpg.connect(database_url)
@@ -311,7 +319,7 @@ async def test_a_name_that_is_no_setting_keeps_the_service_from_starting(tmp_pat
 
 
 async def test_the_settings_are_listed_without_secrets_and_with_faults(tmp_path: Path) -> None:
-    secret = "s" * 40
+    secret = "korek api di atas meja kayu itu, basah"  # noqa: S105
     status, output = await run(tmp_path / "data", "settings", RDCHAT_JWT_SECRET=secret, RDCHAT_LANGUAGE="en")
     assert status == 0, output
     values = {line.split()[0]: line.split()[1] for line in output.splitlines()}
@@ -359,7 +367,7 @@ async def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
         tmp_path,
         "migrate",
         RDCHAT_DATABASE_URL=nowhere,
-        RDCHAT_JWT_SECRET="s" * 32,
+        RDCHAT_JWT_SECRET="a secret that no one would guess",
         RDCHAT_ENCRYPTION_KEYS="main:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     )
     assert status == 1

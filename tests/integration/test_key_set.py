@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
-from functools import cache
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-import jwt
 import pytest
-from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.utils import base64url_encode
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from rdchat.common.clock import SystemClock
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.security import key_set as key_set_module
 from rdchat.security.caller_tokens import CallerTokens
 from rdchat.security.key_set import KeySet, public_keys
+from tests.support.key_provider import KeyProvider, rsa_key
 from tests.support.service import Service, service_settings
+from tests.support.tokens import claims_of, hs256, token_of
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -29,76 +26,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Provider:
-    """An identity provider with changing keys. `asked` counts how often it was; `held` keeps answers back."""
-
-    def __init__(self) -> None:
-        self.private = {"one": _key("one"), "two": _key("two")}
-        self.published = ["one"]
-        self.status = 200
-        self.hangs = False
-        self.url = ""
-        self.asked = 0
-        self.held = asyncio.Event()
-        self.held.set()
-        #: Under whose name a key is published, where not under its own.
-        self.names: dict[str, str] = {}
-
-    async def answer(self, _request: web.Request) -> web.Response:
-        self.asked += 1
-        if self.hangs:
-            await asyncio.Event().wait()
-        keys = [
-            {
-                **json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.private[kid].public_key())),
-                "kid": self.names.get(kid, kid),
-            }
-            for kid in self.published
-        ]
-        await self.held.wait()
-        return web.json_response({"keys": keys}, status=self.status)
-
-    def token(self, kid: str) -> str:
-        return jwt.encode(claims(), self.private[kid], algorithm="RS256", headers={"kid": kid})
-
-    def public_text(self, kid: str) -> bytes:
-        return self.private[kid].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def claims() -> dict[str, Any]:
-    now = int(SystemClock().now().timestamp())
-    return {
-        "sub": str(uuid4()),
-        "role": "client",
-        "fullName": "Budi",
-        "iss": "rdchat",
-        "aud": "rdchat",
-        "iat": now,
-        "exp": now + 300,
-    }
-
-
-@cache
-def _key(_kid: str) -> rsa.RSAPrivateKey:
-    """Making one takes half a second; what it is does not matter."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+@pytest.fixture
+async def provider() -> AsyncIterator[KeyProvider]:
+    async with KeyProvider.running() as provider:
+        yield provider
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    provider = Provider()
-    app = web.Application()
-    app.router.add_get("/keys", provider.answer)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
-    yield provider
-    await runner.cleanup()
-
-
-@pytest.fixture
-async def keys(provider: Provider) -> AsyncIterator[KeySet]:
+async def keys(provider: KeyProvider) -> AsyncIterator[KeySet]:
     """A key set that was fetched, and is not refreshed by itself for a minute."""
     keys = KeySet(provider.url)
     await keys.start()
@@ -133,12 +68,8 @@ async def code_of(tokens: CallerTokens, token: str) -> ErrorCode | None:
     return None
 
 
-def forged(provider: Provider, kid: str) -> str:
-    return jwt.encode(claims(), provider.private["two"], algorithm="RS256", headers={"kid": kid})
-
-
 async def test_keys_are_fetched_and_follow_the_provider(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+    provider: KeyProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_set_module, "_REFRESH_SECONDS", 0.02)
     keys = KeySet(provider.url)
@@ -163,10 +94,10 @@ async def test_keys_are_fetched_and_follow_the_provider(
 
 
 async def test_a_key_that_was_published_a_moment_ago_is_accepted_at_once(
-    provider: Provider, keys: KeySet
+    provider: KeyProvider, keys: KeySet
 ) -> None:
     tokens = verifier(keys)
-    assert await code_of(tokens, forged(provider, "three")) is ErrorCode.UNAUTHENTICATED
+    assert await code_of(tokens, provider.forged("three")) is ErrorCode.UNAUTHENTICATED
     provider.published = ["one", "two"]
     assert (await tokens.verify_fetching(provider.token("two"))).full_name == "Budi"
     assert tokens.verify(provider.token("two")).full_name == "Budi"
@@ -174,7 +105,7 @@ async def test_a_key_that_was_published_a_moment_ago_is_accepted_at_once(
 
 
 async def test_a_provider_that_does_not_answer_is_given_up(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+    provider: KeyProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_set_module, "_FETCH_SECONDS", 0.05)
     provider.hangs = True
@@ -192,11 +123,11 @@ def test_what_is_no_key_set_is_said_so(key_set: Any) -> None:
 
 
 async def test_a_key_that_a_fetch_under_way_came_too_early_for_is_asked_for_again(
-    provider: Provider, keys: KeySet
+    provider: KeyProvider, keys: KeySet
 ) -> None:
     tokens = verifier(keys)
     provider.held.clear()
-    early = asyncio.create_task(code_of(tokens, forged(provider, "three")))
+    early = asyncio.create_task(code_of(tokens, provider.forged("three")))
     await until(lambda: provider.asked == 2)
     provider.published = ["one", "two"]
     late = asyncio.create_task(code_of(tokens, provider.token("two")))
@@ -207,25 +138,25 @@ async def test_a_key_that_a_fetch_under_way_came_too_early_for_is_asked_for_agai
     assert await late is None
 
 
-async def test_made_up_names_of_keys_do_not_hammer_the_provider(provider: Provider, keys: KeySet) -> None:
+async def test_made_up_names_of_keys_do_not_hammer_the_provider(provider: KeyProvider, keys: KeySet) -> None:
     tokens = verifier(keys)
-    codes = await asyncio.gather(*(code_of(tokens, forged(provider, "same")) for _ in range(50)))
+    codes = await asyncio.gather(*(code_of(tokens, provider.forged("same")) for _ in range(50)))
     assert set(codes) == {ErrorCode.UNAUTHENTICATED}
     assert provider.asked <= 3, "those who come together are served by one fetch, or the one after"
     before = provider.asked
     for _ in range(20):
-        assert await code_of(tokens, forged(provider, "same")) is ErrorCode.UNAUTHENTICATED
+        assert await code_of(tokens, provider.forged("same")) is ErrorCode.UNAUTHENTICATED
     assert provider.asked == before, "what the provider has just not known is not asked for again"
     for number in range(40):
-        assert await code_of(tokens, forged(provider, f"made up {number}")) is ErrorCode.UNAUTHENTICATED
+        assert await code_of(tokens, provider.forged(f"made up {number}")) is ErrorCode.UNAUTHENTICATED
     assert provider.asked <= 1 + key_set_module._MOST_FETCHES + 1  # noqa: SLF001 - the bound itself
 
 
-async def test_a_fetch_delays_nobody_whose_key_is_known(provider: Provider, keys: KeySet) -> None:
+async def test_a_fetch_delays_nobody_whose_key_is_known(provider: KeyProvider, keys: KeySet) -> None:
     tokens = verifier(keys)
     provider.held.clear()
     waiting = [
-        asyncio.create_task(code_of(tokens, forged(provider, f"made up {number}"))) for number in range(20)
+        asyncio.create_task(code_of(tokens, provider.forged(f"made up {number}"))) for number in range(20)
     ]
     await until(lambda: provider.asked == 2)
     assert tokens.verify(provider.token("one")).full_name == "Budi"
@@ -235,23 +166,23 @@ async def test_a_fetch_delays_nobody_whose_key_is_known(provider: Provider, keys
 
 
 async def test_a_provider_that_hangs_holds_up_few_and_not_for_long(
-    provider: Provider, keys: KeySet, monkeypatch: pytest.MonkeyPatch
+    provider: KeyProvider, keys: KeySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_set_module, "_MOST_WAITING", 2)
     tokens = verifier(keys)
     provider.held.clear()
-    waiting = [asyncio.create_task(code_of(tokens, forged(provider, f"held {n}"))) for n in range(2)]
+    waiting = [asyncio.create_task(code_of(tokens, provider.forged(f"held {n}"))) for n in range(2)]
     await until(lambda: provider.asked == 2)
-    assert await code_of(tokens, forged(provider, "third")) is ErrorCode.UNAUTHENTICATED
+    assert await code_of(tokens, provider.forged("third")) is ErrorCode.UNAUTHENTICATED
     assert not any(task.done() for task in waiting)
     monkeypatch.setattr(key_set_module, "_WAIT_SECONDS", 0.01)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    assert await code_of(tokens, forged(provider, "fourth")) is ErrorCode.UNAUTHENTICATED
+    assert await code_of(tokens, provider.forged("fourth")) is ErrorCode.UNAUTHENTICATED
 
 
-async def test_the_provider_may_be_away_while_its_keys_are_known(provider: Provider, keys: KeySet) -> None:
+async def test_the_provider_may_be_away_while_its_keys_are_known(provider: KeyProvider, keys: KeySet) -> None:
     tokens = verifier(keys)
     provider.status = 503
     assert await code_of(tokens, provider.token("two")) is ErrorCode.UNAUTHENTICATED
@@ -264,7 +195,7 @@ async def test_the_provider_may_be_away_while_its_keys_are_known(provider: Provi
 
 @pytest.mark.parametrize("fault", ["status", "no keys", "closed"])
 async def test_without_the_provider_the_service_starts_and_goes_on_asking(
-    provider: Provider, fault: str, monkeypatch: pytest.MonkeyPatch
+    provider: KeyProvider, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_set_module, "_FIRST_PAUSE_SECONDS", 0.02)
     provider.status = 500 if fault == "status" else 200
@@ -286,7 +217,7 @@ async def test_without_the_provider_the_service_starts_and_goes_on_asking(
 
 
 async def test_a_start_does_not_wait_for_a_provider_that_hangs(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+    provider: KeyProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_set_module, "_START_SECONDS", 0.01)
     provider.held.clear()
@@ -299,19 +230,19 @@ async def test_a_start_does_not_wait_for_a_provider_that_hangs(
 
 
 async def test_another_key_under_the_same_name_lets_nobody_in_whom_the_first_let_in(
-    provider: Provider, keys: KeySet
+    provider: KeyProvider, keys: KeySet
 ) -> None:
     tokens = verifier(keys)
     seen = provider.token("one")
     assert tokens.verify(seen).full_name == "Budi"
     provider.published, provider.names = ["two"], {"two": "one"}
-    assert await code_of(tokens, forged(provider, "unknown")) is ErrorCode.UNAUTHENTICATED
+    assert await code_of(tokens, provider.forged("unknown")) is ErrorCode.UNAUTHENTICATED
     refused(tokens, seen)
-    assert tokens.verify(forged(provider, "one")).full_name == "Budi"
+    assert tokens.verify(provider.forged("one")).full_name == "Budi"
 
 
 async def test_a_replica_serves_once_the_key_set_is_there(
-    provider: Provider,
+    provider: KeyProvider,
     tmp_path: Path,
     database_url: str,
     redis_url: str,
@@ -361,11 +292,103 @@ async def test_a_replica_serves_once_the_key_set_is_there(
         assert (await ready())[1]["keySet"] == "ok"
 
 
-async def test_a_shared_secret_is_no_public_key(provider: Provider, keys: KeySet) -> None:
+async def test_keys_are_trusted_for_a_time_only_while_the_provider_is_away(
+    provider: KeyProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_set_module, "_REFRESH_SECONDS", 0.02)
+    monkeypatch.setattr(key_set_module, "_FIRST_PAUSE_SECONDS", 0.02)
+    keys = KeySet(provider.url, timedelta(seconds=0.3))
+    await keys.start()
+    tokens = verifier(keys)
+    seen = provider.token("one")
+    assert tokens.verify(seen).full_name == "Budi"
+    # While it answers, they are trusted for longer than that.
+    asked = provider.asked
+    await until(lambda: provider.asked > asked + 20)
+    assert (keys.status, await code_of(tokens, seen)) == ("ok", None)
+    provider.status = 503
+    await until(lambda: keys.status == "away")
+    for token in (seen, provider.token("one")):
+        with pytest.raises(UnavailableError):
+            await tokens.verify_fetching(token)
+    assert await code_of(tokens, "garbage") is ErrorCode.UNAUTHENTICATED
+    assert keys.keys == {}
+    provider.status = 200
+    await until(lambda: keys.status == "ok")
+    assert await code_of(tokens, seen) is None
+    await keys.close()
+
+
+@pytest.mark.parametrize("path", ["/keys", "/", "http://127.0.0.1:9/keys"])
+async def test_a_redirect_is_followed_nowhere(provider: KeyProvider, path: str) -> None:
+    provider.redirect = path
+    keys = KeySet(provider.url)
+    await keys.start()
+    assert (keys.status, provider.asked) == ("away", 1)
+    await keys.close()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_a_key_set_is_read_as_far_as_one_may_be_long(
+    provider: KeyProvider, more: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_set_module, "_LARGEST_SET", 100_000)
+    known = json.dumps({"keys": [provider.public("one")]})
+    provider.body = (known + " " * (100_000 - len(known) + more)).encode()
+    keys = KeySet(provider.url)
+    await keys.start()
+    assert keys.status == ("away" if more else "ok")
+    await keys.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[" * 100_000, b'{"keys": NaN}', b"null", b'{"keys": 5}'])
+async def test_what_is_no_json_is_no_key_set(provider: KeyProvider, body: bytes) -> None:
+    provider.body = body
+    keys = KeySet(provider.url)
+    await keys.start()
+    assert keys.status == "away"
+    provider.body = None
+    assert await code_of(verifier(keys), provider.token("one")) is None
+    await keys.close()
+
+
+def test_of_a_key_set_those_are_taken_that_verify_something(provider: KeyProvider) -> None:
+    one = provider.public("one")
+    private = json.loads(RSAAlgorithm.to_jwk(provider.private["two"]))
+    weak = json.loads(RSAAlgorithm.to_jwk(rsa_key("weak", 2047).public_key()))
+    curve = json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key()))
+    edwards = json.loads(OKPAlgorithm.to_jwk(ed25519.Ed25519PrivateKey.generate().public_key()))
+    found = public_keys(
+        {
+            "keys": [
+                one | {"use": "sig", "kid": "for signatures"},
+                one | {"use": "enc", "kid": "for encryption"},
+                curve | {"kid": "curve"},
+                edwards | {"kid": "edwards"},
+                private | {"kid": "private"},
+                weak | {"kid": "weak"},
+                {"kty": "oct", "k": "c2VjcmV0", "kid": "shared"},
+                {name: value for name, value in one.items() if name != "kid"},
+                one | {"kid": 5},
+                one,
+            ]
+        }
+    )
+    assert list(found) == ["for signatures", "curve", "edwards", "one"]
+    for unusable in (weak | {"kid": "weak"}, one | {"use": "enc"}, private | {"kid": "private"}):
+        with pytest.raises(ValueError, match=r"^not a JSON Web Key Set with a usable key$"):
+            public_keys({"keys": [unusable]})
+
+
+def test_a_key_set_has_so_many_keys_at_most(provider: KeyProvider) -> None:
+    one = provider.public("one")
+    assert len(public_keys({"keys": [one | {"kid": str(number)} for number in range(100)]})) == 100
+    with pytest.raises(ValueError, match=r"^more than 100 keys$"):
+        public_keys({"keys": [one | {"kid": str(number)} for number in range(101)]})
+
+
+async def test_a_shared_secret_is_no_public_key(provider: KeyProvider, keys: KeySet) -> None:
     """The classic confusion: a token signed with HMAC over the text of the public key."""
-    # By hand: the library refuses to sign like this.
     head = {"alg": "HS256", "typ": "JWT", "kid": "one"}
-    signed = b".".join(base64url_encode(json.dumps(part).encode()) for part in (head, claims()))
-    signature = hmac.digest(provider.public_text("one"), signed, "sha256")
-    refused(verifier(keys), (signed + b"." + base64url_encode(signature)).decode())
+    refused(verifier(keys), token_of(head, claims_of(), hs256(provider.public_text("one"))))
     assert verifier(keys).verify(provider.token("one")).full_name == "Budi"

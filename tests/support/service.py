@@ -46,6 +46,8 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         jwt_algorithms=("HS256",),
         jwt_issuer="rdchat",
         jwt_audience="rdchat",
+        jwt_max_lifetime=timedelta(hours=24),
+        jwt_keys_trust=timedelta(hours=24),
         initial_message_lead=timedelta(seconds=1),
         end_warning_lead=timedelta(seconds=1),
         min_session=timedelta(seconds=2),

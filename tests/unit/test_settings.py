@@ -16,7 +16,7 @@ from config.development import development_secrets
 from config.settings import ROWS
 
 KEY = base64.b64encode(b"k" * 32).decode()
-SECRET = "s" * 32
+SECRET = "a secret that no one would guess"  # noqa: S105 - it guards nothing
 ROOT = Path(config.__file__).parents[1]
 EXAMPLE = ROOT / "config" / "rdchat.env.example"
 REAL = {
@@ -462,6 +462,32 @@ def test_what_is_set_but_wrong_is_not_told_to_be_missing(monkeypatch: pytest.Mon
     assert faults(monkeypatch, **REAL | {"RDCHAT_JWT_SECRET": "short"}) == [
         "RDCHAT_JWT_SECRET: Must be at least 32 bytes long."
     ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "x" * 32,
+        "ab" * 40,
+        "0123456789abcdef" * 2,
+        "0123456789abcdef" * 2 + "01",
+        "secret" * 6,
+        "1234567" * 5,
+        "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbcccccccc",
+        "\u00e9" * 20,
+    ],
+)
+def test_a_secret_of_repeated_bytes_is_a_short_one(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    assert faults(monkeypatch, RDCHAT_JWT_SECRET=secret) == [
+        "RDCHAT_JWT_SECRET: Must not be a few bytes that are repeated: that is as good as a short one."
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret", ["d41d8cd98f00b204e9800998ecf8427e", "0123456789abcdefg" * 2, "korek api di atas meja kayu itu"]
+)
+def test_a_secret_that_is_not_repeated_is_taken(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    assert load(monkeypatch, RDCHAT_JWT_SECRET=f"{secret}!").jwt_secret == f"{secret}!"
 
 
 @pytest.mark.parametrize("width", [None, 40, 80, 132])
