@@ -266,7 +266,9 @@ async def _caller(request: web.Request, runtime: Runtime) -> Caller:
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED)
-    return await runtime.tokens.verify_fetching(token.strip())
+    caller = await runtime.tokens.verify_fetching(token.strip())
+    runtime.access.check(caller)
+    return caller
 
 
 def _heeded(request: web.Request) -> Mapping[str, str]:

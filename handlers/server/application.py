@@ -19,6 +19,7 @@ from handlers.api import (
     operator_actions,
     organizations,
     overviews,
+    people,
     psychologists,
     quick_replies,
     reassigning,
@@ -65,6 +66,7 @@ ROUTES: Final = (
     *overviews.ROUTES,
     *dead_letters.ROUTES,
     *operator_actions.ROUTES,
+    *people.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024

@@ -115,8 +115,14 @@ class AblyClient:
         Return the error, None when it is done. See https://ably.com/docs/auth/revocation.
         """
         revoked = [orjson.loads(event.data) for event in revocations]
-        for target, allow_margin in (("revocationKey", True), ("clientId", False)):
-            of_kind = [one for one in revoked if target in one]
+        kinds = [("revocationKey", True, [one for one in revoked if "revocationKey" in one])]
+        # Those of whom it may be done now do not wait for the others.
+        people = [one for one in revoked if "clientId" in one]
+        kinds += [
+            ("clientId", False, [one for one in people if one["issuedBefore"] == instant])
+            for instant in sorted({one["issuedBefore"] for one in people})
+        ]
+        for target, allow_margin, of_kind in kinds:
             body = {
                 "targets": [f"{target}:{one[target]}" for one in of_kind],
                 "issuedBefore": max((one["issuedBefore"] for one in of_kind), default=0),

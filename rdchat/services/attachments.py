@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.attachments import SentAttachment
     from rdchat.postgres.pool import Pool
     from rdchat.security.encryption import Encryptor
+    from rdchat.services.access_list import AccessList
     from rdchat.services.chat import ChatService
     from statemachine import Session
 
@@ -60,6 +61,7 @@ class AttachmentService:
 
     pool: Pool
     chat: ChatService
+    access: AccessList
     storage: FileStorage
     examiner: Examiner
     links: Links
@@ -183,7 +185,7 @@ class AttachmentService:
         UNAVAILABLE.
         """
         person_id = self.links.verify(token, attachment_id)
-        if person_id is None:
+        if person_id is None or not self.access.is_active(person_id):
             raise RdchatError(ErrorCode.FORBIDDEN, "This link is not valid, or not any more")
         found = await self._sent(attachment_id)
         if not permissions.takes_part(person_id, found):
