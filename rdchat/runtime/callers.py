@@ -39,7 +39,7 @@ async def start_callers(base: Base, stores: Stores, delivery: Delivery) -> Calle
     access = AccessList(
         stores.pool,
         delivery.publisher,
-        base.encryptor,
+        stores.keys,
         base.clock,
         # And what the clocks of service and provider differ by.
         oldest=settings.jwt_max_lifetime + timedelta(minutes=1),

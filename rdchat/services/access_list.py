@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rdchat.domain.access_rule import AccessRule
     from rdchat.domain.person import Caller
     from rdchat.engine.post_commit import EntryPublisher
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +42,11 @@ class AccessList:
     """The rules of all to whom one applies. `oldest`: how long ago a valid token can have been issued."""
 
     def __init__(
-        self, pool: Pool, publisher: EntryPublisher, encryptor: Encryptor, clock: Clock, *, oldest: timedelta
+        self, pool: Pool, publisher: EntryPublisher, keys: DataKeys, clock: Clock, *, oldest: timedelta
     ) -> None:
         self._pool = pool
         self._publisher = publisher
-        self._encryptor = encryptor
+        self._keys = keys
         self._clock = clock
         self._oldest = oldest
         self._rules: dict[UUID, AccessRule] = {}
@@ -103,5 +103,5 @@ class AccessList:
             people = await access_rules.take_cuts(connection, _CUTS_AT_ONCE, _CUT_AGAIN)
             now = self._clock.now()
             entries = [cut_entry(person_id, now) for person_id in people]
-            await outbox.insert_entries(connection, entries, encryptor=self._encryptor, lease=LEASE)
+            await outbox.insert_entries(connection, entries, keys=self._keys, lease=LEASE)
         self._publisher.hand_over(entries)
