@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,6 +113,7 @@ async def test_a_provider_that_does_not_answer_is_given_up(
     keys = KeySet(provider.url)
     async with asyncio.timeout(5):
         await keys.start()
+    await until(lambda: keys._fetching is None, 2)  # noqa: SLF001 - it has ended by itself
     assert keys.status == "away"
     await keys.close()
 
@@ -385,6 +387,168 @@ def test_a_key_set_has_so_many_keys_at_most(provider: KeyProvider) -> None:
     assert len(public_keys({"keys": [one | {"kid": str(number)} for number in range(100)]})) == 100
     with pytest.raises(ValueError, match=r"^more than 100 keys$"):
         public_keys({"keys": [one | {"kid": str(number)} for number in range(101)]})
+
+
+class Paced:
+    """`asyncio` for the module, with a clock and pauses of one's own."""
+
+    def __init__(self, most: int = 0) -> None:
+        self.now = 100.0
+        self.pauses: list[float] = []
+        self._most = most
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def get_running_loop(self) -> Any:
+        return SimpleNamespace(time=lambda: self.now, call_later=asyncio.get_running_loop().call_later)
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        if len(self.pauses) == self._most:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+
+async def test_how_often_keys_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After pauses that double until they are there, then each minute; and so again once trust has ended."""
+    paced = Paced(most=13)
+    monkeypatch.setattr(key_set_module, "asyncio", paced)
+    keys = KeySet("http://127.0.0.1:9/keys")
+
+    async def ask(_self: KeySet) -> dict[str, Any]:
+        if len(paced.pauses) == 10:
+            keys._distrust()  # noqa: SLF001 - as the timer does
+        if len(paced.pauses) in (8, 9, 12):
+            return {"one": object()}
+        raise ValueError("not now")
+
+    monkeypatch.setattr(KeySet, "_ask", ask)
+    await keys.start()
+    await until(lambda: len(paced.pauses) == 13)
+    assert paced.pauses == [0.5, 1, 2, 4, 8, 15, 15, 15, 60, 60, 0.5, 1, 60]
+    await keys.close()
+
+
+async def test_what_is_asked_for_at_once_and_when_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    paced = Paced()
+    monkeypatch.setattr(key_set_module, "asyncio", paced)
+    keys = KeySet("http://127.0.0.1:9/keys")
+    may = keys._may_fetch  # noqa: SLF001 - the bound itself
+    assert [may(str(number)) for number in range(7)] == [True] * 5 + [False] * 2
+    paced.now = 101.99
+    assert not may("x")
+    paced.now = 102.0
+    assert [may("x"), may("x")] == [True, False]
+    # After a long time there are as many as at the beginning, and no more.
+    paced.now = 1_000.0
+    assert [may(str(number)) for number in range(7)] == [True] * 5 + [False] * 2
+
+
+async def test_a_fetch_that_is_under_way_may_be_waited_for_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    paced = Paced()
+    monkeypatch.setattr(key_set_module, "asyncio", paced)
+    keys = KeySet("http://127.0.0.1:9/keys")
+    keys._fetching = asyncio.create_task(asyncio.sleep(0, result=True))  # noqa: SLF001 - as if
+    assert all(keys._may_fetch(str(number)) for number in range(50))  # noqa: SLF001 - it costs nothing
+    await keys._fetching  # noqa: SLF001 - or it would be left
+
+
+async def test_what_the_provider_does_not_know_is_remembered_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paced = Paced()
+    monkeypatch.setattr(key_set_module, "asyncio", paced)
+    monkeypatch.setattr(key_set_module, "_REMEMBERED", 2)
+    keys = KeySet("http://127.0.0.1:9/keys")
+    remember, may = keys._remember_unknown, keys._may_fetch  # noqa: SLF001 - the bounds themselves
+    remember("a")
+    paced.now = 104.99
+    assert (may("a"), may("b")) == (False, True)
+    paced.now = 105.0
+    assert may("a")
+    remember("b")
+    remember("c")
+    assert (may("a"), may("b"), may("c")) == (True, True, False), "there are too many: it begins again"
+
+
+async def test_places_to_wait_are_given_back(
+    provider: KeyProvider, keys: KeySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_set_module, "_MOST_WAITING", 1)
+    tokens = verifier(keys)
+    for asked in (2, 3, 4):
+        assert await code_of(tokens, provider.forged(f"{asked}")) is ErrorCode.UNAUTHENTICATED
+        assert provider.asked == asked
+    provider.held.clear()
+    waiting = asyncio.create_task(code_of(tokens, provider.forged("held")))
+    await until(lambda: provider.asked == 5)
+    assert await code_of(tokens, provider.forged("another")) is ErrorCode.UNAUTHENTICATED
+    assert not waiting.done()
+    provider.held.set()
+    assert await waiting is ErrorCode.UNAUTHENTICATED
+
+
+async def test_what_the_provider_has_not_answered_is_not_remembered(
+    provider: KeyProvider, keys: KeySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_set_module, "_WAIT_SECONDS", 0.01)
+    provider.held.clear()
+    assert not await keys.find("two")
+    assert not keys._unknown  # noqa: SLF001 - nothing was said of it
+    provider.published = ["one", "two"]
+    provider.held.set()
+    await until(lambda: keys._fetching is None)  # noqa: SLF001 - it goes on without those who waited
+    # That one had begun too early.
+    monkeypatch.undo()
+    assert await keys.find("two")
+
+
+async def test_keys_stop_being_asked_for_in_the_middle_of_it(provider: KeyProvider) -> None:
+    keys = KeySet(provider.url)
+    await keys.start()
+    trusted = keys._trusted  # noqa: SLF001 - a timer is no task, whose leak would be seen
+    assert trusted is not None
+    provider.held.clear()
+    fetching = keys._fetch()  # noqa: SLF001 - as each minute
+    await until(lambda: provider.asked == 2)
+    await keys.close()
+    assert fetching.cancelled()
+    assert trusted.cancelled()
+
+
+async def test_a_fetch_makes_trust_begin_again(provider: KeyProvider) -> None:
+    keys = KeySet(provider.url, timedelta(hours=5))
+    now = asyncio.get_running_loop().time()
+    await keys.start()
+    first = keys._trusted  # noqa: SLF001 - when it ends
+    assert first is not None
+    assert now + 18_000 <= first.when() <= now + 18_010
+    await keys._fetch()  # noqa: SLF001 - as each minute
+    second = keys._trusted  # noqa: SLF001 - when it ends
+    assert second is not None
+    assert (first.cancelled(), second.cancelled(), second.when() > first.when()) == (True, False, True)
+    await keys.close()
+    usual = KeySet(provider.url)
+    await usual.start()
+    assert usual._trusted is not None  # noqa: SLF001 - when it ends
+    assert 86_400 <= usual._trusted.when() - now <= 86_430  # noqa: SLF001 - when it ends
+    await usual.close()
+
+
+async def test_a_key_that_stays_is_the_same_object_and_one_that_is_gone_is_forgotten(
+    provider: KeyProvider, keys: KeySet
+) -> None:
+    provider.published = ["one", "two"]
+    await keys._fetch()  # noqa: SLF001 - as each minute
+    one, two = keys.keys["one"], keys.keys["two"]
+    provider.published = ["one"]
+    await keys._fetch()  # noqa: SLF001 - as each minute
+    assert list(keys.keys) == ["one"]
+    assert keys.keys["one"] is one
+    provider.published, provider.names = ["two"], {"two": "one"}
+    await keys._fetch()  # noqa: SLF001 - as each minute
+    assert keys.keys["one"] == two
 
 
 async def test_a_shared_secret_is_no_public_key(provider: KeyProvider, keys: KeySet) -> None:
