@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.domain import permissions
 from rdchat.postgres import access_rules, calendars
 from rdchat.postgres.pool import transaction
@@ -63,19 +64,18 @@ class AccessControl:
             present = former
             if is_active is not None:
                 present = replace(present, is_active=is_active)
-            if role is not None and role.role is not None:
+            if role is not None and role.role is None:
+                # Older tokens that say another one stay refused.
+                present = replace(present, role_is_fixed=False)
+            elif role is not None and not (former.role_is_fixed and former.role is role.role):
                 present = replace(present, role=role.role, role_since=now, role_is_fixed=True)
-                if former.role_is_fixed and former.role is role.role:
-                    present = replace(present, role_since=former.role_since)
-            elif role is not None and former.role_is_fixed:
-                present = replace(present, role=None, role_since=None, role_is_fixed=False)
             if present != former:
-                is_less = (former.is_active and not present.is_active) or (
-                    present.role_is_fixed and present.role is not former.role
+                is_less = former.is_active > present.is_active or (
+                    present.role_is_fixed and present.role_since != former.role_since
                 )
                 await access_rules.put(connection, present, number, cut=is_less)
         self.psychologists.notifier.publish(entries)
-        await self.access.refresh()
+        await self._follow()
         return present, affected
 
     async def revoke_tokens(self, caller: Caller, person_id: UUID) -> AccessRule:
@@ -89,8 +89,13 @@ class AccessControl:
             former, number = await access_rules.lock(connection, person_id)
             present = replace(former, revoked_at=self.clock.now())
             await access_rules.put(connection, present, number, cut=True)
-        await self.access.refresh()
+        await self._follow()
         return present
+
+    async def _follow(self) -> None:
+        """Let it hold here at once. It is committed: where that fails, it holds a moment later."""
+        with contextlib.suppress(UnavailableError):
+            await self.access.refresh()
 
 
 def _must_run_service(caller: Caller) -> None:

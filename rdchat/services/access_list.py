@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from rdchat.common.background import cancel, keep_running
-from rdchat.common.errors import UnavailableError
+from rdchat.common.errors import RdchatError, UnavailableError
 from rdchat.events.outbox_entry import cut_entry
 from rdchat.postgres import access_rules, outbox
 from rdchat.postgres.pool import transaction
@@ -51,6 +51,7 @@ class AccessList:
         self._oldest = oldest
         self._rules: dict[UUID, AccessRule] = {}
         self._task: asyncio.Task[None] | None = None
+        self._refreshing = asyncio.Lock()
         #: The number of the last change that is known.
         self.change = access_rules.NOTHING_SEEN
 
@@ -76,6 +77,10 @@ class AccessList:
 
     async def refresh(self) -> None:
         """Read what is new, and see to what is to be cut at Ably. Raise UnavailableError."""
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         number, rules, has_cuts = await access_rules.list_since(self._pool, self.change, oldest=self._oldest)
         if number < self.change:
             # Another server, which has not got all that the former one had: begin from the start.
@@ -87,7 +92,11 @@ class AccessList:
         self._rules.update((rule.person_id, rule) for rule in rules)
         self.change = number
         if has_cuts:
-            await self._cut()
+            try:
+                await self._cut()
+            except RdchatError:
+                # They are still to be cut: it is tried again with the next look.
+                log.warning("what people listen by cannot be revoked yet", exc_info=True)
 
     async def _run(self) -> None:
         while True:
