@@ -190,6 +190,8 @@ async def test_the_provider_may_be_away_while_its_keys_are_known(provider: KeyPr
     assert await code_of(tokens, provider.token("two")) is ErrorCode.UNAUTHENTICATED
     assert (await tokens.verify_fetching(provider.token("one"))).full_name == "Budi"
     assert keys.status == "ok"
+    # One more than the one that may have been under way, and no more.
+    assert provider.asked == 3
     # A failed fetch has said nothing of the key.
     provider.status, provider.published = 200, ["one", "two"]
     assert await code_of(tokens, provider.token("two")) is None
@@ -209,6 +211,7 @@ async def test_without_the_provider_the_service_starts_and_goes_on_asking(
     with pytest.raises(UnavailableError) as caught:
         await tokens.verify_fetching(provider.token("one"))
     assert caught.value.retry_after
+    assert caught.value.what == f"the key set at {keys._url}"  # noqa: SLF001 - as it is logged
     assert await code_of(tokens, "garbage") is ErrorCode.UNAUTHENTICATED
     if fault == "closed":
         keys._url = provider.url  # noqa: SLF001 - it comes back

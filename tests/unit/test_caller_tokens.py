@@ -139,6 +139,9 @@ def test_no_claim_may_be_missing(tokens: CallerTokens, name: str) -> None:
         {"iss": "another"},
         {"aud": "another"},
         {"aud": ["another", "third"]},
+        # Which has its name in it.
+        {"aud": "the audience of another"},
+        {"aud": ["the audience of another"]},
         {"aud": 5},
         {"sub": "budi"},
         {"role": " "},
