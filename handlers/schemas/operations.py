@@ -62,8 +62,8 @@ class ReadyAnswer(AnswerSchema):
 
     status = choice(
         "status",
-        "`draining`: about to stop. `unavailable`: without PostgreSQL, with late timers, or before keys for "
-        "callers' tokens were ever fetched.",
+        "`draining`: about to stop. `unavailable`: without PostgreSQL, with late timers, or without keys to "
+        "verify callers' tokens with.",
         ("ready", "draining", "unavailable"),
     )
     postgresql = fields.String(
@@ -80,7 +80,7 @@ class ReadyAnswer(AnswerSchema):
         data_key="keySet",
         validate=validate.OneOf(("ok", "away")),
         metadata=about(
-            "The identity provider's keys: `away` until they were fetched once. Left out while draining, and "
-            "where a shared secret is used."
+            "The identity provider's keys: `away` until they were fetched once, and when they could not be for "
+            "too long. Left out while draining, and where a shared secret is used."
         ),
     )
