@@ -80,7 +80,7 @@ class ReadyAnswer(AnswerSchema):
         data_key="keySet",
         validate=validate.OneOf(("ok", "away")),
         metadata=about(
-            "The identity provider's keys: `away` until they were fetched once, and when they could not be for "
-            "too long. Left out while draining, and where a shared secret is used."
+            "The identity provider's keys: `away` until they were fetched once, and when they could not be "
+            "for too long. Left out while draining, and where a shared secret is used."
         ),
     )
