@@ -46,7 +46,7 @@ class KeyProvider:
         provider = cls()
         app = web.Application()
         app.router.add_get("/keys", provider._answer)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.01)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
