@@ -8,6 +8,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
@@ -285,6 +286,8 @@ async def test_a_key_set_is_read_as_far_as_one_may_be_long(
     provider: KeyProvider, more: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_set_module, "_LARGEST_SET", 100_000)
+    # In parts that are as small as a network makes them.
+    monkeypatch.setattr(aiohttp.StreamReader, "iter_any", lambda reader: reader.iter_chunked(100))
     known = json.dumps({"keys": [provider.public("one")]})
     provider.body = (known + " " * (100_000 - len(known) + more)).encode()
     keys = KeySet(provider.url)
@@ -465,6 +468,11 @@ async def test_keys_stop_being_asked_for_in_the_middle_of_it(provider: KeyProvid
     await keys.close()
     assert fetching.cancelled()
     assert trusted.cancelled()
+
+
+async def test_one_that_was_never_started_can_be_closed(provider: KeyProvider) -> None:
+    await KeySet(provider.url).close()
+    assert provider.asked == 0
 
 
 async def test_a_fetch_makes_trust_begin_again(provider: KeyProvider) -> None:

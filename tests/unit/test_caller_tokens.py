@@ -14,7 +14,7 @@ from rdchat.common.clock import SystemClock, to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.person import Caller, Role
 from rdchat.security import caller_tokens, compact_tokens
-from rdchat.security.caller_tokens import CallerTokens
+from rdchat.security.caller_tokens import CallerTokens, UnknownKeyError
 from tests.support.tokens import hs256, token_of
 
 KEY = "a secret that is long enough for sixty-four bytes, which HS512 would want of it"
@@ -245,6 +245,48 @@ def test_a_token_may_say_that_it_is_one_for_a_service(tokens: CallerTokens, kind
 )
 def test_a_header_that_means_something_else_is_refused(tokens: CallerTokens, header: dict[str, Any]) -> None:
     refused(tokens, by_hand({"alg": "HS256"} | header, claims()))
+
+
+def test_extensions_are_refused_before_any_library_reads_them() -> None:
+    for named in (["exp"], [], None):
+        with pytest.raises(ValueError, match=r"^not a token for a service$"):
+            compact_tokens.read_header(by_hand({"alg": "HS256", "crit": named}, claims()))
+
+
+def test_what_is_wrong_with_a_form_is_said() -> None:
+    for token in ("", "a.b", "a.b.c.d", "a.b.c=", "a.b.c" + "d" * compact_tokens.LONGEST_TOKEN):
+        with pytest.raises(ValueError, match=r"^not a token in compact form$"):
+            compact_tokens.read_header(token)
+    for text, fault in (
+        (b"[]", "not an object"),
+        (b'"a"', "not an object"),
+        (b'{"a": 1, "a": 1}', "a name is there twice"),
+        (b'{"a": {"b": 1, "b": 2}}', "a name is there twice"),
+        (b'{"a": NaN}', "not a number of JSON"),
+        (b'{"a": -Infinity}', "not a number of JSON"),
+    ):
+        with pytest.raises(ValueError, match=f"^{fault}$"):
+            compact_tokens.read_object(text)
+    for value in (True, "1", None, float("inf")):
+        with pytest.raises(ValueError, match=r"^not a finite number$"):
+            compact_tokens.read_instant({"exp": value}, "exp")
+    assert compact_tokens.read_instant({"exp": 5}, "exp") == 5
+
+
+def test_only_keys_that_there_may_be_are_asked_for(clock: AheadClock) -> None:
+    """What cannot be one of the provider's tokens does not make it be asked."""
+
+    def is_asked(kid: str, alg: str = "HS256") -> bool:
+        with pytest.raises(RdchatError) as caught:
+            made(clock, secret=None).verify(by_hand({"alg": alg, "kid": kid}, claims()))
+        assert caught.value.code is ErrorCode.UNAUTHENTICATED
+        return isinstance(caught.value, UnknownKeyError)
+
+    assert is_asked("one")
+    assert is_asked("k" * 200)
+    assert not is_asked("k" * 201)
+    assert not is_asked("one", "HS384")
+    assert not is_asked("one", "none")
 
 
 def by_hand(header: object, payload: object) -> str:
