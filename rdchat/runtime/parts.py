@@ -167,8 +167,8 @@ async def _check_others_have(kid: str, redis: RedisClient) -> None:
     without = [one["name"] for one in present if kid not in one.get("encryptionKeys", [])]
     if without:
         raise WrongKeyError(
-            f"RDCHAT_ENCRYPTION_KEYS: {', '.join(without)} could not read what {kid!r} encrypts. Put it at the "
-            "end of the setting of every replica first, and to the front when all of them have it."
+            f"RDCHAT_ENCRYPTION_KEYS: {', '.join(without)} could not read what {kid!r} encrypts. Put it at "
+            "the end of the setting of every replica first, and to the front when all of them have it."
         )
 
 
