@@ -73,10 +73,20 @@ class Settings:
     database_url: str | None = optional(
         "DATABASE_URL",
         values.with_scheme("postgresql", "postgres"),
-        "your PostgreSQL (15 or later, with `btree_gist`); `RDCHAT_ENCRYPTION_KEYS` and `RDCHAT_JWT_SECRET` "
+        "your PostgreSQL (15 or later); `RDCHAT_ENCRYPTION_KEYS` and `RDCHAT_JWT_SECRET` "
         "or `RDCHAT_JWT_JWKS_URL` are then required",
         unset="a private one",
         example="postgresql://rdchat:...@db.example/rdchat",
+        secret=True,
+    )
+    migrate_database_url: str | None = optional(
+        "MIGRATE_DATABASE_URL",
+        values.with_scheme("postgresql", "postgres"),
+        "the same database, as the owner of its schema: for `run.py migrate` alone, where the service has a "
+        "role of its own",
+        details="`run.py database roles` makes both roles. The service itself need not know this address.",
+        unset="`RDCHAT_DATABASE_URL`, which then migrates by itself",
+        example="postgresql://rdchat_owner:...@db.example/rdchat",
         secret=True,
     )
     redis_url: str | None = optional(

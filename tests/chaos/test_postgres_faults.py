@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 async def test_postgres_is_killed_over_the_start(
     tmp_path: Path, redis_url: str, own_postgres: EmbeddedPostgres
 ) -> None:
-    async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
+    async with a_world(tmp_path, database_url=own_postgres.service_address, redis_url=redis_url) as world:
         replica = await world.replica()
         [talk, *_] = await world.book(replica.base, starts_in=2, lasts=4, count=3)
         await at_instant(talk.starts_at, offset=-0.3)
@@ -49,7 +49,7 @@ async def test_postgres_is_killed_over_the_start(
 async def test_postgres_is_killed_over_the_end_while_both_talk(
     tmp_path: Path, redis_url: str, own_postgres: EmbeddedPostgres
 ) -> None:
-    async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
+    async with a_world(tmp_path, database_url=own_postgres.service_address, redis_url=redis_url) as world:
         replica = await world.replica()
         [talk] = await world.book(replica.base, starts_in=1, lasts=3)
         await until(lambda: world.all_are("active"), 5)
@@ -74,7 +74,7 @@ async def test_postgres_is_killed_over_the_end_while_both_talk(
 async def test_postgres_hangs_for_a_while(
     tmp_path: Path, redis_url: str, own_postgres: EmbeddedPostgres
 ) -> None:
-    async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
+    async with a_world(tmp_path, database_url=own_postgres.service_address, redis_url=redis_url) as world:
         replica = await world.replica()
         [talk] = await world.book(replica.base, starts_in=1, lasts=6)
         await until(lambda: world.all_are("active"), 5)
@@ -400,7 +400,9 @@ class _Proxy:
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.address = f"postgresql://rdchat@127.0.0.1:{port}{self._parts.path}"
+        self.address = (
+            f"postgresql://{self._parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}{self._parts.path}"
+        )
 
     def cut(self) -> None:
         for writer in self._here:
