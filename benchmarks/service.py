@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import re
@@ -19,8 +20,8 @@ import psutil
 if TYPE_CHECKING:
     from datetime import timedelta
 
-JWT_SECRET = "a secret for benchmarks that is long enough"  # noqa: S105 - it guards nothing
-ENCRYPTION_KEY = b"k" * 32
+JWT_SECRET = "b7QkXw1Zr8Tn4Hc9Ms2Vp6Yd3Lf5Gj0A"  # noqa: S105 - it guards nothing
+ENCRYPTION_KEY = hashlib.sha256(b"of benchmarks").digest()
 ABLY_KEY = "rdchat.bench:secret-of-the-local-ably-key-0123456789"
 _ROOT = Path(__file__).parents[1]
 _SERVING = re.compile(r"serving on (http://\S+)")
