@@ -290,7 +290,8 @@ async def test_a_deadlock_in_the_outbox_loses_no_confirmation(world: World) -> N
     replica = await world.replica()
     await world.fetch("CREATE SEQUENCE times")
     await world.fetch(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('times'); "
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN "
+        "PERFORM nextval('times'); "
         "RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$"
     )
     await world.fetch("CREATE TRIGGER fail BEFORE DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION fail()")
@@ -311,7 +312,7 @@ async def test_a_passing_fault_of_a_commit_is_tried_again(world: World) -> None:
     answers = {}
     for code in ("40P01", "53200"):  # a deadlock, out of memory
         await world.fetch(
-            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN "
             f"IF nextval('times_{code}') = 1 THEN RAISE EXCEPTION 'passing' USING ERRCODE = '{code}'; "
             "END IF; RETURN new; END $$"
         )
