@@ -16,6 +16,7 @@ _DELETE: Final = "SELECT, INSERT, UPDATE, DELETE"
 #: default privileges; a test wants every table here.
 GRANTS: Final = {
     # What was said and done stays as it was written: the service cannot change or delete it.
+    "encryption_keys": _APPEND,
     "messages": _APPEND,
     "operator_actions": _APPEND,
     "operator_outcomes": _APPEND,
@@ -26,6 +27,7 @@ GRANTS: Final = {
     "automations": _CHANGE,
     "chat_sessions": _CHANGE,
     "counselings": _CHANGE,
+    "data_keys": _CHANGE,
     "facts": _CHANGE,
     "notifications": _CHANGE,
     "people": _CHANGE,

@@ -171,8 +171,8 @@ async def lived(service: Service) -> Service:
     async with planting(service.runtime.pool) as owner:
         session = await owner.fetchval("SELECT id FROM chat_sessions")
         await owner.execute(
-            "INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, created_at) "
-            "VALUES ($1, 900, gen_random_uuid(), $2, 'text', 'x', now())",
+            "INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, mac, created_at) "
+            "VALUES ($1, 900, gen_random_uuid(), $2, 'text', 'x', 'x', now())",
             session,
             client.id,
         )
