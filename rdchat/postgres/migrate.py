@@ -65,15 +65,23 @@ async def bring_up_to_date(pool: Pool) -> list[str]:
 async def migrate(pool: Pool) -> list[str]:
     """Bring the schema up to date as its owner. Return the names of the migrations that were applied now.
 
-    The service's roles, if there are any, are then given what they need, and nothing else.
+    The service's roles, if there are any, are then given what they need, and nothing else. Raise
+    SchemaBehindError for a role that may not.
     """
     applied_now: list[str] = []
     async with acquire(pool) as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=_SECONDS)
         try:
             # All tables have one owner, also where a superuser or an administrator comes in between.
-            if owner := (await _whose(connection))["owner"]:
-                await connection.execute("SELECT set_config('role', $1, false)", owner)
+            whose = await _whose(connection)
+            if not whose["ours"]:
+                raise SchemaBehindError(
+                    f"The role {whose['name']} may not migrate: the tables are those of "
+                    f"{whose['owner'] or 'a role that may make some'}. Set RDCHAT_MIGRATE_DATABASE_URL to "
+                    "the address of the schema's owner."
+                )
+            if whose["owner"]:
+                await connection.execute("SELECT set_config('role', $1, false)", whose["owner"])
             await connection.execute(
                 "CREATE TABLE IF NOT EXISTS migrations "
                 "(name text PRIMARY KEY, applied_at timestamptz NOT NULL)"

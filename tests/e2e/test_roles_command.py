@@ -69,6 +69,8 @@ async def test_an_administrator_makes_the_roles_and_the_owner_migrates(
     who = {"PGUSER": admin.username or "", "PGPASSWORD": admin.password or ""}
     status, said = await run("database", "roles", "--apply", **who)
     assert status == 0, said
+    status, said = await run("migrate", RDCHAT_MIGRATE_DATABASE_URL="")
+    assert (status, "may not migrate" in said, "Traceback" in said) == (1, True, False)
     status, said = await run("migrate")
     assert (status, "applied 0074_operator_outcomes" in said) == (0, True), said
     status, said = await run("doctor")
