@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from handlers.schemas import parts
 from rdchat.common.clock import iso, to_ms
 from rdchat.common.errors import UnavailableError
 from rdchat.common.stores import Addresses
@@ -20,6 +21,7 @@ from rdchat.postgres import reminders as reminder_rows
 from rdchat.redis.delay_queue import Job, ReminderKind
 from rdchat.services.notifier import Notifier
 from tests.support.database_users import planting
+from tests.support.keys import reassign_row
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.soon import in_days
 from tests.support.waiting import until
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from tests.support.service import Person
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+#: With a session and without one; what is quick is tried with every method.
 METHODS = ("chat", "offline")
 
 
@@ -139,7 +142,7 @@ async def test_both_are_reminded_in_time(
             assert version == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", parts.METHODS)
 async def test_a_move_replaces_them_and_a_cancellation_cancels_them(service: Service, method: str) -> None:
     await service.psychologist()
     client = service.person()
@@ -273,9 +276,7 @@ async def test_one_that_is_handed_over_at_that_moment_is_told_to_the_one_who_has
     connection = await asyncpg.connect(database_url)
     try:
         async with connection.transaction():
-            await connection.execute(
-                "UPDATE counselings SET psychologist_id = $2 WHERE id = $1", UUID(booked["id"]), latter.id
-            )
+            await reassign_row(connection, UUID(booked["id"]), latter.id)
             (result,) = await service.runtime.counselings.reminders.remind(jobs)
             assert isinstance(result, UnavailableError)
     finally:
