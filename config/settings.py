@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from config import values
 from config.addresses import authority, origins, public_url
 from config.declaring import generated, optional, rows_of, setting
+from config.exposure import waived
 from config.texts import LANGUAGES
 from config.webhooks import webhook_secrets, webhook_urls
 
@@ -73,10 +74,20 @@ class Settings:
     database_url: str | None = optional(
         "DATABASE_URL",
         values.with_scheme("postgresql", "postgres"),
-        "your PostgreSQL (15 or later, with `btree_gist`); `RDCHAT_ENCRYPTION_KEYS` and `RDCHAT_JWT_SECRET` "
-        "or `RDCHAT_JWT_JWKS_URL` are then required",
+        "your PostgreSQL (15 or later); `RDCHAT_ENCRYPTION_KEYS`, `RDCHAT_JWT_SECRET` or "
+        "`RDCHAT_JWT_JWKS_URL`, and `RDCHAT_ABLY_KEY` are then required",
         unset="a private one",
-        example="postgresql://rdchat:...@db.example/rdchat",
+        example="postgresql://rdchat_service:...@db.example/rdchat?sslmode=verify-full&sslrootcert=...",
+        secret=True,
+    )
+    migrate_database_url: str | None = optional(
+        "MIGRATE_DATABASE_URL",
+        values.with_scheme("postgresql", "postgres"),
+        "the same database, as the owner of its schema: for `run.py migrate` alone, where the service has a "
+        "role of its own",
+        details="`run.py database roles` makes both roles. The service itself need not know this address.",
+        unset="`RDCHAT_DATABASE_URL`, which then migrates by itself",
+        example="postgresql://rdchat_owner:...@db.example/rdchat?sslmode=verify-full&sslrootcert=...",
         secret=True,
     )
     redis_url: str | None = optional(
@@ -87,6 +98,15 @@ class Settings:
         example="rediss://:...@redis.example:6379/0",
         secret=True,
     )
+    allow_insecure: frozenset[str] = setting(
+        "ALLOW_INSECURE",
+        waived,
+        "",
+        "what may be reached over a network without TLS, or without seeing who answers: `postgres`, `redis`, "
+        "`jwks`, comma separated",
+        details="With a database of your own, each is verified unless it is on this machine.",
+        example="redis",
+    )
 
     ably_key: str = generated(
         "ABLY_KEY",
@@ -94,7 +114,7 @@ class Settings:
         "the key of your Ably app, to which events then go",
         section="Ably: unset, a local endpoint speaks its protocol",
         unset="the local endpoint",
-        example="app.key:secret",
+        example="app.key:...",
     )
     #: Follows from whether a key is set.
     ably_is_local: bool

@@ -21,6 +21,7 @@ from handlers.server.application import build_runner
 from handlers.server.listening import bind
 from handlers.server.metrics_aggregation import MetricsAggregator
 from rdchat.local.people import SARI
+from rdchat.operations.administration import prepare_embedded
 from rdchat.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ async def serve(
         for one in sockets:
             closing.callback(one.close)
         settings = replace(settings, port=sockets[0].getsockname()[1])
+        if sharing is None:
+            await prepare_embedded(addresses)
         runtime = await Runtime.start(
             settings, database_url=addresses.database_url, redis_url=addresses.redis_url
         )

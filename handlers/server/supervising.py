@@ -24,6 +24,7 @@ import structlog
 
 from handlers.server.serving import Sharing, serve, welcome
 from rdchat.common.stores import Addresses
+from rdchat.operations.administration import prepare_embedded
 from rdchat.runtime import start_local_endpoint
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ async def supervise(
     Raise ProcessFailedError when one does not start, OSError when the port is taken.
     """
     port = _reserve(settings.host, settings.port)
+    await prepare_embedded(addresses)
     endpoint = await start_local_endpoint(settings)
     ably = endpoint.address if endpoint is not None else settings.ably_endpoint
     stopping = asyncio.Event()

@@ -21,7 +21,7 @@ from rdchat.local.ably import AblyLocal
 from rdchat.postgres import pool as postgres
 from rdchat.postgres.data_keys import DataKeys
 from rdchat.postgres.key_checks import WrongKeyError, check_ring, is_new
-from rdchat.postgres.migrate import migrate
+from rdchat.postgres.migrate import bring_up_to_date
 from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
@@ -124,13 +124,14 @@ def make_base(settings: Settings, clock: Clock, closing: AsyncExitStack) -> Base
 
 
 async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
-    """Connect to the stores, and bring the schema up to date.
+    """Connect to the stores, and bring the schema up to date if it is the service's own.
 
-    Raise UnavailableError without PostgreSQL, WrongKeyError for encryption keys that are not this database's.
+    Raise UnavailableError without PostgreSQL, SchemaBehindError if it is another's and behind, WrongKeyError
+    for encryption keys that are not this database's.
     """
     pool = await postgres.connect(database_url)
     base.close_in_turn(lambda: postgres.close(pool))
-    applied = await migrate(pool)
+    applied = await bring_up_to_date(pool)
     if applied:
         log.info("migrations applied", names=applied)
     await _follow_clock(base, pool)

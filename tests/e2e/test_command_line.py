@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import signal
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 
 from run import cli
 from tests.support.program import PATIENCE, ROOT, environment, run
+from tests.support.service import ENCRYPTION_KEY, SECRET
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -241,8 +243,9 @@ async def test_dead_webhooks_are_shown_and_revived(database_url: str, redis_url:
     stores = {
         "RDCHAT_DATABASE_URL": database_url,
         "RDCHAT_REDIS_URL": redis_url,
-        "RDCHAT_JWT_SECRET": "a secret that no one would guess",
-        "RDCHAT_ENCRYPTION_KEYS": "main:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        "RDCHAT_JWT_SECRET": SECRET,
+        "RDCHAT_ENCRYPTION_KEYS": f"main:{base64.b64encode(ENCRYPTION_KEY).decode()}",
+        "RDCHAT_ABLY_LOCAL_PORT": "0",
     }
     connection = await asyncpg.connect(database_url)
     await connection.executemany(
@@ -337,8 +340,9 @@ async def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
         tmp_path,
         "migrate",
         RDCHAT_DATABASE_URL=nowhere,
-        RDCHAT_JWT_SECRET="a secret that no one would guess",
-        RDCHAT_ENCRYPTION_KEYS="main:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        RDCHAT_JWT_SECRET=SECRET,
+        RDCHAT_ENCRYPTION_KEYS=f"main:{base64.b64encode(ENCRYPTION_KEY).decode()}",
+        RDCHAT_ABLY_LOCAL_PORT="0",
     )
     assert status == 1
     assert "PostgreSQL" in output

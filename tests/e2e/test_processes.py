@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import re
@@ -16,6 +17,7 @@ import aiohttp
 import psutil
 import pytest
 
+from tests.support.service import ENCRYPTION_KEY, SECRET
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -68,8 +70,8 @@ async def several(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIte
         "RDCHAT_DATA_DIR": str(tmp_path),
         "RDCHAT_DATABASE_URL": database_url,
         "RDCHAT_REDIS_URL": redis_url,
-        "RDCHAT_JWT_SECRET": "a secret for tests that is long enough",
-        "RDCHAT_ENCRYPTION_KEYS": "test:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
+        "RDCHAT_JWT_SECRET": SECRET,
+        "RDCHAT_ENCRYPTION_KEYS": f"test:{base64.b64encode(ENCRYPTION_KEY).decode()}",
         "RDCHAT_DRAIN_SECONDS": "0",
     }
     process = await asyncio.create_subprocess_exec(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-SECRET = "a secret for tests that is long enough"  # noqa: S105 - it guards nothing
-ENCRYPTION_KEY = b"k" * 32
+# They guard nothing, but are such as a service takes that has a database of its own.
+SECRET = "Vb3xT0pQ9sLw2ZkYc7hRr5uJ1mEe8aNd"  # noqa: S105 - of tests
+ENCRYPTION_KEY = hashlib.sha256(b"of tests").digest()
 
 
 def service_settings(data_dir: Path, **changes: Any) -> Settings:
