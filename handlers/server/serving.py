@@ -20,6 +20,7 @@ from handlers.pages.vendored import COMMAND, missing
 from handlers.server.application import build_runner
 from handlers.server.listening import bind
 from handlers.server.metrics_aggregation import MetricsAggregator
+from handlers.server.open_files import raise_limit
 from rdchat.local.people import SARI
 from rdchat.runtime import Runtime
 
@@ -68,6 +69,7 @@ async def serve(
     On SIGTERM /readyz answers 503 for `settings.drain` first, so that a load balancer stops sending; requests
     under way are finished, then timers, engine and publisher, in this order.
     """
+    raise_limit()
     stopping = _Stopping()
     async with contextlib.AsyncExitStack() as closing:
         closing.callback(stopping.close)
