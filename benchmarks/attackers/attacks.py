@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Way = Callable[["Attack", int, StreamReader, StreamWriter], Awaitable[None]]
 
 #: Who is cut or refused comes again after this.
-_AGAIN_SECONDS: Final = 0.5
+_AGAIN_SECONDS: Final = 2.0
 #: What drips, drips this often.
 _DRIP_SECONDS: Final = 0.5
 #: So long the whole of an attack may take to be in place; one that is fended off never is.

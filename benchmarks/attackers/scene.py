@@ -46,7 +46,8 @@ class Phase:
     """What people noticed of an attack, or of none.
 
     `lateness` are the ms after its start at which each session that began meanwhile was said to be open;
-    `unopened` is how many were not. `memory` is the most that the service held, in MiB.
+    `unopened` is how many were not. `memory` is the most that the service held, in MiB, and `children` the
+    most that the programs which it started had for themselves.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Phase:
     lateness: list[int] = field(default_factory=list)
     unopened: int = 0
     memory: float = 0.0
+    children: float = 0.0
     told: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
@@ -85,6 +87,7 @@ class Phase:
                 for name, share in (("p50", 0.5), ("max", 1.0))
             },
             "memoryMib": round(self.memory),
+            "childrenMib": round(self.children),
             "attackersTold": self.told,
         }
 
@@ -139,7 +142,8 @@ class Scene:
 
     async def _watch_memory(self, phase: Phase) -> None:
         while True:
-            phase.memory = max(phase.memory, family_mib(self.service.pid))
+            phase.memory = max(phase.memory, self.service.memory_mib())
+            phase.children = max(phase.children, children_mib(self.service.pid))
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _link(self) -> str:
@@ -151,11 +155,10 @@ class Scene:
         return url.removeprefix(self.service.base)
 
 
-def family_mib(pid: int) -> float:
-    """Return the memory of a process, resident, and what its children have for themselves, in MiB."""
-    service = psutil.Process(pid)
-    total = service.memory_info().rss
-    for child in service.children(recursive=True):
+def children_mib(pid: int) -> float:
+    """Return what the children of a process have for themselves, in MiB."""
+    total = 0
+    for child in psutil.Process(pid).children(recursive=True):
         try:
             total += child.memory_full_info().uss
         except psutil.Error:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 #: A head comes in one piece, or in a few within moments: so long after the connection, or its first piece.
-HEAD_SECONDS: Final = 10.0
+#: Browsers open a connection before they need it, so this is more than the head itself takes.
+HEAD_SECONDS: Final = 20.0
 #: How long a connection may wait for another request: longer than proxies do (600 s at the most), so that it
 #: is they who close it, and never just as they send.
 IDLE_SECONDS: Final = 620.0

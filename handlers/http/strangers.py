@@ -49,6 +49,11 @@ class Strangers:
         self._now = now
         self._left: dict[str, tuple[float, float]] = {}
 
+    @property
+    def remembered(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._left)
+
     def peer(self, host: object) -> str | None:
         """Return what a connection from `host` is counted as; None if it is not, being a proxy's or ours."""
         address = _address(host)

@@ -52,6 +52,11 @@ class Rasteriser:
         """The process that draws, if there is one."""
         return self._process.pid if self._process is not None else None
 
+    @property
+    def kept(self) -> int:
+        """How many pictures are kept."""
+        return len(self._kept)
+
     async def png(self, svg: str) -> bytes:
         """Draw a picture. Raise UnavailableError when too many others wait, or it takes too long."""
         kept = self._kept.get(svg)
@@ -95,7 +100,12 @@ class Rasteriser:
             self._ending = None
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                drawn = await self._ask(svg.encode())
+                try:
+                    drawn = await self._ask(svg.encode())
+                except (EOFError, OSError):
+                    # It may have died while it had nothing to do.
+                    await self._end()
+                    drawn = await self._ask(svg.encode())
         except (TimeoutError, EOFError, OSError) as error:
             log.warning("a picture could not be drawn", why=type(error).__name__)
             await self._end()

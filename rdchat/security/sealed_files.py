@@ -34,9 +34,9 @@ _SEGMENT_BYTES: Final = 64 * 1024
 #: What sealing adds to a segment, generously: enough to read the first one together with the head.
 _ADDED_BYTES: Final = 1_024
 #: Segments are read together, more of them the longer a reader keeps up: for a slow one, few are held.
-_MOST_TOGETHER: Final = 4
+_MOST_TOGETHER: Final = 2
 #: Reads at a time, of all files: each is over soon, as no reader is waited for meanwhile.
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 4
 _PURPOSE: Final = b"rdchat: segment of a file\0"
 
 
