@@ -32,8 +32,9 @@ coverage: $(READY_DEV) $(WEB) ## the complete test suite, with what it covers; f
 mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice (ARGS="engine tokens"; --again: survivors)
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-security: $(READY_DEV) $(WEB) ## attack the service in every way that the tests know, and print what got through
+security: $(READY_DEV) $(WEB) ## attack the service in every way that the tests know, then beside people who chat
 	@$(BIN)/python -m pytest tests/security $(or $(ARGS),-n 2)
+	@$(BIN)/python -m benchmarks.attackers --quick
 
 watch: $(READY_DEV) $(WEB) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
 	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)

@@ -17,6 +17,10 @@ _TIMES: Final = 2.0
 _UNNOTICED_MS: Final = 50.0
 _LATENESS_MS: Final = 1_000
 _GROWTH_MIB: Final = 64.0
+_HEADING: Final = (
+    "| attack | attackers | POST p50 | p99 | times quiet | refused | chats opened | latest | memory "
+    "| programs |"
+)
 
 
 def faults(phases: list[Phase]) -> list[str]:
@@ -43,8 +47,7 @@ def table(phases: list[Phase]) -> str:
     """Render the figures as a Markdown table."""
     quiet = phases[0]
     lines = [
-        "| attack | attackers | POST p50 | p99 | times quiet | refused | chats opened | latest | memory "
-        "| programs |",
+        _HEADING,
         "|---|--:|--:|--:|--:|---|--:|--:|--:|--:|",
     ]
     for one in phases:

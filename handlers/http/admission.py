@@ -40,7 +40,8 @@ class PlacesByPerson:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._taken: dict[UUID, int] = {}
+        # By the number of their ids, which is hashed faster.
+        self._taken: dict[int, int] = {}
 
     @property
     def people(self) -> int:
@@ -49,18 +50,20 @@ class PlacesByPerson:
 
     def enter(self, person_id: UUID) -> None:
         """Take a place. Raise RdchatError (RATE_LIMITED) for one who has enough of them."""
-        taken = self._taken.get(person_id, 0)
+        key = person_id.int
+        taken = self._taken.get(key, 0)
         if taken >= self._limit:
             raise RdchatError(ErrorCode.RATE_LIMITED, retry_after=1)
-        self._taken[person_id] = taken + 1
+        self._taken[key] = taken + 1
 
     def leave(self, person_id: UUID) -> None:
         """Give a place back."""
-        taken = self._taken[person_id] - 1
+        key = person_id.int
+        taken = self._taken[key] - 1
         if taken:
-            self._taken[person_id] = taken
+            self._taken[key] = taken
         else:
-            del self._taken[person_id]
+            del self._taken[key]
 
     @contextmanager
     def place(self, person_id: UUID) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Answers that their readers do not take: whoever takes next to nothing of one is cut off."""
+"""Answers that their readers do not take: one who takes next to nothing is cut off."""
 
 from __future__ import annotations
 

@@ -310,6 +310,6 @@ def draw_for_ever(source: BinaryIO, target: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    # Whoever looks at a picture can wait; people who chat, on the same processors, cannot.
+    # Those who look at a picture can wait; people who chat, on the same processors, cannot.
     os.nice(10)
     draw_for_ever(sys.stdin.buffer, sys.stdout.buffer)

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 _ROOT: Final = Path(__file__).parents[2]
 #: Some 160 KiB each.
 _KEPT: Final = 32
-#: Pictures that wait to be drawn, a third of a second each. Whoever comes then comes again later.
+#: Pictures that wait to be drawn, a third of a second each. Others are asked to come again.
 _WAITING: Final = 8
 _RETRY_SECONDS: Final = 3
 _PATIENCE_SECONDS: Final = 20.0

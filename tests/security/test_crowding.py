@@ -31,6 +31,7 @@ from tests.support.peers import Peer, head, peers
 from tests.support.service import Service, service_settings
 from tests.support.sessions import opened
 from tests.support.waiting import until
+from tests.support.world import a_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -140,6 +141,27 @@ async def test_idle_connections_make_room_for_people(
             cut = await asyncio.gather(*(peer.is_cut(0.5) for peer in silent))
         attacks.count("more connections than files", tried=120, through=refused)
         assert sum(cut) >= 80
+
+
+async def test_with_few_files_the_stores_are_still_reached(
+    tmp_path: Path, database_url: str, redis_url: str, attacks: Attacks
+) -> None:
+    async with a_world(tmp_path, database_url=database_url, redis_url=redis_url) as world:
+        replica = await world.replica(open_files=300)
+        async with peers(replica.base, 600):
+            person = world.person(replica.base)
+            refused = [
+                reply.json
+                for reply in [await person.get("/psychologists") for _ in range(5)]
+                if reply.status != 200
+            ]
+            async with peers(replica.base, 1) as (new,):
+                await new.send(head("GET", "/readyz") + b"\r\n")
+                if await new.status() != 200:
+                    refused.append("not ready")
+        attacks.count("more connections than files", tried=600, through=refused)
+        assert "Too many open files" not in replica.log
+        await replica.stop()
 
 
 # ---- answers that are not taken ---------------------------------------------------------------------------
