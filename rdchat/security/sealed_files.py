@@ -4,8 +4,6 @@ A stored file is `mark (15 bytes) | bytes of a segment (4) | of a sealed one (4)
 segments. Each is sealed for one place alone: what is bound to it says that it is part of a file, of which
 session and attachment, with which head, the how-manieth it is and whether it is the last. A segment that is
 left out, moved, or put in from elsewhere does not open, and a file that is cut short is noticed at its end.
-
-Files that were stored before this form are one sealed value. They are stored again when they are first read.
 """
 
 from __future__ import annotations
@@ -13,20 +11,17 @@ from __future__ import annotations
 import asyncio
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
-
-import structlog
+from typing import TYPE_CHECKING, Final
 
 from rdchat.common.errors import UnavailableError
-from rdchat.security.encryption import DecryptionError
+from rdchat.security.encryption import DecryptionError, context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from uuid import UUID
 
     from rdchat.files.storage import FileStorage
-
-log = structlog.get_logger(__name__)
+    from rdchat.security.encryption import Encryptor
 
 _MARK: Final = b"\0rdchat file 1\n"
 _HEAD: Final = struct.Struct(f">{len(_MARK)}sIIQ")
@@ -37,19 +32,6 @@ _ADDED_BYTES: Final = 1_024
 _MOST_TOGETHER: Final = 2
 #: Reads at a time, of all files: each is over soon, as no reader is waited for meanwhile.
 _AT_ONCE: Final = 4
-_PURPOSE: Final = b"rdchat: segment of a file\0"
-
-
-class Sealer(Protocol):
-    """What seals bytes for a context, and opens them for the same one alone."""
-
-    def encrypt(self, plaintext: bytes, context: bytes) -> bytes:
-        """Seal bytes."""
-        ...
-
-    def decrypt(self, encrypted: bytes, context: bytes) -> bytes:
-        """Open them. Raise DecryptionError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +43,40 @@ class _Whose:
     def key(self) -> str:
         return f"{self.session_id}/{self.attachment_id}"
 
-    @property
-    def bytes(self) -> bytes:
-        return self.session_id.bytes + self.attachment_id.bytes
 
-
-def seal(sealer: Sealer, content: bytes, session_id: UUID, attachment_id: UUID) -> bytes:
+def seal(encryptor: Encryptor, content: bytes, session_id: UUID, attachment_id: UUID) -> bytes:
     """Return a file as it is stored."""
     whose = _Whose(session_id, attachment_id)
     segments = max(1, -(-len(content) // _SEGMENT_BYTES))
     # How long a sealed one is has to be known for the head, which is bound to each of them.
-    sealed_bytes = len(sealer.encrypt(b"", b"")) + _SEGMENT_BYTES
+    sealed_bytes = len(encryptor.encrypt(b"", b"")) + _SEGMENT_BYTES
     head = _HEAD.pack(_MARK, _SEGMENT_BYTES, sealed_bytes, len(content))
     parts = [head]
     for number in range(segments):
         segment = content[number * _SEGMENT_BYTES : (number + 1) * _SEGMENT_BYTES]
-        parts.append(sealer.encrypt(segment, _context(whose, head, number, last=number == segments - 1)))
+        parts.append(encryptor.encrypt(segment, _context(whose, head, number, last=number == segments - 1)))
         if number < segments - 1 and len(parts[-1]) != sealed_bytes:
             raise ValueError("sealed segments differ in length")
     return b"".join(parts)
 
 
 def _context(whose: _Whose, head: bytes, number: int, *, last: bool) -> bytes:
-    return _PURPOSE + whose.bytes + head + struct.pack(">Q?", number, last)
+    _, *sizes = _HEAD.unpack(head)
+    return context("file", whose.session_id, whose.attachment_id, *sizes, number, int(last))
 
 
 class SealedFile:
     """A stored file that is open for reading. `size` is that of its content, in bytes."""
 
-    def __init__(self, files: SealedFiles, whose: _Whose, head: bytes, first: bytes) -> None:
-        _, self._segment_bytes, self._sealed_bytes, self.size = _HEAD.unpack(head)
-        if not 0 < self._segment_bytes < self._sealed_bytes < 2**24:
+    def __init__(
+        self, files: SealedFiles, encryptor: Encryptor, whose: _Whose, head: bytes, first: bytes
+    ) -> None:
+        mark, self._segment_bytes, self._sealed_bytes, self.size = _HEAD.unpack(head)
+        if mark != _MARK or not 0 < self._segment_bytes < self._sealed_bytes < 2**24:
             raise DecryptionError("the head of a file was changed")
         self._segments = max(1, -(-self.size // self._segment_bytes))
         self._files = files
+        self._encryptor = encryptor
         self._whose = whose
         self._head = head
         self._first = first[: self._sealed_bytes]
@@ -128,7 +110,7 @@ class SealedFile:
     def _opened(self, number: int, sealed: bytes) -> bytes:
         is_last = number == self._segments - 1
         segment = (
-            self._files.sealer.decrypt(sealed, _context(self._whose, self._head, number, last=is_last))
+            self._encryptor.decrypt(sealed, _context(self._whose, self._head, number, last=is_last))
             if sealed
             else b""
         )
@@ -139,35 +121,27 @@ class SealedFile:
 
 
 class SealedFiles:
-    """Stores files, sealed."""
+    """Stores files, sealed by what encrypts for their session."""
 
-    def __init__(self, storage: FileStorage, sealer: Sealer) -> None:
-        self.sealer = sealer
+    def __init__(self, storage: FileStorage) -> None:
         self.storage = storage
         self._reading = asyncio.Semaphore(_AT_ONCE)
 
-    async def put(self, session_id: UUID, attachment_id: UUID, content: bytes) -> None:
+    async def put(self, encryptor: Encryptor, session_id: UUID, attachment_id: UUID, content: bytes) -> None:
         """Store a file; it is safe when this returns. Raise UnavailableError."""
-        sealed = await asyncio.to_thread(seal, self.sealer, content, session_id, attachment_id)
+        sealed = await asyncio.to_thread(seal, encryptor, content, session_id, attachment_id)
         await self.storage.put(_Whose(session_id, attachment_id).key, sealed)
 
-    async def open(self, session_id: UUID, attachment_id: UUID) -> SealedFile | None:
+    async def open(self, encryptor: Encryptor, session_id: UUID, attachment_id: UUID) -> SealedFile | None:
         """Open a file; None if there is none. Raise DecryptionError, UnavailableError."""
         whose = _Whose(session_id, attachment_id)
-        length = _HEAD.size + _SEGMENT_BYTES + _ADDED_BYTES
         async with self._reading:
-            found = await self.storage.get_range(whose.key, 0, length)
+            found = await self.storage.get_range(whose.key, 0, _HEAD.size + _SEGMENT_BYTES + _ADDED_BYTES)
         if found is None:
             return None
-        if not found.startswith(_MARK):
-            await self._store_again(whose)
-            async with self._reading:
-                found = await self.storage.get_range(whose.key, 0, length)
-            if found is None or not found.startswith(_MARK):
-                raise UnavailableError("a file that is stored again")
         if len(found) < _HEAD.size:
             raise DecryptionError("a file was cut short")
-        return SealedFile(self, whose, found[: _HEAD.size], found[_HEAD.size :])
+        return SealedFile(self, encryptor, whose, found[: _HEAD.size], found[_HEAD.size :])
 
     async def delete(self, session_id: UUID, attachment_id: UUID) -> None:
         """Remove a file, if it exists. Raise UnavailableError."""
@@ -180,15 +154,3 @@ class SealedFiles:
         if found is None:
             raise UnavailableError("a file that is read")
         return found
-
-    async def _store_again(self, whose: _Whose) -> None:
-        async with self._reading:
-            whole = await self.storage.get(whose.key)
-            if whole is None or whole.startswith(_MARK):
-                return
-            content = await asyncio.to_thread(self.sealer.decrypt, whole, whose.bytes)
-            sealed = await asyncio.to_thread(
-                seal, self.sealer, content, whose.session_id, whose.attachment_id
-            )
-            await self.storage.put(whose.key, sealed)
-        log.info("a file was stored again in segments", attachment=str(whose.attachment_id))

@@ -10,6 +10,7 @@ import asyncio
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -20,13 +21,15 @@ from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.common.turns import Turns
 from rdchat.domain import permissions
 from rdchat.postgres import attachments, messages, sessions
+from rdchat.postgres.data_keys import KeyOwner, session_owner
+from rdchat.postgres.pool import acquire
 from rdchat.security.encryption import DecryptionError
 from rdchat.services.chat import mismatch, must_be_open, must_repeat
 from statemachine import Attachment, SendMessage
 from statemachine.states import OPEN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from uuid import UUID
 
     from rdchat.common.clock import Clock
@@ -35,8 +38,8 @@ if TYPE_CHECKING:
     from rdchat.files.examiner import Examiner, Upload
     from rdchat.files.links import Link, Links
     from rdchat.postgres.attachments import SentAttachment
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
     from rdchat.security.sealed_files import SealedFile, SealedFiles
     from rdchat.services.chat import ChatService
     from statemachine import Session
@@ -59,6 +62,7 @@ class OpenedFile:
     _file: SealedFile
     _person_id: UUID
     _turns: Turns
+    _on_change: Callable[[], None]
 
     async def read(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """Read a part of it, in pieces.
@@ -70,7 +74,8 @@ class OpenedFile:
                 async for piece in self._file.read(start, stop):
                     yield piece
             except DecryptionError as error:
-                raise _changed(self.attachment.id) from error
+                self._on_change()
+                raise RdchatError(ErrorCode.NOT_FOUND) from error
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,7 +87,7 @@ class AttachmentService:
     files: SealedFiles
     examiner: Examiner
     links: Links
-    encryptor: Encryptor
+    keys: DataKeys
     clock: Clock
     reading: Turns = field(
         default_factory=lambda: Turns("readers of files", at_once=16, waiting=64, in_all=256, patience=20.0)
@@ -129,9 +134,7 @@ class AttachmentService:
         session = await self.chat.get_session(caller, session_id, content=True)
         first = await self._first(caller, session, client_message_id)
         sent = (
-            await messages.get_message(self.pool, session.id, message_id, encryptor=self.encryptor)
-            if again
-            else None
+            await messages.get_message(self.pool, session.id, message_id, keys=self.keys) if again else None
         )
         if sent is not None:
             return session, sent, True
@@ -151,10 +154,12 @@ class AttachmentService:
             must_repeat(first, caption, attachment)
             await self._must_be_the_file_of(first, examined.content)
             return session, first, False
-        await attachments.insert_pending(
-            self.pool, session_id, caller.id, attachment, at=self.clock.now(), encryptor=self.encryptor
-        )
-        await self.files.put(session_id, attachment.id, examined.content)
+        async with acquire(self.pool) as connection:
+            encryptor = await self.keys.get(connection, session_owner(session))
+            await attachments.insert_pending(
+                connection, session_id, caller.id, attachment, at=self.clock.now(), encryptor=encryptor
+            )
+        await self.files.put(encryptor, session_id, attachment.id, examined.content)
         try:
             command = SendMessage(message_id, caller.id, caption, client_message_id, attachment)
             session, message, is_new = await self.chat.send_message(caller, command, session_id, again=again)
@@ -177,11 +182,16 @@ class AttachmentService:
         if kept is None:
             return
         compared = 0
-        async with aclosing(kept.read()) as pieces:
-            async for piece in pieces:
-                if piece != content[compared : compared + len(piece)]:
-                    raise mismatch()
-                compared += len(piece)
+        try:
+            async with aclosing(kept.read()) as pieces:
+                async for piece in pieces:
+                    if piece != content[compared : compared + len(piece)]:
+                        raise mismatch()
+                    compared += len(piece)
+        except DecryptionError:
+            # As one that is gone.
+            self.keys.alarm("file", message.session_id)
+            return
         if compared != len(content):
             raise mismatch()
 
@@ -189,9 +199,7 @@ class AttachmentService:
         if client_message_id is None:
             return None
         key = caller.id, client_message_id
-        found = await messages.list_messages_by_client_id(
-            self.pool, session.id, [key], encryptor=self.encryptor
-        )
+        found = await messages.list_messages_by_client_id(self.pool, session.id, [key], keys=self.keys)
         return found.get(key)
 
     # ---- opening ------------------------------------------------------------------------------------------
@@ -225,19 +233,27 @@ class AttachmentService:
         file = await self._file(found.session_id, attachment_id)
         if file is None:
             raise RdchatError(ErrorCode.NOT_FOUND)
-        return OpenedFile(found.attachment, file.size, file, person_id, self.reading)
+        changed = partial(self.keys.alarm, "file", found.session_id)
+        return OpenedFile(found.attachment, file.size, file, person_id, self.reading, changed)
 
     async def _file(self, session_id: UUID, attachment_id: UUID) -> SealedFile | None:
+        """Open a file; None, and an alarm, where it does not open or is not there."""
+        async with acquire(self.pool) as connection:
+            found = await self.keys.find(connection, [KeyOwner(session_id, None)])
+        if session_id not in found:
+            self.keys.alarm("file", session_id)
+            return None
         try:
-            found = await self.files.open(session_id, attachment_id)
-        except DecryptionError as error:
-            raise _changed(attachment_id) from error
-        if found is None:
+            file = await self.files.open(found[session_id], session_id, attachment_id)
+        except DecryptionError:
+            self.keys.alarm("file", session_id)
+            return None
+        if file is None:
             log.error("a file that was sent is not in its storage", attachment=str(attachment_id))
-        return found
+        return file
 
     async def _sent(self, attachment_id: UUID) -> SentAttachment:
-        found = await attachments.get_attachment(self.pool, attachment_id, encryptor=self.encryptor)
+        found = await attachments.get_attachment(self.pool, attachment_id, keys=self.keys)
         if found is None:
             raise RdchatError(ErrorCode.NOT_FOUND)
         return found
@@ -283,9 +299,3 @@ class AttachmentService:
     async def _take_away(self, session_id: UUID, attachment_id: UUID) -> None:
         await self.files.delete(session_id, attachment_id)
         await attachments.delete_orphan(self.pool, session_id, attachment_id)
-
-
-def _changed(attachment_id: UUID) -> RdchatError:
-    """Note that a file does not open, and make the error for it: what was changed is as good as gone."""
-    log.error("a file that was sent was changed in its storage", attachment=str(attachment_id))
-    return RdchatError(ErrorCode.NOT_FOUND)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.domain.person import Caller
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Encryptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class ClientNotesService:
     """
 
     pool: Pool
-    encryptor: Encryptor
+    keys: DataKeys
     clock: Clock
 
     async def get_client_notes(self, caller: Caller, client_id: UUID) -> ClientNotes:
@@ -63,15 +63,11 @@ class ClientNotesService:
             if not text:
                 await client_notes.delete_client_notes(connection, caller.id, client_id)
                 return ClientNotes()
-            await client_notes.put_client_notes(
-                connection, caller.id, client_id, text, now, encryptor=self.encryptor
-            )
+            await client_notes.put_client_notes(connection, caller.id, client_id, text, now, keys=self.keys)
         return ClientNotes(text, now)
 
     async def _get(self, connection: Connection, caller: Caller, client_id: UUID) -> ClientNotes:
-        found = await client_notes.get_client_notes(
-            connection, caller.id, client_id, encryptor=self.encryptor
-        )
+        found = await client_notes.get_client_notes(connection, caller.id, client_id, keys=self.keys)
         if found is not None:
             return found
         if not await client_notes.has_counseled(connection, caller.id, client_id):

@@ -420,11 +420,11 @@ class _Tampering:
 
 async def test_no_changed_file_is_shown(attacks: Attacks) -> None:
     objects = ObjectsInMemory()
-    files = SealedFiles(objects, Encryptor({"test": b"k" * 32}))
+    files, encryptor = SealedFiles(objects), Encryptor(b"k" * 32)
     session_id, attachment_id, other_id = uuid4(), uuid4(), uuid4()
     content, other = (os.urandom(5 * 64 * 1024 + 100) for _ in range(2))
-    await files.put(session_id, attachment_id, content)
-    await files.put(session_id, other_id, other)
+    await files.put(encryptor, session_id, attachment_id, content)
+    await files.put(encryptor, session_id, other_id, other)
     key = f"{session_id}/{attachment_id}"
     tampering = _Tampering(objects.kept[key], objects.kept[f"{session_id}/{other_id}"])
     through: list[int] = []
@@ -433,7 +433,7 @@ async def test_no_changed_file_is_shown(attacks: Attacks) -> None:
         objects.kept[key] = tampering.changed()
         shown = b""
         try:
-            file = await files.open(session_id, attachment_id)
+            file = await files.open(encryptor, session_id, attachment_id)
             if file is not None:
                 async for piece in file.read():
                     shown += piece

@@ -22,7 +22,8 @@ _KEPT: tuple[str, ...] = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 class Replica:
     """`run.py serve` on stores and an Ably endpoint that the test owns. `base` is its address.
 
-    With `open_files` it may open so many and no more. Started again, it listens on the port that it had before, so that callers need not learn a new one.
+    With `open_files` it may open so many and no more. Started again, it listens on the port that it had
+    before, so that callers need not learn a new one.
     """
 
     def __init__(
