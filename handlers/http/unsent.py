@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import struct
+import termios
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -34,7 +38,7 @@ class Unsent:
     def watch(self, transport: asyncio.WriteTransport | None) -> None:
         """Begin to look, or go on; None is a connection that is closed already."""
         if transport is not None and self._timer is None:
-            self._left = transport.get_write_buffer_size()
+            self._left = _left(transport)
             self._timer = self._loop.call_later(WRITE_SECONDS, self._look, transport)
 
     def forget(self) -> None:
@@ -45,9 +49,24 @@ class Unsent:
 
     def _look(self, transport: asyncio.WriteTransport) -> None:
         self._timer = None
-        left = transport.get_write_buffer_size()
+        left = _left(transport)
         if left > self._left - _LEAST_TAKEN:
             log.info("an answer was not taken", left=left)
             transport.abort()
         else:
             self.watch(transport)
+
+
+def _left(transport: asyncio.WriteTransport) -> int:
+    """Return how many bytes wait for the reader, here and in the kernel.
+
+    The kernel keeps up to some MiB, and takes no more from us until a third of it is gone: what a slow reader
+    takes meanwhile shows there alone.
+    """
+    left = transport.get_write_buffer_size()
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        # Of a socket, this is what was not acknowledged (SIOCOUTQ of Linux).
+        with suppress(OSError):
+            left += struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+    return left

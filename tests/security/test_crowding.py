@@ -50,9 +50,14 @@ _SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="1"><rect widt
 
 
 @pytest.fixture
-def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience is short."""
+def _hurried_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads are not waited for long."""
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.4)
+
+
+@pytest.fixture
+def _hurried_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers are not waited for long."""
     monkeypatch.setattr(unsent, "WRITE_SECONDS", 0.2)
 
 
@@ -81,7 +86,7 @@ def body_of(session_id: str) -> bytes:
 # ---- connections ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("_hurried")
+@pytest.mark.usefixtures("_hurried_heads")
 async def test_connections_that_say_nothing_or_drip_are_cut(service: Service, attacks: Attacks) -> None:
     client, _, session_id = await opened(service)
     async with peers(service.base, 60) as silent, peers(service.base, 30) as dripping:
@@ -101,7 +106,7 @@ async def test_connections_that_say_nothing_or_drip_are_cut(service: Service, at
     attacks.count("dripping heads", tried=30, through=[1 for one in cut[60:] if not one])
 
 
-@pytest.mark.usefixtures("_hurried")
+@pytest.mark.usefixtures("_hurried_heads")
 async def test_a_second_head_that_drips_is_cut_as_well(service: Service, attacks: Attacks) -> None:
     through = []
     async with peers(service.base, 10) as again:
@@ -167,7 +172,7 @@ async def test_with_few_files_the_stores_are_still_reached(
 # ---- answers that are not taken ---------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("_hurried")
+@pytest.mark.usefixtures("_hurried_readers")
 async def test_slow_readers_of_a_large_file_are_cut(
     tmp_path: Path, database_url: str, redis_url: str, attacks: Attacks
 ) -> None:
@@ -194,7 +199,7 @@ async def test_slow_readers_of_a_large_file_are_cut(
         attacks.count("slow readers of a large file", tried=12, through=[*through, *refused])
 
 
-@pytest.mark.usefixtures("_hurried", "_few_places")
+@pytest.mark.usefixtures("_hurried_readers", "_few_places")
 async def test_many_requests_of_which_no_answer_is_read_hold_no_places(
     tmp_path: Path, database_url: str, redis_url: str, attacks: Attacks
 ) -> None:
