@@ -148,6 +148,15 @@ class _Protocol(web.RequestHandler):
             self.write_raw(whole_answer(error, origin, self._guards.admission.cross_origin, new_request_id()))
         self.force_close()
 
+    async def start(self) -> None:
+        """Answer what comes on the connection, until it is closed."""
+        try:
+            await super().start()
+        finally:
+            # Closing waits until the last answer is taken.
+            if self.transport is not None and self.transport.get_write_buffer_size():
+                self._unsent.watch(self.transport)
+
     # ---- what is not taken --------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:

@@ -50,7 +50,7 @@ class Unsent:
     def _look(self, transport: asyncio.WriteTransport) -> None:
         self._timer = None
         left = _left(transport)
-        if left > self._left - _LEAST_TAKEN:
+        if self._left - left < min(self._left, _LEAST_TAKEN):
             log.info("an answer was not taken", left=left)
             transport.abort()
         else:

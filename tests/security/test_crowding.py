@@ -199,6 +199,27 @@ async def test_slow_readers_of_a_large_file_are_cut(
         attacks.count("slow readers of a large file", tried=12, through=[*through, *refused])
 
 
+@pytest.mark.usefixtures("_hurried_readers")
+async def test_what_is_closed_does_not_wait_for_its_reader(
+    tmp_path: Path, database_url: str, redis_url: str, attacks: Attacks
+) -> None:
+    """The last bytes of an answer, behind which the connection is closed, are left with the service."""
+    async with large_files(tmp_path, database_url, redis_url) as service:
+        client, _, session_id = await opened(service)
+        content = b"".join(b"%015d\n" % number for number in range(8 * 1024 * 1024 // 16))
+        url = (await upload(client, session_id, content, "a.txt")).data["attachment"]["url"]
+        path = url.removeprefix(service.base)
+        before = {task for task in asyncio.all_tasks() if not task.done()}
+        async with peers(service.base, 8, reads_little=True) as unread:
+            for number, peer in enumerate(unread):
+                last = 3_000_000 + 400_000 * number
+                await peer.send(head("GET", path, "Connection: close", f"Range: bytes=0-{last}") + b"\r\n")
+                assert await peer.status() == 206
+            await until(lambda: {task for task in asyncio.all_tasks() if not task.done()} <= before, 10)
+            closed = [await peer.is_cut() for peer in unread]
+        attacks.count("last bytes that are not taken", tried=8, through=[one for one in closed if not one])
+
+
 @pytest.mark.usefixtures("_hurried_readers", "_few_places")
 async def test_many_requests_of_which_no_answer_is_read_hold_no_places(
     tmp_path: Path, database_url: str, redis_url: str, attacks: Attacks
