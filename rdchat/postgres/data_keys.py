@@ -93,7 +93,8 @@ class DataKeyError(RdchatError):
 class KeyOwner(NamedTuple):
     """What a data key belongs to, and the two for whom it is wrapped.
 
-    `people`: none for a person's own key; None where those count whom the row names now.
+    `people`: none for a person's own key; for others those whom the caller takes for the two, or None. It is
+    the row that counts: where it names others, a key that is at hand is opened again, for these.
     """
 
     id: UUID
@@ -246,21 +247,20 @@ class DataKeys:
         """Add to `found` the keys that open. Return the owners that have one."""
         rows = await connection.fetch(_FIND, list(sought))
         for row in rows:
-            owner = sought[row["owner"]]
-            people = owner.people if owner.people is not None else _people_of(row)
+            owner_id, people = row["owner"], _people_of(row)
             try:
-                key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner.id, people))
+                key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner_id, people))
             except UnknownRingKeyError as error:
                 if row["kid_is_known"]:
                     log.exception("a key of the ring is missing here", kid=error.kid)
                     raise UnavailableError(f"the encryption key {error.kid}") from error
-                self.alarm("data_key", owner.id)
+                self.alarm("data_key", owner_id)
             except DecryptionError:
-                self.alarm("data_key", owner.id)
+                self.alarm("data_key", owner_id)
             else:
-                found[owner.id] = encryptor = Encryptor(key)
+                found[owner_id] = encryptor = Encryptor(key)
                 if row["lasts"]:
-                    self._hold(owner.id, _Held(people, encryptor))
+                    self._hold(owner_id, _Held(people, encryptor))
         return {row["owner"] for row in rows}
 
     def _hold(self, owner_id: UUID, held: _Held) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.client_notes import ClientNotes
 from rdchat.postgres import client_notes, people
+from rdchat.postgres.data_keys import DataKeyError
 from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class ClientNotesService:
         async with transaction(self.pool) as connection:
             # Locks the caller's row: where nothing is noted yet, there is no other.
             await people.upsert_person(connection, caller, now)
-            former = await self._get(connection, caller, client_id)
+            try:
+                former = await self._get(connection, caller, client_id)
+            except DataKeyError:
+                # Altered where they are stored: they cannot be read any more, but new ones can be written.
+                former = ClientNotes()
             if not is_expected(former):
                 raise RdchatError(ErrorCode.PRECONDITION_FAILED)
             if text == former.text:

@@ -20,7 +20,7 @@ from rdchat.engine.batch import SLACK
 from rdchat.engine.change import ChangeBuilder
 from rdchat.engine.storage import CommitResult
 from rdchat.postgres import commit, outbox, pool
-from rdchat.postgres.data_keys import DataKeyError, _Held, session_owner
+from rdchat.postgres.data_keys import DataKeyError
 from rdchat.texts.wording import automated_text
 from statemachine import EndSession, Refusal, SendMessage, step
 from tests.support.keys import data_keys, read_texts
@@ -96,17 +96,24 @@ async def test_a_commit_is_refused_for_people_whom_the_row_does_not_name(
         if side == "client_id"
         else replace(forged, psychologist_id=intruder)
     )
-    # As the engine would have it from a snapshot that was not its own.
-    for change in (talk(known, "Halo"), end(known)):
-        with pytest.raises(DataKeyError):
-            await write(database, change)
-    # With a key for them as well, as if it had been opened before they were put into the row.
-    async with pool.acquire(database) as connection:
-        encryptor = await KEYS.get(connection, session_owner(forged))
-    KEYS._hold(forged.id, _Held(known.participants, encryptor))  # noqa: SLF001 - what a thief would have
+    # As the engine would have it from a snapshot that was not its own, or before a hand-over.
     assert await write(database, talk(known, "Halo"), talk(other, "Hai")) == {other.id: CommitResult(2, 1)}
     assert await write(database, end(known)) == {}
     assert await texts_of(database, forged) == []
+
+
+async def test_nothing_is_written_for_people_who_were_put_into_the_row(
+    database: Pool, talking: list[Session]
+) -> None:
+    forged, other, _ = talking
+    await database.execute(
+        "UPDATE chat_sessions SET client_id = $2 WHERE id = $1", forged.id, other.client_id
+    )
+    known = replace(forged, client_id=other.client_id)
+    for change in (talk(known, "Halo"), end(known)):
+        with pytest.raises(DataKeyError):
+            await write(database, change)
+    assert await database.fetchval("SELECT count(*) FROM messages") == 0
 
 
 async def test_talk_decided_on_the_same_version_is_numbered_one_behind_the_other(

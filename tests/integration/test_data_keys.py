@@ -38,6 +38,28 @@ async def talking(database: Pool) -> list[Session]:
     return await open_sessions(database, 3)
 
 
+async def put_into(database: Pool, session_id: UUID, column: str, person_id: UUID) -> None:
+    await database.execute(
+        f"UPDATE chat_sessions SET {column} = $2 WHERE id = $1",  # noqa: S608 - a column's name, ours
+        session_id,
+        person_id,
+    )
+
+
+async def a_psychologist(database: Pool) -> UUID:
+    person_id = uuid4()
+    await database.execute(
+        "INSERT INTO people (id, role, full_name, seen_at) VALUES ($1, 'psychologist', 'Intai', now())",
+        person_id,
+    )
+    await database.execute(
+        "INSERT INTO psychologists (id, timezone, is_active, created_at, updated_at) "
+        "VALUES ($1, 'UTC', true, now(), now())",
+        person_id,
+    )
+    return person_id
+
+
 async def wrapped(database: Pool) -> dict[UUID, str]:
     return {row["owner"]: row["kid"] for row in await database.fetch("SELECT owner, kid FROM data_keys")}
 
@@ -63,14 +85,14 @@ async def test_a_sessions_key_opens_for_its_two_people_alone(database: Pool, tal
         foreign = await keys.get(connection, session_owner(other))
         with pytest.raises(Exception, match="another context"):
             same(own, foreign)
-        for people in (
-            (uuid4(), session.psychologist_id),
-            (session.client_id, uuid4()),
-            session.participants[::-1],
-            (),
-        ):
+        # Whatever the caller takes for the two: it is the row that counts.
+        assert same(own, await keys.get(connection, KeyOwner(session.id, (uuid4(), uuid4()))))
+        for column, intruder in (("client_id", other.client_id), ("psychologist_id", None)):
+            was = getattr(session, column)
+            await put_into(database, session.id, column, intruder or await a_psychologist(database))
             with pytest.raises(DataKeyError):
-                await keys.get(connection, KeyOwner(session.id, people))
+                await data_keys().get(connection, KeyOwner(session.id, None))
+            await put_into(database, session.id, column, was)
         with pytest.raises(DataKeyError):
             await keys.get(connection, KeyOwner(uuid4(), session.participants))
         assert same(own, await keys.get(connection, session_owner(session))), "it is still at hand"
@@ -91,14 +113,21 @@ async def test_a_key_that_vanishes_with_its_transaction_is_not_kept_at_hand(data
 
 
 async def test_a_hand_over_wraps_the_key_for_the_new_people(database: Pool, talking: list[Session]) -> None:
-    session, stranger = talking[0], uuid4()
-    after = KeyOwner(session.id, (session.client_id, stranger))
+    session, colleague = talking[0], await a_psychologist(database)
+    after = KeyOwner(session.id, (session.client_id, colleague))
     keys, elsewhere = data_keys(), data_keys()
     async with pool.transaction(database) as connection:
         own = await elsewhere.get(connection, session_owner(session))
         await keys.hand_over(connection, session_owner(session), after.people or ())
+        await connection.execute(
+            "UPDATE chat_sessions SET psychologist_id = $2 WHERE id = $1", session.id, colleague
+        )
     async with pool.acquire(database) as connection:
-        assert same(own, await elsewhere.get(connection, after))
+        for one in (elsewhere, data_keys()):
+            assert same(own, await one.get(connection, after))
+    # Put back without the key, the one who had it reads nothing any more.
+    await put_into(database, session.id, "psychologist_id", session.psychologist_id)
+    async with pool.acquire(database) as connection:
         with pytest.raises(DataKeyError):
             await data_keys().get(connection, session_owner(session))
     with pytest.raises(DataKeyError):
