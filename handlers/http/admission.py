@@ -31,7 +31,7 @@ PER_PERSON: Final = 64
 _UNFINISHED: Final = 16
 #: Files of one person at a time, which are held in memory as they come.
 _UPLOADS: Final = 2
-_UPLOADS_WAITING: Final = 14
+_UPLOADS_WAITING: Final = 22
 _PATIENCE_SECONDS: Final = 60.0
 
 
