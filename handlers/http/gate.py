@@ -97,7 +97,11 @@ class Gate:
         except HttpProcessingError:
             self._protocol.origin = origin_in(self._head + data)
             raise
-        return [one for one in messages if self._passes(*one)], upgraded, tail
+        passed: list[Any] = []
+        for one in messages:
+            if self._passes(*one, is_next=not passed and self._protocol.waits):
+                passed.append(one)
+        return passed, upgraded, tail
 
     def _a_piece_of_a_head(self, data: bytes) -> None:
         self._protocol.expect_head(begins=not self._head_size)
@@ -106,7 +110,8 @@ class Gate:
         if self._head_size > _LONGEST_HEAD:
             raise BadHttpMessage("the head is too long")
 
-    def _passes(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's
+    def _passes(self, message: Any, payload: Any, *, is_next: bool) -> bool:  # noqa: ANN401 - aiohttp's
+        """Tell whether a request is to be served; `is_next`: all before it on the connection is answered."""
         protocol = self._protocol
         headers = message.headers
         if "Authorization" not in headers and not self._strangers.admits(protocol.address_of(headers)):
@@ -115,7 +120,8 @@ class Gate:
         if message.method not in CHANGING or message.should_close or not payload.is_eof():
             # One whose body is not there yet holds no place, and asks for one when it is.
             return True
-        if not protocol.waits:
+        if not is_next:
+            # It is not its turn: neither to ask for a place, nor to be answered.
             return True
         if self._admission.expect_one():
             protocol.expected = True

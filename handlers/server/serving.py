@@ -40,8 +40,9 @@ _BACKLOG: Final = 1_024
 _SHUTDOWN_SECONDS: Final = 10.0
 #: So many allocations set off a look at the youngest objects (Python's default is 700).
 _YOUNG_OBJECTS: Final = 10_000
-#: M_ARENA_MAX of glibc's <malloc.h>.
-_ARENAS: Final = -8
+#: M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's <malloc.h>.
+_ARENAS, _LARGE = -8, -3
+_LARGE_BYTES: Final = 256 * 1024
 
 _WHERE_LINKS_LEAD: Final = "  Links begin with this address; where clients use another, set RDCHAT_PUBLIC_URL"
 
@@ -119,9 +120,14 @@ async def serve(
 
 
 def _share_memory() -> None:
-    """Have threads share what they free (glibc): else each keeps the largest that it ever held for itself."""
+    """Have threads share what they free, and give back what is large (glibc).
+
+    Else each thread keeps the most that it ever held, and files that were sent are kept as room for others.
+    """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_ARENAS, 2)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_ARENAS, 2)
+        libc.mallopt(_LARGE, _LARGE_BYTES)
 
 
 def _spare_the_collector() -> None:
