@@ -15,7 +15,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run web test coverage mutants test-hours security watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-pages e2e screenshots check lint types imports hooks map docs lock clean
+.PHONY: help run web test coverage mutants test-hours security watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-attackers bench-pages e2e screenshots check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,8 +32,9 @@ coverage: $(READY_DEV) $(WEB) ## the complete test suite, with what it covers; f
 mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice (ARGS="engine tokens"; --again: survivors)
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-security: $(READY_DEV) $(WEB) ## attack the service in every way that the tests know, and print what got through
+security: $(READY_DEV) $(WEB) ## attack the service in every way that the tests know, then beside people who chat
 	@$(BIN)/python -m pytest tests/security $(or $(ARGS),-n 2)
+	@$(BIN)/python -m benchmarks.attackers --quick
 
 watch: $(READY_DEV) $(WEB) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
 	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)
@@ -77,6 +78,9 @@ bench-size: $(READY_DEV) ## a million pending sessions (about ten minutes)
 
 bench-ably: $(READY_DEV) ## the local Ably endpoint: 2,000 subscribers, 200,000 messages (two and a half minutes)
 	@$(BIN)/python -m benchmarks.ably --write
+
+bench-attackers: $(READY_DEV) ## attackers beside people who chat, and what those notice of them (four minutes)
+	@$(BIN)/python -m benchmarks.attackers --write
 
 bench-pages: $(READY_DEV) web browser ## the pages in Chromium on a slowed processor: first screen, typing, a long chat (one minute)
 	@$(BIN)/python -m benchmarks.pages --write

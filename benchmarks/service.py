@@ -74,6 +74,7 @@ class Service:
         *,
         roles: str = "api,worker,relay",
         processes: int = 1,
+        rate_limits: str = "off",
     ) -> None:
         self.base = ""
         data = Path(tempfile.mkdtemp(prefix="data-", dir=directory))
@@ -94,7 +95,7 @@ class Service:
             # A crowd shares a few psychologists, and one person writes as many do.
             "RDCHAT_MAX_ACTIVE_PER_PSYCHOLOGIST": "1000000",
             "RDCHAT_MAX_PENDING_PER_CLIENT": "1000000",
-            "RDCHAT_RATE_LIMITS": "off",
+            "RDCHAT_RATE_LIMITS": rate_limits,
             "RDCHAT_DRAIN_SECONDS": "0",
             "PYTHONUNBUFFERED": "1",
         }

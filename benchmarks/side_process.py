@@ -45,6 +45,13 @@ class SideProcess:
         result: dict[str, Any] = json.loads(answer)
         return result
 
+    async def kill(self) -> None:
+        """End the process at once, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
+            self._process = None
+
     async def stop(self) -> None:
         """End the process."""
         if self._process is not None and self._process.stdin is not None:

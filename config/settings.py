@@ -19,6 +19,7 @@ from config.webhooks import webhook_secrets, webhook_urls
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
 
     from limits import RateLimitItem
@@ -288,6 +289,16 @@ class Settings:
         section="Calls",
         details="A kind that is not named keeps its default. Ending a session has no limit.",
         unset="see `config/rdchat.env.example`",
+    )
+
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "TRUSTED_PROXIES",
+        values.networks,
+        "",
+        "addresses and networks of proxies in front, comma separated: their `X-Forwarded-For` says who comes",
+        details="For limits on what comes without a token, and for nothing else.\n"
+        "A proxy on this machine needs no entry, but without one all that it hands on is let through.",
+        example="10.0.0.0/8,fd00::/8",
     )
 
     encryption_keys: dict[str, bytes] = generated(

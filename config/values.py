@@ -9,6 +9,7 @@ import base64
 import math
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -18,6 +19,7 @@ from config import organizations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from ipaddress import IPv4Network, IPv6Network
 
     from limits import RateLimitItem
 
@@ -42,6 +44,7 @@ RATES: Final = {
     "upload": "60/minute",
     "typing": "20/10second",
     "read": "600/minute",
+    "diagram": "60/minute",
 }
 
 
@@ -233,6 +236,18 @@ def rate_limits(value: str) -> dict[str, RateLimitItem]:
         except ValueError as error:
             raise InvalidValueError(f"{entry}: the rate must be like 60/minute or 5/second.") from error
     return rates
+
+
+def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read addresses and networks, comma separated."""
+    found = []
+    for entry in filter(None, (one.strip() for one in value.split(","))):
+        try:
+            found.append(ip_network(entry))
+        except ValueError as error:
+            text = f"{entry} is neither an address nor a network such as 10.0.0.0/8."
+            raise InvalidValueError(text) from error
+    return tuple(found)
 
 
 def organizations_file(value: str) -> Organizations:

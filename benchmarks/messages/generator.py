@@ -211,6 +211,14 @@ class _Run:
             self.sent[f"{number:0{_DIGITS}d}"] = int(due * 1e9)
         connection.send(speaker.request(number), due)
 
+    def next_free(self) -> _Connection | None:
+        """Take a connection that is free, and was not closed meanwhile."""
+        while self.free:
+            connection = self.free.pop()
+            if not connection.closed:
+                return connection
+        return None
+
     async def by_timetable(self) -> None:
         """Send what is due, at the instants of a Poisson process."""
         chance = random.Random(7)  # noqa: S311 - a timetable, not a secret
@@ -219,8 +227,8 @@ class _Run:
         while due < end:
             now = time.perf_counter()
             while due <= now and due < end:
-                if self.free:
-                    self.send(self.free.pop(), due)
+                if (connection := self.next_free()) is not None:
+                    self.send(connection, due)
                 else:
                     self.waiting.append(due)
                 due += chance.expovariate(self.rate)

@@ -85,10 +85,10 @@ def stores() -> Iterator[Stores]:
 
 
 @asynccontextmanager
-async def stage(running: Stores, *, sessions: int) -> AsyncIterator[Stage]:
-    """Open `sessions` sessions for hours, and an endpoint."""
+async def stage(running: Stores, *, sessions: int, recorded: int = 1) -> AsyncIterator[Stage]:
+    """Open `sessions` sessions for hours, and an endpoint that remembers the last `recorded` events."""
     key_name, _, secret = ABLY_KEY.partition(":")
-    ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=1, history_messages=10))
+    ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=recorded, history_messages=10))
     await ably.start()
     database = await pool.connect(running.owner_url)
     await migrate(database)

@@ -11,7 +11,7 @@ from handlers.api.idempotency import once
 from handlers.api.presenters import attachment_json, message_json
 from handlers.http import ranges
 from handlers.http.routing import Answer, Call, Route
-from rdchat.common.errors import ErrorCode
+from rdchat.common.errors import ErrorCode, invalid
 from rdchat.domain import permissions
 from rdchat.files.kinds import KINDS
 
@@ -34,9 +34,12 @@ _INLINE: Final = ("image/", "audio/")
 async def admit_upload(call: Call) -> None:
     """Refuse an upload before its file is read, where that can be said already."""
     body = call.body
-    await call.runtime.attachments.check_upload(
-        call.caller, body["session_id"], body.get("client_message_id")
-    )
+    if "session_id" in body:
+        await call.runtime.attachments.check_upload(
+            call.caller, body["session_id"], body.get("client_message_id")
+        )
+    elif not await call.runtime.attachments.may_send_somewhere(call.caller):
+        raise invalid("sessionId", "Must come before the file.")
 
 
 async def upload_message(call: Call) -> Answer:
@@ -48,7 +51,9 @@ async def upload_message(call: Call) -> Answer:
     what telephones put into them, and texts are kept in UTF-8. `errors.file` says why a file is refused.
 
     A repeated clientMessageId gives the first message, with 200; with other words or another file it is
-    refused, and nothing is sent. Put the file last: then a refusal does not wait for it.
+    refused, and nothing is sent. Put the file last: then a refusal does not wait for it. A file that
+    comes before `sessionId` is only read while a chat of its sender is open. Two of one person are read at a
+    time; more wait for them, and still more are refused with 429.
     """
     body = call.body
 
@@ -76,7 +81,7 @@ async def get_attachment(call: Call) -> Answer:
     return Answer(attachment_json(found, link), "Attachment retrieved successfully")
 
 
-async def download_attachment(call: Call) -> web.Response:
+async def download_attachment(call: Call) -> web.StreamResponse:
     """Open an attachment by a link. The link is all that it takes: an `<img>` can send no token.
 
     With the header Range, a part of it: players of recordings ask for parts.
@@ -91,7 +96,7 @@ async def download_attachment(call: Call) -> web.Response:
         # RFC 8187: in this form a name may contain anything.
         "Content-Disposition": f"{shown}; filename*=UTF-8''{quote(one.file_name, safe='')}",
     }
-    return ranges.respond(opened.content, str(one.id), call.headers, headers)
+    return await ranges.respond(opened.size, opened.read, str(one.id), call.headers, headers)
 
 
 ROUTES = (

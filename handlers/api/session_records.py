@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from asyncio.subprocess import PIPE
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     from rdchat.domain.timeline import TimelineEntry
     from statemachine import Session
 
-_ROOT: Final = Path(__file__).parents[2]
 _NO_SESSION: Final = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
 
 
@@ -43,7 +38,7 @@ async def get_diagram(call: Call) -> web.Response:
     path = diagram.Path(current=session.status, taken=path_taken(entries))
     form = call.query["format"]
     if form == "png":
-        body = await _rasterise(drawing.svg(path))
+        body = await call.runtime.rasteriser.png(drawing.svg(path))
         return web.Response(body=body, content_type="image/png")
     if form == "json":
         text = orjson.dumps(diagram_json(session, entries)).decode()
@@ -105,17 +100,6 @@ def lateness_ms(entry: TimelineEntry) -> int | None:
     return max(0, to_ms(entry.at) - to_ms(entry.planned_at))
 
 
-async def _rasterise(svg: str) -> bytes:
-    # It holds the interpreter for a third of a second: in this process, every timer would be late.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", drawing.__name__, cwd=_ROOT, stdin=PIPE, stdout=PIPE
-    )
-    png, _ = await process.communicate(svg.encode())
-    if process.returncode != 0:
-        raise RuntimeError("the picture could not be drawn")
-    return png
-
-
 def _timeline_json(entry: TimelineEntry) -> dict[str, Any]:
     return {
         "trigger": entry.trigger,
@@ -153,6 +137,7 @@ ROUTES = (
         done="The drawing, without an envelope.",
         roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.DiagramQuery,
+        rate="diagram",
         bare=(*(content_type for content_type, _ in _DRAWN.values()), _JSON, "image/png"),
         errors=_NO_SESSION,
     ),

@@ -2,7 +2,8 @@
 
 What the HTTP parser refuses (no HTTP at all, a header that is too long, broken chunks) is answered by aiohttp
 below the application, as plain text with the offending bytes in it. There is no hook for that, so the server
-that the runner makes is given a protocol of ours. It also turns people away when there are too many.
+that the runner makes is given a protocol of ours. It also turns people away when there are too many, and cuts
+connections on which nothing moves: a head that does not come to its end, an answer that is not taken.
 """
 
 from __future__ import annotations
@@ -11,153 +12,171 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
-from handlers.http.cors import origin_in
-from handlers.http.envelope import CHANGING, REQUEST_ID, failure, new_request_id
-from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from handlers.http.admission import whole_answer
+from handlers.http.envelope import REQUEST_ID, failure, new_request_id
+from handlers.http.gate import Gate
+from handlers.http.unsent import Unsent
+from rdchat.common.errors import ErrorCode, RdchatError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from aiohttp import StreamReader
     from aiohttp.typedefs import Handler
     from aiohttp.web_request import BaseRequest
 
-    from handlers.http.cors import CrossOrigin
+    from handlers.http.gate import Guards
 
 log = structlog.get_logger(__name__)
 
-#: Where the request's id goes in an answer that is made beforehand: as long as one.
-_PLACE: Final = "@" * 32
-#: Origins whose refusals are kept. Few are allowed, but for the ports of one's own machine.
-_KEPT_REFUSALS: Final = 64
-#: So much of a request's head is looked through for its origin, should it turn out to be unreadable.
-_HEAD_BYTES: Final = 16 * 1024
-
-
-class Admission:
-    """How many requests that change something are under way, and what the others are told.
-
-    `limit` bounds them; `on_refusal` is called for each that is turned away. `cross_origin` knows which pages
-    may read that.
-    """
-
-    def __init__(self, limit: int, on_refusal: Callable[[], None], cross_origin: CrossOrigin) -> None:
-        self.cross_origin = cross_origin
-        self._limit = limit
-        self._on_refusal = on_refusal
-        self._under_way = 0
-        self._refusals: dict[str | None, bytes] = {None: self._make_refusal(None)}
-
-    def admit(self) -> bool:
-        """Let one more begin, unless there are enough."""
-        if self._under_way >= self._limit:
-            return False
-        self._under_way += 1
-        return True
-
-    def leave(self, requests: int = 1) -> None:
-        """Note that some have ended."""
-        self._under_way -= requests
-
-    def refusal(self, origin: str | None) -> bytes:
-        """Make the whole answer to a request that is turned away, from a page of `origin` or from none."""
-        self._on_refusal()
-        if origin is not None and not self.cross_origin.allows(origin):
-            origin = None
-        refusal = self._refusals.get(origin)
-        if refusal is None:
-            refusal = self._make_refusal(origin)
-            if len(self._refusals) < _KEPT_REFUSALS:
-                self._refusals[origin] = refusal
-        return refusal.replace(_PLACE.encode(), new_request_id().encode())
-
-    def _make_refusal(self, origin: str | None) -> bytes:
-        answer = failure(UnavailableError("engine"), _PLACE)
-        self.cross_origin.mark(answer.headers, origin)
-        body = cast("bytes", answer.body)
-        head = {**answer.headers, "Content-Length": str(len(body))}
-        lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {head[name]}" for name in head)]
-        return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-class _Gate:
-    """The HTTP parser of a connection, which keeps from it what cannot be served anyway.
-
-    Turning a request away like any other, with a task, a request and an answer, costs a third of serving it:
-    at twice the capacity the service would be busy with that. So beyond the limit, requests that would change
-    something are answered here, as soon as they are there as a whole and all before them is answered. Where
-    requests begin and end is the parser's affair alone.
-    """
-
-    def __init__(self, parser: Any, protocol: _Protocol, admission: Admission) -> None:  # noqa: ANN401 - aiohttp's
-        self._parser = parser
-        self._protocol = protocol
-        self._admission = admission
-        self._payload: StreamReader | None = None
-        self._head = b""
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the parser has
-        return getattr(self._parser, name)
-
-    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
-        in_body = self._payload is not None and not self._payload.is_eof()
-        try:
-            messages, upgraded, tail = self._parser.feed_data(data)
-        except HttpProcessingError:
-            self._protocol.origin = origin_in(self._head + data)
-            raise
-        if messages:
-            self._payload, self._head = messages[-1][1], b""
-        elif not in_body:
-            self._head = (self._head + data)[:_HEAD_BYTES]
-        return [one for one in messages if self._passes(*one)], upgraded, tail
-
-    def _passes(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's
-        if message.method not in CHANGING:
-            return True
-        protocol = self._protocol
-        if self._admission.admit():
-            protocol.admitted += 1
-            return True
-        if message.should_close or not payload.is_eof() or not protocol.waits:
-            # Too much to tell it here: it is served after all.
-            return True
-        self._parser.message_consumed()
-        protocol.write_raw(self._admission.refusal(message.headers.get("Origin")))
-        return False
+#: A head comes in one piece, or in a few within moments: so long after the connection, or its first piece.
+#: Browsers open a connection before they need it, so this is more than the head itself takes.
+HEAD_SECONDS: Final = 20.0
+#: How long a connection may wait for another request: longer than proxies do (600 s at the most), so that it
+#: is they who close it, and never just as they send.
+IDLE_SECONDS: Final = 620.0
+#: What is kept of an answer for a slow reader, beside what the kernel keeps: a reader of a stream is waited
+#: for from here on.
+_UNSENT_BYTES: Final = 32 * 1024
+#: What is kept of a body that no one reads yet; twice that at the most.
+_UNREAD_BYTES: Final = 64 * 1024
 
 
 class _Protocol(web.RequestHandler):
-    __slots__ = ("_admission", "_unread", "admitted", "origin")
+    __slots__ = (
+        "_behind_proxy",
+        "_guards",
+        "_head_due",
+        "_unread",
+        "_unsent",
+        "address",
+        "expected",
+        "origin",
+    )
 
     def __init__(self, manager: _Server, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
         super().__init__(manager, **options)
-        self.admitted = 0
+        self._guards = guards = manager.guards
+        #: What the connection counts as; None if it is not counted.
+        self.address: str | None = None
+        self._behind_proxy = False
+        #: Whether the admission expects a request of this connection.
+        self.expected = False
         #: Of a request that could not be parsed.
         self.origin: str | None = None
+        self._head_due = 0.0
         self._unread: StreamReader | None = None
-        self._admission = manager.admission
-        self._parser = _Gate(self._parser, self, manager.admission)  # type: ignore[assignment]
+        self._unsent = Unsent(self._loop)
+        self._parser = Gate(self._parser, self, guards)  # type: ignore[assignment]
 
     async def _handle_request(self, *args: Any) -> tuple[web.StreamResponse, bool]:  # noqa: ANN401 - aiohttp's
+        # From here on it asks for its place itself.
+        self._is_not_expected()
         try:
             return await super()._handle_request(*args)
         finally:
             self._unread = None if args[0].content.is_eof() else args[0].content
-            if args[0].method in CHANGING and self.admitted:
-                self.admitted -= 1
-                self._admission.leave()
+
+    def _is_not_expected(self) -> None:
+        if self.expected:
+            self.expected = False
+            self._guards.admission.expected_came()
+
+    # ---- the connection -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection in, or close it at once if there are too many."""
+        tcp = cast("asyncio.Transport", transport)
+        host = (tcp.get_extra_info("peername") or ("",))[0]
+        self.address = self._guards.strangers.peer(host)
+        self._behind_proxy = self._guards.strangers.is_proxy(host)
+        if not self._guards.connections.enter(self):
+            tcp.abort()
+            return
+        super().connection_made(transport)
+        tcp.set_write_buffer_limits(high=_UNSENT_BYTES)
+        self._close_by(self._loop.time() + HEAD_SECONDS)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget, with the connection, what was admitted on it."""
-        self._admission.leave(self.admitted)
-        self.admitted = 0
+        """Forget, with the connection, what was expected of it."""
+        self._guards.connections.leave(self)
+        self._is_not_expected()
+        self._unsent.forget()
         super().connection_lost(exc)
         if self._unread is not None:
             # aiohttp would wait for the rest of the body that was answered, for ten seconds.
             self._unread.feed_eof()
+
+    def address_of(self, headers: Any) -> str | None:  # noqa: ANN401 - aiohttp's
+        """Return what a request counts as that has no token, by its headers."""
+        return self._guards.strangers.behind_proxy(headers) if self._behind_proxy else self.address
+
+    def expect_head(self, *, begins: bool) -> None:
+        """Close the connection unless the head of which a piece has come is there in time."""
+        if begins:
+            self._head_due = self._loop.time() + HEAD_SECONDS
+        if self._next_keepalive_close_time > self._head_due:
+            self._close_by(self._head_due)
+
+    def _close_by(self, instant: float) -> None:
+        if self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+        self._next_keepalive_close_time = instant
+        self._keepalive_handle = self._loop.call_at(instant, self._process_keepalive)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing on it is under way."""
+        return self.waits
+
+    @property
+    def idle_until(self) -> float:
+        """When it would be closed, if nothing comes."""
+        return self._next_keepalive_close_time
+
+    def give_up(self) -> None:
+        """Close it at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def refuse_stranger(self, origin: str | None) -> None:
+        """Tell one who sends too much without a token, and close the connection."""
+        if self.waits:
+            error = RdchatError(ErrorCode.RATE_LIMITED, retry_after=1, headers={"Connection": "close"})
+            self.write_raw(whole_answer(error, origin, self._guards.admission.cross_origin, new_request_id()))
+        self.force_close()
+
+    async def start(self) -> None:
+        """Answer what comes on the connection, until it is closed."""
+        try:
+            await super().start()
+        finally:
+            # Closing waits until the last answer is taken.
+            if self.transport is not None and self.transport.get_write_buffer_size():
+                self._unsent.watch(self.transport)
+
+    # ---- what is not taken --------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """Begin to look whether what was written is taken."""
+        super().pause_writing()
+        self._unsent.watch(self.transport)
+
+    def resume_writing(self) -> None:
+        """Stop looking: enough was taken."""
+        super().resume_writing()
+        self._unsent.forget()
+
+    def force_close(self) -> None:
+        """Close the connection, which sends what was written, as long as it is taken."""
+        transport = self.transport
+        super().force_close()
+        if transport is not None and transport.get_write_buffer_size():
+            self._unsent.watch(transport)
+
+    # ---- answers ------------------------------------------------------------------------------------------
 
     @property
     def waits(self) -> bool:
@@ -187,13 +206,13 @@ class _Protocol(web.RequestHandler):
             raise ConnectionError("part of an answer has been sent already")
         code = ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL  # noqa: PLR2004 - HTTP's own border
         answer = failure(RdchatError(code), new_request_id())
-        self._admission.cross_origin.mark(answer.headers, self.origin or request.headers.get("Origin"))
+        self._guards.admission.cross_origin.mark(answer.headers, self.origin or request.headers.get("Origin"))
         answer.force_close()
         return answer
 
 
 class _Server(web.Server):
-    admission: Admission
+    guards: Guards
 
     def __call__(self) -> web.RequestHandler:
         return _Protocol(self, loop=self._loop, **self._kwargs)
@@ -206,20 +225,32 @@ class Runner(web.AppRunner):
         self,
         app: web.Application,
         around: Callable[[Handler], Handler],
-        admission: Admission,
+        guards: Guards,
         **options: Any,  # noqa: ANN401 - aiohttp's
     ) -> None:
-        super().__init__(app, **options)
+        super().__init__(
+            app,
+            keepalive_timeout=IDLE_SECONDS,
+            read_bufsize=_UNREAD_BYTES,
+            auto_decompress=False,
+            **options,
+        )
         self._around = around
-        self._admission = admission
+        self._guards = guards
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         made.__class__ = _Server
-        cast("_Server", made).admission = self._admission
+        cast("_Server", made).guards = self._guards
         # It is handed what the application makes of requests, never anything else.
         made.request_handler = self._around(made.request_handler)  # type: ignore[assignment]
         return made
+
+
+def address_of(request: web.Request) -> str | None:
+    """Return the address that a request without a valid token counts as; None if it is not counted."""
+    protocol = request.protocol
+    return protocol.address_of(request.headers) if isinstance(protocol, _Protocol) else None
 
 
 async def expect(request: web.Request) -> web.StreamResponse | None:

@@ -58,6 +58,9 @@ async def _read(request: web.Request) -> bytes:
                 raw = await request.read()
         except TimeoutError as error:
             raise invalid("body", f"Must arrive within {_BODY_SECONDS} seconds.") from error
+        except (web.RequestPayloadError, ConnectionError) as error:
+            # Its sender has gone: no one reads this answer.
+            raise invalid("body", "Is not complete.") from error
     if headers.get("Content-Type") == "application/json":
         return raw
     content_type, charset = request.content_type, (request.charset or "utf-8").lower()

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from aiohttp import web
 
-from handlers.http.envelope import REQUEST_ID, success
-from handlers.http.forms import FILE, FormReader
-from handlers.http.protocol import expect
+from handlers.http.envelope import CHANGING, REQUEST_ID, success
+from handlers.http.forms import FormReader
+from handlers.http.protocol import address_of, expect
 from handlers.http.quick_load import loader
 from handlers.http.reading import load_body, load_checked, load_query
 from rdchat.common.errors import ErrorCode, RdchatError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
+    from handlers.http.admission import Admission
+    from handlers.http.gate import Guards
     from rdchat.redis.rates import RateLimitStatus
     from rdchat.runtime import Runtime
 
@@ -76,8 +78,8 @@ class Route:
     those that the route's other values imply. A handler may also answer with a response of its own, as the
     diagram does; `bare` lists the media types of such answers.
 
-    With `admit`, the body is a form with a file in it: `admit` is called with what came before the file, and
-    raises what need not wait for it.
+    With `admit`, the body is a form with a file in it: `admit` is called with what came before the file (it
+    may be nothing) and raises what need not wait for it.
 
     A `tagged` one shows the state that it is about by an `ETag`, and heeds `If-None-Match`, or `If-Match` if
     it changes that. A `ranged` one answers with a file, or with the part of it that `Range` asks for (see
@@ -95,7 +97,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[Call], Awaitable[Answer | web.Response]]
+    handler: Callable[[Call], Awaitable[Answer | web.StreamResponse]]
     summary: str
     tag: str
     done: str
@@ -129,10 +131,10 @@ class Route:
         return self.handler.__name__
 
 
-def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime) -> None:
-    """Put routes into an application."""
+def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime, guards: Guards) -> None:
+    """Put routes into an application; `guards` give out places to those who call."""
     for route in routes:
-        endpoint = _endpoint(route, runtime)
+        endpoint = _endpoint(route, runtime, guards)
         for method in methods_of(route):
             app.router.add_route(method, PREFIX + route.path, endpoint, expect_handler=expect)
     for path, methods in _named_ones(routes).items():
@@ -164,16 +166,19 @@ def _refusing(methods: set[str]) -> Callable[[web.Request], Awaitable[web.Stream
     return refuse
 
 
-def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    body_schema = route.body() if route.body is not None else None
-    quick_load = loader(body_schema) if body_schema is not None else None
+def _endpoint(
+    route: Route, runtime: Runtime, guards: Guards
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     query_schema = route.query() if route.query is not None else None
-    form_reader = None
-    if body_schema is not None and route.admit is not None:
-        form_reader = FormReader(body_schema, largest=runtime.settings.max_attachment)
+    admission = guards.admission
+    answered = _placed(route, admission)
+    load = _body_loader(route, admission)
+    form = None
+    if route.admit is not None and route.body is not None:
+        form = _FormRoute(route, route.body(), runtime.settings.max_attachment, answered)
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        caller = ANONYMOUS if route.public else await _caller(request, runtime)
+        caller = ANONYMOUS if route.public else await _caller(request, runtime, guards)
         limit_status = await _counted(route, caller, runtime)
         if not route.public and caller.role not in route.roles:
             raise RdchatError(ErrorCode.FORBIDDEN)
@@ -185,14 +190,13 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
         call = Call(
             runtime, caller, path, query, {}, route.operation, key, _heeded(request), request[REQUEST_ID]
         )
-        if form_reader is not None and body_schema is not None:
-            answer = await _with_form(route, form_reader, body_schema, request, call)
+        if form is not None:
+            async with admission.uploads.turn(caller.id):
+                answer = await form.answer(request, call)
         else:
-            if body_schema is not None and quick_load is not None:
-                call.body.update(
-                    await load_body(body_schema, quick_load, request, largest=route.largest_body)
-                )
-            answer = await _handled(route, call)
+            if load is not None:
+                call.body.update(await load(request, caller))
+            answer = await answered(call)
         if not isinstance(answer, Answer):
             return answer
         response = success(answer.data, answer.message, answer.status)
@@ -205,7 +209,7 @@ def _endpoint(route: Route, runtime: Runtime) -> Callable[[web.Request], Awaitab
     return endpoint
 
 
-async def _handled(route: Route, call: Call) -> Answer | web.Response:
+async def _handled(route: Route, call: Call) -> Answer | web.StreamResponse:
     """Have a call answered. What those change who oversee others is written down, around the change."""
     if route.recorded is None or not permissions.is_overseer(call.caller):
         return await route.handler(call)
@@ -245,28 +249,78 @@ def _rate_limit_headers(route: Route, limit_status: RateLimitStatus) -> dict[str
     }
 
 
-async def _with_form(
-    route: Route, reader: FormReader, schema: Schema, request: web.Request, call: Call
-) -> Answer | web.Response:
-    async def admit(texts: dict[str, Any]) -> None:
-        if route.admit is not None and _required(schema) - {FILE} <= texts.keys():
-            await route.admit(replace(call, body=load_checked(partial(schema.load, partial=(FILE,)), texts)))
+def _placed(route: Route, admission: Admission) -> Callable[[Call], Awaitable[Answer | web.StreamResponse]]:
+    """Make what has a call answered, which has a place meanwhile: the rest is up to us, not to its sender."""
+    changing = route.method in CHANGING
 
-    async with reader.reading(request, admit) as form:
-        return await route.handler(replace(call, body=load_checked(schema.load, form)))
+    async def answered(call: Call) -> Answer | web.StreamResponse:
+        person_id = call.caller.id
+        admission.enter(person_id, changing=changing)
+        try:
+            return await _handled(route, call)
+        finally:
+            admission.leave(person_id, changing=changing)
+
+    return route.handler if route.public else answered
 
 
-def _required(schema: Schema) -> set[str]:
-    return {field.data_key or name for name, field in schema.fields.items() if field.required}
+def _body_loader(
+    route: Route, admission: Admission
+) -> Callable[[web.Request, Caller], Awaitable[dict[str, Any]]] | None:
+    """Make what reads the body of a route, None where it has none that is JSON."""
+    if route.body is None or route.admit is not None:
+        return None
+    schema = route.body()
+    quick_load = loader(schema)
+
+    async def load(request: web.Request, caller: Caller) -> dict[str, Any]:
+        if request.content.is_eof():
+            return await load_body(schema, quick_load, request, largest=route.largest_body)
+        with admission.bodies.place(caller.id):
+            return await load_body(schema, quick_load, request, largest=route.largest_body)
+
+    return load
 
 
-async def _caller(request: web.Request, runtime: Runtime) -> Caller:
+class _FormRoute:
+    """Reads the forms of a route, and has them answered."""
+
+    def __init__(
+        self,
+        route: Route,
+        schema: Schema,
+        largest: int,
+        answered: Callable[[Call], Awaitable[Answer | web.StreamResponse]],
+    ) -> None:
+        self._admit = route.admit
+        self._schema = schema
+        self._reader = FormReader(schema, largest=largest)
+        self._answered = answered
+
+    async def answer(self, request: web.Request, call: Call) -> Answer | web.StreamResponse:
+        async def before_file(texts: dict[str, Any]) -> None:
+            fields = self._schema.fields
+            later = tuple(name for name in fields if (fields[name].data_key or name) not in texts)
+            load = partial(self._schema.load, partial=later)
+            if self._admit is not None:
+                await self._admit(replace(call, body=load_checked(load, texts)))
+
+        async with self._reader.reading(request, before_file) as form:
+            return await self._answered(replace(call, body=load_checked(self._schema.load, form)))
+
+
+async def _caller(request: web.Request, runtime: Runtime, guards: Guards) -> Caller:
     given = request.headers.getall("Authorization", ())
     # Of two, a proxy may have looked at the other one.
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED)
-    caller = await runtime.tokens.verify_fetching(token.strip())
+    try:
+        caller = await runtime.tokens.verify_fetching(token.strip())
+    except RdchatError as error:
+        if error.code is ErrorCode.UNAUTHENTICATED and not guards.strangers.failed(address_of(request)):
+            raise RdchatError(ErrorCode.RATE_LIMITED, retry_after=1) from error
+        raise
     runtime.access.check(caller)
     return caller
 

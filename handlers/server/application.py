@@ -30,11 +30,16 @@ from handlers.api import (
     transcripts,
 )
 from handlers.http import envelope, routing
+from handlers.http.admission import Admission
+from handlers.http.connections import Connections
 from handlers.http.cors import CrossOrigin
-from handlers.http.protocol import Admission, Runner
+from handlers.http.gate import Guards
+from handlers.http.protocol import Runner
+from handlers.http.strangers import Strangers
 from handlers.openapi import asyncapi, document, page
 from handlers.pages.app_routes import register_app
 from handlers.server import health
+from handlers.server.open_files import connections_allowed
 from rdchat import __version__
 from rdchat.common.json import as_json
 
@@ -108,18 +113,21 @@ def build_runner(
 
     pages = health.Pages(health.Documents(write_documents), metrics_page)
     health.register(app, runtime, pages, draining=draining)
-    routing.register(app, ROUTES, runtime)
-    register_app(app, runtime)
-
     cross_origin = CrossOrigin(_allowed_origins(runtime.settings))
+    refused = runtime.metrics.refused
+    guards = Guards(
+        Admission(_UNDER_WAY, runtime.metrics.turned_away.inc, cross_origin),
+        Connections(connections_allowed(), refused.labels("connection").inc),
+        Strangers(runtime.settings.trusted_proxies, refused.labels("address").inc),
+    )
+    routing.register(app, ROUTES, runtime, guards)
+    register_app(app, runtime)
 
     def around(handler: Handler) -> Handler:
         return envelope.enveloped(handler, runtime.metrics, time.perf_counter, cross_origin)
 
-    admission = Admission(_UNDER_WAY, runtime.metrics.turned_away.inc, cross_origin)
-
     return Runner(
-        app, around, admission, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout
+        app, around, guards, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout
     )
 
 

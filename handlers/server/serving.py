@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -20,6 +21,7 @@ from handlers.pages.vendored import COMMAND, missing
 from handlers.server.application import build_runner
 from handlers.server.listening import bind
 from handlers.server.metrics_aggregation import MetricsAggregator
+from handlers.server.open_files import raise_limit
 from rdchat.local.people import SARI
 from rdchat.operations.administration import prepare_embedded
 from rdchat.runtime import Runtime
@@ -39,6 +41,9 @@ _BACKLOG: Final = 1_024
 _SHUTDOWN_SECONDS: Final = 10.0
 #: So many allocations set off a look at the youngest objects (Python's default is 700).
 _YOUNG_OBJECTS: Final = 10_000
+#: M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's <malloc.h>.
+_ARENAS, _LARGE = -8, -3
+_LARGE_BYTES: Final = 256 * 1024
 
 _WHERE_LINKS_LEAD: Final = "  Links begin with this address; where clients use another, set RDCHAT_PUBLIC_URL"
 
@@ -69,6 +74,8 @@ async def serve(
     On SIGTERM /readyz answers 503 for `settings.drain` first, so that a load balancer stops sending; requests
     under way are finished, then timers, engine and publisher, in this order.
     """
+    raise_limit()
+    _share_memory()
     stopping = _Stopping()
     async with contextlib.AsyncExitStack() as closing:
         closing.callback(stopping.close)
@@ -113,6 +120,17 @@ async def serve(
             await asyncio.sleep(settings.drain.total_seconds())
         say("Stopping: finishing what is under way ...")
     say("Stopped.")
+
+
+def _share_memory() -> None:
+    """Have threads share what they free, and give back what is large (glibc).
+
+    Else each thread keeps the most that it ever held, and files that were sent are kept as room for others.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_ARENAS, 2)
+        libc.mallopt(_LARGE, _LARGE_BYTES)
 
 
 def _spare_the_collector() -> None:

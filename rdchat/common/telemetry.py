@@ -31,6 +31,12 @@ class Metrics:
         self.turned_away = Counter(
             "rdchat_http_turned_away", "Requests refused because too many waited.", registry=self.registry
         )
+        self.refused = Counter(
+            "rdchat_http_refused",
+            "Connections closed, and requests refused by address, to leave room.",
+            ("why",),
+            registry=self.registry,
+        )
         self._lateness = Histogram(
             "rdchat_automation_lateness_seconds",
             "How long after its due instant an automation was decided.",

@@ -42,6 +42,13 @@ class FileStorage(Protocol):
         """Read an object; None if there is none. Raise UnavailableError."""
         ...
 
+    async def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Read a part of an object, as much as there is of it; None if there is no object.
+
+        Raise UnavailableError.
+        """
+        ...
+
     async def delete(self, key: str) -> None:
         """Remove an object, if it exists. Raise UnavailableError."""
         ...
@@ -62,6 +69,14 @@ class _ObjectStorage:
         try:
             found = await self._store.get_async(key)
             return bytes(await found.bytes_async())
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError, ValueError) as error:
+            raise UnavailableError("storage of files") from error
+
+    async def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        try:
+            return bytes(await self._store.get_range_async(key, start=start, length=length))
         except FileNotFoundError:
             return None
         except (BaseError, OSError, ValueError) as error:

@@ -9,11 +9,13 @@ long are measures and colours.
 
 from __future__ import annotations
 
+import os
+import struct
 import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 from xml.etree import ElementTree as ET
 
 import resvg_py
@@ -22,6 +24,8 @@ from statemachine.diagram import INITIAL, Arrow, Path, arrows
 from statemachine.states import OPEN, TERMINAL, Status
 
 WIDTH, HEIGHT = 1310, 620
+#: What stands before each SVG and PNG that a process gets and gives back.
+LENGTH: Final = struct.Struct(">I")
 #: Sharp on a screen of high density, and in print.
 _PNG_ZOOM: Final = 2
 
@@ -112,8 +116,8 @@ def svg(path: Path | None = None) -> str:
 def png(path: Path | None = None) -> bytes:
     """Draw the diagram as PNG, with no font of the machine.
 
-    This takes some 0.3 s, in which the renderer lets no other thread run. Beside an event loop, give the SVG
-    to `python -m rdchat.operations.drawing` instead: it reads SVG from standard input and writes PNG.
+    This takes some 0.3 s, in which the renderer lets no other thread run. Beside an event loop, have a
+    `Rasteriser` do it instead, in a process of its own.
     """
     return _rasterised(svg(path))
 
@@ -297,5 +301,15 @@ def _legend(root: ET.Element, path: Path | None) -> None:
         _text(group, x + 86, baseline, [(meaning, {"fill": "#475569"})])
 
 
+def draw_for_ever(source: BinaryIO, target: BinaryIO) -> None:
+    """Read SVGs and write PNGs, each after its length (4 bytes, big-endian), until there are no more."""
+    while len(head := source.read(LENGTH.size)) == LENGTH.size:
+        drawn = _rasterised(source.read(*LENGTH.unpack(head)).decode())
+        target.write(LENGTH.pack(len(drawn)) + drawn)
+        target.flush()
+
+
 if __name__ == "__main__":
-    sys.stdout.buffer.write(_rasterised(sys.stdin.read()))
+    # Those who look at a picture can wait; people who chat, on the same processors, cannot.
+    os.nice(10)
+    draw_for_ever(sys.stdin.buffer, sys.stdout.buffer)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.operations.gauges import show_gauges
 from rdchat.operations.health import Health
+from rdchat.operations.rasterising import Rasteriser
 from rdchat.runtime.callers import start_callers
 from rdchat.runtime.console import start_console
 from rdchat.runtime.parts import (
@@ -110,6 +111,7 @@ class Runtime:
     overview: OverviewService
     dead_letters: DeadLetters
     operator_log: OperatorLog
+    rasteriser: Rasteriser
     _closing: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -141,6 +143,8 @@ class Runtime:
                 monitor=timers.monitor,
                 worker=timers.worker,
             )
+            rasteriser = Rasteriser()
+            base.close_in_turn(rasteriser.close)
             console = start_console(base, stores, delivery, core, timers)
             return cls(
                 settings=settings,
@@ -181,6 +185,7 @@ class Runtime:
                 overview=console.overview,
                 dead_letters=console.dead_letters,
                 operator_log=console.operator_log,
+                rasteriser=rasteriser,
                 _closing=closing.pop_all(),
             )
 

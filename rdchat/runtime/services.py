@@ -9,6 +9,7 @@ from rdchat.domain.booking_rules import BookingRules
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
+from rdchat.security.sealed_files import SealedFiles
 from rdchat.services.access_control import AccessControl
 from rdchat.services.appointment_changes import AppointmentChanges
 from rdchat.services.attachments import AttachmentService
@@ -202,7 +203,7 @@ def _start_attachments(
         pool=stores.pool,
         chat=chat,
         access=access,
-        storage=storage_for(settings),
+        files=SealedFiles(storage_for(settings)),
         examiner=Examiner(largest=2 * settings.max_attachment),
         links=Links(settings.encryption_keys.values(), base.clock, base_url=settings.base_url),
         keys=stores.keys,

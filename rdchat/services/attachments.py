@@ -7,9 +7,10 @@ here as well, and is read beside the order in which they are written.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -17,15 +18,18 @@ import structlog
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.common.turns import Turns
 from rdchat.domain import permissions
-from rdchat.postgres import attachments, messages
+from rdchat.postgres import attachments, messages, sessions
 from rdchat.postgres.data_keys import KeyOwner, session_owner
 from rdchat.postgres.pool import acquire
-from rdchat.security.encryption import context
+from rdchat.security.encryption import DecryptionError
 from rdchat.services.chat import mismatch, must_be_open, must_repeat
 from statemachine import Attachment, SendMessage
+from statemachine.states import OPEN
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
     from uuid import UUID
 
     from rdchat.common.clock import Clock
@@ -33,10 +37,10 @@ if TYPE_CHECKING:
     from rdchat.domain.person import Caller
     from rdchat.files.examiner import Examiner, Upload
     from rdchat.files.links import Link, Links
-    from rdchat.files.storage import FileStorage
     from rdchat.postgres.attachments import SentAttachment
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
+    from rdchat.security.sealed_files import SealedFile, SealedFiles
     from rdchat.services.access_list import AccessList
     from rdchat.services.chat import ChatService
     from statemachine import Session
@@ -47,15 +51,32 @@ log = structlog.get_logger(__name__)
 _LEFT_BEHIND: Final = timedelta(hours=1)
 _SWEEP_SECONDS: Final = 600.0
 _SWEEP_PAGE: Final = 100
-_DOWNLOADS_AT_ONCE: Final = 8
+_OPEN: Final = sorted(OPEN)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A file for a caller who may see it."""
+    """A file for a caller who may see it. `size` is that of its content."""
 
     attachment: Attachment
-    content: bytes
+    size: int
+    _file: SealedFile
+    _person_id: UUID
+    _turns: Turns
+    _on_change: Callable[[], None]
+
+    async def read(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        """Read a part of it, in pieces.
+
+        Raise RdchatError: NOT_FOUND where it was changed, RATE_LIMITED, UNAVAILABLE.
+        """
+        async with self._turns.turn(self._person_id):
+            try:
+                async for piece in self._file.read(start, stop):
+                    yield piece
+            except DecryptionError as error:
+                self._on_change()
+                raise RdchatError(ErrorCode.NOT_FOUND) from error
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,12 +86,14 @@ class AttachmentService:
     pool: Pool
     chat: ChatService
     access: AccessList
-    storage: FileStorage
+    files: SealedFiles
     examiner: Examiner
     links: Links
     keys: DataKeys
     clock: Clock
-    _downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DOWNLOADS_AT_ONCE))
+    reading: Turns = field(
+        default_factory=lambda: Turns("readers of files", at_once=16, waiting=64, in_all=256, patience=20.0)
+    )
     _sweeping: asyncio.Task[None] | None = None
 
     # ---- sending ------------------------------------------------------------------------------------------
@@ -83,6 +106,13 @@ class AttachmentService:
         session = await self.chat.get_session(caller, session_id, content=True)
         if not session.is_open and await self._first(caller, session, client_message_id) is None:
             must_be_open(session)
+
+    async def may_send_somewhere(self, caller: Caller) -> bool:
+        """Ask whether a chat of the caller is open: whether it is worth reading a file that names none.
+
+        Raise UnavailableError.
+        """
+        return bool(await sessions.list_sessions(self.pool, caller.id, statuses=_OPEN, before=None, limit=1))
 
     async def send_file(
         self,
@@ -131,10 +161,7 @@ class AttachmentService:
             await attachments.insert_pending(
                 connection, session_id, caller.id, attachment, at=self.clock.now(), encryptor=encryptor
             )
-        encrypted = await asyncio.to_thread(
-            encryptor.encrypt, examined.content, _context(session_id, attachment.id)
-        )
-        await self.storage.put(_key(session_id, attachment.id), encrypted)
+        await self.files.put(encryptor, session_id, attachment.id, examined.content)
         try:
             command = SendMessage(message_id, caller.id, caption, client_message_id, attachment)
             session, message, is_new = await self.chat.send_message(caller, command, session_id, again=again)
@@ -151,10 +178,24 @@ class AttachmentService:
 
     async def _must_be_the_file_of(self, message: Message, content: bytes) -> None:
         """Raise IDEMPOTENCY_MISMATCH where a message has another file; one that is gone is not compared."""
-        if message.attachment is not None:
-            kept = await self._content(message.session_id, message.attachment.id)
-            if kept not in (None, content):
-                raise mismatch()
+        if message.attachment is None:
+            return
+        kept = await self._file(message.session_id, message.attachment.id)
+        if kept is None:
+            return
+        compared = 0
+        try:
+            async with aclosing(kept.read()) as pieces:
+                async for piece in pieces:
+                    if piece != content[compared : compared + len(piece)]:
+                        raise mismatch()
+                    compared += len(piece)
+        except DecryptionError:
+            # As one that is gone.
+            self.keys.alarm("file", message.session_id)
+            return
+        if compared != len(content):
+            raise mismatch()
 
     async def _first(self, caller: Caller, session: Session, client_message_id: str | None) -> Message | None:
         if client_message_id is None:
@@ -191,23 +232,27 @@ class AttachmentService:
         found = await self._sent(attachment_id)
         if not permissions.takes_part(person_id, found):
             raise RdchatError(ErrorCode.FORBIDDEN)
-        content = await self._content(found.session_id, attachment_id)
-        if content is None:
+        file = await self._file(found.session_id, attachment_id)
+        if file is None:
             raise RdchatError(ErrorCode.NOT_FOUND)
-        return OpenedFile(found.attachment, content)
+        changed = partial(self.keys.alarm, "file", found.session_id)
+        return OpenedFile(found.attachment, file.size, file, person_id, self.reading, changed)
 
-    async def _content(self, session_id: UUID, attachment_id: UUID) -> bytes | None:
-        async with self._downloads:
-            encrypted = await self.storage.get(_key(session_id, attachment_id))
-            if encrypted is None:
-                log.error("a file that was sent is not in its storage", attachment=str(attachment_id))
-                return None
-            async with acquire(self.pool) as connection:
-                found = await self.keys.find(connection, [KeyOwner(session_id, None)])
-            bound_to = _context(session_id, attachment_id)
-            return await asyncio.to_thread(
-                self.keys.read, found.get(session_id), encrypted, bound_to, what="file", where=session_id
-            )
+    async def _file(self, session_id: UUID, attachment_id: UUID) -> SealedFile | None:
+        """Open a file; None, and an alarm, where it does not open or is not there."""
+        async with acquire(self.pool) as connection:
+            found = await self.keys.find(connection, [KeyOwner(session_id, None)])
+        if session_id not in found:
+            self.keys.alarm("file", session_id)
+            return None
+        try:
+            file = await self.files.open(found[session_id], session_id, attachment_id)
+        except DecryptionError:
+            self.keys.alarm("file", session_id)
+            return None
+        if file is None:
+            log.error("a file that was sent is not in its storage", attachment=str(attachment_id))
+        return file
 
     async def _sent(self, attachment_id: UUID) -> SentAttachment:
         found = await attachments.get_attachment(self.pool, attachment_id, keys=self.keys)
@@ -254,14 +299,5 @@ class AttachmentService:
             log.info("a file that was not sent is left to the cleaner", attachment=str(attachment_id))
 
     async def _take_away(self, session_id: UUID, attachment_id: UUID) -> None:
-        await self.storage.delete(_key(session_id, attachment_id))
+        await self.files.delete(session_id, attachment_id)
         await attachments.delete_orphan(self.pool, session_id, attachment_id)
-
-
-def _key(session_id: UUID, attachment_id: UUID) -> str:
-    return f"{session_id}/{attachment_id}"
-
-
-def _context(session_id: UUID, attachment_id: UUID) -> bytes:
-    # An object that is put in another's place does not open, not even within the session.
-    return context("file", session_id, attachment_id)

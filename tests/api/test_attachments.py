@@ -184,7 +184,7 @@ async def test_an_object_in_the_place_of_another_does_not_open(
     one.write_bytes(other.read_bytes())
     other.write_bytes(content)
     for attachment in sent:
-        assert (await refused_link(service, attachment["url"])).status == 404
+        assert_refused(await refused_link(service, attachment["url"]), 404, "NOT_FOUND")
 
 
 async def test_files_of_several_at_once_are_numbered_without_gap(
@@ -586,13 +586,13 @@ async def test_what_was_left_behind_is_taken_away_and_what_was_sent_is_not(
     assert len(objects()) == 2
     # The storage is away: there is a row, and perhaps an object.
     with monkeypatch.context() as faults:
-        faults.setattr(files.storage, "put", lost)
+        faults.setattr(files.files.storage, "put", lost)
         assert_refused(await upload(client, session_id, photo()), 503, "UNAVAILABLE")
     assert len(await rows(database_url)) == 3
     assert await files.sweep() == 0
     files.clock = Later(timedelta(minutes=61))
     with monkeypatch.context() as faults:
-        faults.setattr(files.storage, "delete", lost)
+        faults.setattr(files.files.storage, "delete", lost)
         with pytest.raises(UnavailableError):
             await files.sweep()
     assert len(await rows(database_url)) == 3
@@ -607,7 +607,7 @@ async def test_a_message_whose_file_was_taken_away_meanwhile_is_not_sent(
 ) -> None:
     client, _, session_id = await opened(service)
     files = service.runtime.attachments
-    put = files.storage.put
+    put = files.files.storage.put
 
     async def put_and_pause(key: str, content: bytes) -> None:
         # An hour goes by, in which another replica cleans up.
@@ -615,7 +615,7 @@ async def test_a_message_whose_file_was_taken_away_meanwhile_is_not_sent(
         files.clock = Later(timedelta(minutes=61))
         assert await files.sweep() == 1
 
-    monkeypatch.setattr(files.storage, "put", put_and_pause)
+    monkeypatch.setattr(files.files.storage, "put", put_and_pause)
     assert (await upload(client, session_id, photo())).status == 500
     assert await rows(database_url) == []
     assert len(await client.history(session_id)) == 2

@@ -64,8 +64,17 @@ async def test_what_is_put_can_be_got_until_it_is_deleted(storage: FileStorage) 
     assert await storage.get("session/two") == b"2"
 
 
+async def test_a_part_is_got_as_far_as_there_is_one(storage: FileStorage) -> None:
+    content = os.urandom(100_000)
+    await storage.put("session/one", content)
+    assert await storage.get_range("session/one", 0, 10) == content[:10]
+    assert await storage.get_range("session/one", 99_000, 5_000) == content[99_000:]
+    assert await storage.get_range("session/one", 0, 500_000) == content
+
+
 async def test_what_is_not_there_is_none_and_can_be_deleted(storage: FileStorage) -> None:
     assert await storage.get("session/never") is None
+    assert await storage.get_range("session/never", 0, 10) is None
     await storage.delete("session/never")
     await storage.delete("session/never")
 

@@ -22,12 +22,22 @@ _KEPT: tuple[str, ...] = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 class Replica:
     """`run.py serve` on stores and an Ably endpoint that the test owns. `base` is its address.
 
-    Started again, it listens on the port that it had before, so that callers need not learn a new one.
+    With `open_files` it may open so many and no more. Started again, it listens on the port that it had
+    before, so that callers need not learn a new one.
     """
 
     def __init__(
-        self, directory: Path, *, database_url: str, redis_url: str, ably_endpoint: str, **settings: Any
+        self,
+        directory: Path,
+        *,
+        database_url: str,
+        redis_url: str,
+        ably_endpoint: str,
+        open_files: int | None = None,
+        **settings: Any,
     ) -> None:
+        limited = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh"] if open_files else []
+        self._command = [*limited, sys.executable, str(_ROOT / "run.py"), "serve"]
         directory.mkdir(parents=True, exist_ok=True)
         self._settings = service_settings(directory / "data", **settings)
         self._addresses = {
@@ -67,7 +77,7 @@ class Replica:
         environment["RDCHAT_PORT"] = str(self._port)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(_ROOT / "run.py"), "serve"],
+                self._command,
                 cwd=_ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

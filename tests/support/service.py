@@ -63,6 +63,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         reminders=(),
         extension_step=timedelta(minutes=1),
         rate_limits={},
+        trusted_proxies=(),
         encryption_keys={"test": ENCRYPTION_KEY},
         language="id",
         organizations=Organizations(),

@@ -1,0 +1,1 @@
+"""Attackers beside people who chat: what those notice of silent, dripping, stalled and piled-up requests."""

@@ -1,0 +1,151 @@
+"""Places: how many requests are worked on at a time, of all people and of each, and what the others are told.
+
+A place is taken when nothing has to be waited for any more that its sender decides: once the token is
+verified and the body is there. It is given back before the answer is sent, which may take its reader's time.
+So no one holds a place by being slow. What is slow, an unfinished body, has places of its own by person.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, cast
+
+from handlers.http.envelope import failure, new_request_id
+from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.common.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
+
+    from handlers.http.cors import CrossOrigin
+
+#: Where the request's id goes in an answer that is made beforehand: as long as one.
+_PLACE: Final = "@" * 32
+#: Origins whose refusals are kept. Few are allowed, but for the ports of one's own machine.
+_KEPT_REFUSALS: Final = 64
+#: Requests of one person at a time. A browser has six connections to a server, a page behind HTTP/2 a few
+#: dozen requests under way; and of all places this is a sixteenth.
+PER_PERSON: Final = 64
+#: Bodies of one person that are not there yet. Nearly all are there with their heads.
+_UNFINISHED: Final = 16
+#: Files of one person at a time, which are held in memory as they come.
+_UPLOADS: Final = 2
+_UPLOADS_WAITING: Final = 22
+_PATIENCE_SECONDS: Final = 60.0
+
+
+class PlacesByPerson:
+    """Counts what each person has under way, up to `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # By the number of their ids, which is hashed faster.
+        self._taken: dict[int, int] = {}
+
+    @property
+    def people(self) -> int:
+        """How many people have something under way."""
+        return len(self._taken)
+
+    def enter(self, person_id: UUID) -> None:
+        """Take a place. Raise RdchatError (RATE_LIMITED) for one who has enough of them."""
+        key = person_id.int
+        taken = self._taken.get(key, 0)
+        if taken >= self._limit:
+            raise RdchatError(ErrorCode.RATE_LIMITED, retry_after=1)
+        self._taken[key] = taken + 1
+
+    def leave(self, person_id: UUID) -> None:
+        """Give a place back."""
+        key = person_id.int
+        taken = self._taken[key] - 1
+        if taken:
+            self._taken[key] = taken
+        else:
+            del self._taken[key]
+
+    @contextmanager
+    def place(self, person_id: UUID) -> Iterator[None]:
+        """Have a place within. Raise RdchatError (RATE_LIMITED)."""
+        self.enter(person_id)
+        try:
+            yield
+        finally:
+            self.leave(person_id)
+
+
+class Admission:
+    """How many requests that change something are under way, and how many of any kind by person.
+
+    `limit` bounds the former; `on_refusal` is called for each that is turned away. `cross_origin` knows which
+    pages may read that. `bodies` and `uploads` are what people have begun to send: a page sends all the files
+    that were chosen at once, which then wait for each other.
+    """
+
+    def __init__(self, limit: int, on_refusal: Callable[[], None], cross_origin: CrossOrigin) -> None:
+        self.cross_origin = cross_origin
+        self.people = PlacesByPerson(PER_PERSON)
+        self.bodies = PlacesByPerson(_UNFINISHED)
+        self.uploads = Turns(
+            "uploads", at_once=_UPLOADS, waiting=_UPLOADS_WAITING, in_all=limit, patience=_PATIENCE_SECONDS
+        )
+        self._limit = limit
+        self._on_refusal = on_refusal
+        self._under_way = 0
+        self._expected = 0
+        self._refusals: dict[str | None, bytes] = {None: self._make_refusal(None)}
+
+    @property
+    def under_way(self) -> int:
+        """How many have a place, or will ask for one in a moment."""
+        return self._under_way + self._expected
+
+    def expect_one(self) -> bool:
+        """Note that one is there as a whole and is about to ask for a place, unless there are enough."""
+        if self._under_way + self._expected >= self._limit:
+            return False
+        self._expected += 1
+        return True
+
+    def expected_came(self) -> None:
+        """Note that one that was expected asks now, or never will."""
+        self._expected -= 1
+
+    def enter(self, person_id: UUID, *, changing: bool) -> None:
+        """Take a place. Raise RdchatError: UNAVAILABLE when all are taken, RATE_LIMITED for one's own."""
+        if changing and self._under_way >= self._limit:
+            self._on_refusal()
+            raise UnavailableError("engine")
+        self.people.enter(person_id)
+        self._under_way += changing
+
+    def leave(self, person_id: UUID, *, changing: bool) -> None:
+        """Give a place back."""
+        self.people.leave(person_id)
+        self._under_way -= changing
+
+    def refusal(self, origin: str | None) -> bytes:
+        """Make the whole answer to a request that is turned away, from a page of `origin` or from none."""
+        self._on_refusal()
+        if origin is not None and not self.cross_origin.allows(origin):
+            origin = None
+        refusal = self._refusals.get(origin)
+        if refusal is None:
+            refusal = self._make_refusal(origin)
+            if len(self._refusals) < _KEPT_REFUSALS:
+                self._refusals[origin] = refusal
+        return refusal.replace(_PLACE.encode(), new_request_id().encode())
+
+    def _make_refusal(self, origin: str | None) -> bytes:
+        return whole_answer(UnavailableError("engine"), origin, self.cross_origin, _PLACE)
+
+
+def whole_answer(error: RdchatError, origin: str | None, cross_origin: CrossOrigin, request_id: str) -> bytes:
+    """Return an answer with an error, head and body, for where nothing else makes one."""
+    answer = failure(error, request_id)
+    cross_origin.mark(answer.headers, origin)
+    body = cast("bytes", answer.body)
+    head = {**answer.headers, "Content-Length": str(len(body))}
+    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {head[name]}" for name in head)]
+    return "\r\n".join([*lines, "", ""]).encode() + body

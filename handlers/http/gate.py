@@ -1,0 +1,131 @@
+"""The HTTP parser of a connection, which keeps from it what cannot be served anyway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
+
+from handlers.http.cors import origin_in
+from handlers.http.envelope import CHANGING
+
+if TYPE_CHECKING:
+    from aiohttp import StreamReader
+
+    from handlers.http.admission import Admission
+    from handlers.http.connections import Connections
+    from handlers.http.strangers import Strangers
+
+#: So much of a request's head is looked through for its origin, should it turn out to be unreadable.
+_HEAD_BYTES: Final = 16 * 1024
+#: The longest head. aiohttp bounds each line and their number, which is a MiB together.
+_LONGEST_HEAD: Final = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What keeps a crowd from the service: places, connections, and what comes without a token."""
+
+    admission: Admission
+    connections: Connections
+    strangers: Strangers
+
+
+class Gated(Protocol):
+    """The connection that a gate belongs to. `origin` is that of a request that could not be parsed.
+
+    `expected`: whether the admission expects a request of it.
+    """
+
+    origin: str | None
+    expected: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether everything that came on it is answered."""
+        ...
+
+    def address_of(self, headers: Any) -> str | None:  # noqa: ANN401 - aiohttp's
+        """Return what a request without a token counts as."""
+        ...
+
+    def expect_head(self, *, begins: bool) -> None:
+        """Wait for the rest of a head, not for ever; `begins`: this was its first piece."""
+        ...
+
+    def refuse_stranger(self, origin: str | None) -> None:
+        """Refuse one who sends too much without a token."""
+        ...
+
+    def write_raw(self, answer: bytes) -> None:
+        """Send bytes as they are."""
+        ...
+
+
+class Gate:
+    """Looks at what the parser has found.
+
+    Turning a request away like any other, with a task, a request and an answer, costs a third of serving it:
+    at twice the capacity the service would be busy with that. So beyond the limit, requests that would change
+    something are answered here, as soon as they are there as a whole and all before them is answered; and so
+    are requests without a token, of an address that sends too many. Where requests begin and end is the
+    parser's affair alone.
+    """
+
+    def __init__(self, parser: Any, protocol: Gated, guards: Guards) -> None:  # noqa: ANN401 - aiohttp's
+        self._parser = parser
+        self._protocol = protocol
+        self._admission = guards.admission
+        self._strangers = guards.strangers
+        self._payload: StreamReader | None = None
+        self._head = b""
+        self._head_size = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the parser has
+        return getattr(self._parser, name)
+
+    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
+        """Parse what has come; leave out what is answered here. Raise HttpProcessingError."""
+        in_body = self._payload is not None and not self._payload.is_eof()
+        try:
+            messages, upgraded, tail = self._parser.feed_data(data)
+            if messages:
+                self._payload, self._head, self._head_size = messages[-1][1], b"", 0
+            elif not in_body and data:
+                self._a_piece_of_a_head(data)
+        except HttpProcessingError:
+            self._protocol.origin = origin_in(self._head + data)
+            raise
+        passed: list[Any] = []
+        for one in messages:
+            if self._passes(*one, is_next=not passed and self._protocol.waits):
+                passed.append(one)
+        return passed, upgraded, tail
+
+    def _a_piece_of_a_head(self, data: bytes) -> None:
+        self._protocol.expect_head(begins=not self._head_size)
+        self._head_size += len(data)
+        self._head = (self._head + data)[:_HEAD_BYTES]
+        if self._head_size > _LONGEST_HEAD:
+            raise BadHttpMessage("the head is too long")
+
+    def _passes(self, message: Any, payload: Any, *, is_next: bool) -> bool:  # noqa: ANN401 - aiohttp's
+        """Tell whether a request is to be served; `is_next`: all before it on the connection is answered."""
+        protocol = self._protocol
+        headers = message.headers
+        if "Authorization" not in headers and not self._strangers.admits(protocol.address_of(headers)):
+            protocol.refuse_stranger(headers.get("Origin"))
+            return False
+        if message.method not in CHANGING or message.should_close or not payload.is_eof():
+            # One whose body is not there yet holds no place, and asks for one when it is.
+            return True
+        if not is_next:
+            # It is not its turn: neither to ask for a place, nor to be answered.
+            return True
+        if self._admission.expect_one():
+            protocol.expected = True
+            return True
+        self._parser.message_consumed()
+        protocol.write_raw(self._admission.refusal(headers.get("Origin")))
+        return False
