@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from prometheus_client import Histogram
 
-    from handlers.http.cors import CrossOrigin
+    from handlers.http.edge_headers import EdgeHeaders
     from rdchat.common.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -71,9 +71,7 @@ def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401
     return web.Response(body=as_json(body), status=status, headers=_HEADERS)
 
 
-def enveloped(
-    handler: Handler, metrics: Metrics, now: Callable[[], float], cross_origin: CrossOrigin
-) -> Handler:
+def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float], edge: EdgeHeaders) -> Handler:
     """Give every request an id and every error its envelope, let pages read both, and measure them.
 
     `now` is a monotonic clock in seconds. Around the application, not a middleware in it: those cost several
@@ -86,14 +84,14 @@ def enveloped(
         given = request.headers.get(_ID_HEADER)
         request_id = given if given and _OURS.fullmatch(given) else new_request_id()
         request[REQUEST_ID] = request_id
-        if request.method == "OPTIONS" and (preflight := cross_origin.preflight(request)) is not None:
+        if request.method == "OPTIONS" and (preflight := edge.preflight(request)) is not None:
             preflight.headers[_ID_HEADER] = request_id
             metrics.requests.labels("", "OPTIONS", str(preflight.status)).observe(now() - started)
             return preflight
         answer = await _answer(request, handler, request_id)
         answer.headers[_ID_HEADER] = request_id
         offer_gzip(request, answer)
-        cross_origin.mark(answer.headers, request.headers.get("Origin"))
+        edge.complete(answer.headers, request.headers.get("Origin"))
         resource = request.match_info.route.resource
         kind = resource, request.method, answer.status
         histogram = seen.get(kind)

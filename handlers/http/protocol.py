@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from aiohttp.web_request import BaseRequest
 
-    from handlers.http.cors import CrossOrigin
+    from handlers.http.edge_headers import EdgeHeaders
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +39,12 @@ _HEAD_BYTES: Final = 16 * 1024
 class Admission:
     """How many requests that change something are under way, and what the others are told.
 
-    `limit` bounds them; `on_refusal` is called for each that is turned away. `cross_origin` knows which pages
-    may read that.
+    `limit` bounds them; `on_refusal` is called for each that is turned away. `edge` completes the
+    headers of what they are told.
     """
 
-    def __init__(self, limit: int, on_refusal: Callable[[], None], cross_origin: CrossOrigin) -> None:
-        self.cross_origin = cross_origin
+    def __init__(self, limit: int, on_refusal: Callable[[], None], edge: EdgeHeaders) -> None:
+        self.edge = edge
         self._limit = limit
         self._on_refusal = on_refusal
         self._under_way = 0
@@ -64,7 +64,7 @@ class Admission:
     def refusal(self, origin: str | None) -> bytes:
         """Make the whole answer to a request that is turned away, from a page of `origin` or from none."""
         self._on_refusal()
-        if origin is not None and not self.cross_origin.allows(origin):
+        if origin is not None and not self.edge.cross_origin.allows(origin):
             origin = None
         refusal = self._refusals.get(origin)
         if refusal is None:
@@ -75,7 +75,7 @@ class Admission:
 
     def _make_refusal(self, origin: str | None) -> bytes:
         answer = failure(UnavailableError("engine"), _PLACE)
-        self.cross_origin.mark(answer.headers, origin)
+        self.edge.complete(answer.headers, origin)
         body = cast("bytes", answer.body)
         head = {**answer.headers, "Content-Length": str(len(body))}
         lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {head[name]}" for name in head)]
@@ -187,7 +187,7 @@ class _Protocol(web.RequestHandler):
             raise ConnectionError("part of an answer has been sent already")
         code = ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL  # noqa: PLR2004 - HTTP's own border
         answer = failure(RdchatError(code), new_request_id())
-        self._admission.cross_origin.mark(answer.headers, self.origin or request.headers.get("Origin"))
+        self._admission.edge.complete(answer.headers, self.origin or request.headers.get("Origin"))
         answer.force_close()
         return answer
 

@@ -30,6 +30,7 @@ from handlers.api import (
 )
 from handlers.http import envelope, routing
 from handlers.http.cors import CrossOrigin
+from handlers.http.edge_headers import EdgeHeaders
 from handlers.http.protocol import Admission, Runner
 from handlers.openapi import asyncapi, document, page
 from handlers.pages.app_routes import register_app
@@ -109,12 +110,15 @@ def build_runner(
     routing.register(app, ROUTES, runtime)
     register_app(app, runtime)
 
-    cross_origin = CrossOrigin(_allowed_origins(runtime.settings))
+    edge = EdgeHeaders(
+        CrossOrigin(_allowed_origins(runtime.settings)),
+        behind_tls=runtime.settings.base_url.startswith("https:"),
+    )
 
     def around(handler: Handler) -> Handler:
-        return envelope.enveloped(handler, runtime.metrics, time.perf_counter, cross_origin)
+        return envelope.enveloped(handler, runtime.metrics, time.perf_counter, edge)
 
-    admission = Admission(_UNDER_WAY, runtime.metrics.turned_away.inc, cross_origin)
+    admission = Admission(_UNDER_WAY, runtime.metrics.turned_away.inc, edge)
 
     return Runner(
         app, around, admission, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout

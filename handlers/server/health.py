@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from handlers.http.envelope import json_response
+from handlers.openapi.page import POLICY as DOCS_POLICY
 from handlers.server.home import show_home
 
 if TYPE_CHECKING:
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-#: The documents and their page, by path.
+#: The documents and their page, by path, with the headers of their own.
 DOCUMENTS: Final = {
-    "/openapi.json": "application/json; charset=utf-8",
-    "/asyncapi.json": "application/json; charset=utf-8",
-    "/docs": "text/html; charset=utf-8",
+    "/openapi.json": {"Content-Type": "application/json; charset=utf-8"},
+    "/asyncapi.json": {"Content-Type": "application/json; charset=utf-8"},
+    "/docs": {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": f"{DOCS_POLICY}; frame-ancestors 'none'",
+    },
 }
 
 
@@ -78,7 +82,7 @@ def register(app: web.Application, runtime: Runtime, pages: Pages, *, draining: 
 
     async def document(request: web.Request) -> web.Response:
         body = await pages.documents.read(request.path)
-        return web.Response(body=body, headers={"Content-Type": DOCUMENTS[request.path]})
+        return web.Response(body=body, headers=DOCUMENTS[request.path])
 
     app.router.add_get("/", show_home(runtime.settings))
     app.router.add_get("/healthz", healthz)

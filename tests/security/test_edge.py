@@ -1,0 +1,130 @@
+"""The edge of HTTP: what every answer bears, and what strangers learn by asking around."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from handlers.http.routing import methods_of
+from handlers.server.application import ROUTES
+from rdchat.domain.person import Role
+from tests.support.bases import request_of
+from tests.support.raw import exchange
+from tests.support.service import Service, service_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from tests.support.attacks import Attacks
+
+#: Public, each for a reason of its own: they are the same for all, or are asked for again by their tags.
+_KEPT = {
+    "GET /api/v1/crisis-contacts",
+    "GET /app",
+    "GET /app/static",
+}
+_BROKEN = (
+    b"NONSENSE\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+    b"POST /api/v1/chat/messages HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"GET /api/v1/counselings HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n",
+)
+_PUBLIC = (
+    "/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/asyncapi.json",
+    "/docs",
+    "/app",
+    "/nowhere",
+)
+
+
+def faults_of(headers: Mapping[str, str], *, asked: str, by_tls: bool = False) -> list[str]:
+    """Say what an answer lacks, or gives away."""
+    found = []
+    if headers.get("X-Content-Type-Options") != "nosniff":
+        found.append("may be sniffed")
+    policy = headers.get("Content-Security-Policy", "")
+    if "default-src 'none'" not in policy or not re.search(r"frame-ancestors '(none|self)'|sandbox", policy):
+        found.append(f"policy {policy!r}")
+    if headers.get("Referrer-Policy") != "no-referrer":
+        found.append("tells where one came from")
+    if "camera=()" not in headers.get("Permissions-Policy", ""):
+        found.append("may ask for the camera")
+    if "no-store" not in headers.get("Cache-Control", "") and asked not in _KEPT:
+        found.append(f"may be stored: {headers.get('Cache-Control')}")
+    if headers.get("Server") != "rdchat":
+        found.append(f"banner {headers.get('Server')}")
+    if ("Strict-Transport-Security" in headers) is not by_tls:
+        found.append("TLS is required where there is none, or is not where there is")
+    return found
+
+
+async def answers(service: Service) -> AsyncIterator[tuple[str, int, Mapping[str, str]]]:
+    """Ask for everything that there is, by all kinds of callers and in broken ways."""
+    callers = [service.person(role).token for role in Role]
+    for route in ROUTES:
+        for method in methods_of(route):
+            for token in [*callers, "forged", None]:
+                path, options = request_of(route)
+                headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+                async with service.client.request(
+                    method, f"{service.base}/api/v1{path}", headers=headers, **options
+                ) as answer:
+                    yield f"{route.method} /api/v1{route.path}", answer.status, answer.headers
+        async with service.client.options(f"{service.base}/api/v1{path}", headers=_PREFLIGHT) as answer:
+            yield f"OPTIONS /api/v1{route.path}", answer.status, answer.headers
+        async with service.client.patch(f"{service.base}/api/v1{path}") as answer:
+            yield f"PATCH /api/v1{route.path}", answer.status, answer.headers
+    for path in _PUBLIC:
+        for accepted in ("text/html", "application/json"):
+            async with service.client.get(service.base + path, headers={"Accept": accepted}) as answer:
+                yield f"GET {path}", answer.status, answer.headers
+    for request in _BROKEN:
+        reply = await exchange(service.base, request)
+        yield f"broken {request[:20]!r}", reply.status, reply.headers
+
+
+_PREFLIGHT = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+
+
+async def test_every_answer_bears_what_browsers_are_to_heed(service: Service, attacks: Attacks) -> None:
+    tried, through, statuses = 0, [], set()
+    async for asked, status, headers in answers(service):
+        tried += 1
+        statuses.add(status)
+        through += [(asked, status, fault) for fault in faults_of(headers, asked=asked)]
+    # So many kinds of answers were looked at.
+    assert {200, 204, 400, 401, 403, 404, 405} <= statuses
+    attacks.count("answers without the headers that browsers heed", tried=tried, through=through)
+
+
+@pytest.mark.usefixtures("web_packages")
+async def test_behind_tls_browsers_are_told_to_stay_there(
+    tmp_path: Path, database_url: str, redis_url: str, attacks: Attacks
+) -> None:
+    # With an address at the provider's, there are the pages as well.
+    settings = service_settings(
+        tmp_path,
+        public_url="https://chat.example/rdchat",
+        oidc_authority="https://id.example",
+        oidc_client_id="x",
+    )
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+        through, asked = [], ["/", "/healthz", "/api/v1/counselings", "/nowhere", "/app"]
+        async with service.client.get(f"{service.base}/app") as answer:
+            found = re.search(r"/app/static/[0-9a-f]+/app/main\.js", await answer.text())
+            assert found, answer.status
+        for path in [*asked, found[0]]:
+            kind = "GET /app/static" if "static" in path else f"GET {path}"
+            async with service.client.get(service.base + path) as answer:
+                through += [(path, one) for one in faults_of(answer.headers, asked=kind, by_tls=True)]
+        reply = await exchange(service.base, _BROKEN[0])
+        through += [("broken", one) for one in faults_of(reply.headers, asked="broken", by_tls=True)]
+    attacks.count("answers that do not insist on TLS", tried=len(asked) + 2, through=through)
