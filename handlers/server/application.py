@@ -89,11 +89,13 @@ def build_runner(
     draining: Callable[[], bool] = lambda: False,
     metrics_page: Callable[[], Awaitable[bytes]] | None = None,
     shutdown_timeout: float = 0.0,
+    for_operators: bool = False,
 ) -> Runner:
     """Build what serves a runtime over HTTP.
 
     `metrics_page` makes another page of metrics than that of the runtime alone. `shutdown_timeout`: how many
-    seconds requests that are under way may take at the end.
+    seconds requests that are under way may take at the end. `for_operators`: nothing but health, metrics and
+    documents, for the port where those who run the service look.
     """
     app = web.Application(client_max_size=_LARGEST_BODY)
 
@@ -106,9 +108,10 @@ def build_runner(
         }
 
     pages = health.Pages(health.Documents(write_documents), metrics_page)
-    health.register(app, runtime, pages, draining=draining)
-    routing.register(app, ROUTES, runtime)
-    register_app(app, runtime)
+    health.register(app, runtime, pages, draining=draining, for_operators=for_operators)
+    if not for_operators:
+        routing.register(app, ROUTES, runtime)
+        register_app(app, runtime)
 
     edge = EdgeHeaders(
         CrossOrigin(_allowed_origins(runtime.settings)),

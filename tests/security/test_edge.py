@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
 from handlers.http.routing import methods_of
-from handlers.server.application import ROUTES
+from handlers.server.application import ROUTES, build_runner
+from handlers.server.listening import bind_operations
 from rdchat.domain.person import Role
 from tests.support.bases import request_of
 from tests.support.raw import exchange
@@ -128,3 +132,84 @@ async def test_behind_tls_browsers_are_told_to_stay_there(
         reply = await exchange(service.base, _BROKEN[0])
         through += [("broken", one) for one in faults_of(reply.headers, asked="broken", by_tls=True)]
     attacks.count("answers that do not insist on TLS", tried=len(asked) + 2, through=through)
+
+
+#: What strangers bring: through a proxy on this machine, by another name of it, by an old proxy.
+_FROM_AFAR = (
+    {"X-Forwarded-For": "203.0.113.9"},
+    {"X-Forwarded-Proto": "https"},
+    {"Forwarded": "for=203.0.113.9"},
+    {"Via": "1.1 proxy"},
+    {"X-Real-IP": "203.0.113.9"},
+    {"Host": "chat.example"},
+    {"Host": "localhost.evil.example"},
+    {"Host": "127.0.0.1.evil.example:8080"},
+    {"Host": "0x7f000001.evil"},
+    {"Host": ""},
+)
+_FOR_OPERATORS = (
+    "/metrics",
+    "/docs",
+    "/metrics?a",
+    "/docs?a",
+    "//metrics",
+    "/%6detrics",
+    "/docs/",
+    "/METRICS",
+)
+
+
+async def test_what_is_for_operators_is_not_there_for_others(service: Service, attacks: Attacks) -> None:
+    for path in ("/metrics", "/docs"):
+        async with service.client.get(service.base + path) as answer:
+            assert answer.status == 200, "those on the service's own machine see it"
+    tried, through = 0, []
+    for path in _FOR_OPERATORS:
+        for headers in _FROM_AFAR:
+            for method in ("GET", "HEAD", "POST"):
+                lines = "".join(
+                    f"{name}: {value}\r\n" for name, value in {"Host": "127.0.0.1", **headers}.items()
+                )
+                request = f"{method} {path} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
+                tried += 1
+                if (reply := await _status_of(service.base, request)) not in {400, 404, 405}:
+                    through.append((path, headers, method, reply))
+    attacks.count("looking at metrics and documentation from afar", tried=tried, through=through)
+
+
+async def _status_of(base: str, request: str) -> int:
+    address = urlsplit(base)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        writer.write(request.encode())
+        return int((await reader.readuntil(b"\r\n")).split()[1])
+    finally:
+        writer.transport.abort()
+
+
+async def test_with_a_port_of_their_own_it_is_nowhere_else(
+    tmp_path: Path, database_url: str, redis_url: str, attacks: Attacks
+) -> None:
+    settings = service_settings(tmp_path, operations_port=0)
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+        (bound,) = bind_operations(settings, shared=False)
+        runner = build_runner(service.runtime, for_operators=True)
+        await runner.setup()
+        await web.SockSite(runner, bound).start()
+        base = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        through: list[object] = []
+        try:
+            for path in ("/metrics", "/docs", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json"):
+                async with service.client.get(base + path, headers={"Host": "metrics.example"}) as answer:
+                    assert answer.status == 200, path
+                    through += [(path, one) for one in faults_of(answer.headers, asked=path)]
+            # And nothing of the service itself is there.
+            for path in ("/", "/app", "/api/v1/counselings", "/api/v1/crisis-contacts"):
+                async with service.client.get(base + path) as answer:
+                    through += [path] if answer.status != 404 else []
+        finally:
+            await runner.cleanup()
+        for path in ("/metrics", "/docs"):
+            async with service.client.get(service.base + path) as answer:
+                through += [path] if answer.status != 404 else []
+    attacks.count("looking for what is on the other port", tried=12, through=through)

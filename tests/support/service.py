@@ -33,6 +33,8 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
     settings = Settings(
         host="127.0.0.1",
         port=0,
+        operations_host="127.0.0.1",
+        operations_port=None,
         data_dir=data_dir,
         database_url=None,
         redis_url=None,
