@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from handlers.http.compression import offer_gzip
+from handlers.http.refusals import STATUSES, Refusals
 from rdchat.common.errors import ERRORS, ErrorCode, RdchatError
 from rdchat.common.json import as_json
 
@@ -78,6 +79,7 @@ def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float], edge
     steps for every request.
     """
     seen: dict[object, Histogram] = {}
+    refusals = Refusals(metrics, now)
 
     async def envelope(request: web.Request) -> web.StreamResponse:
         started = now()
@@ -88,7 +90,7 @@ def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float], edge
             preflight.headers[_ID_HEADER] = request_id
             metrics.requests.labels("", "OPTIONS", str(preflight.status)).observe(now() - started)
             return preflight
-        answer = await _answer(request, handler, request_id)
+        answer = await _answer(request, handler, request_id, refusals)
         answer.headers[_ID_HEADER] = request_id
         offer_gzip(request, answer)
         edge.complete(answer.headers, request.headers.get("Origin"))
@@ -109,10 +111,14 @@ def new_request_id() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, handler: Handler, request_id: str, refusals: Refusals
+) -> web.StreamResponse:
     try:
         return await handler(request)
     except RdchatError as error:
+        if error.status in STATUSES:
+            refusals.note(request, error, request_id)
         return failure(error, request_id)
     except web.HTTPException as error:
         code = _AIOHTTP.get(HTTPStatus(error.status), ErrorCode.BAD_REQUEST)

@@ -18,6 +18,7 @@ from config import LANGUAGES
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.booking import is_zone
 from rdchat.domain.person import Caller, Role, clean_name
+from rdchat.security.refusals import UNKNOWN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -51,7 +52,7 @@ class UnknownKeyError(RdchatError):
     """A token names a key that is not known here: yet, perhaps."""
 
     def __init__(self, kid: str) -> None:
-        super().__init__(ErrorCode.UNAUTHENTICATED)
+        super().__init__(ErrorCode.UNAUTHENTICATED, reason=UNKNOWN_KEY)
         self.kid = kid
 
 
@@ -202,7 +203,7 @@ def _role(claim: object) -> Role:
     try:
         return Role(text)
     except ValueError:
-        raise RdchatError(ErrorCode.FORBIDDEN) from None
+        raise RdchatError(ErrorCode.FORBIDDEN, reason="role") from None
 
 
 def _timezone(claim: object) -> str | None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from handlers.http.routing import methods_of
+from handlers.http.strict_json import MOST_FIELDS
 from handlers.server.application import ROUTES, build_runner
 from handlers.server.listening import bind_operations
 from rdchat.domain.person import Role
 from tests.support.bases import request_of
 from tests.support.raw import exchange
-from tests.support.service import Service, service_settings
+from tests.support.service import Service, service_settings, whole_second
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -213,3 +217,97 @@ async def test_with_a_port_of_their_own_it_is_nowhere_else(
             async with service.client.get(service.base + path) as answer:
                 through += [path] if answer.status != 404 else []
     attacks.count("looking for what is on the other port", tried=12, through=through)
+
+
+async def test_refused_callers_are_counted_and_logged_without_what_they_sent(
+    service: Service, attacks: Attacks
+) -> None:
+    psychologist = await service.psychologist("Dr. Rahasia")
+    client = service.person(name="Klien Rahasia")
+    session_id = await client.book_session(whole_second(3600), whole_second(7200))
+    stranger = service.person(name="Orang Rahasia")
+    issue = service.runtime.tokens.issue
+    expired = issue(stranger.caller, lifetime=timedelta(hours=-1))
+    foreign = jwt.encode(jwt.decode(expired, options={"verify_signature": False}), "x" * 40)
+    with capture_logs() as logged:
+        for token in (None, "rahasia", expired, foreign):
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            async with service.client.get(f"{service.base}/api/v1/counselings", headers=headers) as answer:
+                assert answer.status == 401
+        assert (await stranger.get(f"/chat/sessions/{session_id}")).code == "NOT_PARTICIPANT"
+        assert (await client.get("/reports/organization")).code == "FORBIDDEN"
+    lines = [one for one in logged if one["event"] == "a caller was refused"]
+    assert [(one["code"], one["reason"], one["person"]) for one in lines] == [
+        ("UNAUTHENTICATED", "no_token", None),
+        ("UNAUTHENTICATED", "malformed", None),
+        ("UNAUTHENTICATED", "expired", None),
+        ("UNAUTHENTICATED", "signature", None),
+        ("NOT_PARTICIPANT", "not_participant", str(stranger.id)),
+        ("FORBIDDEN", "role", str(client.id)),
+    ]
+    assert lines[4]["route"] == "/api/v1/chat/sessions/{id}"
+    private = ("Rahasia", "rahasia", psychologist.token, expired, foreign, stranger.token, session_id)
+    through = [one for one in private if one in str(lines)]
+    attacks.count("what refused callers sent, in logs", tried=len(private), through=through)
+    async with service.client.get(f"{service.base}/metrics") as answer:
+        page = await answer.text()
+    for code, reason in {(one["code"], one["reason"]) for one in lines}:
+        assert f'rdchat_http_refusals_total{{code="{code}",reason="{reason}"}} 1.0' in page
+
+
+async def test_an_attack_fills_no_log_and_is_counted_to_the_last(service: Service, attacks: Attacks) -> None:
+    with capture_logs() as logged:
+        for number in range(300):
+            headers = {"Authorization": f"Bearer forged-{number}"}
+            async with service.client.get(f"{service.base}/api/v1/counselings", headers=headers) as answer:
+                assert answer.status == 401
+    lines = [one for one in logged if one["event"] == "a caller was refused"]
+    # Thirty at once, and then one a second.
+    attacks.count("filling the log with forged tokens", tried=300, through=lines[60:])
+    async with service.client.get(f"{service.base}/metrics") as answer:
+        page = await answer.text()
+    assert 'rdchat_http_refusals_total{code="UNAUTHENTICATED",reason="malformed"} 300.0' in page
+
+
+def _with_fields(number: int) -> bytes:
+    return b"{" + b",".join(b'"f%d":1' % one for one in range(number)) + b"}"
+
+
+async def test_a_body_has_no_more_fields_than_any_of_ours(service: Service, attacks: Attacks) -> None:
+    client = service.person()
+    hostile = {
+        "one too many": _with_fields(MOST_FIELDS + 1),
+        "as many as fit": _with_fields(5_000),
+        "deeper": b'{"sessionId":' + _with_fields(MOST_FIELDS + 1) + b"}",
+        "in a list": b'{"message":[' + b",".join([_with_fields(50)] * 50) + b"]}",
+        "one in each of many": b'{"message":[' + b",".join([b'{"a":1}'] * 3_000) + b"]}",
+    }
+    through = []
+    for name, body in hostile.items():
+        json = {"Content-Type": "application/json"}
+        reply = await client.call("POST", "/chat/messages", data=body, headers=json)
+        errors = reply.json.get("errors", {})
+        if (reply.status, list(errors)) != (400, ["body"]) or "fields" not in errors["body"][0]:
+            through.append((name, reply.status, len(errors)))
+    attacks.count("bodies with more fields than are looked at", tried=len(hostile), through=through)
+    # A text may have as many colons as it likes, and a year of exceptions is none too many.
+    said = await client.post("/chat/messages", {"sessionId": str(client.id), "message": ":" * 4_096})
+    assert said.code == "SESSION_NOT_FOUND"
+    psychologist = await service.psychologist()
+    first = date(2027, 1, 1)
+    hours = [
+        {"weekday": 1 + hour % 7, "startTime": f"{hour // 7:02}:00", "endTime": f"{hour // 7:02}:30"}
+        for hour in range(100)
+    ]
+    days = [
+        {
+            "date": str(first + timedelta(days=day)),
+            "isAvailable": True,
+            "startTime": "09:00",
+            "endTime": "10:00",
+        }
+        for day in range(366)
+    ]
+    path = f"/psychologists/{psychologist.id}/availability"
+    saved = await psychologist.put(path, {"weekly": hours, "exceptions": days})
+    assert saved.status == 200, saved.json
