@@ -284,6 +284,15 @@ class Settings:
         section="Attachments",
         unit="bytes",
     )
+    clamd: str | None = optional(
+        "CLAMD",
+        values.listener,
+        "where a virus scanner (ClamAV's clamd) listens, which is asked about every file",
+        details="host:port, or the path of its socket. While it is away no file is accepted.\n"
+        "Its StreamMaxLength must be RDCHAT_MAX_ATTACHMENT or more.",
+        unset="none",
+        example="127.0.0.1:3310",
+    )
     storage_url: str | None = optional(
         "STORAGE_URL",
         values.bucket,

@@ -9,6 +9,7 @@ from rdchat.domain.booking_rules import BookingRules
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
+from rdchat.files.virus_scanner import VirusScanner
 from rdchat.services.appointment_changes import AppointmentChanges
 from rdchat.services.attachments import AttachmentService
 from rdchat.services.calendars import CalendarService
@@ -189,7 +190,10 @@ def _start_attachments(base: Base, stores: Stores, chat: ChatService) -> Attachm
         pool=stores.pool,
         chat=chat,
         storage=storage_for(settings),
-        examiner=Examiner(largest=2 * settings.max_attachment),
+        examiner=Examiner(
+            largest=2 * settings.max_attachment,
+            scanner=VirusScanner(settings.clamd) if settings.clamd is not None else None,
+        ),
         links=Links(settings.encryption_keys.values(), base.clock, base_url=settings.base_url),
         encryptor=base.encryptor,
         clock=base.clock,

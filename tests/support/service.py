@@ -68,6 +68,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         log_format="text",
         drain=timedelta(0),
         max_attachment=1024 * 1024,
+        clamd=None,
         storage_url=None,
         s3_endpoint=None,
         s3_region=None,
