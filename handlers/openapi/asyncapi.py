@@ -43,7 +43,7 @@ _CHANNELS: Final[tuple[tuple[str, str, str, Node, str], ...]] = (
         "chat:session:{sessionId}",
         "sessionId",
         _SESSION,
-        "Messages and status of a session. Only the server publishes; participants are present in an open one.",
+        "Messages and status of a session. Only the server publishes; participants may be present.",
     ),
     (
         _TYPING,
