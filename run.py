@@ -46,7 +46,7 @@ from rdchat.local.ably import alone as ably_alone
 from rdchat.local.probe import is_secret_of_service, service_address
 from rdchat.local.stores import EmbeddedStoreError
 from rdchat.local.stores.choice import any_stores, own_stores
-from rdchat.operations import administration, drawing
+from rdchat.operations import administration, drawing, key_commands
 from rdchat.operations.doctor import examine
 from rdchat.runtime.commands import keep_wall_times
 from rdchat.security.caller_tokens import CallerTokens
@@ -497,6 +497,48 @@ def retry_webhooks(delivery_ids: tuple[UUID, ...]) -> None:
 
     for line in _with_stores(work):
         click.echo(line)
+
+
+@cli.group()
+def keys() -> None:
+    """Look at the keys that encrypt what is stored, and change to another."""
+
+
+@keys.command("status")
+def show_keys() -> None:
+    """List the keys, with the data keys that each wraps. Fails where one is missing or another."""
+    lines, fine = _with_stores(key_commands.show_keys)
+    for line in lines:
+        click.echo(line)
+    raise SystemExit(0 if fine else 1)
+
+
+@keys.command()
+@click.option("--id", "kid", metavar="KID", help="How the key is called. [default: by the date]")
+def rotate(kid: str | None) -> None:
+    """Make a new key, and say how it comes into use without downtime."""
+    try:
+        lines = key_commands.make_key(_settings(), kid)
+    except LookupError as error:
+        raise _complain(RuntimeError(error.args[0])) from None
+    for line in lines:
+        click.echo(line)
+
+
+@keys.command("rewrap")
+def rewrap() -> None:
+    """Wrap all data keys with the first key of the settings, while the service runs.
+
+    It can be interrupted at any time; called again, it goes on. What was written need not be touched.
+    """
+
+    async def work(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
+        return await key_commands.rewrap_keys(settings, addresses, say=_whisper)
+
+    lines, fine = _with_stores(work)
+    for line in lines:
+        click.echo(line)
+    raise SystemExit(0 if fine else 1)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,18 @@ constraints included: a client has one session at a time, a psychologist at most
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.service import data_keys
+from rdchat.postgres.data_keys import KeyOwner
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
-    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+Connection = Any  # asyncpg's, from a pool or not
+#: Data keys are written in statements of this size.
+_KEYS_AT_ONCE: Final = 10_000
 
 _CROWD = """
 CREATE TEMPORARY TABLE crowd AS
@@ -116,6 +119,11 @@ async def plant(
         await connection.execute(_SHARE, timeout=600)
         for statement in _ROWS:
             await connection.execute(statement, timeout=1800)
+        rows = await connection.fetch("SELECT id, client_id, psychologist_id FROM crowd", timeout=600)
+        owners = [KeyOwner(row["id"], (row["client_id"], row["psychologist_id"])) for row in rows]
+        keys = data_keys()
+        for start in range(0, len(owners), _KEYS_AT_ONCE):
+            await keys.create(connection, owners[start : start + _KEYS_AT_ONCE])
         await connection.execute("DROP TABLE crowd")
     await connection.execute("ANALYZE", timeout=600)
 

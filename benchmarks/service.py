@@ -16,14 +16,24 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from rdchat.common.telemetry import Metrics
+from rdchat.postgres.data_keys import DataKeys
+from rdchat.security.encryption import KeyRing
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
 JWT_SECRET = "a secret for benchmarks that is long enough"  # noqa: S105 - it guards nothing
-ENCRYPTION_KEY = b"k" * 32
+#: The key of the tests' services as well, for which sessions are seeded in the same way.
+ENCRYPTION_KEYS = {"test": b"k" * 32}
 ABLY_KEY = "rdchat.bench:secret-of-the-local-ably-key-0123456789"
 _ROOT = Path(__file__).parents[1]
 _SERVING = re.compile(r"serving on (http://\S+)")
+
+
+def data_keys() -> DataKeys:
+    """Return the data keys of a database whose service is started here."""
+    return DataKeys(KeyRing(ENCRYPTION_KEYS), Metrics())
 
 
 def family_seconds(process: psutil.Process) -> float:
@@ -75,7 +85,9 @@ class Service:
             "RDCHAT_REDIS_URL": redis_url,
             "RDCHAT_ABLY_ENDPOINT": ably,
             "RDCHAT_JWT_SECRET": JWT_SECRET,
-            "RDCHAT_ENCRYPTION_KEYS": f"bench:{base64.b64encode(ENCRYPTION_KEY).decode()}",
+            "RDCHAT_ENCRYPTION_KEYS": ",".join(
+                f"{kid}:{base64.b64encode(key).decode()}" for kid, key in ENCRYPTION_KEYS.items()
+            ),
             "RDCHAT_INITIAL_MESSAGE_LEAD": str(initial_message_lead.total_seconds()),
             "RDCHAT_ROLES": roles,
             # A crowd shares a few psychologists, and one person writes as many do.

@@ -29,6 +29,7 @@ class Words(TypedDict, total=False):
     unset: str
     example: str
     secret: bool
+    command: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,8 @@ class SettingRow:
     `meaning` is one line for every listing; variables and values in it stand in backticks. `details` go into
     the example file as well. `section` is the heading of the rows from this one on. `unset` is shown where
     the default is none, or too long; `example` stands in the example file where there is no default. A
-    `secret` is never shown, and can come from a file; one that `is_generated` is made for development where
-    it is unset.
+    `secret` is never shown, and can come from a file, with `command` also from what a command prints; one
+    that `is_generated` is made for development where it is unset.
     """
 
     name: str
@@ -52,6 +53,7 @@ class SettingRow:
     unset: str = ""
     example: str = ""
     secret: bool = False
+    command: bool = False
     is_generated: bool = False
 
     @property
@@ -65,9 +67,14 @@ class SettingRow:
         return f"{self.variable}_FILE" if self.secret else None
 
     @property
+    def command_variable(self) -> str | None:
+        """The variable that holds a command which prints the value, if there is one."""
+        return f"{self.variable}_COMMAND" if self.command else None
+
+    @property
     def variables(self) -> list[str]:
         """Every variable that this setting is read from."""
-        return [self.variable, *filter(None, [self.file_variable])]
+        return [self.variable, *filter(None, [self.file_variable, self.command_variable])]
 
     @property
     def value_unset(self) -> Any:  # noqa: ANN401 - of the type that `parse` returns

@@ -7,8 +7,33 @@ import json
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FILE = "secrets.json"
+
+
+def add_encryption_key(data_dir: Path, in_use: Mapping[str, bytes], entry: str) -> bool:
+    """Put a new key (`kid:base64`) before those of the data directory.
+
+    Return False, and change nothing, where the keys in use (by key id) are not from there.
+    """
+    path = Path(data_dir) / _FILE
+    try:
+        stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    kids = [one.partition(":")[0] for one in stored["encryption_keys"].split(",")]
+    if kids != list(in_use):
+        return False
+    stored["encryption_keys"] = f"{entry},{stored['encryption_keys']}"
+    draft = path.with_name(f"{_FILE}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)
+    return True
 
 
 def development_secrets(data_dir: Path) -> dict[str, str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from config.checks import contradictions, unknown_names
 from config.development import development_secrets
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from config.declaring import SettingRow
+
+
+#: A key store that takes longer is away.
+_COMMAND_SECONDS: Final = 30
 
 
 class SettingsError(ValueError):
@@ -96,10 +102,31 @@ def _read_one(reading: _Reading, name: str, variable: str, value: str) -> None:
             reading.faults.append(f"{variable}: {value} is empty.")
             return
         value = content
+    if variable == row.command_variable:
+        printed = _printed(reading, variable, value)
+        if printed is None:
+            return
+        value = printed
     try:
         reading.values[name] = row.parse(value)
     except InvalidValueError as error:
         reading.faults.extend(f"{row.variable}: {fault}" for fault in error.faults)
+
+
+def _printed(reading: _Reading, variable: str, command: str) -> str | None:
+    """Return what a command prints, as of a key store; None, and a fault, where it prints nothing."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the operator's own command, without a shell
+            shlex.split(command), stdout=subprocess.PIPE, timeout=_COMMAND_SECONDS, check=True, text=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        # Its output stays out of sight, and so does the error's text, which may quote it.
+        reading.faults.append(f"{variable}: the command failed ({type(error).__name__}).")
+        return None
+    if not done.stdout.strip():
+        reading.faults.append(f"{variable}: the command prints nothing.")
+        return None
+    return done.stdout.strip()
 
 
 def _generated(reading: _Reading) -> dict[str, Any]:

@@ -271,7 +271,9 @@ class Settings:
         values.encryption_keys,
         "keys for stored texts and files: `kid:base64` of 32 bytes, comma separated; the first encrypts",
         section="Encryption at rest",
-        details="All of them open.\nMake one: echo main:$(openssl rand -base64 32)",
+        details="All of them open. RDCHAT_ENCRYPTION_KEYS_COMMAND is run at the start and prints them.\n"
+        "Make one: echo main:$(openssl rand -base64 32)",
+        command=True,
         unset="generated",
         example="main:...",
     )

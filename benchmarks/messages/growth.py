@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from statistics import median
@@ -13,8 +14,6 @@ from benchmarks.messages.contenders import Ours
 from benchmarks.messages.generator import Generator
 from benchmarks.messages.rates import refuse_failures
 from benchmarks.messages.stage import open_crowd, speakers_of
-from benchmarks.service import ENCRYPTION_KEY
-from rdchat.security.encryption import Encryptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,8 +155,8 @@ async def _time(request: Any) -> float:  # noqa: ANN401 - aiohttp's context mana
 
 
 _FILL = """
-INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, created_at)
-SELECT s.id, s.last_seq + n, gen_random_uuid(), s.client_id, 'text', $3, now()
+INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, created_at, mac)
+SELECT s.id, s.last_seq + n, gen_random_uuid(), s.client_id, 'text', $3, now(), $4
   FROM chat_sessions s, generate_series(1, $2::bigint - s.last_seq) AS n WHERE s.id = $1
 """
 _COUNT = """
@@ -167,13 +166,12 @@ UPDATE chat_sessions SET version = version + 1, state_version = version + 1, las
 
 
 async def _fill(stage: Stage, session_id: str, count: int) -> None:
-    """Give a session a history of `count` equal messages: encrypted once, they are as large as others."""
-    encryptor = Encryptor({"bench": ENCRYPTION_KEY})
+    """Give a session a history of `count` messages that are as large as others; no one reads them."""
     session = await stage.connection.fetchval(
         "SELECT id FROM chat_sessions WHERE id = $1::text::uuid", session_id
     )
-    body = encryptor.encrypt(("Apa kabar? " * 8).encode(), session.bytes)
+    body = os.urandom(len("Apa kabar? " * 8) + 29)
     async with stage.connection.transaction():
         await stage.connection.execute("SET LOCAL session_replication_role = replica")
-        await stage.connection.execute(_FILL, session, count, body, timeout=600)
+        await stage.connection.execute(_FILL, session, count, body, os.urandom(16), timeout=600)
         await stage.connection.execute(_COUNT, session, count)

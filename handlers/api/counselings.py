@@ -19,6 +19,8 @@ from rdchat.domain.counseling import Booking
 from rdchat.domain.operator_action import ActionKind, SubjectType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rdchat.domain.counseling import Counseling
 
 
@@ -109,9 +111,10 @@ async def list_counselings(call: Call) -> Answer:
     shown, following = cursors.cut(
         found, asked["limit"], cursors.COUNSELINGS, lambda one: (one.slot.starts_at, one.id)
     )
+    reasons = await runtime.counselings.get_cancel_reasons(call.caller, shown)
     return Answer(
         {
-            "data": [_listed(call, one) for one in shown],
+            "data": [_listed(call, one, reasons) for one in shown],
             "nextCursor": following,
         },
         "Counselings retrieved successfully",
@@ -122,13 +125,14 @@ async def get_counseling(call: Call) -> Answer:
     """Look at one counselling."""
     found = await call.runtime.counselings.get_counseling(call.caller, call.path["id"])
     notes = await call.runtime.counselings.get_notes(call.caller, found)
+    reasons = await call.runtime.counselings.get_cancel_reasons(call.caller, [found])
     ics = call.runtime.calendars.write_one(call.caller, found)
-    return Answer(_listed(call, found) | {"notes": notes, "ics": ics}, "Counseling retrieved successfully")
+    shown = _listed(call, found, reasons) | {"notes": notes, "ics": ics}
+    return Answer(shown, "Counseling retrieved successfully")
 
 
-def _listed(call: Call, counseling: Counseling) -> dict[str, Any]:
-    reason = call.runtime.counselings.get_cancel_reason(call.caller, counseling)
-    return listed_counseling_json(counseling, call.caller.id, reason)
+def _listed(call: Call, counseling: Counseling, reasons: Mapping[UUID, str]) -> dict[str, Any]:
+    return listed_counseling_json(counseling, call.caller.id, reasons.get(counseling.id))
 
 
 async def cancel_counseling(call: Call) -> Answer:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Protocol
 
 _MILLISECOND = timedelta(milliseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,6 +44,11 @@ def from_ms(milliseconds: int) -> datetime:
 def to_ms(instant: datetime) -> int:
     """Convert an instant into milliseconds since 1970, rounded down."""
     return (instant - _EPOCH) // _MILLISECOND
+
+
+def to_us(instant: datetime) -> int:
+    """Convert an instant into microseconds since 1970."""
+    return (instant - _EPOCH) // _MICROSECOND
 
 
 @lru_cache(maxsize=256)

@@ -73,6 +73,12 @@ class Metrics:
         self._webhooks = Counter(
             "rdchat_webhook_attempts", "Attempts at webhooks.", ("outcome",), registry=self.registry
         )
+        self._integrity_failures = Counter(
+            "rdchat_integrity_failures",
+            "Values in a store that are not as they were written: changed, moved, forged or deleted.",
+            ("what",),
+            registry=self.registry,
+        )
         self.commits = Counter("rdchat_commits", "Group commits.", registry=self.registry)
         self.committed_sessions = Counter(
             "rdchat_committed_sessions", "Session changes in group commits.", registry=self.registry
@@ -95,6 +101,10 @@ class Metrics:
     def webhook(self, outcome: str) -> None:
         """Count an attempt at a webhook: `delivered`, `failed` (to be repeated) or `dead` (given up)."""
         self._webhooks.labels(outcome).inc()
+
+    def integrity_failure(self, what: str) -> None:
+        """Count a value that is not as it was written, by what it is, for instance `message`."""
+        self._integrity_failures.labels(what).inc()
 
     def outbox_overflow(self, events: int) -> None:
         """Count events that this process does not hold in memory."""

@@ -75,7 +75,8 @@ class Actor:
     """One live session.
 
     `session` is None until hydrated. `stale`: the last commit lost its race, so snapshots cannot be trusted
-    either. One batch at a time has the actor, so that its commands are never worked on in two places.
+    either. `is_shared`: others have talked in it through another replica. One batch at a time has the actor,
+    so that its commands are never worked on in two places.
     """
 
     session_id: UUID
@@ -83,6 +84,7 @@ class Actor:
     mailbox: deque[PendingCommand] = field(default_factory=deque)
     stage: Stage = Stage.IDLE
     stale: bool = False
+    is_shared: bool = False
     used_at: float = 0.0
     said: OrderedDict[tuple[UUID, str], Message] = field(default_factory=OrderedDict)
 

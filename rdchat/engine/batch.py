@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _SLICE: Final = 8
+#: How many messages of others may come between, through another replica, before talk has to be decided again.
+SLACK: Final = 7
 
 
 @dataclass(slots=True)
@@ -187,6 +189,7 @@ class Batch:
             return
         work.builder = ChangeBuilder(session, self._storage.automated_text)
         work.builder.change.again = any(pending.uncertain for pending in work.commands)
+        work.builder.change.slack = SLACK if work.actor.is_shared else 0
         named: dict[tuple[UUID, str], PendingCommand] = {}
         for pending in work.commands:
             key = pending.client_key
@@ -244,6 +247,9 @@ class Batch:
                     await self._confirm(work, result)
                 else:
                     self.fenced += 1
+                    # Each further place that a message may get costs a code for it, so that those who talk
+                    # through one replica do not pay for what may be said through another.
+                    work.actor.is_shared = True
                     self._retry([work])
 
     async def _commit_singly(self, works: list[_Work], error: CommitRefusedError) -> None:
@@ -266,7 +272,7 @@ class Batch:
         log.error("a commit was refused", session=str(work.actor.session_id), error=str(error))
         work.actor.session = None
         for pending in work.commands:
-            pending.fail(error)
+            pending.fail(error.failure or error)
 
     async def _confirm(self, work: _Work, result: CommitResult) -> None:
         change = work.change

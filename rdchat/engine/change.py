@@ -43,7 +43,8 @@ class Change:
     """The difference between `before` and `after`.
 
     `before.version` is the fence; of a change that `only_talks`, `before.state_version`. `again`: part of it
-    may have been committed before, or may yet be, on a connection that was lost.
+    may have been committed before, or may yet be, on a connection that was lost. `slack`: how many messages
+    of others, committed meanwhile, may come before its own if it only talks.
     """
 
     before: Session
@@ -56,6 +57,7 @@ class Change:
     cancels_timers: bool = False
     reschedules_timers: bool = False
     again: bool = False
+    slack: int = 0
 
     @property
     def only_talks(self) -> bool:

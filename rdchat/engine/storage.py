@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class CommitRefusedError(Exception):
     """The database refused a commit as it stands; nothing of it is written.
 
-    `repeats` is set when a message has the clientMessageId of an earlier one.
+    `repeats` is set when a message has the clientMessageId of an earlier one; `failure` is what its sender is
+    to be told, if that is no fault of the program.
     """
 
-    def __init__(self, reason: str, *, repeats: bool = False) -> None:
+    def __init__(self, reason: str, *, repeats: bool = False, failure: Exception | None = None) -> None:
         super().__init__(reason)
         self.repeats = repeats
+        self.failure = failure
 
 
 class CommitResult(NamedTuple):
@@ -58,7 +60,7 @@ class Storage(Protocol):
         ...
 
     async def messages_by_client_id(
-        self, session_id: UUID, keys: Sequence[tuple[UUID, str]]
+        self, session_id: UUID, named: Sequence[tuple[UUID, str]]
     ) -> dict[tuple[UUID, str], Message]:
         """Find messages by (sender, clientMessageId)."""
         ...

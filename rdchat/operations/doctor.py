@@ -13,12 +13,14 @@ from rdchat.common.clock import SystemClock
 from rdchat.common.corrected_clock import problem
 from rdchat.common.errors import UnavailableError
 from rdchat.files.storage import storage_for
+from rdchat.postgres.key_checks import find_wrong_keys
 from rdchat.postgres.pool import acquire, close, connect
 from rdchat.postgres.server_clock import measure
 from rdchat.realtime.ably_client import AblyClient, PublishError
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.connection import LOST
 from rdchat.security.ably_tokens import ably_token
+from rdchat.security.encryption import KeyRing
 
 if TYPE_CHECKING:
     from config import Settings
@@ -33,6 +35,7 @@ async def examine(settings: Settings, addresses: Addresses) -> int:
     findings = [
         ("Settings", True, "no faults"),
         ("PostgreSQL", *await _database(addresses)),
+        ("Keys", *await _keys(settings, addresses)),
         ("Clock", *await _clock(addresses)),
         ("Redis", *await _redis(addresses)),
         ("Ably", *await _ably(settings)),
@@ -63,6 +66,21 @@ async def _database(addresses: Addresses) -> tuple[bool, str]:
     if not gist:
         return False, f"{version}, but the extension btree_gist is not available"
     return True, f"{version}{', embedded' if addresses.embedded else ''}"
+
+
+async def _keys(settings: Settings, addresses: Addresses) -> tuple[bool, str]:
+    """See whether the encryption keys are those of the database."""
+    ring = KeyRing(settings.encryption_keys)
+    try:
+        pool = await connect(addresses.database_url, size=2, patience=2.0)
+    except UnavailableError:
+        return False, "nothing to compare them with"
+    try:
+        async with acquire(pool) as connection:
+            wrong = await find_wrong_keys(connection, ring)
+    finally:
+        await close(pool)
+    return not wrong, "; ".join(wrong) or f"{', '.join(ring.kids)}: {ring.current} is current"
 
 
 async def _clock(addresses: Addresses) -> tuple[bool, str]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rdchat.domain.message import MessagePreview, MessageType, preview
+from rdchat.domain.message import MessagePreview, preview
+from rdchat.postgres.data_keys import session_owner
+from rdchat.postgres.messages import MESSAGE, verified
 from rdchat.postgres.pool import acquire
 from rdchat.postgres.sessions import SESSION, list_page
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
     from statemachine import Session, Status
 
 _OVER: Final = """
@@ -51,12 +53,10 @@ _BY_ACTIVITY: Final = (
 )
 
 # `seq` is dense, so the last message is the one that has the session's `last_seq`.
-_LAST_MESSAGES: Final = """
-SELECT m.session_id, m.seq, m.id, m.sender_id, m.message_type, m.body, m.created_at, a.file_name
-  FROM unnest($1::uuid[], $2::bigint[]) AS wanted (session_id, seq)
-  JOIN messages m ON m.session_id = wanted.session_id AND m.seq = wanted.seq
-  LEFT JOIN attachments a ON a.session_id = m.session_id AND a.message_id = m.id
-"""
+_LAST_MESSAGES: Final = (
+    MESSAGE + " JOIN unnest($1::uuid[], $2::bigint[]) AS wanted (session_id, seq) "
+    "ON wanted.session_id = m.session_id AND wanted.seq = m.seq"
+)
 
 
 def activity(session: Session) -> datetime:
@@ -80,29 +80,28 @@ async def list_sessions_by_activity(
 
 
 async def list_last_messages(
-    pool: Pool, sessions: Sequence[Session], *, encryptor: Encryptor
+    pool: Pool, sessions: Sequence[Session], *, keys: DataKeys
 ) -> dict[UUID, MessagePreview]:
     """Read the last message of each session; those without are left out."""
-    talked = [session for session in sessions if session.last_seq]
+    talked = {session.id: session for session in sessions if session.last_seq}
     if not talked:
         return {}
     async with acquire(pool) as connection:
         rows = await connection.fetch(
-            _LAST_MESSAGES, [session.id for session in talked], [session.last_seq for session in talked]
+            _LAST_MESSAGES, list(talked), [session.last_seq for session in talked.values()]
         )
+        read = await verified(connection, map(session_owner, talked.values()), rows, keys)
+    for session_id in talked.keys() - {message.session_id for message in read}:
+        keys.alarm("message", session_id)
     found = {}
-    for row in rows:
-        context = row["session_id"].bytes
-        name = row["file_name"]
-        found[row["session_id"]] = MessagePreview(
-            id=row["id"],
-            seq=row["seq"],
-            sender_id=row["sender_id"],
-            message_type=MessageType(row["message_type"]),
-            text=preview(
-                encryptor.decrypt(row["body"], context).decode(),
-                encryptor.decrypt(name, context).decode() if name is not None else None,
-            ),
-            created_at=row["created_at"],
+    for message in read:
+        file_name = message.attachment.file_name if message.attachment is not None else None
+        found[message.session_id] = MessagePreview(
+            id=message.id,
+            seq=message.seq,
+            sender_id=message.sender_id,
+            message_type=message.message_type,
+            text=preview(message.text, file_name),
+            created_at=message.created_at,
         )
     return found

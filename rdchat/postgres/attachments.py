@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rdchat.domain.message import WITH_ATTACHMENT
+from rdchat.postgres.data_keys import KeyOwner
 from rdchat.postgres.pool import acquire
+from rdchat.security.encryption import context
 from statemachine import Attachment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     import asyncpg
 
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor
 
@@ -25,7 +28,7 @@ INSERT INTO attachments (session_id, id, person_id, file_name, content_type, siz
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
-_OF_MESSAGES = "SELECT * FROM attachments WHERE session_id = $1 AND message_id = ANY($2)"
+_OF_MESSAGES = "SELECT * FROM attachments WHERE session_id = ANY($1) AND message_id = ANY($2)"
 
 _BY_ID = """
 SELECT a.*, s.client_id, s.psychologist_id
@@ -51,7 +54,7 @@ class SentAttachment:
 
 
 async def insert_pending(
-    pool: Pool,
+    connection: Connection,
     session_id: UUID,
     person_id: UUID,
     attachment: Attachment,
@@ -61,42 +64,54 @@ async def insert_pending(
 ) -> None:
     """Note that an object is about to be stored, so that it is found if nothing comes of it."""
     one = attachment
-    name = encryptor.encrypt(one.file_name.encode(), session_id.bytes)
-    async with acquire(pool) as connection:
-        await connection.execute(
-            _ANNOUNCE,
-            session_id,
-            one.id,
-            person_id,
-            name,
-            one.content_type,
-            one.size,
-            one.width,
-            one.height,
-            one.duration_ms,
-            at,
-        )
+    bound_to = _context(session_id, person_id, one)
+    name = encryptor.encrypt(one.file_name.encode(), bound_to)
+    await connection.execute(
+        _ANNOUNCE,
+        session_id,
+        one.id,
+        person_id,
+        name,
+        one.content_type,
+        one.size,
+        one.width,
+        one.height,
+        one.duration_ms,
+        at,
+    )
 
 
 async def list_attachments(
-    connection: Connection, session_id: UUID, messages: Sequence[asyncpg.Record], *, encryptor: Encryptor
+    connection: Connection,
+    messages: Sequence[asyncpg.Record],
+    *,
+    encryptors: Mapping[UUID, Encryptor],
+    keys: DataKeys,
 ) -> dict[UUID, Attachment]:
-    """Read the attachments of messages of one session, by message. Asks nothing when none can have any."""
-    ids = [row["id"] for row in messages if row["message_type"] in WITH_ATTACHMENT]
-    if not ids:
+    """Read the attachments of messages, by message. Asks nothing when none can have any.
+
+    One that is not as it was written is left out.
+    """
+    wanted = [row for row in messages if row["message_type"] in WITH_ATTACHMENT]
+    if not wanted:
         return {}
-    rows = await connection.fetch(_OF_MESSAGES, session_id, ids)
-    return {row["message_id"]: _attachment(row, encryptor) for row in rows}
+    rows = await connection.fetch(
+        _OF_MESSAGES, list({row["session_id"] for row in wanted}), [row["id"] for row in wanted]
+    )
+    read = {row["message_id"]: _attachment(row, encryptors.get(row["session_id"]), keys) for row in rows}
+    return {message_id: one for message_id, one in read.items() if one is not None}
 
 
-async def get_attachment(pool: Pool, attachment_id: UUID, *, encryptor: Encryptor) -> SentAttachment | None:
-    """Find an attachment that was sent."""
+async def get_attachment(pool: Pool, attachment_id: UUID, *, keys: DataKeys) -> SentAttachment | None:
+    """Find an attachment that was sent, and is as it was written."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_BY_ID, attachment_id)
-    if row is None:
-        return None
-    people = row["client_id"], row["psychologist_id"]
-    return SentAttachment(row["session_id"], people, _attachment(row, encryptor))
+        if row is None:
+            return None
+        people = row["client_id"], row["psychologist_id"]
+        found = await keys.find(connection, [KeyOwner(row["session_id"], people)])
+    attachment = _attachment(row, found.get(row["session_id"]), keys)
+    return SentAttachment(row["session_id"], people, attachment) if attachment is not None else None
 
 
 async def list_orphans(pool: Pool, *, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
@@ -112,13 +127,31 @@ async def delete_orphan(pool: Pool, session_id: UUID, attachment_id: UUID) -> No
         await connection.execute(_FORGET, session_id, attachment_id)
 
 
-def _attachment(row: asyncpg.Record, encryptor: Encryptor) -> Attachment:
-    return Attachment(
+def _attachment(row: asyncpg.Record, encryptor: Encryptor | None, keys: DataKeys) -> Attachment | None:
+    attachment = Attachment(
         id=row["id"],
-        file_name=encryptor.decrypt(row["file_name"], row["session_id"].bytes).decode(),
+        file_name="",
         content_type=row["content_type"],
         size=row["size"],
         width=row["width"],
         height=row["height"],
         duration_ms=row["duration_ms"],
+    )
+    bound_to = _context(row["session_id"], row["person_id"], attachment)
+    name = keys.read(encryptor, row["file_name"], bound_to, what="attachment", where=row["session_id"])
+    return replace(attachment, file_name=name.decode()) if name is not None else None
+
+
+def _context(session_id: UUID, person_id: UUID, one: Attachment) -> bytes:
+    """Return what the name of a file is bound to: all else that is known of it."""
+    return context(
+        "file name",
+        session_id,
+        one.id,
+        person_id,
+        one.content_type,
+        one.size,
+        one.width,
+        one.height,
+        one.duration_ms,
     )

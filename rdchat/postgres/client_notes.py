@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rdchat.common.clock import to_us
 from rdchat.domain.client_notes import ClientNotes
+from rdchat.postgres.data_keys import DataKeyError, person_owner
+from rdchat.security.encryption import context
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection
-    from rdchat.security.encryption import Encryptor
 
 _GET: Final = "SELECT text, updated_at FROM client_notes WHERE psychologist_id = $1 AND client_id = $2"
 
@@ -28,14 +31,22 @@ SELECT EXISTS (SELECT FROM counselings WHERE client_id = $2 AND psychologist_id 
 
 
 async def get_client_notes(
-    connection: Connection, psychologist_id: UUID, client_id: UUID, *, encryptor: Encryptor
+    connection: Connection, psychologist_id: UUID, client_id: UUID, *, keys: DataKeys
 ) -> ClientNotes | None:
-    """Read what a psychologist has noted about a client. None: nothing."""
+    """Read what a psychologist has noted about a client. None: nothing.
+
+    Raise DataKeyError, also for notes that are not as they were written: what stood in their place would be
+    saved again.
+    """
     row = await connection.fetchrow(_GET, psychologist_id, client_id)
     if row is None:
         return None
-    text = encryptor.decrypt(row["text"], _context(psychologist_id, client_id)).decode()
-    return ClientNotes(text, row["updated_at"])
+    encryptor = await keys.get(connection, person_owner(psychologist_id))
+    bound_to = _context(psychologist_id, client_id, row["updated_at"])
+    text = keys.read(encryptor, row["text"], bound_to, what="client_notes", where=psychologist_id)
+    if text is None:
+        raise DataKeyError(psychologist_id)
+    return ClientNotes(text.decode(), row["updated_at"])
 
 
 async def put_client_notes(
@@ -45,10 +56,11 @@ async def put_client_notes(
     text: str,
     at: datetime,
     *,
-    encryptor: Encryptor,
+    keys: DataKeys,
 ) -> None:
-    """Replace them. The psychologist's row in `people` is locked."""
-    encrypted = encryptor.encrypt(text.encode(), _context(psychologist_id, client_id))
+    """Replace them. The psychologist's row in `people` is locked. Raise DataKeyError."""
+    encryptor = await keys.get_or_create(connection, person_owner(psychologist_id))
+    encrypted = encryptor.encrypt(text.encode(), _context(psychologist_id, client_id, at))
     await connection.execute(_PUT, psychologist_id, client_id, encrypted, at)
 
 
@@ -63,5 +75,6 @@ async def has_counseled(connection: Connection, psychologist_id: UUID, client_id
     return found
 
 
-def _context(psychologist_id: UUID, client_id: UUID) -> bytes:
-    return b"client_notes.text" + psychologist_id.bytes + client_id.bytes
+def _context(psychologist_id: UUID, client_id: UUID, updated_at: datetime) -> bytes:
+    # With the instant, so that an earlier text that is put back does not pass for the latest.
+    return context("client notes", psychologist_id, client_id, to_us(updated_at))

@@ -5,7 +5,7 @@ One statement is one round trip and one transaction. A change whose session has 
 
 Changes that only add messages have a statement of their own. What they were decided on is everything but the
 messages of others, so `state_version` is their fence, and `seq` is given by PostgreSQL: two participants who
-talk through two replicas never lose to each other.
+talk through two replicas do not lose to each other, unless more was said meanwhile than `Change.slack`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ from typing import TYPE_CHECKING, Any
 from rdchat.engine.storage import CommitResult
 from rdchat.postgres import commit_parts as parts
 from rdchat.postgres import notifications, outbox, webhooks
+from rdchat.postgres.counselings import encrypted_reason
+from rdchat.postgres.data_keys import DataKeyError, KeyOwner, person_owner, session_owner
+from rdchat.postgres.messages import message_context, place_context
 from rdchat.postgres.pool import acquire
 from statemachine import EndReason, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
     from uuid import UUID
 
+    from rdchat.domain.message import Message
     from rdchat.engine.change import Change
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor
 
@@ -32,7 +37,7 @@ async def commit(
     pool: Pool,
     changes: Sequence[Change],
     *,
-    encryptor: Encryptor,
+    keys: DataKeys,
     outbox_lease: timedelta,
     endpoints: Sequence[str] = (),
 ) -> dict[UUID, CommitResult]:
@@ -40,19 +45,18 @@ async def commit(
 
     `outbox_lease`: how long this process has for publishing the entries before another may take them over.
     `endpoints`: the webhooks that are told of notifications.
-    Raise what asyncpg raises; after a lost connection the outcome is unknown (see `find_committed`).
+    Raise what asyncpg raises; after a lost connection the outcome is unknown (see `find_committed`). Raise
+    DataKeyError, before anything is written, for a session whose row names other people than its key.
     """
     async with acquire(pool) as connection:
-        return await write(
-            connection, changes, encryptor=encryptor, outbox_lease=outbox_lease, endpoints=endpoints
-        )
+        return await write(connection, changes, keys=keys, outbox_lease=outbox_lease, endpoints=endpoints)
 
 
 async def write(
     connection: Connection,
     changes: Sequence[Change],
     *,
-    encryptor: Encryptor,
+    keys: DataKeys,
     outbox_lease: timedelta,
     endpoints: Sequence[str] = (),
 ) -> dict[UUID, CommitResult]:
@@ -60,35 +64,62 @@ async def write(
     entries = [change.outbox_entry for change in changes if change.outbox_entry is not None]
     attached = list(_attachment_rows(changes))
     attachments = _columns(parts.ATTACHMENT, attached) if attached else ()
+    own = await _open_keys(connection, changes, keys)
     if all(change.only_talks for change in changes):
         statement = parts.COMMIT_TALK_ATTACHED if attached else parts.COMMIT_TALK
         arguments: Sequence[Any] = (
             *_columns(parts.TALK_SESSION, map(_talking_row, changes)),
-            *_columns(parts.TALK_MESSAGE, (row for one in changes for row in _said_rows(one, encryptor))),
+            *_columns(parts.TALK_MESSAGE, (row for one in changes for row in _said_rows(one, own))),
             *attachments,
             *_columns(parts.TALK_OUTBOX_ENTRY, map(outbox.message_entry_row, entries)),
         )
     else:
         statement = parts.COMMIT_ALL_ATTACHED if attached else parts.COMMIT_ALL
         told = [new for one in changes for new in one.notifications]
-        deliveries = await notifications.delivery_rows(
-            connection, told, endpoints=endpoints, encryptor=encryptor
-        )
+        own |= await keys.ensure(connection, _further_owners(changes, endpoints))
+        deliveries = await notifications.delivery_rows(connection, told, endpoints=endpoints, encryptors=own)
         arguments = (
-            *_columns(parts.SESSION, (_session_row(one, encryptor) for one in changes)),
-            *_columns(parts.MESSAGE, (row for one in changes for row in _message_rows(one, encryptor))),
+            *_columns(parts.SESSION, (_session_row(one, own) for one in changes)),
+            *_columns(parts.MESSAGE, (row for one in changes for row in _message_rows(one, own))),
             *_columns(parts.AUTOMATION, (row for one in changes for row in _automation_rows(one))),
             *_columns(parts.TIMELINE, (row for one in changes for row in _timeline_rows(one))),
             *_columns(
                 parts.NOTIFICATION,
-                (notifications.notification_row(new, encryptor) for new in told),
+                (notifications.notification_row(new, own) for new in told),
             ),
             *_columns(webhooks.COMMIT_PART, ((new.session_id, *row) for new, row in deliveries)),
             *attachments,
-            *_columns(parts.OUTBOX_ENTRY, (outbox.entry_row(entry, encryptor) for entry in entries)),
+            *_columns(
+                parts.OUTBOX_ENTRY, (outbox.entry_row(entry, own[entry.session_id]) for entry in entries)
+            ),
         )
     rows = await connection.fetch(statement, *arguments, outbox_lease)
     return {row["id"]: CommitResult(row["version"], row["last_seq"], row["outcome"]) for row in rows}
+
+
+async def _open_keys(
+    connection: Connection, changes: Sequence[Change], keys: DataKeys
+) -> dict[UUID, Encryptor]:
+    own = await keys.find(connection, [session_owner(change.before) for change in changes])
+    if len(own) < len(changes):
+        raise DataKeyError(next(change.before.id for change in changes if change.before.id not in own))
+    return own
+
+
+def _further_owners(changes: Sequence[Change], endpoints: Sequence[str]) -> list[KeyOwner]:
+    """List whose keys are needed as well: counsellings' for reasons, people's for what they are told."""
+    owners = [
+        KeyOwner(change.before.counseling_id, change.before.participants)
+        for change in changes
+        if change.cancel_reason is not None
+    ]
+    told = {
+        new.person_id
+        for change in changes
+        for new in change.notifications
+        if endpoints or new.reason is not None
+    }
+    return owners + [person_owner(person_id) for person_id in told]
 
 
 def _columns(part: parts.StatementPart, rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
@@ -100,11 +131,21 @@ _COUNSELING = {Status.COMPLETED: "completed", Status.CANCELLED: "cancelled"}
 
 
 def _talking_row(change: Change) -> tuple[Any, ...]:
-    return change.after.id, change.before.state_version, len(change.messages), change.after.updated_at
+    before = change.before
+    return (
+        before.id,
+        before.state_version,
+        len(change.messages),
+        change.after.updated_at,
+        before.client_id,
+        before.psychologist_id,
+        before.last_seq,
+        before.last_seq + change.slack,
+    )
 
 
-def _session_row(change: Change, encryptor: Encryptor) -> tuple[Any, ...]:
-    after, reason = change.after, change.cancel_reason
+def _session_row(change: Change, encryptors: Mapping[UUID, Encryptor]) -> tuple[Any, ...]:
+    before, after, reason = change.before, change.after, change.cancel_reason
     return (
         after.id,
         change.before.version,
@@ -115,31 +156,42 @@ def _session_row(change: Change, encryptor: Encryptor) -> tuple[Any, ...]:
         after.ended_at,
         after.end_reason,
         _COUNSELING.get(after.status),
-        encryptor.encrypt(reason.encode(), after.counseling_id.bytes) if reason is not None else None,
+        encrypted_reason(after.counseling_id, reason, encryptors) if reason is not None else None,
         change.has_spoken(after.client_id) or after.end_reason is EndReason.ENDED_BY_CLIENT,
         change.has_spoken(after.psychologist_id) or after.end_reason is EndReason.ENDED_BY_PSYCHOLOGIST,
+        before.client_id,
+        before.psychologist_id,
     )
 
 
-def _said_rows(change: Change, encryptor: Encryptor) -> Iterable[tuple[Any, ...]]:
-    # The same columns, with the place among the messages of this commit for `seq`.
-    for place, row in enumerate(_message_rows(change, encryptor), 1):
-        yield row[0], place, *row[2:]
-
-
-def _message_rows(change: Change, encryptor: Encryptor) -> Iterable[tuple[Any, ...]]:
-    for message in change.messages:
-        body = encryptor.encrypt(message.text.encode(), message.session_id.bytes)
-        yield (
-            message.session_id,
-            message.seq,
-            message.id,
-            message.sender_id,
-            message.message_type,
-            body,
-            message.client_message_id,
-            message.created_at,
+def _said_rows(change: Change, encryptors: Mapping[UUID, Encryptor]) -> Iterable[tuple[Any, ...]]:
+    """Make the rows of messages whose `seq` PostgreSQL gives, with a code for each that it may give."""
+    encryptor = encryptors[change.before.id]
+    places = range(change.slack + 1)
+    for place, message in enumerate(change.messages, 1):
+        macs = b"".join(
+            encryptor.mac(place_context(message.session_id, message.seq + further, message.id))
+            for further in places
         )
+        yield message.session_id, place, *_written(message, encryptor), macs, message.seq
+
+
+def _message_rows(change: Change, encryptors: Mapping[UUID, Encryptor]) -> Iterable[tuple[Any, ...]]:
+    encryptor = encryptors[change.before.id]
+    for message in change.messages:
+        mac = encryptor.mac(place_context(message.session_id, message.seq, message.id))
+        yield message.session_id, message.seq, *_written(message, encryptor), mac
+
+
+def _written(message: Message, encryptor: Encryptor) -> tuple[Any, ...]:
+    return (
+        message.id,
+        message.sender_id,
+        message.message_type,
+        encryptor.encrypt(message.text.encode(), message_context(message)),
+        message.client_message_id,
+        message.created_at,
+    )
 
 
 def _attachment_rows(changes: Sequence[Change]) -> Iterable[tuple[Any, ...]]:

@@ -12,12 +12,14 @@ from rdchat.postgres import webhooks
 #: A part of a statement, and how many parameters it has: `{n}` stands for the n-th of them, counted from 0.
 StatementPart = tuple[str, int]
 
-# Rows are locked in one order everywhere, so that two commits never wait for each other in a circle.
+# Rows are locked in one order everywhere, so that two commits never wait for each other in a circle. The two
+# people are compared as well: no one else can have said anything, whatever the snapshot told.
 TALK_SESSION: StatementPart = (
     """
 WITH input AS (
-    SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::int[], {3}::timestamptz[])
-        AS t (id, expected, said, updated_at)
+    SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::int[], {3}::timestamptz[], {4}::uuid[],
+                         {5}::uuid[], {6}::bigint[], {7}::bigint[])
+        AS t (id, expected, said, updated_at, client_id, psychologist_id, known_seq, covered_seq)
 ),
 locked AS (
     SELECT s.id FROM chat_sessions s JOIN input i ON s.id = i.id AND s.state_version = i.expected
@@ -29,22 +31,28 @@ won AS (
         updated_at = greatest(s.updated_at, i.updated_at)
     FROM input i JOIN locked l ON l.id = i.id
     WHERE s.id = i.id AND s.state_version = i.expected
+      AND s.client_id = i.client_id AND s.psychologist_id = i.psychologist_id
+      AND s.last_seq BETWEEN i.known_seq AND i.covered_seq
     RETURNING s.id, s.version, s.last_seq, s.outcome, i.said
 )""",
-    4,
+    8,
 )
+# A message is bound to its place by a code of 16 bytes, which only the service can make: it brings one for
+# each place that its message may get, counted from the one that it expects.
 TALK_MESSAGE: StatementPart = (
     """
 message AS (
-    INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
+    INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at,
+                          mac)
     SELECT m.session_id, w.last_seq - w.said + m.place, m.id, m.sender_id, m.message_type, m.body,
-           m.client_message_id, m.created_at
+           m.client_message_id, m.created_at,
+           substring(m.macs FROM (1 + 16 * (w.last_seq - w.said + m.place - m.seq))::int FOR 16)
     FROM unnest({0}::uuid[], {1}::bigint[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::bytea[], {6}::text[],
-                {7}::timestamptz[])
-        AS m (session_id, place, id, sender_id, message_type, body, client_message_id, created_at)
+                {7}::timestamptz[], {8}::bytea[], {9}::bigint[])
+        AS m (session_id, place, id, sender_id, message_type, body, client_message_id, created_at, macs, seq)
     JOIN won w ON w.id = m.session_id
 )""",
-    8,
+    10,
 )
 TALK_OUTBOX_ENTRY: StatementPart = (
     """
@@ -62,9 +70,9 @@ SESSION: StatementPart = (
 WITH input AS (
     SELECT * FROM unnest({0}::uuid[], {1}::bigint[], {2}::bigint[], {3}::timestamptz[], {4}::text[],
                          {5}::timestamptz[], {6}::timestamptz[], {7}::text[], {8}::text[], {9}::bytea[],
-                         {10}::boolean[], {11}::boolean[])
+                         {10}::boolean[], {11}::boolean[], {12}::uuid[], {13}::uuid[])
         AS t (id, expected, last_seq, updated_at, status, started_at, ended_at, end_reason,
-              counseling_status, cancel_reason, client_spoke, psychologist_spoke)
+              counseling_status, cancel_reason, client_spoke, psychologist_spoke, client_id, psychologist_id)
 ),
 locked AS (
     SELECT s.id FROM chat_sessions s JOIN input i ON s.id = i.id AND s.version = i.expected
@@ -83,6 +91,7 @@ won AS (
                            THEN 'client_absent' ELSE 'nobody_came' END END END
     FROM input i JOIN locked l ON l.id = i.id
     WHERE s.id = i.id AND s.version = i.expected
+      AND s.client_id = i.client_id AND s.psychologist_id = i.psychologist_id
     RETURNING s.id, s.version, s.last_seq, s.outcome, s.counseling_id, i.counseling_status, i.cancel_reason,
               i.updated_at
 ),
@@ -93,18 +102,19 @@ counseling AS (
     FROM won w
     WHERE c.id = w.counseling_id AND w.counseling_status IS NOT NULL
 )""",
-    12,
+    14,
 )
 MESSAGE: StatementPart = (
     """
 message AS (
-    INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
+    INSERT INTO messages (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at,
+                          mac)
     SELECT m.* FROM unnest({0}::uuid[], {1}::bigint[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::bytea[],
-                           {6}::text[], {7}::timestamptz[])
-        AS m (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at)
+                           {6}::text[], {7}::timestamptz[], {8}::bytea[])
+        AS m (session_id, seq, id, sender_id, message_type, body, client_message_id, created_at, mac)
     WHERE m.session_id IN (SELECT id FROM won)
 )""",
-    8,
+    9,
 )
 AUTOMATION: StatementPart = (
     """

@@ -16,12 +16,15 @@ from rdchat.domain.availability import to_instant
 from rdchat.domain.booking import LONGEST, Slot, clipped, max_overlap, zone
 from rdchat.domain.counseling import Counseling
 from rdchat.postgres import people
+from rdchat.postgres.data_keys import KeyOwner, session_owner
 from rdchat.postgres.pool import acquire, rows_changed
 from rdchat.postgres.working_time import hours_from_row
+from rdchat.security.encryption import context
+from rdchat.texts.wording import UNVERIFIED
 from statemachine import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from rdchat.domain.booking_rules import BookingRules
     from rdchat.domain.counseling import Booking
     from rdchat.domain.person import Psychologist
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor
     from statemachine import Session
@@ -238,14 +242,16 @@ async def insert_counseling(
     counseling_id: UUID,
     psychologist: Psychologist,
     exclusive: bool,
-    encryptor: Encryptor,
+    keys: DataKeys,
     at: datetime,
 ) -> None:
     """Write a counselling. Raise RdchatError (CLIENT_LIMIT) where it overlaps another, or is there."""
     slot = booking.slot
-    notes = (
-        encryptor.encrypt(booking.notes.encode(), counseling_id.bytes) if booking.notes is not None else None
-    )
+    notes = None
+    if booking.notes is not None:
+        owner = KeyOwner(counseling_id, (booking.client_id, psychologist.id))
+        encryptor = await keys.get_or_create(connection, owner)
+        notes = encryptor.encrypt(booking.notes.encode(), context("notes", counseling_id))
     try:
         await connection.execute(
             _INSERT_COUNSELING,
@@ -282,9 +288,10 @@ def slot_columns(slot: Slot) -> tuple[Any, ...]:
 
 
 async def insert_session(
-    connection: Connection, session: Session, *, command_id: UUID, actor_id: UUID
+    connection: Connection, session: Session, *, command_id: UUID, actor_id: UUID, keys: DataKeys
 ) -> None:
-    """Write a new session with its automations and the first line of its timeline."""
+    """Write a new session with its data key, its automations and the first line of its timeline."""
+    await keys.create(connection, [session_owner(session)])
     await connection.execute(
         _INSERT_SESSION,
         session.id,
@@ -323,32 +330,66 @@ async def get_counseling_on(
     return None if row is None else counseling_from_row(row)
 
 
-async def get_notes(pool: Pool, counseling_id: UUID, *, encryptor: Encryptor) -> str | None:
+async def get_notes(pool: Pool, counseling: Counseling, *, keys: DataKeys) -> str | None:
     """Read what the client wrote for the psychologist when they booked, if they did."""
     async with acquire(pool) as connection:
-        encrypted = await connection.fetchval("SELECT notes FROM counselings WHERE id = $1", counseling_id)
-    return encryptor.decrypt(encrypted, counseling_id.bytes).decode() if encrypted is not None else None
+        encrypted = await connection.fetchval("SELECT notes FROM counselings WHERE id = $1", counseling.id)
+        written = [(counseling, encrypted)] if encrypted is not None else []
+        return (await _decrypted(connection, written, "notes", keys)).get(counseling.id)
+
+
+async def get_cancel_reasons(pool: Pool, some: Iterable[Counseling], *, keys: DataKeys) -> dict[UUID, str]:
+    """Read why counsellings were cancelled, where that was said, in the words of the one who did."""
+    written = [(one, one.encrypted_cancel_reason) for one in some if one.encrypted_cancel_reason is not None]
+    if not written:
+        return {}
+    async with acquire(pool) as connection:
+        return await _decrypted(connection, written, "reason", keys)
+
+
+async def _decrypted(
+    connection: Connection, written: Sequence[tuple[Counseling, bytes]], purpose: str, keys: DataKeys
+) -> dict[UUID, str]:
+    """Read what was written about counsellings; a placeholder for what is not as it was."""
+    owners = [KeyOwner(one.id, one.participants) for one, _ in written]
+    encryptors = await keys.find(connection, owners)
+    read = {}
+    for one, encrypted in written:
+        bound_to = context(purpose, one.id)
+        text = keys.read(encryptors.get(one.id), encrypted, bound_to, what=purpose, where=one.id)
+        unverified = UNVERIFIED["en" if one.language == "en" else "id"]
+        read[one.id] = text.decode() if text is not None else unverified
+    return read
+
+
+def encrypted_reason(counseling_id: UUID, reason: str, encryptors: Mapping[UUID, Encryptor]) -> bytes:
+    """Encrypt why a counselling is cancelled."""
+    return encryptors[counseling_id].encrypt(reason.encode(), context("reason", counseling_id))
 
 
 async def cancel_without_chat(
     connection: Connection,
-    counseling_id: UUID,
+    counseling: Counseling,
     by: UUID | None,
     reason: str | None,
     *,
-    encryptor: Encryptor,
+    keys: DataKeys,
     at: datetime,
 ) -> bool:
     """Cancel a counselling that has no session; `by` None: for an administrator.
 
     Return whether it was not over yet.
     """
+    encrypted = None
+    if reason is not None:
+        owner = KeyOwner(counseling.id, counseling.participants)
+        encrypted = encrypted_reason(counseling.id, reason, await keys.ensure(connection, [owner]))
     tag: Any = await connection.execute(
         "UPDATE counselings SET status = 'cancelled', cancel_reason = $2, updated_at = $3, "  # noqa: S608 - constant text
         "cancelled_by = CASE $4::uuid WHEN client_id THEN 'client' WHEN psychologist_id THEN 'psychologist' "
         f"ELSE 'administrator' END WHERE id = $1 AND {_PRESENT} AND ends_at > $3",
-        counseling_id,
-        encryptor.encrypt(reason.encode(), counseling_id.bytes) if reason is not None else None,
+        counseling.id,
+        encrypted,
         at,
         by,
     )

@@ -11,15 +11,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from rdchat.domain.idempotency import Answered, Begun
+from rdchat.postgres.data_keys import DataKeyError, person_owner
 from rdchat.postgres.pool import acquire, rows_changed
+from rdchat.security.encryption import context
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    import asyncpg
+
     from rdchat.domain.idempotency import KeyedRequest
-    from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
+    from rdchat.postgres.data_keys import DataKeys
+    from rdchat.postgres.pool import Connection, Pool
 
 #: No one waits longer for an answer; what is older was left behind by a process that is gone.
 _UNDER_WAY: Final = timedelta(seconds=20)
@@ -60,7 +64,7 @@ IN_FLIGHT: Final = Refused()
 
 
 async def begin(
-    pool: Pool, request: KeyedRequest, operation_id: UUID, at: datetime, *, encryptor: Encryptor
+    pool: Pool, request: KeyedRequest, operation_id: UUID, at: datetime, *, keys: DataKeys
 ) -> Begun | Answered | Refused:
     """Note a request, or find what became of it."""
     whose = request.person_id, request.key
@@ -78,19 +82,36 @@ async def begin(
         if found["fingerprint"] != request.fingerprint:
             return MISMATCH
         if found["status"] is not None:
-            return Answered(found["status"], encryptor.decrypt(found["answer"], request.person_id.bytes))
+            return await _answered(connection, found, keys)
         if found["started_at"] > at - _UNDER_WAY:
             return IN_FLIGHT
         taken = await connection.execute(_TAKE_OVER, *whose, found["started_at"], at)
         return Begun(found["operation_id"], again=True) if rows_changed(taken) == 1 else IN_FLIGHT
 
 
+async def _answered(connection: Connection, found: asyncpg.Record, keys: DataKeys) -> Answered | Refused:
+    """Read the answer that was kept. One that is not as it was written is none, and nothing is done again."""
+    person_id = found["person_id"]
+    bound_to = _context(person_id, found["key"], found["operation_id"], found["status"])
+    encryptor = (await keys.find(connection, [person_owner(person_id)])).get(person_id)
+    answer = keys.read(encryptor, found["answer"], bound_to, what="answer", where=person_id)
+    return Answered(found["status"], answer) if answer is not None else IN_FLIGHT
+
+
 async def finish(
-    pool: Pool, request: KeyedRequest, operation_id: UUID, answered: Answered, *, encryptor: Encryptor
+    pool: Pool, request: KeyedRequest, operation_id: UUID, answered: Answered, *, keys: DataKeys
 ) -> None:
-    """Keep the answer to an operation for a repeated request."""
-    encrypted = encryptor.encrypt(answered.answer, request.person_id.bytes)
+    """Keep the answer to an operation for a repeated request.
+
+    Where the person's key does not open, a repeated request finds again what this one has done.
+    """
+    bound_to = _context(request.person_id, request.key, operation_id, answered.status)
     async with acquire(pool) as connection:
+        try:
+            encryptor = await keys.get_or_create(connection, person_owner(request.person_id))
+        except DataKeyError:
+            return
+        encrypted = encryptor.encrypt(answered.answer, bound_to)
         await connection.execute(
             _FINISH, request.person_id, request.key, operation_id, answered.status, encrypted
         )
@@ -112,3 +133,7 @@ async def forget(pool: Pool, before: datetime) -> int:
     """Delete what is older than an instant. Return how many."""
     async with acquire(pool) as connection:
         return rows_changed(await connection.execute(_FORGET, before))
+
+
+def _context(person_id: UUID, key: str, operation_id: UUID, status: int) -> bytes:
+    return context("answer", person_id, key, operation_id, status)

@@ -8,17 +8,20 @@ from rdchat.domain.notification import Notification
 from rdchat.events.payloads import notification_data
 from rdchat.events.webhook import WebhookEvent, notification_event
 from rdchat.postgres import people, webhooks
+from rdchat.postgres.data_keys import person_owner
 from rdchat.postgres.pool import acquire, rows_changed
+from rdchat.security.encryption import context
 from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     import asyncpg
 
     from rdchat.domain.person import Recipient
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor
 
@@ -56,8 +59,8 @@ _READ_ALL = "UPDATE notifications SET read_at = $2 WHERE person_id = $1 AND read
 _UNREAD = "SELECT count(*) FROM notifications WHERE person_id = $1 AND read_at IS NULL"
 
 
-def notification_row(new: Notification, encryptor: Encryptor) -> tuple[Any, ...]:
-    """Make the row of a notification. What people write is encrypted."""
+def notification_row(new: Notification, encryptors: Mapping[UUID, Encryptor]) -> tuple[Any, ...]:
+    """Make the row of a notification. What people write is encrypted, for the one who is told."""
     return (
         new.session_id,
         new.person_id,
@@ -69,7 +72,9 @@ def notification_row(new: Notification, encryptor: Encryptor) -> tuple[Any, ...]
         new.starts_at,
         new.ends_at,
         new.timezone,
-        encryptor.encrypt(new.reason.encode(), new.id.bytes) if new.reason is not None else None,
+        encryptors[new.person_id].encrypt(new.reason.encode(), _context(new.person_id, new.id))
+        if new.reason is not None
+        else None,
         new.created_at,
     )
 
@@ -84,7 +89,7 @@ async def delivery_rows(
     made: Sequence[Notification],
     *,
     endpoints: Sequence[str],
-    encryptor: Encryptor,
+    encryptors: Mapping[UUID, Encryptor],
 ) -> list[tuple[Notification, webhooks.Row]]:
     """Make the rows of the webhooks of notifications; without webhooks, nothing is asked."""
     if not endpoints or not made:
@@ -94,20 +99,25 @@ async def delivery_rows(
         (one, row)
         for one in made
         for row in webhooks.delivery_rows(
-            webhook_event(one, reached[one.person_id]), endpoints=endpoints, encryptor=encryptor
+            webhook_event(one, reached[one.person_id]),
+            one.person_id,
+            endpoints=endpoints,
+            encryptor=encryptors[one.person_id],
         )
     ]
 
 
 async def insert_notifications(
-    connection: Connection, made: Sequence[Notification], *, endpoints: Sequence[str], encryptor: Encryptor
+    connection: Connection, made: Sequence[Notification], *, endpoints: Sequence[str], keys: DataKeys
 ) -> None:
     """Write notifications, and their webhooks, in a transaction. The group commit writes its own."""
     if not made:
         return
-    rows = [notification_row(one, encryptor) for one in made]
+    told = {one.person_id for one in made if endpoints or one.reason is not None}
+    encryptors = await keys.ensure(connection, map(person_owner, told))
+    rows = [notification_row(one, encryptors) for one in made]
     await connection.execute(_INSERT, *zip(*rows, strict=True))
-    deliveries = await delivery_rows(connection, made, endpoints=endpoints, encryptor=encryptor)
+    deliveries = await delivery_rows(connection, made, endpoints=endpoints, encryptors=encryptors)
     await webhooks.insert_deliveries(connection, [row for _, row in deliveries])
 
 
@@ -117,7 +127,7 @@ async def list_notifications(
     *,
     before: tuple[datetime, UUID] | None,
     limit: int,
-    encryptor: Encryptor,
+    keys: DataKeys,
 ) -> tuple[list[Notification], int]:
     """List a person's notifications, newest first, and count the unread ones.
 
@@ -127,16 +137,16 @@ async def list_notifications(
     async with acquire(pool) as connection:
         rows = await connection.fetch(_OF_PERSON, person_id, at, notification_id, limit)
         unread: int = await connection.fetchval(_UNREAD, person_id)
-    return [_notification(one, encryptor) for one in rows], unread
+        return await _notifications(connection, person_id, rows, keys), unread
 
 
 async def mark_read(
-    pool: Pool, person_id: UUID, notification_id: UUID, at: datetime, *, encryptor: Encryptor
+    pool: Pool, person_id: UUID, notification_id: UUID, at: datetime, *, keys: DataKeys
 ) -> Notification | None:
     """Note that a person has read a notification; the first time counts. None when it is not theirs."""
     async with acquire(pool) as connection:
-        found = await connection.fetchrow(_READ, person_id, notification_id, at)
-    return None if found is None else _notification(found, encryptor)
+        rows = await connection.fetch(_READ, person_id, notification_id, at)
+        return next(iter(await _notifications(connection, person_id, rows, keys)), None)
 
 
 async def mark_all_read(pool: Pool, person_id: UUID, at: datetime) -> int:
@@ -145,8 +155,15 @@ async def mark_all_read(pool: Pool, person_id: UUID, at: datetime) -> int:
         return rows_changed(await connection.execute(_READ_ALL, person_id, at))
 
 
-def _notification(found: asyncpg.Record, encryptor: Encryptor) -> Notification:
-    reason: bytes | None = found["reason"]
+async def _notifications(
+    connection: Connection, person_id: UUID, rows: Sequence[asyncpg.Record], keys: DataKeys
+) -> list[Notification]:
+    wanted = [person_owner(person_id)] if any(row["reason"] is not None for row in rows) else []
+    encryptor = (await keys.find(connection, wanted)).get(person_id)
+    return [_notification(row, encryptor, keys) for row in rows]
+
+
+def _notification(found: asyncpg.Record, encryptor: Encryptor | None, keys: DataKeys) -> Notification:
     return Notification(
         id=found["id"],
         person_id=found["person_id"],
@@ -158,7 +175,18 @@ def _notification(found: asyncpg.Record, encryptor: Encryptor) -> Notification:
         starts_at=found["starts_at"],
         ends_at=found["ends_at"],
         timezone=found["timezone"],
-        reason=encryptor.decrypt(reason, found["id"].bytes).decode() if reason is not None else None,
+        reason=_reason(found, encryptor, keys) if found["reason"] is not None else None,
         created_at=found["created_at"],
         read_at=found["read_at"],
     )
+
+
+def _reason(found: asyncpg.Record, encryptor: Encryptor | None, keys: DataKeys) -> str | None:
+    """Return the reason in a notification; None for one that is not as it was written."""
+    bound_to = _context(found["person_id"], found["id"])
+    reason = keys.read(encryptor, found["reason"], bound_to, what="reason", where=found["person_id"])
+    return reason.decode() if reason is not None else None
+
+
+def _context(person_id: UUID, notification_id: UUID) -> bytes:
+    return context("reason in a notification", person_id, notification_id)

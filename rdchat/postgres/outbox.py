@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from rdchat.domain.message import MessageType
 from rdchat.events.outbox_entry import Event, OutboxEntry, message_entry
 from rdchat.postgres import messages
+from rdchat.postgres.data_keys import KeyOwner
 from rdchat.postgres.pool import acquire
+from rdchat.security.encryption import context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
+    from uuid import UUID
 
     import asyncpg
 
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor
+
+#: No commit has more messages of one session; a row that says so was not written here.
+_LARGEST_COMMIT: Final = 10_000
 
 _INSERT = """
 INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
@@ -52,7 +60,7 @@ RETURNING *
 def entry_row(entry: OutboxEntry, encryptor: Encryptor) -> tuple[Any, ...]:
     """Make the row of an outbox entry: session id, version, id, encrypted events, instant."""
     events = [(event.channel, event.ably_id, event.name, event.data) for event in entry.events]
-    encrypted = encryptor.encrypt(orjson.dumps(events), entry.session_id.bytes)
+    encrypted = encryptor.encrypt(orjson.dumps(events), _context(entry.session_id, entry.version, entry.id))
     return entry.session_id, entry.version, entry.id, encrypted, entry.created_at
 
 
@@ -62,11 +70,13 @@ def message_entry_row(entry: OutboxEntry) -> tuple[Any, ...]:
 
 
 async def insert_entries(
-    connection: Connection, entries: Sequence[OutboxEntry], *, encryptor: Encryptor, lease: timedelta
+    connection: Connection, entries: Sequence[OutboxEntry], *, keys: DataKeys, lease: timedelta
 ) -> None:
     """Write outbox entries in a transaction. The group commit writes its own."""
     if entries:
-        rows = [entry_row(entry, encryptor) for entry in entries]
+        owners = [KeyOwner(entry.session_id, None) for entry in entries]
+        encryptors = await keys.ensure(connection, owners)
+        rows = [entry_row(entry, encryptors[entry.session_id]) for entry in entries]
         await connection.execute(_INSERT, *zip(*rows, strict=True), lease)
 
 
@@ -82,34 +92,40 @@ async def extend_leases(pool: Pool, ids: Sequence[int], lease: timedelta) -> Non
         await connection.execute(_EXTEND, ids, lease)
 
 
-async def take_over_entries(
-    pool: Pool, *, lease: timedelta, limit: int, encryptor: Encryptor
-) -> list[OutboxEntry]:
+async def take_over_entries(pool: Pool, *, lease: timedelta, limit: int, keys: DataKeys) -> list[OutboxEntry]:
     """Lease entries that their process did not get published, in the order in which they were written."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TAKE_OVER, lease, limit)
-    return await _entries(pool, rows, encryptor)
+        return await _entries(connection, rows, keys)
 
 
 async def reclaim_entries(
-    pool: Pool, ids: Sequence[int], *, lease: timedelta, encryptor: Encryptor
+    pool: Pool, ids: Sequence[int], *, lease: timedelta, keys: DataKeys
 ) -> list[OutboxEntry]:
     """Find which of this process' own entries were committed after all, and lease them to it again."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_RECLAIM, ids, lease)
-    return await _entries(pool, rows, encryptor)
+        return await _entries(connection, rows, keys)
 
 
-async def _entries(pool: Pool, rows: Sequence[asyncpg.Record], encryptor: Encryptor) -> list[OutboxEntry]:
-    entries = []
-    for record in rows:
-        entry = (
-            await _message_entry(pool, record, encryptor)
-            if record["events"] is None
-            else _entry(record, encryptor)
-        )
+async def _entries(
+    connection: Connection, rows: Sequence[asyncpg.Record], keys: DataKeys
+) -> list[OutboxEntry]:
+    """Read entries. Of those that are not as they were written nothing is published, and they are deleted."""
+    encryptors = await keys.find(connection, [KeyOwner(row["session_id"], None) for row in rows])
+    entries, broken = [], []
+    for row in rows:
+        encryptor = encryptors.get(row["session_id"])
+        if row["events"] is None:
+            entry = await _message_entry(connection, row, keys)
+        else:
+            entry = _entry(row, encryptor, keys)
         if entry is not None:
             entries.append(entry)
+        else:
+            broken.append(row["id"])
+    if broken:
+        await connection.execute(_CONFIRM, broken)
     return sorted(entries, key=lambda entry: (entry.created_at, entry.session_id, entry.version))
 
 
@@ -125,20 +141,33 @@ async def measure_entries(pool: Pool) -> tuple[int, datetime | None]:
     return (row["waiting"], row["oldest"]) if row is not None else (0, None)
 
 
-async def _message_entry(pool: Pool, record: asyncpg.Record, encryptor: Encryptor) -> OutboxEntry | None:
-    session_id, first = record["session_id"], record["first_seq"]
-    said = await messages.list_messages(
-        pool, session_id, first=first, stop=first + record["messages"], encryptor=encryptor
+async def _message_entry(connection: Connection, row: asyncpg.Record, keys: DataKeys) -> OutboxEntry | None:
+    session_id, first, count = row["session_id"], row["first_seq"], row["messages"]
+    if not 0 < count <= _LARGEST_COMMIT:
+        keys.alarm("outbox", session_id)
+        return None
+    stop = first + count
+    said = await messages.list_messages_on(
+        connection, KeyOwner(session_id, None), first=first, stop=stop, keys=keys
     )
-    return message_entry(record["id"], session_id, record["version"], record["created_at"], said)
+    genuine = [message for message in said if message.message_type is not MessageType.SYSTEM]
+    return message_entry(row["id"], session_id, row["version"], row["created_at"], genuine)
 
 
-def _entry(record: asyncpg.Record, encryptor: Encryptor) -> OutboxEntry:
-    events = orjson.loads(encryptor.decrypt(record["events"], record["session_id"].bytes))
+def _entry(row: asyncpg.Record, encryptor: Encryptor | None, keys: DataKeys) -> OutboxEntry | None:
+    session_id = row["session_id"]
+    bound_to = _context(session_id, row["version"], row["id"])
+    events = keys.read(encryptor, row["events"], bound_to, what="outbox", where=session_id)
+    if events is None:
+        return None
     return OutboxEntry(
-        id=record["id"],
-        session_id=record["session_id"],
-        version=record["version"],
-        created_at=record["created_at"],
-        events=[Event(*event) for event in events],
+        id=row["id"],
+        session_id=row["session_id"],
+        version=row["version"],
+        created_at=row["created_at"],
+        events=[Event(*event) for event in orjson.loads(events)],
     )
+
+
+def _context(session_id: UUID, version: int, entry_id: int) -> bytes:
+    return context("outbox", session_id, version, entry_id)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rdchat.domain.quick_reply import QuickReply
+from rdchat.postgres.data_keys import person_owner
 from rdchat.postgres.pool import rows_changed
+from rdchat.security.encryption import context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    import asyncpg
+
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection
     from rdchat.security.encryption import Encryptor
 
@@ -25,6 +30,9 @@ _UPDATE: Final = """
 UPDATE quick_replies SET title = $3, text = $4, updated_at = $5 WHERE person_id = $1 AND id = $2
 """
 
+#: What stands for a text that is not as it was written.
+_ALTERED: Final = "[…]"
+
 _REORDER: Final = """
 UPDATE quick_replies q SET position = w.position
   FROM unnest($2::uuid[]) WITH ORDINALITY AS w (id, position)
@@ -32,27 +40,38 @@ UPDATE quick_replies q SET position = w.position
 """
 
 
-async def list_quick_replies(
-    connection: Connection, person_id: UUID, *, encryptor: Encryptor
-) -> list[QuickReply]:
-    """List what a person keeps, in their order."""
+async def list_quick_replies(connection: Connection, person_id: UUID, *, keys: DataKeys) -> list[QuickReply]:
+    """List what a person keeps, in their order. Raise DataKeyError."""
+    rows = await connection.fetch(_LIST, person_id)
+    if not rows:
+        return []
+    encryptor = await keys.get(connection, person_owner(person_id))
     return [
         QuickReply(
             id=row["id"],
-            title=encryptor.decrypt(row["title"], _context("title", person_id, row["id"])).decode(),
-            text=encryptor.decrypt(row["text"], _context("text", person_id, row["id"])).decode(),
+            title=_text(row, "title", encryptor, keys),
+            text=_text(row, "text", encryptor, keys),
             position=row["position"],
             created_at=row["created_at"],
             updated_at=row["updated_at"],
         )
-        for row in await connection.fetch(_LIST, person_id)
+        for row in rows
     ]
 
 
+def _text(row: asyncpg.Record, column: str, encryptor: Encryptor, keys: DataKeys) -> str:
+    """Read a column; one that is not as it was written says nothing."""
+    person_id = row["person_id"]
+    bound_to = _context(column, person_id, row["id"])
+    text = keys.read(encryptor, row[column], bound_to, what="quick_reply", where=person_id)
+    return text.decode() if text is not None else _ALTERED
+
+
 async def insert_quick_reply(
-    connection: Connection, person_id: UUID, one: QuickReply, *, encryptor: Encryptor
+    connection: Connection, person_id: UUID, one: QuickReply, *, keys: DataKeys
 ) -> None:
-    """Keep a new one. Whose row in `people` is locked."""
+    """Keep a new one. Whose row in `people` is locked. Raise DataKeyError."""
+    encryptor = await keys.get_or_create(connection, person_owner(person_id))
     await connection.execute(
         _INSERT,
         person_id,
@@ -65,9 +84,10 @@ async def insert_quick_reply(
 
 
 async def update_quick_reply(
-    connection: Connection, person_id: UUID, one: QuickReply, *, encryptor: Encryptor
+    connection: Connection, person_id: UUID, one: QuickReply, *, keys: DataKeys
 ) -> None:
-    """Replace what one says; its place is written by `reorder`."""
+    """Replace what one says; its place is written by `reorder`. Raise DataKeyError."""
+    encryptor = await keys.get_or_create(connection, person_owner(person_id))
     await connection.execute(
         _UPDATE, person_id, one.id, *_encrypted(person_id, one, encryptor), one.updated_at
     )
@@ -94,4 +114,4 @@ def _encrypted(person_id: UUID, one: QuickReply, encryptor: Encryptor) -> tuple[
 
 
 def _context(column: str, person_id: UUID, reply_id: UUID) -> bytes:
-    return f"quick_replies.{column}".encode() + person_id.bytes + reply_id.bytes
+    return context("quick reply", column, person_id, reply_id)

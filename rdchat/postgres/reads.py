@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.events.outbox_entry import OutboxEntry
+    from rdchat.postgres.data_keys import DataKeys, KeyOwner
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Encryptor
 
 # One statement: the step and its event are both there, or neither is. A step back is none.
 _READ = """
@@ -75,14 +75,23 @@ _UNREAD_SINCE = (
 
 
 async def insert_read(
-    pool: Pool, person_id: UUID, up_to_seq: int, entry: OutboxEntry, *, encryptor: Encryptor, lease: timedelta
+    pool: Pool,
+    person_id: UUID,
+    up_to_seq: int,
+    entry: OutboxEntry,
+    *,
+    owner: KeyOwner,
+    keys: DataKeys,
+    lease: timedelta,
 ) -> bool:
     """Note that a person has read so far, with the event that tells it. Return whether that is further.
 
-    `entry` is the event's; two devices of one person may both get further at once, and both are told.
+    `entry` is the event's, and `owner` its session; two devices of one person may both get further at once,
+    and both are told. Raise DataKeyError.
     """
-    session_id, version, entry_id, encrypted, at = outbox.entry_row(entry, encryptor)
     async with acquire(pool) as connection:
+        encryptor = await keys.get(connection, owner)
+        session_id, version, entry_id, encrypted, at = outbox.entry_row(entry, encryptor)
         further: bool = await connection.fetchval(
             _READ, session_id, person_id, up_to_seq, at, version, entry_id, encrypted, lease
         )

@@ -8,6 +8,7 @@ from asyncpg import ExclusionViolationError
 
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.postgres.counselings import slot_columns
+from rdchat.postgres.data_keys import KeyOwner, session_owner
 from rdchat.postgres.pool import rows_changed
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.domain.booking import Slot
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection
     from statemachine import Session
 
@@ -74,21 +76,36 @@ async def move_counseling(
 
 
 async def reassign_counseling(
-    connection: Connection, counseling_id: UUID, psychologist_id: UUID, timezone: str, at: datetime
+    connection: Connection,
+    owner: KeyOwner,
+    psychologist_id: UUID,
+    timezone: str,
+    at: datetime,
+    *,
+    keys: DataKeys,
 ) -> None:
-    """Give a counselling, whose client and new psychologist are locked, to that psychologist."""
-    await connection.execute(_REASSIGN_COUNSELING, counseling_id, psychologist_id, timezone, at)
+    """Give a counselling, whose client and new psychologist are locked, to that psychologist.
+
+    `owner`: the counselling as it was, with its two people.
+    """
+    client_id, _ = owner.people or ()
+    await keys.hand_over(connection, owner, (client_id, psychologist_id))
+    await connection.execute(_REASSIGN_COUNSELING, owner.id, psychologist_id, timezone, at)
 
 
-async def reassign_session(connection: Connection, session: Session) -> None:
+async def reassign_session(
+    connection: Connection, before: Session, session: Session, *, keys: DataKeys
+) -> None:
     """Give a session and its counselling to the psychologist that it has by now."""
+    await keys.hand_over(connection, session_owner(before), session.participants)
     await connection.execute(_REASSIGN_SESSION, session.id, session.psychologist_id)
     await reassign_counseling(
         connection,
-        session.counseling_id,
+        KeyOwner(before.counseling_id, before.participants),
         session.psychologist_id,
         session.psychologist_timezone,
         session.updated_at,
+        keys=keys,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rdchat.domain.booking import LONGEST
 from rdchat.domain.timeline import TimelineEntry
+from rdchat.postgres.data_keys import KeyOwner
 from rdchat.postgres.pool import acquire
 from statemachine import (
     OPEN,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from rdchat.domain.booking import Limits
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
 
 _ROWS = """
@@ -80,7 +82,7 @@ _BY_PERSON = (
 
 # The end of one that is late to end is past, and it can still be heard.
 _TO_HEAR = """
-SELECT id, ends_at, status FROM chat_sessions
+SELECT id, client_id, psychologist_id, ends_at, status FROM chat_sessions
  WHERE (client_id = $1 OR psychologist_id = $1) AND ended_at IS NULL
    AND starts_at <= $2 AND ends_at > $3 AND starts_at > $3 - $4::interval
  ORDER BY starts_at, id LIMIT $5
@@ -159,12 +161,18 @@ class SessionToHear:
 
 
 async def list_sessions_to_hear(
-    pool: Pool, person_id: UUID, *, starting_by: datetime, ending_after: datetime, limit: int
+    pool: Pool, person_id: UUID, *, starting_by: datetime, ending_after: datetime, limit: int, keys: DataKeys
 ) -> list[SessionToHear]:
-    """List the sessions of a participant that are not over, earliest first."""
+    """List the sessions of a participant that are not over, earliest first; only those whose key opens."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TO_HEAR, person_id, starting_by, ending_after, LONGEST, limit)
-    return [SessionToHear(row["id"], row["ends_at"], Status(row["status"]) in OPEN) for row in rows]
+        owners = [KeyOwner(row["id"], (row["client_id"], row["psychologist_id"])) for row in rows]
+        opened = await keys.find(connection, owners)
+    return [
+        SessionToHear(row["id"], row["ends_at"], Status(row["status"]) in OPEN)
+        for row in rows
+        if row["id"] in opened
+    ]
 
 
 async def list_selected(pool: Pool, selection: str, arguments: Sequence[Any]) -> list[Session]:

@@ -10,6 +10,7 @@ from rdchat.engine.change import decide
 from rdchat.engine.storage import CommitRefusedError
 from rdchat.postgres import commit as group
 from rdchat.postgres import messages, schedule, sessions
+from rdchat.postgres.data_keys import DataKeyError
 from statemachine import Refusal
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from rdchat.domain.message import Message
     from rdchat.engine.change import Change
     from rdchat.engine.storage import CommitResult
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.redis.snapshots import Snapshots
-    from rdchat.security.encryption import Encryptor
     from statemachine import Command, Session
 
 
@@ -35,7 +36,7 @@ class StoredSessions:
         pool: Pool,
         snapshots: Snapshots,
         *,
-        encryptor: Encryptor,
+        keys: DataKeys,
         limits: Limits,
         outbox_lease: timedelta,
         endpoints: Sequence[str],
@@ -43,7 +44,7 @@ class StoredSessions:
     ) -> None:
         self._pool = pool
         self._snapshots = snapshots
-        self._encryptor = encryptor
+        self._keys = keys
         self._limits = limits
         self._outbox_lease = outbox_lease
         self._endpoints = endpoints
@@ -68,12 +69,16 @@ class StoredSessions:
             return await group.commit(
                 self._pool,
                 changes,
-                encryptor=self._encryptor,
+                keys=self._keys,
                 outbox_lease=self._outbox_lease,
                 endpoints=self._endpoints,
             )
         except UniqueViolationError as error:
             raise CommitRefusedError(str(error), repeats=True) from error
+        except DataKeyError as error:
+            raise CommitRefusedError(
+                f"no data key opens {error.owner} for its people", failure=error
+            ) from error
         except PostgresError as error:
             raise CommitRefusedError(f"{type(error).__name__}: {error}") from error
 
@@ -100,14 +105,14 @@ class StoredSessions:
         won = await group.write(
             connection,
             [change],
-            encryptor=self._encryptor,
+            keys=self._keys,
             outbox_lease=self._outbox_lease,
             endpoints=self._endpoints,
         )
         if change.reschedules_timers:
             await schedule.move_session(connection, change.after, command.trigger)
         if change.after.psychologist_id != session.psychologist_id:
-            await schedule.reassign_session(connection, change.after)
+            await schedule.reassign_session(connection, session, change.after, keys=self._keys)
         change.after.version = change.after.state_version = won[session.id].version
         return change
 
@@ -116,13 +121,11 @@ class StoredSessions:
         return await group.find_committed(self._pool, session_ids, command_ids)
 
     async def messages_by_client_id(
-        self, session_id: UUID, keys: Sequence[tuple[UUID, str]]
+        self, session_id: UUID, named: Sequence[tuple[UUID, str]]
     ) -> dict[tuple[UUID, str], Message]:
         """Find messages by (sender, clientMessageId)."""
-        return await messages.list_messages_by_client_id(
-            self._pool, session_id, keys, encryptor=self._encryptor
-        )
+        return await messages.list_messages_by_client_id(self._pool, session_id, named, keys=self._keys)
 
     async def message_by_id(self, session_id: UUID, message_id: UUID) -> Message | None:
         """Find one message by its id."""
-        return await messages.get_message(self._pool, session_id, message_id, encryptor=self._encryptor)
+        return await messages.get_message(self._pool, session_id, message_id, keys=self._keys)

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.domain.dead_letter import DeadDelivery
+from rdchat.postgres.data_keys import person_owner
 from rdchat.postgres.pool import acquire, rows_changed
+from rdchat.security.encryption import context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from rdchat.events.webhook import WebhookEvent
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.security.encryption import Encryptor
 
@@ -32,21 +35,22 @@ if TYPE_CHECKING:
 COMMIT_PART: Final = (
     """
 webhook AS (
-    INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at)
-    SELECT h.id, h.endpoint, h.type, h.body, h.created_at, h.created_at
-    FROM unnest({0}::uuid[], {1}::uuid[], {2}::text[], {3}::text[], {4}::bytea[], {5}::timestamptz[])
-        AS h (session_id, id, endpoint, type, body, created_at)
+    INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at, person_id)
+    SELECT h.id, h.endpoint, h.type, h.body, h.created_at, h.created_at, h.person_id
+    FROM unnest({0}::uuid[], {1}::uuid[], {2}::text[], {3}::text[], {4}::bytea[], {5}::timestamptz[],
+                {6}::uuid[])
+        AS h (session_id, id, endpoint, type, body, created_at, person_id)
     WHERE h.session_id IN (SELECT id FROM won)
     ON CONFLICT (id) DO NOTHING
 )""",
-    6,
+    7,
 )
 
 _INSERT = """
-INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at)
-SELECT h.id, h.endpoint, h.type, h.body, h.created_at, h.created_at
-  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[])
-    AS h (id, endpoint, type, body, created_at)
+INSERT INTO webhook_deliveries (id, endpoint, type, body, created_at, due_at, person_id)
+SELECT h.id, h.endpoint, h.type, h.body, h.created_at, h.created_at, h.person_id
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::uuid[])
+    AS h (id, endpoint, type, body, created_at, person_id)
 ON CONFLICT (id) DO NOTHING
 """
 
@@ -55,7 +59,7 @@ UPDATE webhook_deliveries SET due_at = $3, attempts = attempts + 1
  WHERE id = ANY(ARRAY(
     SELECT id FROM webhook_deliveries WHERE status = 'scheduled' AND endpoint = $1 AND due_at <= $2
      ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED))
-RETURNING id, type, body, attempts
+RETURNING id, endpoint, type, body, attempts, person_id
 """
 
 # Also what was given up meanwhile: the receiver has it, and that is what counts.
@@ -104,28 +108,43 @@ UPDATE webhook_deliveries SET status = 'scheduled', attempts = 0, due_at = $1
 RETURNING id, endpoint, type
 """
 
-#: id, endpoint, type, encrypted body, instant.
-Row = tuple["UUID", str, str, bytes, "datetime"]
+#: id, endpoint, type, encrypted body, instant, and who is told.
+Row = tuple["UUID", str, str, bytes, "datetime", "UUID"]
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery that is this process's to make, until its lease runs out. `attempts` counts this one."""
+    """A delivery that is this process's to make, until its lease runs out. `attempts` counts this one.
+
+    `body` None: the stored one is not as it was written.
+    """
 
     id: UUID
     type: str
-    encrypted: bytes
+    body: bytes | None
     attempts: int
 
 
-def delivery_rows(event: WebhookEvent, *, endpoints: Sequence[str], encryptor: Encryptor) -> list[Row]:
-    """Make the rows of an event, one for each endpoint; none when no webhooks are set."""
+def delivery_rows(
+    event: WebhookEvent, person_id: UUID, *, endpoints: Sequence[str], encryptor: Encryptor
+) -> list[Row]:
+    """Make the rows of an event that tells a person something, one for each endpoint.
+
+    None when no webhooks are set. `encryptor` is the person's.
+    """
     if not endpoints:
         return []
     body = event.body()
     ids = [event.delivery_id(endpoint) for endpoint in endpoints]
     return [
-        (delivery_id, endpoint, event.type, encryptor.encrypt(body, delivery_id.bytes), event.at)
+        (
+            delivery_id,
+            endpoint,
+            event.type,
+            encryptor.encrypt(body, _context(delivery_id, endpoint, event.type)),
+            event.at,
+            person_id,
+        )
         for delivery_id, endpoint in zip(ids, endpoints, strict=True)
     ]
 
@@ -137,12 +156,28 @@ async def insert_deliveries(connection: Connection, rows: Sequence[Row]) -> None
 
 
 async def claim_deliveries(
-    pool: Pool, endpoint: str, *, now: datetime, until: datetime, limit: int
+    pool: Pool, endpoint: str, *, now: datetime, until: datetime, limit: int, keys: DataKeys
 ) -> list[ClaimedDelivery]:
     """Claim what is due for an endpoint, the longest due first; no other process gets it before `until`."""
     async with acquire(pool) as connection:
-        records = await connection.fetch(_CLAIM, endpoint, now, until, limit)
-    return [ClaimedDelivery(one["id"], one["type"], one["body"], one["attempts"]) for one in records]
+        rows = await connection.fetch(_CLAIM, endpoint, now, until, limit)
+        owners = {person_owner(row["person_id"]) for row in rows if row["person_id"] is not None}
+        encryptors = await keys.find(connection, owners)
+    return [
+        ClaimedDelivery(
+            row["id"], row["type"], _body(row, encryptors.get(row["person_id"]), keys), row["attempts"]
+        )
+        for row in rows
+    ]
+
+
+def _body(row: asyncpg.Record, encryptor: Encryptor | None, keys: DataKeys) -> bytes | None:
+    bound_to = _context(row["id"], row["endpoint"], row["type"])
+    return keys.read(encryptor, row["body"], bound_to, what="webhook", where=row["id"])
+
+
+def _context(delivery_id: UUID, endpoint: str, event_type: str) -> bytes:
+    return context("webhook", delivery_id, endpoint, event_type)
 
 
 async def mark_delivered(pool: Pool, delivery: ClaimedDelivery, *, at: datetime, status: int) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.events.outbox_entry import OutboxEntry
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
 
 log = structlog.get_logger(__name__)
 
@@ -39,13 +39,13 @@ class Doubts:
     def __init__(
         self,
         pool: Pool,
-        encryptor: Encryptor,
+        keys: DataKeys,
         *,
         lease: timedelta,
         publish: Callable[[Iterable[OutboxEntry]], None],
     ) -> None:
         self._pool = pool
-        self._encryptor = encryptor
+        self._keys = keys
         self._lease = lease
         self._publish = publish
         # By session, the ids and since when they are sought; and what was committed on it since.
@@ -93,7 +93,7 @@ class Doubts:
         ids = [entry_id for session_id in session_ids for entry_id in self._sought[session_id]]
         # Everything that was committed before what waits is seen; what is held back meanwhile waits again.
         behind = {one: len(self._behind.get(one, ())) for one in session_ids}
-        found = await outbox.reclaim_entries(self._pool, ids, lease=self._lease, encryptor=self._encryptor)
+        found = await outbox.reclaim_entries(self._pool, ids, lease=self._lease, keys=self._keys)
         if found:
             log.info("commits whose answer was lost had happened", entries=len(found))
         for entry in found:

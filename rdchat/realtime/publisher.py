@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from rdchat.common.telemetry import Metrics
     from rdchat.events.outbox_entry import Event, OutboxEntry
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
-    from rdchat.security.encryption import Encryptor
 
 log = structlog.get_logger(__name__)
 
@@ -84,17 +84,17 @@ class _Held:
 class Publisher:
     """Publishes for one process."""
 
-    def __init__(self, pool: Pool, ably: AblyClient, encryptor: Encryptor, metrics: Metrics) -> None:
+    def __init__(self, pool: Pool, ably: AblyClient, keys: DataKeys, metrics: Metrics) -> None:
         self._pool = pool
         self._ably = ably
-        self._encryptor = encryptor
+        self._keys = keys
         self._metrics = metrics
         self._channels: dict[str, deque[tuple[_Held, Group]]] = {}
         self._ready: deque[str] = deque()
         self._revocations: deque[tuple[_Held, Group]] = deque()
         self._revoking = asyncio.Event()
         self._held: dict[int, _Held] = {}
-        self._doubts = Doubts(pool, encryptor, lease=LEASE, publish=self._take)
+        self._doubts = Doubts(pool, keys, lease=LEASE, publish=self._take)
         self._unconfirmed: list[int] = []
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -334,7 +334,7 @@ class Publisher:
                 room = _HELD - self.held
                 if room > _TAKE_OVER_LIMIT:
                     entries = await outbox.take_over_entries(
-                        self._pool, lease=LEASE, limit=_TAKE_OVER_LIMIT, encryptor=self._encryptor
+                        self._pool, lease=LEASE, limit=_TAKE_OVER_LIMIT, keys=self._keys
                     )
                     if entries:
                         log.info("took over outbox entries that were not published", entries=len(entries))

@@ -1,7 +1,8 @@
 """Snapshots of live sessions: what an actor is hydrated from without asking PostgreSQL.
 
 A snapshot may be stale (another replica has gone on) or gone (Redis is only a cache). Both are safe: a commit
-on a stale version is refused by its fence, and no refusal is ever based on a snapshot alone.
+on a stale version is refused by its fence, and no refusal is ever based on a snapshot alone. One that was not
+written by the service is none: each begins with a code that only the service can make.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
 import orjson
@@ -27,7 +29,7 @@ from statemachine import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rdchat.redis.connection import RedisClient
 
@@ -40,11 +42,30 @@ _WORTH_SECONDS: Final = 0.25
 _AVOID_SECONDS: Final = 2.0
 
 
-class Snapshots:
-    """Sessions in Redis, one key each: `rdchat:session:{id}`, JSON."""
+#: The length of the code that a snapshot begins with.
+_MAC_BYTES: Final = 16
 
-    def __init__(self, store: RedisClient) -> None:
+
+class Authenticator(Protocol):
+    """Makes codes of 16 bytes that no one else can make."""
+
+    def mac(self, context: bytes) -> bytes:
+        """Return the code of some bytes."""
+        ...
+
+
+class Snapshots:
+    """Sessions in Redis, one key each: `rdchat:session:{id}`, a code and JSON.
+
+    `alarm` is told of one that was not written by the service: what it is, and of which session.
+    """
+
+    def __init__(
+        self, store: RedisClient, authenticator: Authenticator, *, alarm: Callable[[str, UUID], None]
+    ) -> None:
         self._store = store
+        self._authenticator = authenticator
+        self._alarm = alarm
         self._avoided_until = 0.0
 
     async def load(self, session_ids: Sequence[UUID]) -> dict[UUID, Session]:
@@ -61,7 +82,7 @@ class Snapshots:
             return {}
         found = {}
         for session_id, value in zip(session_ids, values, strict=True):
-            session = _decode(value) if value is not None else None
+            session = self.decode(session_id, value) if value is not None else None
             if session is not None:
                 found[session_id] = session
         return found
@@ -69,12 +90,31 @@ class Snapshots:
     async def save(self, sessions: Iterable[Session]) -> None:
         """Write snapshots; those of sessions that are over expire like the others. Loss is harmless."""
         await self._try(
-            [("SET", _key(session.id), _encode(session), "PX", _LIFETIME_MS) for session in sessions]
+            [("SET", _key(session.id), self.encode(session), "PX", _LIFETIME_MS) for session in sessions]
         )
 
     async def withdraw(self, session_ids: Iterable[UUID]) -> None:
         """Remove outdated snapshots. Loss is harmless."""
         await self._try([("DEL", _key(session_id)) for session_id in session_ids])
+
+    def encode(self, session: Session) -> bytes:
+        """Return the snapshot of a session."""
+        # `default` serves the ids: asyncpg has a UUID class of its own.
+        content = orjson.dumps(session, option=orjson.OPT_NON_STR_KEYS, default=str)
+        return self._authenticator.mac(_bound(session.id, content)) + content
+
+    def decode(self, session_id: UUID, value: bytes) -> Session | None:
+        """Return the session in a snapshot; None for another release's, or one that was forged."""
+        mac, content = value[:_MAC_BYTES], value[_MAC_BYTES:]
+        if not compare_digest(mac, self._authenticator.mac(_bound(session_id, content))):
+            self._alarm("snapshot", session_id)
+            return None
+        try:
+            return _session(orjson.loads(content))
+        except (ValueError, KeyError, TypeError) as error:
+            # PostgreSQL knows better.
+            log.warning("a snapshot cannot be read", error=repr(error))
+            return None
 
     async def _try(self, commands: list[tuple[Any, ...]]) -> None:
         answers = await self._store.many(commands)
@@ -83,22 +123,12 @@ class Snapshots:
             log.debug("snapshots are away", error=str(errors[0]), snapshots=len(errors))
 
 
+def _bound(session_id: UUID, content: bytes) -> bytes:
+    return b"".join((b"snapshot\0", session_id.bytes, content))
+
+
 def _key(session_id: UUID) -> str:
     return f"rdchat:session:{{{session_id.hex}}}"
-
-
-def _encode(session: Session) -> bytes:
-    # `default` serves the ids: asyncpg has a UUID class of its own.
-    return orjson.dumps(session, option=orjson.OPT_NON_STR_KEYS, default=str)
-
-
-def _decode(value: bytes | str) -> Session | None:
-    try:
-        return _session(orjson.loads(value))
-    except (ValueError, KeyError, TypeError) as error:
-        # Written by a newer or older release: PostgreSQL knows better.
-        log.warning("a snapshot cannot be read", error=repr(error))
-        return None
 
 
 _INSTANTS: Final = ("starts_at", "ends_at", "created_at", "updated_at", "started_at", "ended_at")

@@ -19,6 +19,8 @@ from rdchat.engine.passivation import Passivation
 from rdchat.engine.post_commit import PostCommitEffects
 from rdchat.local.ably import AblyLocal
 from rdchat.postgres import pool as postgres
+from rdchat.postgres.data_keys import DataKeys
+from rdchat.postgres.key_checks import check_ring
 from rdchat.postgres.migrate import migrate
 from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
@@ -30,7 +32,7 @@ from rdchat.redis.delay_queue import DelayQueue
 from rdchat.redis.rates import Rates
 from rdchat.redis.snapshots import Snapshots
 from rdchat.security.ably_tokens import ably_token
-from rdchat.security.encryption import Encryptor
+from rdchat.security.encryption import KeyRing
 from rdchat.texts.wording import automated_text
 from rdchat.webhooks.dispatch import Webhooks
 
@@ -55,7 +57,6 @@ class Base:
     clock: Clock
     metrics: Metrics
     limits: Limits
-    encryptor: Encryptor
     text_of: Callable[[str, Session], str]
     closing: AsyncExitStack
 
@@ -77,6 +78,7 @@ class Stores:
     """PostgreSQL, Redis, and what keeps things there. `woken` is set when a timer was added to the queue."""
 
     pool: Pool
+    keys: DataKeys
     redis: RedisClient
     snapshots: Snapshots
     rates: Rates
@@ -116,19 +118,25 @@ def make_base(settings: Settings, clock: Clock, closing: AsyncExitStack) -> Base
             per_client=settings.max_active_per_client,
             per_psychologist=settings.max_active_per_psychologist,
         ),
-        encryptor=Encryptor(settings.encryption_keys),
         text_of=partial(automated_text, settings.organizations),
         closing=closing,
     )
 
 
 async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
-    """Connect to the stores, and bring the schema up to date. Raise UnavailableError without PostgreSQL."""
+    """Connect to the stores, and bring the schema up to date.
+
+    Raise UnavailableError without PostgreSQL, WrongKeyError for encryption keys that are not this database's.
+    """
     pool = await postgres.connect(database_url)
     base.close_in_turn(lambda: postgres.close(pool))
     applied = await migrate(pool)
     if applied:
         log.info("migrations applied", names=applied)
+    keys = DataKeys(KeyRing(base.settings.encryption_keys), base.metrics)
+    async with postgres.acquire(pool) as connection:
+        await check_ring(connection, keys.ring)
+        service_key = await keys.get_service_key(connection)
     await _follow_clock(base, pool)
     redis = redis_connection.connect(redis_url)
     base.close_in_turn(redis.aclose)
@@ -138,8 +146,9 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
     woken = asyncio.Event()
     return Stores(
         pool=pool,
+        keys=keys,
         redis=redis,
-        snapshots=Snapshots(redis),
+        snapshots=Snapshots(redis, service_key, alarm=keys.alarm),
         rates=rates,
         queue=DelayQueue(redis, on_scheduled=woken.set),
         woken=woken,
@@ -189,7 +198,7 @@ async def start_delivery(base: Base, stores: Stores) -> Delivery:
         public_host=public_host(settings.host, settings.public_url),
     )
     base.close_in_turn(ably.close)
-    publisher = Publisher(stores.pool, ably, base.encryptor, base.metrics)
+    publisher = Publisher(stores.pool, ably, stores.keys, base.metrics)
     publisher.start(relay=is_relay)
     base.close_in_turn(publisher.close)
     if is_relay:
@@ -201,7 +210,7 @@ async def start_delivery(base: Base, stores: Stores) -> Delivery:
         settings.webhook_secrets,
         allow_private=settings.webhook_allow_private,
         pool=stores.pool,
-        encryptor=base.encryptor,
+        keys=stores.keys,
         clock=base.clock,
         metrics=base.metrics,
     )
@@ -226,7 +235,7 @@ def start_engine(base: Base, stores: Stores, delivery: Delivery) -> Core:
     storage = StoredSessions(
         stores.pool,
         stores.snapshots,
-        encryptor=base.encryptor,
+        keys=stores.keys,
         limits=base.limits,
         outbox_lease=LEASE,
         endpoints=delivery.webhooks.endpoints,

@@ -68,10 +68,10 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         engine=core.engine,
         ably=delivery.ably,
         publisher=delivery.publisher,
-        encryptor=base.encryptor,
+        keys=stores.keys,
         clock=base.clock,
     )
-    idempotency = IdempotencyService(pool=stores.pool, encryptor=base.encryptor, clock=base.clock)
+    idempotency = IdempotencyService(pool=stores.pool, keys=stores.keys, clock=base.clock)
     idempotency.start()
     base.close_in_turn(idempotency.close)
     changes = _changes(base, stores, core)
@@ -92,6 +92,7 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         chat=chat,
         realtime_access=RealtimeAccessService(
             pool=stores.pool,
+            keys=stores.keys,
             ably=delivery.ably,
             ably_key=base.settings.ably_key,
             clock=base.clock,
@@ -114,13 +115,13 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
             limits=base.limits,
             rules=counselings.rules,
         ),
-        notifications=NotificationService(pool=stores.pool, clock=base.clock, encryptor=base.encryptor),
+        notifications=NotificationService(pool=stores.pool, clock=base.clock, keys=stores.keys),
         oversight=OversightService(pool=stores.pool, clock=base.clock),
         organizations=OrganizationService(
             organizations=base.settings.organizations, language=base.settings.language
         ),
-        quick_replies=QuickReplyService(pool=stores.pool, encryptor=base.encryptor, clock=base.clock),
-        client_notes=ClientNotesService(pool=stores.pool, encryptor=base.encryptor, clock=base.clock),
+        quick_replies=QuickReplyService(pool=stores.pool, keys=stores.keys, clock=base.clock),
+        client_notes=ClientNotesService(pool=stores.pool, keys=stores.keys, clock=base.clock),
         idempotency=idempotency,
     )
 
@@ -129,7 +130,7 @@ def _reminders(base: Base, stores: Stores, delivery: Delivery) -> ReminderServic
     return ReminderService(
         pool=stores.pool,
         queue=stores.queue,
-        notifier=Notifier(publisher=delivery.publisher, webhooks=delivery.webhooks, encryptor=base.encryptor),
+        notifier=Notifier(publisher=delivery.publisher, webhooks=delivery.webhooks, keys=stores.keys),
         clock=base.clock,
         metrics=base.metrics,
         leads=base.settings.reminders,
@@ -145,7 +146,7 @@ def _counselings(base: Base, stores: Stores, core: Core, reminders: ReminderServ
         queue=stores.queue,
         notifier=reminders.notifier,
         reminders=reminders,
-        encryptor=base.encryptor,
+        keys=stores.keys,
         clock=base.clock,
         limits=base.limits,
         rules=BookingRules(
@@ -195,7 +196,7 @@ def _start_attachments(base: Base, stores: Stores, chat: ChatService) -> Attachm
             scanner=VirusScanner(settings.clamd) if settings.clamd is not None else None,
         ),
         links=Links(settings.encryption_keys.values(), base.clock, base_url=settings.base_url),
-        encryptor=base.encryptor,
+        keys=stores.keys,
         clock=base.clock,
     )
     if "worker" in settings.roles:

@@ -19,6 +19,9 @@ from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.domain import permissions
 from rdchat.postgres import attachments, messages
+from rdchat.postgres.data_keys import KeyOwner, session_owner
+from rdchat.postgres.pool import acquire
+from rdchat.security.encryption import context
 from rdchat.services.chat import mismatch, must_be_open, must_repeat
 from statemachine import Attachment, SendMessage
 
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
     from rdchat.files.links import Link, Links
     from rdchat.files.storage import FileStorage
     from rdchat.postgres.attachments import SentAttachment
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
     from rdchat.services.chat import ChatService
     from statemachine import Session
 
@@ -63,7 +66,7 @@ class AttachmentService:
     storage: FileStorage
     examiner: Examiner
     links: Links
-    encryptor: Encryptor
+    keys: DataKeys
     clock: Clock
     _downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DOWNLOADS_AT_ONCE))
     _sweeping: asyncio.Task[None] | None = None
@@ -101,9 +104,7 @@ class AttachmentService:
         session = await self.chat.get_session(caller, session_id, content=True)
         first = await self._first(caller, session, client_message_id)
         sent = (
-            await messages.get_message(self.pool, session.id, message_id, encryptor=self.encryptor)
-            if again
-            else None
+            await messages.get_message(self.pool, session.id, message_id, keys=self.keys) if again else None
         )
         if sent is not None:
             return session, sent, True
@@ -123,11 +124,13 @@ class AttachmentService:
             must_repeat(first, caption, attachment)
             await self._must_be_the_file_of(first, examined.content)
             return session, first, False
-        await attachments.insert_pending(
-            self.pool, session_id, caller.id, attachment, at=self.clock.now(), encryptor=self.encryptor
-        )
+        async with acquire(self.pool) as connection:
+            encryptor = await self.keys.get(connection, session_owner(session))
+            await attachments.insert_pending(
+                connection, session_id, caller.id, attachment, at=self.clock.now(), encryptor=encryptor
+            )
         encrypted = await asyncio.to_thread(
-            self.encryptor.encrypt, examined.content, _context(session_id, attachment.id)
+            encryptor.encrypt, examined.content, _context(session_id, attachment.id)
         )
         await self.storage.put(_key(session_id, attachment.id), encrypted)
         try:
@@ -155,9 +158,7 @@ class AttachmentService:
         if client_message_id is None:
             return None
         key = caller.id, client_message_id
-        found = await messages.list_messages_by_client_id(
-            self.pool, session.id, [key], encryptor=self.encryptor
-        )
+        found = await messages.list_messages_by_client_id(self.pool, session.id, [key], keys=self.keys)
         return found.get(key)
 
     # ---- opening ------------------------------------------------------------------------------------------
@@ -199,11 +200,15 @@ class AttachmentService:
             if encrypted is None:
                 log.error("a file that was sent is not in its storage", attachment=str(attachment_id))
                 return None
-            context = _context(session_id, attachment_id)
-            return await asyncio.to_thread(self.encryptor.decrypt, encrypted, context)
+            async with acquire(self.pool) as connection:
+                found = await self.keys.find(connection, [KeyOwner(session_id, None)])
+            bound_to = _context(session_id, attachment_id)
+            return await asyncio.to_thread(
+                self.keys.read, found.get(session_id), encrypted, bound_to, what="file", where=session_id
+            )
 
     async def _sent(self, attachment_id: UUID) -> SentAttachment:
-        found = await attachments.get_attachment(self.pool, attachment_id, encryptor=self.encryptor)
+        found = await attachments.get_attachment(self.pool, attachment_id, keys=self.keys)
         if found is None:
             raise RdchatError(ErrorCode.NOT_FOUND)
         return found
@@ -257,4 +262,4 @@ def _key(session_id: UUID, attachment_id: UUID) -> str:
 
 def _context(session_id: UUID, attachment_id: UUID) -> bytes:
     # An object that is put in another's place does not open, not even within the session.
-    return session_id.bytes + attachment_id.bytes
+    return context("file", session_id, attachment_id)

@@ -13,6 +13,7 @@ from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.domain import permissions
 from rdchat.events import channels, outbox_entry, payloads
 from rdchat.postgres import activity, messages, reads, sessions
+from rdchat.postgres.data_keys import session_owner
 from rdchat.realtime.ably_client import PublishError
 from rdchat.realtime.publisher import LEASE
 from statemachine import EndSession, Refusal, RefusalCode, SendMessage, Status
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from rdchat.engine.engine import Engine
     from rdchat.engine.post_commit import EntryPublisher
     from rdchat.engine.result import CommandResult
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
-    from rdchat.security.encryption import Encryptor
     from statemachine import Attachment, Session
 
 #: No one is reminded of what they left unread in sessions that started before.
@@ -66,7 +67,7 @@ class Window:
     def bounds(self, last_seq: int) -> tuple[int, int]:
         """Give the first seq and the one behind the last. `seq` is dense, so this needs no counting."""
         if self.after is not None:
-            return self.after + 1, self.after + 1 + self.limit
+            return self.after + 1, min(self.after + self.limit, last_seq) + 1
         behind = last_seq + 1
         paged = behind - (self.page - 1) * self.limit
         stop = paged if self.before is None else min(self.before, behind)
@@ -81,7 +82,7 @@ class ChatService:
     engine: Engine
     ably: AblyClient
     publisher: EntryPublisher
-    encryptor: Encryptor
+    keys: DataKeys
     clock: Clock
 
     # ---- writing ------------------------------------------------------------------------------------------
@@ -151,7 +152,13 @@ class ChatService:
         if seq > 0:
             entry = outbox_entry.read_entry(session.id, session.version, caller.id, seq, now)
             if await reads.insert_read(
-                self.pool, caller.id, seq, entry, encryptor=self.encryptor, lease=LEASE
+                self.pool,
+                caller.id,
+                seq,
+                entry,
+                owner=session_owner(session),
+                keys=self.keys,
+                lease=LEASE,
             ):
                 self.publisher.hand_over([entry])
         return await reads.get_read_horizon(self.pool, session.id, caller.id)
@@ -198,7 +205,7 @@ class ChatService:
         unread = await reads.count_unread_in(self.pool, caller.id, ids)
         read = await reads.list_read_horizons(self.pool, caller.id, ids)
         own = [session for session in found if permissions.may_read_content(caller, session)]
-        last = await activity.list_last_messages(self.pool, own, encryptor=self.encryptor)
+        last = await activity.list_last_messages(self.pool, own, keys=self.keys)
         return [
             SessionEntry(
                 session=session,
@@ -216,9 +223,7 @@ class ChatService:
         """Read a window of the messages, oldest first."""
         session = await self.get_session(caller, session_id, content=True)
         first, stop = window.bounds(session.last_seq)
-        found = await messages.list_messages(
-            self.pool, session.id, first=first, stop=stop, encryptor=self.encryptor
-        )
+        found = await messages.list_messages(self.pool, session, first=first, stop=stop, keys=self.keys)
         return session, found
 
     async def get_timeline(self, caller: Caller, session_id: UUID) -> tuple[Session, list[TimelineEntry]]:
@@ -246,9 +251,7 @@ class ChatService:
 
     async def _page(self, session: Session, first: int) -> list[Message]:
         stop = min(first + _TRANSCRIPT_PAGE, session.last_seq + 1)
-        return await messages.list_messages(
-            self.pool, session.id, first=first, stop=stop, encryptor=self.encryptor
-        )
+        return await messages.list_messages(self.pool, session, first=first, stop=stop, keys=self.keys)
 
 
 def _accepted(result: CommandResult | Refusal) -> CommandResult:

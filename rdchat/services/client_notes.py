@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.client_notes import ClientNotes
 from rdchat.postgres import client_notes, people
+from rdchat.postgres.data_keys import DataKeyError
 from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.domain.person import Caller
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Encryptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class ClientNotesService:
     """
 
     pool: Pool
-    encryptor: Encryptor
+    keys: DataKeys
     clock: Clock
 
     async def get_client_notes(self, caller: Caller, client_id: UUID) -> ClientNotes:
@@ -55,7 +56,11 @@ class ClientNotesService:
         async with transaction(self.pool) as connection:
             # Locks the caller's row: where nothing is noted yet, there is no other.
             await people.upsert_person(connection, caller, now)
-            former = await self._get(connection, caller, client_id)
+            try:
+                former = await self._get(connection, caller, client_id)
+            except DataKeyError:
+                # Altered where they are stored: they cannot be read any more, but new ones can be written.
+                former = ClientNotes()
             if not is_expected(former):
                 raise RdchatError(ErrorCode.PRECONDITION_FAILED)
             if text == former.text:
@@ -63,15 +68,11 @@ class ClientNotesService:
             if not text:
                 await client_notes.delete_client_notes(connection, caller.id, client_id)
                 return ClientNotes()
-            await client_notes.put_client_notes(
-                connection, caller.id, client_id, text, now, encryptor=self.encryptor
-            )
+            await client_notes.put_client_notes(connection, caller.id, client_id, text, now, keys=self.keys)
         return ClientNotes(text, now)
 
     async def _get(self, connection: Connection, caller: Caller, client_id: UUID) -> ClientNotes:
-        found = await client_notes.get_client_notes(
-            connection, caller.id, client_id, encryptor=self.encryptor
-        )
+        found = await client_notes.get_client_notes(connection, caller.id, client_id, keys=self.keys)
         if found is not None:
             return found
         if not await client_notes.has_counseled(connection, caller.id, client_id):

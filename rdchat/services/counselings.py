@@ -26,6 +26,7 @@ from statemachine.effects import NotificationType
 from statemachine.schedule import Leads, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
     from rdchat.domain.person import Caller, Psychologist
     from rdchat.engine.engine import Engine
     from rdchat.events.outbox_entry import OutboxEntry
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.redis.delay_queue import DelayQueue
-    from rdchat.security.encryption import Encryptor
     from rdchat.services.notifier import Notifier
     from rdchat.services.reminders import ReminderService
 
@@ -59,7 +60,7 @@ class CounselingService:
     queue: DelayQueue
     notifier: Notifier
     reminders: ReminderService
-    encryptor: Encryptor
+    keys: DataKeys
     clock: Clock
     limits: Limits
     rules: BookingRules
@@ -99,14 +100,14 @@ class CounselingService:
                 counseling_id=counseling_id,
                 psychologist=psychologist,
                 exclusive=self.limits.per_client == 1,
-                encryptor=self.encryptor,
+                keys=self.keys,
                 at=now,
             )
             if booking.method == "chat":
                 session = self._new_session(caller, booking, counseling_id, psychologist)
                 command_id = uuid4()
                 await counselings.insert_session(
-                    connection, session, command_id=command_id, actor_id=caller.id
+                    connection, session, command_id=command_id, actor_id=caller.id, keys=self.keys
                 )
             planned = plan_reminders(counseling_id, booking.slot.starts_at, self.reminders.leads, now)
             await reminders.insert_reminders(connection, planned)
@@ -212,7 +213,7 @@ class CounselingService:
                 raise RdchatError(ErrorCode.FORBIDDEN)
             self.rules.check_cancelling(caller, present, now)
             cancelled = await counselings.cancel_without_chat(
-                connection, counseling.id, by, reason, encryptor=self.encryptor, at=now
+                connection, present, by, reason, keys=self.keys, at=now
             )
             entries = (
                 await self.notify_others(
@@ -269,14 +270,12 @@ class CounselingService:
         """Read the client's notes, as one of the two whom they are for; None for all others."""
         if not permissions.may_read_content(caller, counseling):
             return None
-        return await counselings.get_notes(self.pool, counseling.id, encryptor=self.encryptor)
+        return await counselings.get_notes(self.pool, counseling, keys=self.keys)
 
-    def get_cancel_reason(self, caller: Caller, counseling: Counseling) -> str | None:
-        """Read why it was cancelled, in the words of the one who did; None but for the two."""
-        encrypted = counseling.encrypted_cancel_reason
-        if encrypted is None or not permissions.may_read_content(caller, counseling):
-            return None
-        return self.encryptor.decrypt(encrypted, counseling.id.bytes).decode()
+    async def get_cancel_reasons(self, caller: Caller, some: Iterable[Counseling]) -> dict[UUID, str]:
+        """Read why counsellings were cancelled, in the words of the one who did; none but for the two."""
+        own = [one for one in some if permissions.may_read_content(caller, one)]
+        return await counselings.get_cancel_reasons(self.pool, own, keys=self.keys)
 
 
 async def schedule_timers(queue: DelayQueue, session: Session, now: datetime) -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.domain.idempotency import KeyedRequest
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
 
 _NOTE_SECONDS: Final = 1.0
 _NOTE_PAUSE_SECONDS: Final = 0.05
@@ -39,7 +39,7 @@ class IdempotencyService:
     """Remembers requests with a key, and forgets them after a day."""
 
     pool: Pool
-    encryptor: Encryptor
+    keys: DataKeys
     clock: Clock
     late_writes: LateWrites = field(default_factory=LateWrites)
     _forgetting: asyncio.Task[None] | None = None
@@ -49,9 +49,7 @@ class IdempotencyService:
 
         Raise RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, UNAVAILABLE.
         """
-        begun = await idempotency.begin(
-            self.pool, request, uuid4(), self.clock.now(), encryptor=self.encryptor
-        )
+        begun = await idempotency.begin(self.pool, request, uuid4(), self.clock.now(), keys=self.keys)
         if isinstance(begun, Begun | Answered):
             return begun
         if begun is idempotency.MISMATCH:
@@ -63,9 +61,7 @@ class IdempotencyService:
 
         It was done, whether or not that can be noted: the operation's id tells it the next time.
         """
-        finish = partial(
-            idempotency.finish, self.pool, request, operation_id, answered, encryptor=self.encryptor
-        )
+        finish = partial(idempotency.finish, self.pool, request, operation_id, answered, keys=self.keys)
         if not await _note(finish):
             self.late_writes.add(finish, idempotency.KEPT)
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rdchat.common.clock import Clock
     from rdchat.domain.notification import Notification
     from rdchat.domain.person import Caller
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class NotificationService:
 
     pool: Pool
     clock: Clock
-    encryptor: Encryptor
+    keys: DataKeys
 
     async def list_notifications(
         self, caller: Caller, *, before: tuple[datetime, UUID] | None, limit: int
@@ -35,13 +35,13 @@ class NotificationService:
         `before` is the (instant, id) of the last one that the caller has seen.
         """
         return await notifications.list_notifications(
-            self.pool, caller.id, before=before, limit=limit, encryptor=self.encryptor
+            self.pool, caller.id, before=before, limit=limit, keys=self.keys
         )
 
     async def mark_read(self, caller: Caller, notification_id: UUID) -> Notification:
         """Note that the caller has read a notification of theirs. Raise RdchatError (NOT_FOUND)."""
         read = await notifications.mark_read(
-            self.pool, caller.id, notification_id, self.clock.now(), encryptor=self.encryptor
+            self.pool, caller.id, notification_id, self.clock.now(), keys=self.keys
         )
         if read is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Notification not found")

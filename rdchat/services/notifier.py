@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rdchat.domain.notification import Notification
     from rdchat.engine.post_commit import EntryPublisher
     from rdchat.events.outbox_entry import OutboxEntry
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection
-    from rdchat.security.encryption import Encryptor
     from rdchat.webhooks.dispatch import Webhooks
     from statemachine.effects import NotificationType
 
@@ -35,15 +35,15 @@ class Notifier:
 
     publisher: EntryPublisher
     webhooks: Webhooks
-    encryptor: Encryptor
+    keys: DataKeys
 
     async def insert(self, connection: Connection, made: Sequence[Notification]) -> list[OutboxEntry]:
         """Write notifications in the open transaction. Hand what comes back to `publish` after it."""
         entries = outbox_entry.notification_entries(made)
         await notifications.insert_notifications(
-            connection, made, endpoints=self.webhooks.endpoints, encryptor=self.encryptor
+            connection, made, endpoints=self.webhooks.endpoints, keys=self.keys
         )
-        await outbox.insert_entries(connection, entries, encryptor=self.encryptor, lease=LEASE)
+        await outbox.insert_entries(connection, entries, keys=self.keys, lease=LEASE)
         return entries
 
     async def notify(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.domain.person import Caller
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
-    from rdchat.security.encryption import Encryptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class QuickReplyService:
     """Quick replies. A caller reaches their own; another's are not there."""
 
     pool: Pool
-    encryptor: Encryptor
+    keys: DataKeys
     clock: Clock
 
     async def list_quick_replies(self, caller: Caller) -> list[QuickReply]:
@@ -50,7 +50,7 @@ class QuickReplyService:
             new = QuickReply(
                 id=reply_id, title=title, text=text, position=len(kept) + 1, created_at=now, updated_at=now
             )
-            await quick_replies.insert_quick_reply(connection, caller.id, new, encryptor=self.encryptor)
+            await quick_replies.insert_quick_reply(connection, caller.id, new, keys=self.keys)
         return new
 
     async def change_quick_reply(
@@ -74,7 +74,7 @@ class QuickReplyService:
             if present == former:
                 return former
             present = replace(present, updated_at=self.clock.now())
-            await quick_replies.update_quick_reply(connection, caller.id, present, encryptor=self.encryptor)
+            await quick_replies.update_quick_reply(connection, caller.id, present, keys=self.keys)
             order = moved([one.id for one in kept], reply_id, present.position)
             await quick_replies.reorder(connection, caller.id, order)
         return present
@@ -95,4 +95,4 @@ class QuickReplyService:
             yield connection
 
     async def _list(self, connection: Connection, caller: Caller) -> list[QuickReply]:
-        return await quick_replies.list_quick_replies(connection, caller.id, encryptor=self.encryptor)
+        return await quick_replies.list_quick_replies(connection, caller.id, keys=self.keys)

@@ -14,6 +14,8 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.events import channels
 from rdchat.postgres import late_revocations, reads, sessions
+from rdchat.postgres.data_keys import session_owner
+from rdchat.postgres.pool import acquire
 from rdchat.security.ably_tokens import ably_token
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.domain.person import Caller
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
 
@@ -60,6 +63,7 @@ class RealtimeAccessService:
     """Lets people listen to what is theirs. `lifetime`: of a token at most."""
 
     pool: Pool
+    keys: DataKeys
     ably: AblyClient
     ably_key: str
     clock: Clock
@@ -83,6 +87,9 @@ class RealtimeAccessService:
         last = (session.ended_at or session.ends_at) + _GRACE
         if last <= now:
             raise RdchatError(ErrorCode.SESSION_ENDED)
+        async with acquire(self.pool) as connection:
+            # What is published is heard at once, but not by one who was put into the row past the service.
+            await self.keys.get(connection, session_owner(session))
         until = min(now + self.lifetime, last)
         if not session.is_over:
             await reads.record_attendance(self.pool, [session.id], caller.id, until)
@@ -109,6 +116,7 @@ class RealtimeAccessService:
             starting_by=now + _AHEAD,
             ending_after=now - _GRACE,
             limit=_SESSIONS_OF_A_DESK,
+            keys=self.keys,
         )
         ends = [one.ends_at + _GRACE for one in listed]
         last = min(ends, default=None) if as_token_request else max(ends, default=None)

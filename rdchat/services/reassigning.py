@@ -9,6 +9,7 @@ from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain import permissions
 from rdchat.domain.appointment import Appointment
 from rdchat.postgres import counselings, people, schedule
+from rdchat.postgres.data_keys import KeyOwner
 from rdchat.postgres.pool import transaction
 from statemachine import Reassign, Session, Status
 from statemachine.effects import NotificationType
@@ -126,7 +127,14 @@ class ReassigningService:
                     f"The counseling cannot be handed over: it is {former.status}",
                 )
             chosen = await self.changes.check_psychologist(connection, former, psychologist_id)
-            await schedule.reassign_counseling(connection, counseling.id, chosen.id, chosen.timezone, now)
+            await schedule.reassign_counseling(
+                connection,
+                KeyOwner(former.id, former.participants),
+                chosen.id,
+                chosen.timezone,
+                now,
+                keys=self.counselings.keys,
+            )
             present = replace(
                 former,
                 psychologist_id=chosen.id,

@@ -30,6 +30,12 @@ _MONTHS: Final = {
 }
 # fmt: on
 
+#: What stands for a message that is not as it was written.
+UNVERIFIED: Final = {
+    "id": "[Pesan ini tidak dapat ditampilkan, karena telah diubah atau dihapus di penyimpanan.]",
+    "en": "[This message cannot be shown: it was changed or taken away where it is stored.]",
+}
+
 
 def automated_text(organizations: Organizations, kind: str, session: Session) -> str:
     """Return the text of the automation `kind` in a session, filled in. Raise KeyError if it has none."""

@@ -20,7 +20,6 @@ from rdchat.common.background import cancel, keep_running
 from rdchat.common.clock import iso
 from rdchat.common.errors import UnavailableError
 from rdchat.postgres import webhooks
-from rdchat.security.encryption import DecryptionError
 from rdchat.webhooks.retry_policy import Delivered, GiveUp, Retry, decide, pause_after
 from rdchat.webhooks.sender import SendError
 
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.common.telemetry import Metrics
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.postgres.webhooks import ClaimedDelivery
-    from rdchat.security.encryption import Encryptor
     from rdchat.webhooks.sender import Sender, WebhookResponse
 
 log = structlog.get_logger(__name__)
@@ -57,7 +56,7 @@ class DeliveryWorker:
         *,
         pool: Pool,
         sender: Sender,
-        encryptor: Encryptor,
+        keys: DataKeys,
         clock: Clock,
         metrics: Metrics,
         pause: Callable[[int], timedelta] = pause_after,
@@ -66,7 +65,7 @@ class DeliveryWorker:
         self._place = place_of(endpoint)
         self._pool = pool
         self._sender = sender
-        self._encryptor = encryptor
+        self._keys = keys
         self._clock = clock
         self._metrics = metrics
         self._pause = pause
@@ -106,7 +105,7 @@ class DeliveryWorker:
         if free <= 0 or now < self._rest_until:
             return 0
         claimed = await webhooks.claim_deliveries(
-            self._pool, self._endpoint, now=now, until=now + LEASE, limit=free
+            self._pool, self._endpoint, now=now, until=now + LEASE, limit=free, keys=self._keys
         )
         self._may_be_more = len(claimed) == free
         for delivery in claimed:
@@ -142,10 +141,9 @@ class DeliveryWorker:
 
     async def _attempt(self, delivery: ClaimedDelivery) -> WebhookResponse | SendError:
         try:
-            body = self._encryptor.decrypt(delivery.encrypted, delivery.id.bytes)
-            return await self._sender.post(delivery.id, body)
-        except DecryptionError as error:
-            return SendError(str(error))
+            if delivery.body is None:
+                return SendError("changed where it was stored")
+            return await self._sender.post(delivery.id, delivery.body)
         except SendError as error:
             return error
         except Exception as error:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.common.telemetry import Metrics
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
-    from rdchat.security.encryption import Encryptor
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class Webhooks:
         *,
         allow_private: bool,
         pool: Pool,
-        encryptor: Encryptor,
+        keys: DataKeys,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -52,7 +52,7 @@ class Webhooks:
         self._secrets = secrets
         self._allow_private = allow_private
         self._pool = pool
-        self._encryptor = encryptor
+        self._keys = keys
         self._clock = clock
         self._metrics = metrics
         self._workers: list[DeliveryWorker] = []
@@ -67,7 +67,7 @@ class Webhooks:
                 endpoint,
                 pool=self._pool,
                 sender=sender,
-                encryptor=self._encryptor,
+                keys=self._keys,
                 clock=self._clock,
                 metrics=self._metrics,
             )

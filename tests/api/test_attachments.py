@@ -184,7 +184,7 @@ async def test_an_object_in_the_place_of_another_does_not_open(
     one.write_bytes(other.read_bytes())
     other.write_bytes(content)
     for attachment in sent:
-        assert (await refused_link(service, attachment["url"])).status == 500
+        assert (await refused_link(service, attachment["url"])).status == 404
 
 
 async def test_files_of_several_at_once_are_numbered_without_gap(

@@ -271,18 +271,15 @@ async def test_an_answer_that_is_noted_late_is_not_taken_for_that_to_another_req
     service: Service,
 ) -> None:
     runtime = service.runtime
-    encryptor = runtime.idempotency.encryptor
+    keys = runtime.idempotency.keys
     request = KeyedRequest(uuid4(), "satu", b"x")
     now = runtime.clock.now()
     first, second = uuid4(), uuid4()
-    await idempotency.begin(runtime.pool, request, first, now, encryptor=encryptor)
+    await idempotency.begin(runtime.pool, request, first, now, keys=keys)
     await idempotency.drop(runtime.pool, request)
-    await idempotency.begin(runtime.pool, request, second, now, encryptor=encryptor)
-    await idempotency.finish(runtime.pool, request, first, Answered(201, b"{}"), encryptor=encryptor)
-    assert (
-        await idempotency.begin(runtime.pool, request, uuid4(), now, encryptor=encryptor)
-        is idempotency.IN_FLIGHT
-    )
+    await idempotency.begin(runtime.pool, request, second, now, keys=keys)
+    await idempotency.finish(runtime.pool, request, first, Answered(201, b"{}"), keys=keys)
+    assert await idempotency.begin(runtime.pool, request, uuid4(), now, keys=keys) is idempotency.IN_FLIGHT
 
 
 async def test_a_key_is_its_senders_own(service: Service) -> None:

@@ -13,6 +13,7 @@ from rdchat.domain.person import Role
 from tests.support.calendars import calendar_link, events_in, open_calendar
 from tests.support.envelope import assert_refused
 from tests.support.handing_over import REASSIGNED, hand_over, told
+from tests.support.keys import reassign_row
 from tests.support.pair import a_pair
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.sessions import instant, reaches
@@ -126,11 +127,7 @@ async def while_handed_over(service: Service, here: Practice, work: Coroutine[An
             return bool(await service.runtime.pool.fetchval(_WAITING))
 
         await until(waits, 10)
-        await connection.execute(
-            "UPDATE counselings SET psychologist_id = $2 WHERE id = $1",
-            UUID(here.booking["id"]),
-            here.rina.id,
-        )
+        await reassign_row(connection, UUID(here.booking["id"]), here.rina.id)
     return await task
 
 

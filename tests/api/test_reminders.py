@@ -19,6 +19,7 @@ from rdchat.operations import administration
 from rdchat.postgres import reminders as reminder_rows
 from rdchat.redis.delay_queue import Job, ReminderKind
 from rdchat.services.notifier import Notifier
+from tests.support.keys import reassign_row
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.soon import in_days
 from tests.support.waiting import until
@@ -272,9 +273,7 @@ async def test_one_that_is_handed_over_at_that_moment_is_told_to_the_one_who_has
     connection = await asyncpg.connect(database_url)
     try:
         async with connection.transaction():
-            await connection.execute(
-                "UPDATE counselings SET psychologist_id = $2 WHERE id = $1", UUID(booked["id"]), latter.id
-            )
+            await reassign_row(connection, UUID(booked["id"]), latter.id)
             (result,) = await service.runtime.counselings.reminders.remind(jobs)
             assert isinstance(result, UnavailableError)
     finally:

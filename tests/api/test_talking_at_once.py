@@ -76,7 +76,6 @@ async def test_two_who_talk_through_two_replicas_do_not_disturb_each_other(
     client, psychologist, session_id = await opened(service)
     elsewhere = second.person(psychologist.caller.role, "Sari", person_id=psychologist.id)
     before = (await client.session(session_id))["lastSeq"]
-    fenced = [_fenced(one) for one in (service, second)]
 
     async def talk(person: Person, name: str) -> list[int]:
         return [(await person.say(session_id, f"{name}{n}", f"{name}{n}")).data["seq"] for n in range(40)]
@@ -86,13 +85,13 @@ async def test_two_who_talk_through_two_replicas_do_not_disturb_each_other(
     assert all(one == sorted(one) for one in seqs)
     shown = await client.history(session_id)
     assert [one["seq"] for one in shown] == list(range(1, before + 81))
-    # Nothing that was only talk had to be decided again.
-    assert [_fenced(one) for one in (service, second)] == fenced
+    # Each replica is surprised once that others talk elsewhere; from then on nothing is decided again.
+    assert all(_fenced(one) <= 1 for one in (service, second))
 
 
-def _fenced(service: Service) -> str:
+def _fenced(service: Service) -> float:
     return next(
-        line
+        float(line.rpartition(" ")[2])
         for line in service.runtime.metrics.page().decode().splitlines()
         if line.startswith("rdchat_fenced_sessions_total ")
     )

@@ -16,6 +16,7 @@ from ably import AblyRealtime
 from rdchat.postgres import pool, sessions
 from rdchat.redis import connection
 from rdchat.redis.snapshots import Snapshots
+from tests.support.keys import data_keys
 from tests.support.waiting import until
 from tests.support.world import Talk, World, at_instant
 
@@ -121,7 +122,10 @@ async def _snapshot_now(world: World, talk: Talk) -> dict[str, bytes]:
     try:
         session = await sessions.get_session(database, UUID(talk.id))
         assert session is not None
-        await Snapshots(store).save([session])
+        keys = data_keys()
+        async with pool.acquire(database) as acquired:
+            service_key = await keys.get_service_key(acquired)
+        await Snapshots(store, service_key, alarm=keys.alarm).save([session])
         key = f"rdchat:session:{{{session.id.hex}}}"
         (value,) = await store.get([key])
         assert value is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,21 +16,23 @@ import pytest
 from config import Organizations
 from config import automated_text as built_in
 from rdchat.common.clock import SystemClock
+from rdchat.engine.batch import SLACK
 from rdchat.engine.change import ChangeBuilder
+from rdchat.engine.storage import CommitResult
 from rdchat.postgres import commit, outbox, pool
-from rdchat.security.encryption import Encryptor
+from rdchat.postgres.data_keys import DataKeyError
 from rdchat.texts.wording import automated_text
 from statemachine import EndSession, Refusal, SendMessage, step
+from tests.support.keys import data_keys, read_texts
 from tests.support.seed import open_sessions
 
 if TYPE_CHECKING:
     from rdchat.engine.change import Change
-    from rdchat.engine.storage import CommitResult
     from rdchat.postgres.pool import Pool
     from statemachine import Session
 
 LEASE = timedelta(seconds=10)
-ENCRYPTOR = Encryptor({"test": b"k" * 32})
+KEYS = data_keys()
 
 
 @pytest.fixture
@@ -38,8 +41,9 @@ async def talking(database: Pool) -> list[Session]:
     return await open_sessions(database, 3)
 
 
-def talk(session: Session, *texts: str) -> Change:
+def talk(session: Session, *texts: str, slack: int = SLACK) -> Change:
     builder = ChangeBuilder(session, partial(automated_text, Organizations()))
+    builder.change.slack = slack
     for text in texts:
         command = SendMessage(uuid4(), session.client_id, text, uuid4().hex)
         decision = step(session, command, SystemClock().now())
@@ -58,15 +62,58 @@ def end(session: Session) -> Change:
 
 
 async def write(database: Pool, *changes: Change) -> dict[UUID, CommitResult]:
-    return await commit.commit(database, changes, encryptor=ENCRYPTOR, outbox_lease=LEASE)
+    return await commit.commit(database, changes, keys=KEYS, outbox_lease=LEASE)
 
 
 async def texts_of(database: Pool, session: Session) -> list[tuple[int, str]]:
     async with pool.acquire(database) as connection:
         rows = await connection.fetch(
-            "SELECT seq, body FROM messages WHERE session_id = $1 ORDER BY seq", session.id
+            "SELECT seq, id FROM messages WHERE session_id = $1 ORDER BY seq", session.id
         )
-    return [(row["seq"], ENCRYPTOR.decrypt(row["body"], session.id.bytes).decode()) for row in rows]
+        texts = await read_texts(connection)
+    return [(row["seq"], texts[row["id"]]) for row in rows]
+
+
+async def test_talk_gets_no_place_that_it_brought_no_code_for(database: Pool, talking: list[Session]) -> None:
+    first, second, third = talking
+    await write(database, talk(first, "a"), talk(second, *"abcdefgh"), talk(third, *"abcdefg"))
+    # One that another has spoken before has to know of it, or to have left room.
+    assert await write(database, talk(first, "b", slack=0)) == {}
+    assert (await write(database, talk(first, "b", slack=1)))[first.id][:2] == (3, 2)
+    assert await write(database, talk(second, "i", slack=7)) == {}
+    assert (await write(database, talk(third, "h", "i", slack=7)))[third.id][:2] == (3, 9)
+    assert [text for _, text in await texts_of(database, third)] == list("abcdefghi")
+
+
+@pytest.mark.parametrize("side", ["client_id", "psychologist_id"])
+async def test_a_commit_is_refused_for_people_whom_the_row_does_not_name(
+    database: Pool, talking: list[Session], side: str
+) -> None:
+    forged, other, _ = talking
+    intruder = uuid4()
+    known = (
+        replace(forged, client_id=intruder)
+        if side == "client_id"
+        else replace(forged, psychologist_id=intruder)
+    )
+    # As the engine would have it from a snapshot that was not its own, or before a hand-over.
+    assert await write(database, talk(known, "Halo"), talk(other, "Hai")) == {other.id: CommitResult(2, 1)}
+    assert await write(database, end(known)) == {}
+    assert await texts_of(database, forged) == []
+
+
+async def test_nothing_is_written_for_people_who_were_put_into_the_row(
+    database: Pool, talking: list[Session]
+) -> None:
+    forged, other, _ = talking
+    await database.execute(
+        "UPDATE chat_sessions SET client_id = $2 WHERE id = $1", forged.id, other.client_id
+    )
+    known = replace(forged, client_id=other.client_id)
+    for change in (talk(known, "Halo"), end(known)):
+        with pytest.raises(DataKeyError):
+            await write(database, change)
+    assert await database.fetchval("SELECT count(*) FROM messages") == 0
 
 
 async def test_talk_decided_on_the_same_version_is_numbered_one_behind_the_other(
@@ -86,7 +133,10 @@ async def test_talk_at_the_same_time_never_loses_and_leaves_no_gap(
 ) -> None:
     commits = 40
     results = await asyncio.gather(
-        *(write(database, *(talk(session, f"{n}") for session in talking)) for n in range(commits))
+        *(
+            write(database, *(talk(session, f"{n}", slack=commits) for session in talking))
+            for n in range(commits)
+        )
     )
     for session in talking:
         said = await texts_of(database, session)
@@ -137,7 +187,7 @@ async def test_whoever_takes_over_talk_publishes_the_same_events(
     assert change.outbox_entry is not None
     async with pool.acquire(database) as connection:
         await connection.execute("UPDATE outbox SET lease_until = now() - interval '1 second'")
-    taken = await outbox.take_over_entries(database, lease=LEASE, limit=10, encryptor=ENCRYPTOR)
+    taken = await outbox.take_over_entries(database, lease=LEASE, limit=10, keys=KEYS)
     assert [entry.version for entry in taken] == [2, 3]
     assert taken[1] == change.outbox_entry
     assert len({event.base for event in taken[1].events}) > 1

@@ -16,9 +16,10 @@ from config import Organizations
 from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
 from rdchat.postgres import attachments, commit, messages, outbox, pool, sessions
-from rdchat.security.encryption import Encryptor
+from rdchat.postgres.data_keys import session_owner
 from rdchat.texts.wording import automated_text
 from statemachine import Attachment, EndSession, Refusal, SendMessage, step
+from tests.support.keys import data_keys
 
 if TYPE_CHECKING:
     from rdchat.engine.change import Change
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from statemachine import Command, Session
 
 LEASE = timedelta(seconds=10)
-ENCRYPTOR = Encryptor({"test": b"k" * 32})
+KEYS = data_keys()
 
 
 def picture() -> Attachment:
@@ -49,18 +50,26 @@ def decided(session: Session, *commands: Command) -> Change:
 
 
 async def announced(database: Pool, session: Session, attachment: Attachment) -> Attachment:
-    await attachments.insert_pending(
-        database, session.id, session.client_id, attachment, at=SystemClock().now(), encryptor=ENCRYPTOR
-    )
+    async with pool.acquire(database) as connection:
+        encryptor = await KEYS.get(connection, session_owner(session))
+        await attachments.insert_pending(
+            connection,
+            session.id,
+            session.client_id,
+            attachment,
+            at=SystemClock().now(),
+            encryptor=encryptor,
+        )
     return attachment
 
 
 async def write(database: Pool, *changes: Change) -> set[object]:
-    return set(await commit.commit(database, changes, encryptor=ENCRYPTOR, outbox_lease=LEASE))
+    return set(await commit.commit(database, changes, keys=KEYS, outbox_lease=LEASE))
 
 
 async def kept(database: Pool, session: Session) -> list[tuple[str, Attachment | None]]:
-    found = await messages.list_messages(database, session.id, first=1, stop=100, encryptor=ENCRYPTOR)
+    [now] = (await sessions.get_sessions(database, [session.id])).values()
+    found = await messages.list_messages(database, now, first=1, stop=now.last_seq + 1, keys=KEYS)
     return [(one.message_type, one.attachment) for one in found]
 
 
@@ -87,8 +96,8 @@ async def test_what_lost_the_race_binds_nothing(database: Pool, talking: list[Se
     assert await write(database, change, decided(neighbour, said(neighbour, fine))) == {neighbour.id}
     later = SystemClock().now() + timedelta(seconds=1)
     assert await attachments.list_orphans(database, before=later, limit=10) == [(ended.id, late.id)]
-    assert await attachments.get_attachment(database, late.id, encryptor=ENCRYPTOR) is None
-    found = await attachments.get_attachment(database, fine.id, encryptor=ENCRYPTOR)
+    assert await attachments.get_attachment(database, late.id, keys=KEYS) is None
+    found = await attachments.get_attachment(database, fine.id, keys=KEYS)
     assert found is not None
     assert (found.attachment, found.session_id) == (fine, neighbour.id)
     assert set(found.participants) == set(neighbour.participants)
@@ -124,7 +133,7 @@ async def test_whoever_takes_over_publishes_the_same_event_of_an_attachment(
     assert await write(database, change) == {session.id}
     async with pool.acquire(database) as connection:
         await connection.execute("UPDATE outbox SET lease_until = now() - interval '1 second'")
-    (taken,) = await outbox.take_over_entries(database, lease=LEASE, limit=10, encryptor=ENCRYPTOR)
+    (taken,) = await outbox.take_over_entries(database, lease=LEASE, limit=10, keys=KEYS)
     assert taken == change.outbox_entry
     payloads = [orjson.loads(event.data) for event in taken.events]
     assert [payload.get("attachment") for payload in payloads] == [

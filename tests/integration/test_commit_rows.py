@@ -13,11 +13,11 @@ import pytest
 from config import Organizations
 from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
-from rdchat.postgres import commit, pool
-from rdchat.security.encryption import Encryptor
+from rdchat.postgres import commit, counselings, pool, webhooks
 from rdchat.texts.wording import automated_text
 from statemachine import Cancel, EndSession, Refusal, RunAutomation, SendMessage, step
 from statemachine.session import AutomationKind
+from tests.support.keys import data_keys
 
 if TYPE_CHECKING:
     from rdchat.engine.change import Change
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from statemachine import Command, Session
 
 LEASE = timedelta(seconds=10)
-ENCRYPTOR = Encryptor({"test": b"k" * 32})
+KEYS = data_keys()
 CLIENT, PSYCHOLOGIST = "client_id", "psychologist_id"
 
 
@@ -56,9 +56,7 @@ def ran_out(session: Session) -> tuple[Command, UUID | None, UUID]:
 
 
 async def write(database: Pool, *changes: Change, endpoints: tuple[str, ...] = ()) -> dict[UUID, Any]:
-    return await commit.commit(
-        database, changes, encryptor=ENCRYPTOR, outbox_lease=LEASE, endpoints=endpoints
-    )
+    return await commit.commit(database, changes, keys=KEYS, outbox_lease=LEASE, endpoints=endpoints)
 
 
 async def rows_of(database: Pool, query: str, *arguments: Any) -> list[dict[str, Any]]:
@@ -115,7 +113,10 @@ async def test_a_reason_is_kept_encrypted_with_the_counselling_and_its_neighbour
     }
     reason = kept[first.counseling_id]["cancel_reason"]
     assert b"sakit" not in reason
-    assert ENCRYPTOR.decrypt(reason, first.counseling_id.bytes) == b"Saya sakit"
+    counseling = await counselings.get_counseling(database, first.counseling_id, at=SystemClock().now())
+    assert counseling is not None
+    shown = await counselings.get_cancel_reasons(database, [counseling], keys=KEYS)
+    assert shown == {first.counseling_id: "Saya sakit"}
     assert kept[second.counseling_id]["cancel_reason"] is None
     assert {row["status"] for row in kept.values()} == {"cancelled"}
 
@@ -165,15 +166,21 @@ async def test_webhooks_are_written_for_each_endpoint_and_none_without(
     change = decided(first, (Cancel(None), None, uuid4()))
     await write(database, change, endpoints=("https://one.example", "https://two.example"))
     await write(database, decided(second, (Cancel(None), None, uuid4())))
-    rows = await rows_of(database, "SELECT id, endpoint, type, body FROM webhook_deliveries")
+    now = SystemClock().now() + timedelta(seconds=1)
+    rows = [
+        (endpoint, one)
+        for endpoint in ("https://one.example", "https://two.example")
+        for one in await webhooks.claim_deliveries(database, endpoint, now=now, until=now, limit=9, keys=KEYS)
+    ]
     told = {(one.person_id, endpoint) for one in change.notifications for endpoint in ("one", "two")}
     assert len(told) == 4
     found = set()
-    for row in rows:
-        body = orjson.loads(ENCRYPTOR.decrypt(row["body"], row["id"].bytes))
-        assert body["type"] == row["type"] == "notification.session_cancelled"
+    for endpoint, one in rows:
+        assert one.body is not None
+        body = orjson.loads(one.body)
+        assert body["type"] == one.type == "notification.session_cancelled"
         assert body["data"]["data"]["sessionId"] == str(first.id)
-        found.add((UUID(body["data"]["person"]["id"]), row["endpoint"].removesuffix(".example")[8:]))
+        found.add((UUID(body["data"]["person"]["id"]), endpoint.removesuffix(".example")[8:]))
     assert found == told
     assert len(rows) == len(told)
 

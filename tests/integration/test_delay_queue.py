@@ -20,6 +20,7 @@ from rdchat.redis.delay_queue import (
     due_key,
     filled_key,
     leases_key,
+    reminder_score,
 )
 from statemachine import AutomationKind
 
@@ -63,6 +64,11 @@ def test_codes_of_kinds_never_change() -> None:
     """Jobs of the release before are in Redis while this one starts: another code is another automation."""
     released = {"initial_message": 0, "enable_chat": 1, "end_warning": 2, "auto_end": 3, "reminder": 4}
     assert {kind.value: code for kind, code in KIND_CODES.items() if kind in released} == released
+
+
+def test_a_reminder_comes_behind_the_automations_of_its_instant() -> None:
+    """A reminder can wait a moment for a chat that opens; the chat does not wait for it."""
+    assert reminder_score(1_800_000_000_000) > 1_800_000_000_000
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from rdchat.postgres import outbox, pool
 from rdchat.realtime import publisher as publisher_module
 from rdchat.realtime.ably_client import PublishError
 from rdchat.realtime.publisher import LEASE, Publisher
-from rdchat.security.encryption import Encryptor
+from tests.support.keys import data_keys
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rdchat.events.outbox_entry import Event
     from rdchat.postgres.pool import Pool
 
-ENCRYPTOR = Encryptor({"test": b"k" * 32})
+KEYS = data_keys()
 
 
 class Ably:
@@ -58,7 +58,7 @@ def made(number: int, session_id: UUID | None = None) -> OutboxEntry:
 async def store(database: Pool, entry: OutboxEntry) -> None:
     """Put an entry into the outbox, leased as the commit that writes it has it."""
     async with pool.transaction(database) as connection:
-        await outbox.insert_entries(connection, [entry], encryptor=ENCRYPTOR, lease=LEASE)
+        await outbox.insert_entries(connection, [entry], keys=KEYS, lease=LEASE)
 
 
 async def stored(database: Pool, number: int) -> OutboxEntry:
@@ -68,7 +68,7 @@ async def stored(database: Pool, number: int) -> OutboxEntry:
 
 
 def replica(database: Pool, ably: Ably, *, relay: bool) -> Publisher:
-    publisher = Publisher(database, ably, ENCRYPTOR, Metrics())  # type: ignore[arg-type]
+    publisher = Publisher(database, ably, KEYS, Metrics())  # type: ignore[arg-type]
     publisher.start(relay=relay)
     return publisher
 
@@ -82,9 +82,7 @@ async def test_what_is_unpublished_at_shutdown_another_replica_publishes_at_once
     leaving = replica(database, away, relay=False)
     leaving.hand_over(entries)
     await until(lambda: away.tries)
-    assert await outbox.take_over_entries(database, lease=LEASE, limit=10, encryptor=ENCRYPTOR) == [], (
-        "they are leased"
-    )
+    assert await outbox.take_over_entries(database, lease=LEASE, limit=10, keys=KEYS) == [], "they are leased"
     await leaving.close()
     staying = replica(database, tz, relay=True)
     try:

@@ -23,7 +23,7 @@ from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
 from tests.support.waiting import until
 from tests.support.webhooks import (
-    ENCRYPTOR,
+    KEYS,
     SECRET,
     Later,
     delivery_worker_to,
@@ -113,8 +113,10 @@ async def test_whoever_lost_its_lease_changes_nothing(database: Pool, receiver: 
     """A worker that was paused for a minute comes back with a failure; another has the delivery by then."""
     (delivery_id,) = await written(database, receiver.url)
     now = SystemClock().now()
-    (slow,) = await webhooks.claim_deliveries(database, receiver.url, now=now, until=now, limit=1)
-    (quick,) = await webhooks.claim_deliveries(database, receiver.url, now=now, until=now + LEASE, limit=1)
+    (slow,) = await webhooks.claim_deliveries(database, receiver.url, now=now, until=now, limit=1, keys=KEYS)
+    (quick,) = await webhooks.claim_deliveries(
+        database, receiver.url, now=now, until=now + LEASE, limit=1, keys=KEYS
+    )
     failure: dict[str, Any] = {"due_at": now, "dead": True, "status": 500, "reason": "answered 500"}
     assert not await webhooks.mark_failed(database, slow, **failure)
     await webhooks.give_back_delivery(database, slow, now=now)
@@ -163,7 +165,7 @@ async def test_what_is_over_is_deleted_and_what_nobody_delivers_given_up(databas
         [SECRET],
         allow_private=False,
         pool=database,
-        encryptor=ENCRYPTOR,
+        keys=KEYS,
         clock=clock,
         metrics=Metrics(),
     )

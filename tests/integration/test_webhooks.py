@@ -24,7 +24,6 @@ from rdchat.webhooks.retry_policy import ATTEMPTS, pause_after
 from tests.support.receiver import Receiver
 from tests.support.waiting import until
 from tests.support.webhooks import (
-    ENCRYPTOR,
     SECRET,
     Later,
     delivery_worker_to,
@@ -32,6 +31,7 @@ from tests.support.webhooks import (
     insert,
     rounds,
     row,
+    rows_of,
     status_of,
     written,
 )
@@ -97,13 +97,12 @@ async def test_the_part_of_the_group_commit_writes_for_sessions_that_won(
     text, width = webhooks.COMMIT_PART
     part = text.format(*(f"${number}" for number in range(2, width + 2)))
     statement = f"WITH won AS (SELECT unnest($1::uuid[]) AS id), {part} SELECT id FROM won"  # noqa: S608
-    rows = [
-        (session_id, *one)
-        for session_id, told in events.items()
-        for one in webhooks.delivery_rows(
-            told, endpoints=[receiver.url, "https://b.example/"], encryptor=ENCRYPTOR
-        )
-    ]
+    async with pools.acquire(database) as connection:
+        rows = [
+            (session_id, *one)
+            for session_id, told in events.items()
+            for one in await rows_of(connection, told, [receiver.url, "https://b.example/"])
+        ]
     assert all(len(one) == width for one in rows)
     for _ in range(2):
         await database.fetch(statement, [won], *zip(*rows, strict=True))

@@ -135,9 +135,10 @@ class MemoryStorage:
         talk = all(change.only_talks for change in changes)
         for change in changes:
             before, after = self.truth[change.after.id], copy.copy(change.after)
-            if talk and before.state_version == change.before.state_version:
+            others = before.last_seq - change.before.last_seq
+            if talk and before.state_version == change.before.state_version and others <= change.slack:
                 after.last_seq = before.last_seq + len(change.messages)
-            elif before.version != change.before.version:
+            elif before.version != change.before.version or talk:
                 continue
             after.version = before.version + 1
             after.state_version = before.state_version if talk else after.version
@@ -156,12 +157,12 @@ class MemoryStorage:
         return known & set(command_ids)
 
     async def messages_by_client_id(
-        self, session_id: UUID, keys: Sequence[tuple[UUID, str]]
+        self, session_id: UUID, named: Sequence[tuple[UUID, str]]
     ) -> dict[tuple[UUID, str], Message]:
         return {
             (one.sender_id, one.client_message_id): one
             for one in self.said(session_id)
-            if one.client_message_id is not None and (one.sender_id, one.client_message_id) in keys
+            if one.client_message_id is not None and (one.sender_id, one.client_message_id) in named
         }
 
     async def message_by_id(self, session_id: UUID, message_id: UUID) -> Message | None:

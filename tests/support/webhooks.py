@@ -14,21 +14,21 @@ from rdchat.domain.person import Recipient
 from rdchat.events.webhook import WebhookEvent, notification_event
 from rdchat.postgres import pool as pools
 from rdchat.postgres import webhooks
-from rdchat.security.encryption import Encryptor
+from rdchat.postgres.data_keys import person_owner
 from rdchat.webhooks.delivery_worker import DeliveryWorker
 from rdchat.webhooks.sender import Sender
-from tests.support.service import ENCRYPTION_KEY
+from tests.support.keys import data_keys
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     import asyncpg
 
     from rdchat.postgres.pool import Connection, Pool
 
 SECRET = b"s" * 32
-ENCRYPTOR = Encryptor({"test": ENCRYPTION_KEY})
+KEYS = data_keys()
 
 
 class Later(SystemClock):
@@ -61,9 +61,16 @@ def event(
     return notification_event(person, notification, at=now)
 
 
+async def rows_of(connection: Connection, one: WebhookEvent, endpoints: Sequence[str]) -> list[webhooks.Row]:
+    """Make the rows of an event that tells someone something."""
+    person_id = uuid4()
+    encryptor = await KEYS.get_or_create(connection, person_owner(person_id))
+    return webhooks.delivery_rows(one, person_id, endpoints=endpoints, encryptor=encryptor)
+
+
 async def insert(connection: Connection, one: WebhookEvent, *endpoints: str) -> None:
     """Write the rows of an event in the open transaction."""
-    rows = webhooks.delivery_rows(one, endpoints=endpoints, encryptor=ENCRYPTOR)
+    rows = await rows_of(connection, one, endpoints)
     await webhooks.insert_deliveries(connection, rows)
 
 
@@ -106,7 +113,7 @@ async def delivery_worker_to(
         url,
         pool=pool,
         sender=Sender(url, [SECRET], clock, allow_private=allow_private),
-        encryptor=ENCRYPTOR,
+        keys=KEYS,
         clock=clock,
         metrics=metrics or Metrics(),
         pause=pause,

@@ -22,11 +22,10 @@ from rdchat.local.ably import AblyLocal
 from rdchat.redis.connection import connect
 from rdchat.redis.delay_queue import SHARDS, DelayQueue, leases_key
 from rdchat.security.caller_tokens import CallerTokens
-from rdchat.security.encryption import Encryptor
 from tests.support.automations import ALWAYS
+from tests.support.keys import read_texts
 from tests.support.replica import Replica
 from tests.support.service import (
-    ENCRYPTION_KEY,
     SECRET,
     Person,
     Reply,
@@ -384,12 +383,9 @@ class World:
             assert statuses[status] == (kind in done), f"{status} was told {statuses[status]} times"
 
     async def _messages(self, talk: Talk) -> list[dict[str, Any]]:
-        encryptor = Encryptor({"test": ENCRYPTION_KEY})
         rows = await self.fetch("SELECT * FROM messages WHERE session_id = $1 ORDER BY seq", UUID(talk.id))
-        return [
-            dict(row) | {"text": encryptor.decrypt(row["body"], row["session_id"].bytes).decode()}
-            for row in rows
-        ]
+        texts = await read_texts(self)
+        return [dict(row) | {"text": texts[row["id"]]} for row in rows]
 
     # ---- life ---------------------------------------------------------------------------------------------
 

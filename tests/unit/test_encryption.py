@@ -1,60 +1,107 @@
-import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+import itertools
+from uuid import UUID, uuid4
 
-from rdchat.security.encryption import DecryptionError, Encryptor
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rdchat.security.encryption import (
+    DecryptionError,
+    Encryptor,
+    KeyRing,
+    UnknownRingKeyError,
+    context,
+    new_data_key,
+)
 
 OLD, NEW = {"old": b"o" * 32}, {"new": b"n" * 32}
+KEY = b"d" * 32
+PART = st.one_of(st.none(), st.integers(-5, 300), st.text(max_size=4), st.uuids())
 
 
 def test_what_is_encrypted_opens_in_its_context() -> None:
-    encryptor = Encryptor(NEW)
+    encryptor = Encryptor(KEY)
     encrypted = encryptor.encrypt("rahasia 💙".encode(), b"session")
     assert b"rahasia" not in encrypted
     assert encryptor.decrypt(encrypted, b"session").decode() == "rahasia 💙"
 
 
 def test_the_same_text_never_looks_the_same() -> None:
-    encryptor = Encryptor(NEW)
+    encryptor = Encryptor(KEY)
     assert encryptor.encrypt(b"ya", b"session") != encryptor.encrypt(b"ya", b"session")
 
 
 def test_a_row_copied_into_another_context_does_not_open() -> None:
-    encryptor = Encryptor(NEW)
-    with pytest.raises(DecryptionError, match="changed, or of another context"):
+    encryptor = Encryptor(KEY)
+    with pytest.raises(DecryptionError, match=r"^changed, or of another context$"):
         encryptor.decrypt(encryptor.encrypt(b"ya", b"session"), b"another")
 
 
-@pytest.mark.parametrize("position", [5, 20, -1])
-def test_changed_bytes_do_not_open(position: int) -> None:
-    encryptor = Encryptor(NEW)
-    encrypted = bytearray(encryptor.encrypt(b"ya, sekarang", b"session"))
-    encrypted[position] ^= 1
-    with pytest.raises(DecryptionError, match="changed, or of another context"):
-        encryptor.decrypt(bytes(encrypted), b"session")
+def test_with_another_key_nothing_opens() -> None:
+    with pytest.raises(DecryptionError):
+        Encryptor(b"e" * 32).decrypt(Encryptor(KEY).encrypt(b"ya", b"session"), b"session")
 
 
-def test_after_a_rotation_old_rows_open_and_new_ones_take_the_new_key() -> None:
-    before = Encryptor(OLD).encrypt(b"lama", b"session")
-    rotated = Encryptor({**NEW, **OLD})
-    assert rotated.decrypt(before, b"session") == b"lama"
-    with pytest.raises(DecryptionError, match="RDCHAT_ENCRYPTION_KEYS"):
-        Encryptor(OLD).decrypt(rotated.encrypt(b"baru", b"session"), b"session")
+def test_no_changed_or_missing_byte_opens() -> None:
+    encryptor = Encryptor(KEY)
+    encrypted = encryptor.encrypt(b"ya, sekarang", b"session")
+    for position in range(len(encrypted)):
+        changed = bytearray(encrypted)
+        changed[position] ^= 1
+        for broken in (bytes(changed), encrypted[:position]):
+            with pytest.raises(DecryptionError):
+                encryptor.decrypt(broken, b"session")
 
 
-def test_a_value_has_the_form_that_is_written_down() -> None:
-    key = b"k" * 32
-    encrypted = Encryptor({"kid": key}).encrypt(b"ya", b"session")
-    assert encrypted[:4] == b"\x03kid"
-    assert AESGCM(key).decrypt(encrypted[4:16], encrypted[16:], b"session") == b"ya"
+def test_a_code_is_of_one_key_and_one_context() -> None:
+    encryptor = Encryptor(KEY)
+    mac = encryptor.mac(b"place 1")
+    assert len(mac) == 16
+    assert encryptor.has_mac(mac, b"place 1")
+    assert not encryptor.has_mac(mac, b"place 2")
+    assert not encryptor.has_mac(None, b"place 1")
+    assert not encryptor.has_mac(mac[:-1], b"place 1")
+    assert not Encryptor(b"e" * 32).has_mac(mac, b"place 1")
 
 
-@pytest.mark.parametrize(
-    ("encryptor", "why"),
-    [
-        (Encryptor(OLD), "encrypted with a key that RDCHAT_ENCRYPTION_KEYS does not name"),
-        (Encryptor({"new": b"x" * 32}), "changed, or of another context"),
-    ],
-)
-def test_the_log_can_say_why_a_value_does_not_open(encryptor: Encryptor, why: str) -> None:
-    with pytest.raises(DecryptionError, match=f"^{why}$"):
-        encryptor.decrypt(Encryptor(NEW).encrypt(b"ya", b"session"), b"session")
+@given(st.lists(PART, max_size=4), st.lists(PART, max_size=4))
+def test_two_contexts_are_the_same_only_if_all_that_they_say_is(
+    one: list[UUID | int | str | None], other: list[UUID | int | str | None]
+) -> None:
+    assert (context("a", *one) == context("a", *other)) == (one == other)
+
+
+def test_parts_of_a_context_do_not_run_into_each_other() -> None:
+    told = [("ab", ""), ("a", "b"), ("", "ab"), ("ab",), (1, 2), (12,), (None,), (), ("1", 2), (uuid4(),)]
+    for one, other in itertools.combinations(told, 2):
+        assert context("p", *one) != context("p", *other), (one, other)
+    assert context("p") != context("q")
+
+
+def test_a_data_key_opens_for_whom_it_was_wrapped() -> None:
+    ring, key = KeyRing(NEW), new_data_key()
+    wrapped = ring.wrap(key, b"two people")
+    assert key not in wrapped
+    assert ring.unwrap("new", wrapped, b"two people") == key
+    with pytest.raises(DecryptionError):
+        ring.unwrap("new", wrapped, b"two others")
+    for broken in (b"", wrapped[:8], wrapped[:-1], bytes(60)):
+        with pytest.raises(DecryptionError):
+            ring.unwrap("new", broken, b"two people")
+
+
+def test_after_a_rotation_old_keys_open_and_new_ones_take_the_new_key() -> None:
+    before = KeyRing(OLD).wrap(KEY, b"c")
+    rotated = KeyRing({**NEW, **OLD})
+    assert (rotated.current, rotated.kids) == ("new", ["new", "old"])
+    assert rotated.unwrap("old", before, b"c") == KEY
+    with pytest.raises(UnknownRingKeyError, match="RDCHAT_ENCRYPTION_KEYS does not have the key 'new'"):
+        KeyRing(OLD).unwrap("new", rotated.wrap(KEY, b"c"), b"c")
+
+
+def test_a_check_value_tells_a_key_from_others_of_its_name_and_not_the_key() -> None:
+    value = KeyRing(NEW).check_value("new")
+    assert KeyRing({"other": NEW["new"]}).check_value("other") == value
+    assert KeyRing({"new": b"x" * 32}).check_value("new") != value
+    assert len(value) == 16
+    assert NEW["new"][:16] != value

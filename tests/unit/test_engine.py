@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from rdchat.common.errors import UnavailableError
 from rdchat.engine import actor
 from rdchat.engine import engine as engine_module
+from rdchat.engine.batch import SLACK
 from rdchat.engine.engine import Engine
 from rdchat.engine.result import CommandResult
 from rdchat.engine.storage import CommitRefusedError
@@ -201,18 +202,21 @@ async def test_talk_goes_behind_what_others_have_said_meanwhile(
     engine: Engine, storage: MemoryStorage, effects: Effects, open_session: Session
 ) -> None:
     await accepted(engine, open_session, message(open_session))
-    elsewhere = replace(storage.truth[open_session.id], version=4, last_seq=6)
-    storage.truth[open_session.id] = elsewhere
+    storage.truth[open_session.id] = replace(storage.truth[open_session.id], version=4, last_seq=2)
+    # The first time it is news that others talk elsewhere; from then on there is room for what they say.
+    await accepted(engine, open_session, message(open_session))
+    assert (effects.lost, len(storage.commits), storage.truth[open_session.id].last_seq) == (1, 3, 3)
+    storage.truth[open_session.id] = replace(storage.truth[open_session.id], version=12, last_seq=3 + SLACK)
     outcomes = await asyncio.gather(
         *(accepted(engine, open_session, message(open_session, client_message_id=name)) for name in "ab")
     )
-    assert [one.message.seq for one in outcomes if one.message is not None] == [7, 8]
-    assert [one.session.last_seq for one in outcomes] == [8, 8]
-    assert (effects.lost, len(storage.commits), storage.truth[open_session.id].version) == (0, 2, 5)
+    assert [one.message.seq for one in outcomes if one.message is not None] == [11, 12]
+    assert [one.session.last_seq for one in outcomes] == [12, 12]
+    assert (effects.lost, len(storage.commits), storage.truth[open_session.id].version) == (1, 4, 13)
     entry = effects.changes[-1].outbox_entry
     assert entry is not None
-    assert entry.version == 5
-    assert [orjson.loads(event.data)["seq"] for event in entry.events] == [7, 8]
+    assert entry.version == 13
+    assert [orjson.loads(event.data)["seq"] for event in entry.events] == [11, 12]
     assert all(f"-{entry.version}-" in event.ably_id for event in entry.events)
     repeated = await accepted(engine, open_session, message(open_session, client_message_id="b"))
     assert repeated.repeated

@@ -576,8 +576,9 @@ def test_a_moved_session_has_a_new_plan_and_the_old_one_never_fires() -> None:
 def test_what_is_sent_after_a_hand_over_comes_from_the_new_psychologist() -> None:
     announced = decide(a_session(), timer(INITIAL), INITIAL_DUE).session
     handed_over = decide(announced, replace(HANDED_OVER, by=None), INITIAL_DUE)
-    told = [one.person_id for one in handed_over.effects if isinstance(one, Notify)]
-    assert told == [CLIENT, OTHER, PSYCHOLOGIST]
+    told = [one for one in handed_over.effects if isinstance(one, Notify)]
+    reassigned = NotificationType.COUNSELING_REASSIGNED
+    assert told == [Notify(one, reassigned, INITIAL_DUE) for one in (CLIENT, OTHER, PSYCHOLOGIST)]
     session = handed_over.session
     assert session.participants == (CLIENT, OTHER)
     assert (session.psychologist_name, session.psychologist_timezone) == ("Rina", "Asia/Makassar")
@@ -589,6 +590,13 @@ def test_what_is_sent_after_a_hand_over_comes_from_the_new_psychologist() -> Non
     assert [one.person_id for one in opened.effects if isinstance(one, Notify)] == [CLIENT, OTHER]
     assert refuse(opened.session, message(PSYCHOLOGIST), DURING).code is RefusalCode.NOT_PARTICIPANT
     assert decide(opened.session, message(OTHER), DURING).effects
+
+
+def test_the_psychologist_reads_times_in_their_zone_and_all_others_in_the_clients() -> None:
+    session = a_session()
+    session.client_timezone, session.psychologist_timezone = "Asia/Jakarta", "Asia/Jayapura"
+    assert session.timezone_of(PSYCHOLOGIST) == "Asia/Jayapura"
+    assert {session.timezone_of(one) for one in (CLIENT, STRANGER)} == {"Asia/Jakarta"}
 
 
 def test_an_extended_session_is_warned_again_and_ends_later() -> None:

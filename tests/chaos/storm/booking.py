@@ -13,9 +13,11 @@ from uuid import UUID, uuid5
 from redis.exceptions import RedisError
 
 from rdchat.common.clock import SystemClock, to_ms
+from rdchat.postgres.data_keys import session_owner
 from rdchat.redis.delay_queue import Job
 from statemachine import Session
 from statemachine.schedule import Leads, plan
+from tests.support.keys import data_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,6 +141,7 @@ class Bookings:
             await connection.execute(
                 _SESSIONS, ids, counselings, clients, psychologists, languages, starts, ends, now
             )
+            await data_keys().create(connection, [session_owner(one) for one in sessions])
             await connection.execute(_AUTOMATIONS, *zip(*due, strict=True))
             await connection.execute(_TIMELINE, ids, clients, now)
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from rdchat.common.clock import SystemClock
-from rdchat.security.encryption import Encryptor
 from statemachine import AutomationKind, AutomationStatus, EndReason, Status
-from tests.support.service import ENCRYPTION_KEY
+from tests.support.keys import read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,9 +114,9 @@ async def read_record(stage: Stage, *, booked: int, heard: Mapping[UUID, Sequenc
         messages = _grouped(await connection.fetch(_MESSAGES))
         timeline = _grouped(await connection.fetch(_TIMELINE))
         sessions = await connection.fetch(_SESSIONS)
-    encryptor = Encryptor({"test": ENCRYPTION_KEY})
+        texts = await read_texts(connection)
     lives = [
-        _life(row, automations[row["id"]], messages[row["id"]], timeline[row["id"]], encryptor)
+        _life(row, automations[row["id"]], messages[row["id"]], timeline[row["id"]], texts)
         for row in sessions
     ]
     deliveries = [
@@ -139,7 +138,7 @@ def _life(
     automations: Sequence[asyncpg.Record],
     messages: Sequence[asyncpg.Record],
     timeline: Sequence[asyncpg.Record],
-    encryptor: Encryptor,
+    texts: Mapping[UUID, str],
 ) -> Life:
     return Life(
         id=UUID(bytes=row["id"].bytes),
@@ -153,10 +152,7 @@ def _life(
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
         automations={AutomationKind(one["kind"]): _settled(one) for one in automations},
-        messages=[
-            Said(str(one["id"]), one["seq"], encryptor.decrypt(one["body"], row["id"].bytes).decode())
-            for one in messages
-        ],
+        messages=[Said(str(one["id"]), one["seq"], texts[one["id"]]) for one in messages],
         triggers=[(one["version"], one["trigger"]) for one in timeline],
     )
 

@@ -11,8 +11,7 @@ import asyncpg
 from rdchat.redis.connection import connect
 from rdchat.redis.delay_queue import SHARDS, Job, ReminderKind, due_key, leases_key
 from rdchat.redis.scripts import KEEPER
-from rdchat.security.encryption import Encryptor
-from tests.support.service import ENCRYPTION_KEY
+from tests.support.keys import read_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,17 +79,17 @@ def _stored(files: Path) -> set[str]:
 
 
 async def read_record(database_url: str, redis_url: str, files: Path) -> Record:
-    encryptor = Encryptor({"test": ENCRYPTION_KEY})
     connection = await asyncpg.connect(database_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             tables = {
                 name: [dict(row) for row in await connection.fetch(sql)] for name, sql in _TABLES.items()
             }
+            texts = await read_texts(connection)
     finally:
         await connection.close()
     for row in tables["messages"]:
-        row["text"] = encryptor.decrypt(row["body"], row["session_id"].bytes).decode()
+        row["text"] = texts[row["id"]]
     store = connect(redis_url)
     try:
         jobs = [

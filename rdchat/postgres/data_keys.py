@@ -1,0 +1,309 @@
+"""Data keys: one for each session, counselling and person, wrapped with a key of the ring.
+
+The data key of a session or a counselling is wrapped for its two people: it opens for a row that names these
+two, and for no other. Where a row names someone else, nothing of it can be read or written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.security.encryption import (
+    DecryptionError,
+    Encryptor,
+    UnknownRingKeyError,
+    context,
+    new_data_key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import asyncpg
+
+    from rdchat.common.telemetry import Metrics
+    from rdchat.postgres.pool import Connection
+    from rdchat.security.encryption import KeyRing
+    from statemachine import Session
+
+log = structlog.get_logger(__name__)
+
+#: Opened keys that are kept at hand: as many as sessions can be live at a time. About 300 bytes each.
+_HELD: Final = 100_000
+
+#: Places of alarms that are remembered, so that none is logged again and again.
+_TOLD: Final = 1_000
+
+# Whether a key was there before this transaction: one that it has made itself may vanish with it.
+_FIND: Final = """
+SELECT k.owner, k.kid, k.wrapped, k.created_at < transaction_timestamp() AS lasts,
+       coalesce(s.client_id, c.client_id) AS client_id,
+       coalesce(s.psychologist_id, c.psychologist_id) AS psychologist_id,
+       EXISTS (SELECT FROM encryption_keys e WHERE e.kid = k.kid) AS kid_is_known
+  FROM data_keys k
+  LEFT JOIN chat_sessions s ON s.id = k.owner
+  LEFT JOIN counselings c ON c.id = k.owner
+ WHERE k.owner = ANY($1)
+"""
+
+_INSERT: Final = """
+INSERT INTO data_keys (owner, kid, wrapped)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])
+ON CONFLICT (owner) DO NOTHING
+"""
+
+_PEOPLE: Final = """
+SELECT id, client_id, psychologist_id FROM counselings WHERE id = ANY($1)
+UNION ALL
+SELECT id, client_id, psychologist_id FROM chat_sessions WHERE id = ANY($1)
+"""
+
+# Behind the last that was seen: one that does not open is not met again.
+_TO_REWRAP: Final = """
+SELECT k.owner, k.kid, k.wrapped, coalesce(s.client_id, c.client_id) AS client_id,
+       coalesce(s.psychologist_id, c.psychologist_id) AS psychologist_id
+  FROM data_keys k
+  LEFT JOIN chat_sessions s ON s.id = k.owner
+  LEFT JOIN counselings c ON c.id = k.owner
+ WHERE k.kid <> $1 AND ($2::uuid IS NULL OR k.owner > $2)
+ ORDER BY k.owner LIMIT $3 FOR UPDATE OF k
+"""
+
+_REPLACE: Final = "UPDATE data_keys SET kid = $2, wrapped = $3 WHERE owner = $1"
+
+#: Whose key authenticates what lies outside of PostgreSQL.
+_SERVICE: Final = UUID(int=0)
+
+
+class DataKeyError(RdchatError):
+    """The data key of an owner is missing, or does not open for the people that its row names (NOT_FOUND)."""
+
+    def __init__(self, owner: UUID) -> None:
+        super().__init__(ErrorCode.NOT_FOUND, "This cannot be opened: it was changed where it is stored")
+        self.owner = owner
+
+
+class KeyOwner(NamedTuple):
+    """What a data key belongs to, and the two for whom it is wrapped.
+
+    `people`: none for a person's own key; for others those whom the caller takes for the two, or None. It is
+    the row that counts: where it names others, a key that is at hand is opened again, for these.
+    """
+
+    id: UUID
+    people: tuple[UUID, ...] | None
+
+
+def session_owner(session: Session) -> KeyOwner:
+    """Return a session as the owner of a data key."""
+    return KeyOwner(session.id, session.participants)
+
+
+def person_owner(person_id: UUID) -> KeyOwner:
+    """Return a person as the owner of a data key."""
+    return KeyOwner(person_id, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    people: tuple[UUID, ...]
+    encryptor: Encryptor
+
+
+class DataKeys:
+    """Finds, makes and opens data keys, and keeps the latest at hand. `ring` wraps them.
+
+    What does not open is counted as an alarm: something has been changed in a store. Every method raises
+    what asyncpg raises, and UnavailableError for a key that other replicas have and this one does not.
+    """
+
+    def __init__(self, ring: KeyRing, metrics: Metrics) -> None:
+        self.ring = ring
+        self._metrics = metrics
+        self._held: OrderedDict[UUID, _Held] = OrderedDict()
+        self._told: set[tuple[str, UUID]] = set()
+
+    async def find(self, connection: Connection, owners: Iterable[KeyOwner]) -> dict[UUID, Encryptor]:
+        """Return what encrypts for each owner. Those without a key that opens are left out."""
+        found, sought = self._at_hand(owners)
+        if sought:
+            await self._fetch(connection, sought, found)
+        return found
+
+    async def ensure(self, connection: Connection, owners: Iterable[KeyOwner]) -> dict[UUID, Encryptor]:
+        """Return what encrypts for each owner, and make the keys of those that have none.
+
+        Raise DataKeyError where a key does not open.
+        """
+        found, sought = self._at_hand(owners)
+        if not sought:
+            return found
+        known = await self._fetch(connection, sought, found)
+        missing = [owner for owner in sought.values() if owner.id not in known]
+        if missing:
+            await self.create(connection, missing)
+            # Read back: another replica may have been quicker, and its key counts.
+            await self._fetch(connection, {owner.id: owner for owner in missing}, found)
+        for owner_id in sought.keys() - found.keys():
+            raise DataKeyError(owner_id)
+        return found
+
+    async def get(self, connection: Connection, owner: KeyOwner) -> Encryptor:
+        """Return what encrypts for an owner that has a key. Raise DataKeyError."""
+        found = await self.find(connection, [owner])
+        if owner.id not in found:
+            raise DataKeyError(owner.id)
+        return found[owner.id]
+
+    async def get_or_create(self, connection: Connection, owner: KeyOwner) -> Encryptor:
+        """Return what encrypts for an owner, with a new key if it has none. Raise DataKeyError."""
+        return (await self.ensure(connection, [owner]))[owner.id]
+
+    async def create(self, connection: Connection, owners: Sequence[KeyOwner]) -> None:
+        """Make keys for owners; those that have one keep it."""
+        unsaid = [owner.id for owner in owners if owner.people is None]
+        if unsaid:
+            named = {row["id"]: _people_of(row) for row in await connection.fetch(_PEOPLE, unsaid)}
+            owners = [
+                KeyOwner(owner.id, named.get(owner.id, ()) if owner.people is None else owner.people)
+                for owner in owners
+            ]
+        rows = [
+            (
+                owner.id,
+                self.ring.current,
+                self.ring.wrap(new_data_key(), _wrapped_for(owner.id, owner.people)),
+            )
+            # In one order everywhere, so that two who make the same keys never wait in a circle.
+            for owner in sorted(owners, key=lambda one: one.id.bytes)
+        ]
+        if rows:
+            await connection.execute(_INSERT, *zip(*rows, strict=True))
+
+    async def hand_over(self, connection: Connection, owner: KeyOwner, people: tuple[UUID, ...]) -> None:
+        """Wrap an owner's key for other people, in the transaction that gives it to them.
+
+        An owner without a key stays without. Raise DataKeyError.
+        """
+        row = await connection.fetchrow(
+            "SELECT kid, wrapped FROM data_keys WHERE owner = $1 FOR UPDATE", owner.id
+        )
+        if row is None:
+            return
+        try:
+            key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner.id, owner.people))
+        except (DecryptionError, UnknownRingKeyError) as error:
+            self.alarm("data_key", owner.id)
+            raise DataKeyError(owner.id) from error
+        wrapped = self.ring.wrap(key, _wrapped_for(owner.id, people))
+        await connection.execute(_REPLACE, owner.id, self.ring.current, wrapped)
+
+    async def get_service_key(self, connection: Connection) -> Encryptor:
+        """Return the key of the service itself, the same for all replicas. Raise DataKeyError."""
+        return await self.get_or_create(connection, KeyOwner(_SERVICE, ()))
+
+    def read(
+        self, encryptor: Encryptor | None, encrypted: bytes, bound_to: bytes, *, what: str, where: UUID
+    ) -> bytes | None:
+        """Decrypt what is in a store; None, and an alarm, if it is not as it was written, or has no key."""
+        if encryptor is not None:
+            with contextlib.suppress(DecryptionError):
+                return encryptor.decrypt(encrypted, bound_to)
+        self.alarm(what, where)
+        return None
+
+    def alarm(self, what: str, where: UUID) -> None:
+        """Say that something in a store is not as it was written: `what` it is, and `where` it belongs."""
+        self._metrics.integrity_failure(what)
+        # It is met again each time that someone looks; the log has each place once, or nearly.
+        if len(self._told) >= _TOLD:
+            self._told.clear()
+        if (what, where) not in self._told:
+            self._told.add((what, where))
+            log.error("something in a store is not as it was written", what=what, where=str(where))
+
+    def _at_hand(self, owners: Iterable[KeyOwner]) -> tuple[dict[UUID, Encryptor], dict[UUID, KeyOwner]]:
+        found: dict[UUID, Encryptor] = {}
+        sought: dict[UUID, KeyOwner] = {}
+        for owner in owners:
+            held = self._held.get(owner.id)
+            if held is not None and (owner.people is None or held.people == owner.people):
+                self._held.move_to_end(owner.id)
+                found[owner.id] = held.encryptor
+            else:
+                sought[owner.id] = owner
+        return found, sought
+
+    async def _fetch(
+        self, connection: Connection, sought: dict[UUID, KeyOwner], found: dict[UUID, Encryptor]
+    ) -> set[UUID]:
+        """Add to `found` the keys that open. Return the owners that have one."""
+        rows = await connection.fetch(_FIND, list(sought))
+        for row in rows:
+            owner_id, people = row["owner"], _people_of(row)
+            try:
+                key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner_id, people))
+            except UnknownRingKeyError as error:
+                if row["kid_is_known"]:
+                    log.exception("a key of the ring is missing here", kid=error.kid)
+                    raise UnavailableError(f"the encryption key {error.kid}") from error
+                self.alarm("data_key", owner_id)
+            except DecryptionError:
+                self.alarm("data_key", owner_id)
+            else:
+                found[owner_id] = encryptor = Encryptor(key)
+                if row["lasts"]:
+                    self._hold(owner_id, _Held(people, encryptor))
+        return {row["owner"] for row in rows}
+
+    def _hold(self, owner_id: UUID, held: _Held) -> None:
+        self._held[owner_id] = held
+        self._held.move_to_end(owner_id)
+        if len(self._held) > _HELD:
+            self._held.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RewrappedPage:
+    """What became of a page of data keys; `last` is the last owner of it, None where it was the last page."""
+
+    done: int
+    failed: int
+    last: UUID | None
+
+
+async def rewrap_page(
+    connection: Connection, keys: DataKeys, *, after: UUID | None, limit: int = 500
+) -> RewrappedPage:
+    """Wrap the data keys of a page that another key has wrapped with the current one, in a transaction."""
+    ring = keys.ring
+    rows = await connection.fetch(_TO_REWRAP, ring.current, after, limit)
+    done = 0
+    for row in rows:
+        owner_id = row["owner"]
+        bound_to = _wrapped_for(owner_id, _people_of(row))
+        try:
+            key = ring.unwrap(row["kid"], row["wrapped"], bound_to)
+        except (DecryptionError, UnknownRingKeyError):
+            keys.alarm("data_key", owner_id)
+            continue
+        await connection.execute(_REPLACE, owner_id, ring.current, ring.wrap(key, bound_to))
+        done += 1
+    return RewrappedPage(done, len(rows) - done, rows[-1]["owner"] if len(rows) == limit else None)
+
+
+def _people_of(row: asyncpg.Record) -> tuple[UUID, ...]:
+    return () if row["client_id"] is None else (row["client_id"], row["psychologist_id"])
+
+
+def _wrapped_for(owner_id: UUID, people: tuple[UUID, ...] | None) -> bytes:
+    if people is None:
+        raise ValueError("a new data key needs the people it is for")
+    return context("data key", owner_id, *people)
