@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 #: What a browser is shown by the API is data: it loads and runs nothing, and stands in no other page.
 DATA_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-#: Those of answers that say nothing else themselves.
-_USUAL: Final = (
+#: Those of answers that say nothing else themselves. What is made with all of them needs no look at each.
+USUAL: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", DATA_POLICY),
     ("Referrer-Policy", "no-referrer"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
     ("Cache-Control", "no-store"),
-    # aiohttp would name itself and Python, with their versions.
+    # aiohttp would name itself and Python, with their versions. Whatever bears this bears all the others.
     ("Server", "rdchat"),
 )
 #: Two years. Without the host's subdomains, which may be another's affair.
-_BY_TLS_ALONE: Final = (("Strict-Transport-Security", "max-age=63072000"),)
+_INSISTING: Final = "max-age=63072000"
 
 
 class EdgeHeaders:
@@ -35,18 +35,23 @@ class EdgeHeaders:
 
     def __init__(self, cross_origin: CrossOrigin, *, behind_tls: bool) -> None:
         self.cross_origin = cross_origin
-        self._usual = _USUAL + _BY_TLS_ALONE if behind_tls else _USUAL
+        self._behind_tls = behind_tls
 
     def complete(self, headers: CIMultiDict[str], origin: str | None) -> None:
         """Add what is missing, and what a page of `origin` needs to read the answer."""
-        for name, value in self._usual:
-            headers.setdefault(name, value)
+        self._complete(headers)
         self.cross_origin.mark(headers, origin)
 
     def preflight(self, request: BaseRequest) -> web.Response | None:
         """Answer a request that asks whether another one may be sent; None if it is no such request."""
         answer = self.cross_origin.preflight(request)
         if answer is not None:
-            for name, value in self._usual:
-                answer.headers.setdefault(name, value)
+            self._complete(answer.headers)
         return answer
+
+    def _complete(self, headers: CIMultiDict[str]) -> None:
+        if "Server" not in headers:
+            for name, value in USUAL:
+                headers.setdefault(name, value)
+        if self._behind_tls:
+            headers["Strict-Transport-Security"] = _INSISTING

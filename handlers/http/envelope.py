@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict
 
 from handlers.http.compression import offer_gzip
+from handlers.http.edge_headers import USUAL
 from handlers.http.refusals import STATUSES, Refusals
 from rdchat.common.errors import ERRORS, ErrorCode, RdchatError
 from rdchat.common.json import as_json
@@ -31,7 +33,7 @@ _ID_HEADER: Final = "X-Request-Id"
 _OURS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
+_HEADERS: Final = CIMultiDict([("Content-Type", "application/json; charset=utf-8"), *USUAL])
 #: What aiohttp raises by itself, in the words of the contract.
 _AIOHTTP: Final = {
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
@@ -69,7 +71,7 @@ def failure(error: RdchatError, request_id: str) -> web.Response:
 def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
     """Answer with JSON. Nothing of it may be cached: it belongs to one person."""
     # Not by `content_type` and `charset`: aiohttp would put the header together again for every answer.
-    return web.Response(body=as_json(body), status=status, headers=_HEADERS)
+    return web.Response(body=as_json(body), status=status, headers=_HEADERS.copy())
 
 
 def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float], edge: EdgeHeaders) -> Handler:

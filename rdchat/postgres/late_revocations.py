@@ -48,14 +48,16 @@ UPDATE late_revocations SET due_at = clock_timestamp() + $1::interval
 RETURNING target
 """
 
+# A person who has left is cut once and not again: by then the session may be theirs again.
 _SETTLE = """
 WITH settled AS (
     DELETE FROM late_revocations l
-     WHERE target = ANY($1) AND NOT EXISTS (SELECT FROM ably_token_requests r
-            WHERE r.session_id = l.session_id AND r.redeemable_until > clock_timestamp() - $2::interval)
+     WHERE target = ANY($1) AND (target LIKE 'clientId:%' OR NOT EXISTS (SELECT FROM ably_token_requests r
+            WHERE r.session_id = l.session_id AND r.redeemable_until > clock_timestamp() - $2::interval))
     RETURNING session_id
 )
-DELETE FROM ably_token_requests WHERE session_id IN (SELECT session_id FROM settled)
+DELETE FROM ably_token_requests
+ WHERE session_id IN (SELECT session_id FROM settled) AND redeemable_until <= clock_timestamp() - $2::interval
 """
 
 
@@ -100,6 +102,9 @@ async def claim_due(pool: Pool, *, again_after: timedelta, limit: int) -> list[s
 
 
 async def settle(pool: Pool, targets: Sequence[str], *, margin: timedelta) -> None:
-    """Forget targets that were revoked, unless a TokenRequest could be exchanged within `margin` of now."""
+    """Forget targets that were revoked, but for sessions a TokenRequest of which can still be exchanged.
+
+    `margin`: for how long after that it counts.
+    """
     async with acquire(pool) as connection:
         await connection.execute(_SETTLE, targets, margin)
