@@ -48,6 +48,17 @@ class Settings:
         "HOST", values.text, "127.0.0.1", "the address that the service listens on", section="HTTP"
     )
     port: int = setting("PORT", _port, "8080", "the port that the service listens on; 0: any free one")
+    operations_host: str = setting(
+        "OPERATIONS_HOST", values.text, "127.0.0.1", "the address that `RDCHAT_OPERATIONS_PORT` is on"
+    )
+    operations_port: int | None = optional(
+        "OPERATIONS_PORT",
+        _port,
+        "a port for `/metrics` and `/docs`; `/healthz`, `/readyz` and the API's documents are there as well",
+        details="Keep it from strangers. All processes of a replica share it.",
+        unset="both are on `RDCHAT_PORT`, for this machine alone and through no proxy",
+        example="9090",
+    )
     public_url: str | None = optional(
         "PUBLIC_URL",
         public_url,
@@ -321,6 +332,15 @@ class Settings:
         section="Attachments",
         unit="bytes",
     )
+    clamd: str | None = optional(
+        "CLAMD",
+        values.listener,
+        "where a virus scanner (ClamAV's clamd) listens, which is asked about every file",
+        details="host:port, or the path of its socket. While it is away no file is accepted.\n"
+        "Its StreamMaxLength must be RDCHAT_MAX_ATTACHMENT or more.",
+        unset="none",
+        example="127.0.0.1:3310",
+    )
     storage_url: str | None = optional(
         "STORAGE_URL",
         values.bucket,
@@ -409,6 +429,13 @@ class Settings:
     def base_url(self) -> str:
         """Return what every link begins with; there is no slash at its end."""
         return self.public_url or f"http://{authority(self.host, self.port)}"
+
+    @property
+    def operations_url(self) -> str:
+        """Return where those who run the service look at it: what `/metrics` and `/docs` are below."""
+        if self.operations_port is None:
+            return f"http://{authority(self.host, self.port)}"
+        return f"http://{authority(self.operations_host, self.operations_port)}"
 
     @property
     def sign_in(self) -> Literal["people", "oidc", "off"]:

@@ -185,6 +185,18 @@ def bucket(value: str) -> str:
     return value
 
 
+def listener(value: str) -> str:
+    """Check where another program listens: `host:port`, or the path of a socket."""
+    if value.startswith("/"):
+        return value
+    host, _, port = value.rpartition(":")
+    if not re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+", host) or not re.fullmatch(
+        r"[1-9]\d{0,4}", port
+    ):
+        raise InvalidValueError("Must be host:port, or the path of a socket.")
+    return value
+
+
 def key_of_ably(value: str) -> str:
     """Check the form of an Ably key."""
     if not re.fullmatch(r"[\w-]+\.[\w-]+:\S+", value):

@@ -36,18 +36,24 @@ class ErrorAnswer(AnswerSchema):
     )
 
 
+def _for_operators(key: str, what: str, example: str) -> fields.String:
+    return fields.String(
+        data_key=key, metadata=about(f"{what}; told to those on the service's own machine.", example)
+    )
+
+
 class HomeAnswer(AnswerSchema):
     """Where everything is, as whole addresses."""
 
     name = text("name", "The program.", "rdchat")
     version = text("version", "Its version.", "1.0.0")
     api = text("api", "What the paths of the API are below.", f"{BASE_URL}/api/v1")
-    documentation = text("documentation", "The API for people.", f"{BASE_URL}/docs")
+    documentation = _for_operators("documentation", "The API for people", f"{BASE_URL}/docs")
     openapi = text("openapi", "The API for programs.", f"{BASE_URL}/openapi.json")
     asyncapi = text("asyncapi", "The realtime events for programs.", f"{BASE_URL}/asyncapi.json")
     health = text("health", "Whether the process lives.", f"{BASE_URL}/healthz")
     ready = text("ready", "Whether it can serve.", f"{BASE_URL}/readyz")
-    metrics = text("metrics", "Metrics for Prometheus.", f"{BASE_URL}/metrics")
+    metrics = _for_operators("metrics", "Metrics for Prometheus", f"{BASE_URL}/metrics")
     tokens = text("tokens", "How to get a token, in words.", "From the identity provider.")
 
 

@@ -25,6 +25,7 @@ from rdchat.postgres.migrate import bring_up_to_date
 from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
+from rdchat.realtime.late_revoker import LateRevoker
 from rdchat.realtime.publisher import LEASE, Publisher
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.delay_queue import DelayQueue
@@ -219,6 +220,10 @@ async def start_delivery(base: Base, stores: Stores) -> Delivery:
     publisher = Publisher(stores.pool, ably, stores.keys, base.metrics)
     publisher.start(relay=is_relay)
     base.close_in_turn(publisher.close)
+    if is_relay:
+        late_revoker = LateRevoker(stores.pool, ably, base.clock)
+        late_revoker.start()
+        base.close_in_turn(late_revoker.close)
     webhooks = Webhooks(
         settings.webhook_urls,
         settings.webhook_secrets,

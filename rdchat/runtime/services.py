@@ -9,6 +9,7 @@ from rdchat.domain.booking_rules import BookingRules
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
+from rdchat.files.virus_scanner import VirusScanner
 from rdchat.security.sealed_files import SealedFiles
 from rdchat.services.access_control import AccessControl
 from rdchat.services.appointment_changes import AppointmentChanges
@@ -204,7 +205,10 @@ def _start_attachments(
         chat=chat,
         access=access,
         files=SealedFiles(storage_for(settings)),
-        examiner=Examiner(largest=2 * settings.max_attachment),
+        examiner=Examiner(
+            largest=2 * settings.max_attachment,
+            scanner=VirusScanner(settings.clamd) if settings.clamd is not None else None,
+        ),
         links=Links(settings.encryption_keys.values(), base.clock, base_url=settings.base_url),
         keys=stores.keys,
         clock=base.clock,

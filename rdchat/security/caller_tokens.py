@@ -20,6 +20,7 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.booking import is_zone
 from rdchat.domain.person import Caller, Role, clean_name
 from rdchat.security.compact_tokens import LONGEST_TOKEN, read_header, read_instant, read_object
+from rdchat.security.refusals import UNKNOWN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -52,7 +53,7 @@ class UnknownKeyError(RdchatError):
     """A token names a key that is not known here: yet, perhaps."""
 
     def __init__(self, kid: str) -> None:
-        super().__init__(ErrorCode.UNAUTHENTICATED)
+        super().__init__(ErrorCode.UNAUTHENTICATED, reason=UNKNOWN_KEY)
         self.kid = kid
 
 
@@ -142,21 +143,22 @@ class CallerTokens:
         return kid, key
 
     def _checked(self, claims: dict[str, Any], now: float) -> float:
-        """Return when a token expires; raise ValueError unless it is for this service, and good now."""
+        """Return when a token expires; raise one of _NO_TOKEN unless it is for this service, and good now."""
         issued, expires = read_instant(claims, "iat"), read_instant(claims, "exp")
         begins = max(issued, read_instant(claims, "nbf")) if "nbf" in claims else issued
         audience = claims["aud"]
         audiences = audience if isinstance(audience, list) else [audience]
-        if (
-            claims["iss"] != self._issuer
-            or self._audience not in audiences
-            or not all(isinstance(one, str) for one in audiences)
-            or begins > now + _LEEWAY_SECONDS
-            or expires <= now - _LEEWAY_SECONDS
-            # So that from now on it lives no longer than that either, but for the leeway.
-            or not 0 < expires - issued <= self._max_lifetime
-        ):
-            raise ValueError("not for this service, or not now")
+        if claims["iss"] != self._issuer:
+            raise jwt.InvalidIssuerError
+        if self._audience not in audiences or not all(isinstance(one, str) for one in audiences):
+            raise jwt.InvalidAudienceError
+        if begins > now + _LEEWAY_SECONDS:
+            raise jwt.ImmatureSignatureError
+        if expires <= now - _LEEWAY_SECONDS:
+            raise jwt.ExpiredSignatureError
+        # So that from now on it lives no longer than that either, but for the leeway.
+        if not 0 < expires - issued <= self._max_lifetime:
+            raise ValueError("lives too long")
         return expires
 
     def issue(self, caller: Caller, *, lifetime: timedelta) -> str:
@@ -228,7 +230,7 @@ def _role(claim: object) -> Role:
     try:
         return Role(text)
     except ValueError:
-        raise RdchatError(ErrorCode.FORBIDDEN) from None
+        raise RdchatError(ErrorCode.FORBIDDEN, reason="role") from None
 
 
 def _timezone(claim: object) -> str | None:

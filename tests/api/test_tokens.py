@@ -348,9 +348,10 @@ async def booked(service: Service) -> tuple[Person, Person, str]:
 
 
 def capability_of(person: Person, session_id: str) -> dict[str, list[str]]:
+    """What is allowed before the chat opens."""
     return {
-        f"chat:session:{session_id}": ["history", "presence", "subscribe"],
-        f"typing:session:{session_id}": ["publish", "subscribe"],
+        f"chat:session:{session_id}": ["history", "subscribe"],
+        f"typing:session:{session_id}": ["subscribe"],
         f"notifications:user:{person.id}": ["history", "subscribe"],
     }
 

@@ -160,11 +160,12 @@ async def test_it_says_where_it_listens_and_how_it_is_reached(data_dir: Path) ->
     settings = {"RDCHAT_HOST": "0.0.0.0", "RDCHAT_PUBLIC_URL": "https://chat.example/rdchat/"}  # noqa: S104
     async with serving(data_dir, **settings) as service:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", service.address)
-        for path in ("/", "/docs", "/readyz"):
+        for path in ("/", "/readyz"):
             assert f"https://chat.example/rdchat{path}\n" in service.welcome
         assert (await service.get("/readyz"))[0] == 200
         _, places = await service.get("/")
-        assert json.loads(places)["documentation"] == "https://chat.example/rdchat/docs"
+        assert json.loads(places)["openapi"] == "https://chat.example/rdchat/openapi.json"
+        assert json.loads(places)["documentation"] == f"{service.address}/docs"
         _, document = await run(data_dir, "openapi", **settings)
         assert json.loads(document)["servers"][0]["url"] == "https://chat.example/rdchat"
 

@@ -35,6 +35,8 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
     settings = Settings(
         host="127.0.0.1",
         port=0,
+        operations_host="127.0.0.1",
+        operations_port=None,
         data_dir=data_dir,
         database_url=None,
         redis_url=None,
@@ -71,6 +73,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         log_format="text",
         drain=timedelta(0),
         max_attachment=1024 * 1024,
+        clamd=None,
         storage_url=None,
         s3_endpoint=None,
         s3_region=None,
