@@ -7,7 +7,7 @@ were `given`: what was given but cannot be used is not also reported as missing.
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from config.declaring import PREFIX
 from config.webhooks import webhook_faults
@@ -15,14 +15,19 @@ from config.webhooks import webhook_faults
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+#: Settings that there were once, each with the one that replaces it: its name may be nothing alike.
+REPLACED: Final = {"RDCHAT_TEXTS": "RDCHAT_ORGANIZATIONS"}
+
 
 def unknown_names(names: Iterable[str], known: Collection[str]) -> list[str]:
-    """Return the variables that look like settings but are none, each with the nearest setting."""
+    """Return the variables that look like settings but are none, each with the setting that is meant."""
     # Without the prefix, which all of them share and which would make any two look alike.
     nearest = {name.removeprefix(PREFIX): name for name in known}
     faults = []
     for name in sorted(set(names) - set(known)):
-        if name.startswith(PREFIX):
+        if name in REPLACED:
+            faults.append(f"{name} is not a setting any more. {REPLACED[name]} replaces it.")
+        elif name.startswith(PREFIX):
             (match,) = get_close_matches(name.removeprefix(PREFIX), nearest, n=1, cutoff=0)
             faults.append(f"{name} is not a setting. Did you mean {nearest[match]}?")
     return faults

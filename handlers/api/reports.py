@@ -39,12 +39,14 @@ async def get_report(call: Call) -> Answer | web.Response:
     form = call.query["format"] or ("csv" if _prefers_csv(call.headers.get("Accept", "")) else "json")
     if form == "json":
         return Answer(_report_json(report), "Report made successfully")
+    # The days that were asked for, not the instants at which these begin and end: in UTC they are others.
+    first, last = (call.query[name].isoformat()[:10] for name in ("since", "until"))
     return web.Response(
         text=_report_csv(report),
         content_type=_CSV,
         charset="utf-8",
         headers={
-            "Content-Disposition": f'attachment; filename="report-{since:%Y%m%d}-{until:%Y%m%d}.csv"',
+            "Content-Disposition": f'attachment; filename="report-{first}-{last}.csv"',
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
         },

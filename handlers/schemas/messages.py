@@ -41,8 +41,8 @@ class MessageFacts(AnswerSchema):
     sender_id = identity("senderId", "Who sent it. Automated messages come from the psychologist.", CLIENT_ID)
     message_type = choice(
         "messageType",
-        f"{types_in_words(FROM_PEOPLE)} are from people, `automated` is from a timer. `system` is not sent "
-        "yet.",
+        f"{types_in_words(FROM_PEOPLE)} are from people, `automated` is from a timer. `system` stands for "
+        "one that cannot be shown, because it was changed where it is stored.",
         tuple(MessageType),
     )
     is_automated = yes_no("isAutomated", "Whether it was sent by a timer.", example=False)

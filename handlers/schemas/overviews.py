@@ -201,6 +201,12 @@ class ReplicaOverview(AnswerSchema):
         0.8,
         allow_none=True,
     )
+    encryption_keys = fields.List(
+        fields.String(),
+        data_key="encryptionKeys",
+        required=True,
+        metadata=about("The ids of its encryption keys, the one that encrypts first.", ["main"]),
+    )
     live_sessions = number("liveSessions", "How many sessions it has in memory.", 35)
     commands_waiting = number("commandsWaiting", "How many commands of people wait for their answer.", 0)
     jobs_held = number(

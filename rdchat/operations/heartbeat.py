@@ -15,7 +15,7 @@ from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.redis.connection import LOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -38,7 +38,7 @@ class Vitals:
     """What a replica says of itself: `facts` is JSON.
 
     `worker` is None where no timers are run. Its name is made of its id alone: which machine it is on, those
-    know who run it.
+    know who run it. `kids` are the ids of its encryption keys, the one that encrypts first.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Vitals:
         engine: Engine,
         publisher: Publisher,
         worker: TimerWorker | None,
+        kids: Sequence[str],
     ) -> None:
         self.replica_id = replica_id
         self._roles = sorted(roles)
@@ -57,6 +58,7 @@ class Vitals:
         self._engine = engine
         self._publisher = publisher
         self._worker = worker
+        self._kids = list(kids)
         self._started_at: datetime = clock.now()
 
     @property
@@ -75,6 +77,7 @@ class Vitals:
             "startedAt": iso(self._started_at),
             "seenAt": iso(self._clock.now()),
             "clockOffsetMs": self.clock_offset_ms,
+            "encryptionKeys": self._kids,
             "liveSessions": self._engine.live_actors,
             "commandsWaiting": self._engine.waiting,
             "jobsHeld": self._worker.held if self._worker is not None else None,

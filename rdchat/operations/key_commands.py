@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _SAYS = {
     "current": "wraps new data keys",
     "held": "opens what it wraps",
+    "retired": "wraps nothing any more",
     "missing": "MISSING in RDCHAT_ENCRYPTION_KEYS",
     "wrong": "ANOTHER KEY of this name is in RDCHAT_ENCRYPTION_KEYS",
 }
@@ -60,7 +61,7 @@ async def show_keys(settings: Settings, addresses: Addresses) -> tuple[list[str]
         f"{f', since {iso(one.since)}' if one.since is not None else ''}"
         for one in uses
     ]
-    return lines, all(one.state in ("current", "held") for one in uses)
+    return lines, all(one.state not in ("missing", "wrong") for one in uses)
 
 
 def make_key(settings: Settings, kid: str | None) -> list[str]:

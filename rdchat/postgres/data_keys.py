@@ -247,7 +247,9 @@ class DataKeys:
         """Add to `found` the keys that open. Return the owners that have one."""
         rows = await connection.fetch(_FIND, list(sought))
         for row in rows:
-            owner_id, people = row["owner"], _people_of(row)
+            owner_id = row["owner"]
+            # A row that is yet to be written names no one: then it is the caller who knows.
+            people = _people_of(row) or sought[owner_id].people or ()
             try:
                 key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner_id, people))
             except UnknownRingKeyError as error:

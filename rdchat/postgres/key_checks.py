@@ -47,6 +47,12 @@ async def find_wrong_keys(connection: Connection, ring: KeyRing) -> list[str]:
     return wrong
 
 
+async def is_new(connection: Connection, kid: str) -> bool:
+    """Tell whether a key wraps nothing yet."""
+    used: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM data_keys WHERE kid = $1)", kid)
+    return not used
+
+
 async def check_ring(connection: Connection, ring: KeyRing) -> None:
     """See that the keys are this database's, and note those that are new. Raise WrongKeyError."""
     # Added first: of two replicas that bring two keys of one name at the same time, one finds the other's.

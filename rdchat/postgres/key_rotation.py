@@ -33,8 +33,8 @@ DELETE FROM encryption_keys e
 class KeyUse:
     """A key of the ring and how many data keys it wraps.
 
-    `state`: `current`, `held` (opens what it wraps), `missing` from the settings, or `wrong`: another one of
-    this name. `since`: when a replica had it first.
+    `state`: `current`, `held` (opens what it wraps), `retired` (wraps nothing, and is not in the settings),
+    `missing` from the settings, or `wrong`: another one of this name. `since`: when a replica had it first.
     """
 
     kid: str
@@ -60,7 +60,7 @@ async def list_key_uses(pool: Pool, keys: DataKeys) -> list[KeyUse]:
     for row in rows:
         kid = row["kid"]
         if kid not in ring.kids:
-            state = "missing"
+            state = "missing" if row["data_keys"] else "retired"
         elif row["check_value"] not in (None, ring.check_value(kid)):
             state = "wrong"
         else:

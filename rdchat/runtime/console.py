@@ -38,6 +38,7 @@ def start_console(base: Base, stores: Stores, delivery: Delivery, core: Core, ti
         engine=core.engine,
         publisher=delivery.publisher,
         worker=timers.worker,
+        kids=stores.keys.ring.kids,
     )
     heartbeat = Heartbeat(registry, vitals)
     heartbeat.start()

@@ -20,7 +20,7 @@ from rdchat.engine.post_commit import PostCommitEffects
 from rdchat.local.ably import AblyLocal
 from rdchat.postgres import pool as postgres
 from rdchat.postgres.data_keys import DataKeys
-from rdchat.postgres.key_checks import check_ring
+from rdchat.postgres.key_checks import WrongKeyError, check_ring, is_new
 from rdchat.postgres.migrate import migrate
 from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
@@ -29,6 +29,7 @@ from rdchat.realtime.publisher import LEASE, Publisher
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.delay_queue import DelayQueue
 from rdchat.redis.rates import Rates
+from rdchat.redis.replica_registry import ReplicaRegistry
 from rdchat.redis.snapshots import Snapshots
 from rdchat.security.ably_tokens import ably_token
 from rdchat.security.encryption import KeyRing
@@ -132,13 +133,15 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
     applied = await migrate(pool)
     if applied:
         log.info("migrations applied", names=applied)
-    keys = DataKeys(KeyRing(base.settings.encryption_keys), base.metrics)
-    async with postgres.acquire(pool) as connection:
-        await check_ring(connection, keys.ring)
-        service_key = await keys.get_service_key(connection)
     await _follow_clock(base, pool)
     redis = redis_connection.connect(redis_url)
     base.close_in_turn(redis.aclose)
+    keys = DataKeys(KeyRing(base.settings.encryption_keys), base.metrics)
+    async with postgres.acquire(pool) as connection:
+        await check_ring(connection, keys.ring)
+        if await is_new(connection, keys.ring.current):
+            await _check_others_have(keys.ring.current, redis)
+        service_key = await keys.get_service_key(connection)
     rates = Rates(redis, base.settings.rate_limits)
     rates.start()
     base.close_in_turn(rates.close)
@@ -152,6 +155,21 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
         queue=DelayQueue(redis, on_scheduled=woken.set),
         woken=woken,
     )
+
+
+async def _check_others_have(kid: str, redis: RedisClient) -> None:
+    """See that no replica that runs would be unable to read what a new key encrypts. Raise WrongKeyError."""
+    try:
+        present = await ReplicaRegistry(redis).list_present()
+    except redis_connection.LOST:
+        log.warning("Redis is away: whether other replicas have the new encryption key is not known", kid=kid)
+        return
+    without = [one["name"] for one in present if kid not in one.get("encryptionKeys", [])]
+    if without:
+        raise WrongKeyError(
+            f"RDCHAT_ENCRYPTION_KEYS: {', '.join(without)} could not read what {kid!r} encrypts. Put it at "
+            "the end of the setting of every replica first, and to the front when all of them have it."
+        )
 
 
 async def _follow_clock(base: Base, pool: Pool) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rdchat.domain.message import MessageType
+from rdchat.domain.message import Message, MessageType
 from rdchat.texts.wording import wall_time
 from statemachine import Cancel, Extend, Status
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date, datetime
 
-    from rdchat.domain.message import Message
     from rdchat.domain.timeline import TimelineEntry
     from statemachine import Session
 
@@ -122,7 +121,10 @@ def _status_line(session: Session, timezone: str, entry: TimelineEntry) -> Statu
     return StatusLine(at, "missed")
 
 
-def _message_line(session: Session, timezone: str, message: Message) -> MessageLine:
+def _message_line(session: Session, timezone: str, message: Message) -> MessageLine | StatusLine:
+    if message.message_type is MessageType.SYSTEM:
+        # It stands for a message that is not as it was written: no one has said it.
+        return StatusLine(wall_time(timezone, message.created_at), "altered")
     return MessageLine(
         at=wall_time(timezone, message.created_at),
         name=one_line(message.sender_name),

@@ -138,6 +138,25 @@ async def test_a_link_is_replaced_and_revoked(service: Service) -> None:
     assert (await open_calendar(service, theirs)).status == 200, "another's is still open"
 
 
+async def test_whoever_uses_a_link_sees_its_owners_calendar_and_no_other(service: Service) -> None:
+    await service.psychologist()
+    client, other, admin = service.person(), service.person(), service.person(Role.SUPER_ADMIN)
+    booked, theirs = await book(client, in_days(20)), await book(other, in_days(21))
+    url = await calendar_link(client)
+    for person in (client, other, admin):
+        signed_in = {"Authorization": f"Bearer {person.token}"}
+        assert events_in((await open_calendar(service, url, **signed_in)).json) == [event_of(booked, 0)]
+        # Its secret opens nothing but the calendar, and no one's token opens that without it.
+        bare = await open_calendar(service, url.partition("?")[0], **signed_in)
+        assert_refused(bare, 400, "VALIDATION_FAILED")
+    secret = {"Authorization": f"Bearer {url.rpartition('=')[2]}"}
+    assert_refused(await other.call("GET", "/counselings", headers=secret), 401, "UNAUTHENTICATED")
+    # What others revoke is theirs alone.
+    assert (await other.call("DELETE", "/calendar")).data == {"revoked": False}
+    assert (await open_calendar(service, url)).status == 200
+    assert events_in((await open_calendar(service, await calendar_link(other))).json) == [event_of(theirs, 0)]
+
+
 async def test_what_was_not_given_opens_nothing(service: Service) -> None:
     client = service.person()
     url = await calendar_link(client)

@@ -60,6 +60,17 @@ async def shares_a_picture(person: Person, other: Person, session_id: str, base_
     assert len(shown) == len(written) == 1
 
 
+async def hears(person: Person, other: Person, session_id: str) -> None:
+    """Have one of them say something, and the other one hear it published, by the genuine SDK."""
+    ably, heard = await listen(person, session_id)
+    try:
+        await until(lambda: ably.connection.state == "connected", 10)
+        assert (await other.say(session_id, "Apakah terdengar?")).status == 201
+        await until(lambda: [one["content"] for one in heard][-1:] == ["Apakah terdengar?"], 10)
+    finally:
+        await ably.close()
+
+
 @pytest.fixture(params=HOSTS)
 def host(request: pytest.FixtureRequest) -> str:
     """Where to listen, one after the other."""
@@ -82,13 +93,7 @@ async def test_links_and_realtime_lead_to_where_it_listens(
         await shares_a_picture(client, psychologist, session_id, service.base)
         options = (await client.get("/chat/ably-token", sessionId=session_id)).data["clientOptions"]
         assert (options["endpoint"], options["tls"]) == (HOSTS[host], False)
-        ably, heard = await listen(client, session_id)
-        try:
-            await until(lambda: ably.connection.state == "connected", 10)
-            assert (await psychologist.say(session_id, "Apakah terdengar?")).status == 201
-            await until(lambda: [one["content"] for one in heard][-1:] == ["Apakah terdengar?"], 10)
-        finally:
-            await ably.close()
+        await hears(client, psychologist, session_id)
 
 
 @asynccontextmanager
@@ -132,6 +137,7 @@ async def test_behind_a_prefix_every_link_works(tmp_path: Path, database_url: st
             Person(service.client, base_url, one.caller, one.token) for one in (near, near_too)
         )
         await shares_a_picture(client, psychologist, session_id, base_url)
+        await hears(client, psychologist, session_id)
         status, content, _ = await fetched(f"{base_url}/docs")
         page = content.decode()
         assert status == 200
@@ -179,12 +185,6 @@ async def test_everyone_reaches_the_local_endpoint_by_the_host_of_the_public_add
     told = {"host": "0.0.0.0", "public_url": "http://localhost:1/chat"}  # noqa: S104 - what is to be tested
     async with running(tmp_path, database_url, redis_url, **told) as service:
         client, psychologist, session_id = await opened(service)
-        ably, heard = await listen(client, session_id)
-        try:
-            await until(lambda: ably.connection.state == "connected", 10)
-            assert (await psychologist.say(session_id, "Halo")).status == 201
-            await until(lambda: [one["content"] for one in heard][-1:] == ["Halo"], 10)
-        finally:
-            await ably.close()
+        await hears(client, psychologist, session_id)
         options = (await client.get("/chat/ably-token", sessionId=session_id)).data["clientOptions"]
         assert options["endpoint"] == "localhost"

@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from handlers.schemas import parts
 from rdchat.common.clock import iso, to_ms
 from rdchat.common.errors import UnavailableError
 from rdchat.common.stores import Addresses
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tests.support.service import Person
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+#: With a session and without one; what is quick is tried with every method.
 METHODS = ("chat", "offline")
 
 
@@ -139,7 +141,7 @@ async def test_both_are_reminded_in_time(
             assert version == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", parts.METHODS)
 async def test_a_move_replaces_them_and_a_cancellation_cancels_them(service: Service, method: str) -> None:
     await service.psychologist()
     client = service.person()

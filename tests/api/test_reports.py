@@ -237,6 +237,24 @@ async def test_a_table_says_the_same_and_carries_out_nothing(service: Service) -
 
 
 @pytest.mark.parametrize(
+    ("since", "until", "timezone"),
+    [
+        ("2031-01-01", "2031-01-31", "Asia/Jakarta"),
+        ("2031-01-01", "2031-01-01", "America/Lima"),
+        ("2031-01-01T12:00:00Z", "2031-02-01T12:00:00Z", "Asia/Jakarta"),
+        ("0001-01-01T00:00:00Z", "0001-02-01", "America/Lima"),
+    ],
+)
+async def test_a_table_is_called_by_the_days_that_were_asked_for(
+    service: Service, since: str, until: str, timezone: str
+) -> None:
+    asked = {"from": since, "to": until, "timezone": timezone, "format": "csv"}
+    reply = await service.person(Role.SUPER_ADMIN, "Admin").get(_PATH, **asked)
+    days = f"{since[:10]}-{until[:10]}"
+    assert reply.headers["Content-Disposition"] == f'attachment; filename="report-{days}.csv"'
+
+
+@pytest.mark.parametrize(
     ("accept", "form"),
     [
         ("*/*", "json"),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -22,43 +20,15 @@ import pytest
 from click.testing import CliRunner
 
 from run import cli
+from tests.support.program import PATIENCE, ROOT, environment, run
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 # One after another: these start programs all the time, which wakes two cores for a second each.
 pytestmark = pytest.mark.xdist_group("programs")
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 60
-
-
-def environment(data_dir: Path, **more: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")}
-    return own | {
-        "RDCHAT_DATA_DIR": str(data_dir),
-        "RDCHAT_PORT": "0",
-        "RDCHAT_ABLY_LOCAL_PORT": "0",
-        "RDCHAT_DRAIN_SECONDS": "0",
-        **more,
-    }
-
-
-async def run(data_dir: Path, *arguments: str, **more: str) -> tuple[int, str]:
-    """Run a command to its end. Return status and output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "run.py",
-        *arguments,
-        cwd=ROOT,
-        env=environment(data_dir, **more),
-        stdout=PIPE,
-        stderr=STDOUT,
-    )
-    async with asyncio.timeout(PATIENCE):
-        output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
 
 
 class Serving:

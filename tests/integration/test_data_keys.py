@@ -98,6 +98,13 @@ async def test_a_sessions_key_opens_for_its_two_people_alone(database: Pool, tal
         assert same(own, await keys.get(connection, session_owner(session))), "it is still at hand"
 
 
+async def test_a_key_can_be_made_before_the_row_of_its_owner(database: Pool) -> None:
+    owner = KeyOwner(uuid4(), (uuid4(), uuid4()))
+    async with pool.transaction(database) as connection:
+        own = await data_keys().get_or_create(connection, owner)
+        assert same(own, await data_keys().get_or_create(connection, owner))
+
+
 async def test_a_key_that_vanishes_with_its_transaction_is_not_kept_at_hand(database: Pool) -> None:
     keys, person = data_keys(), person_owner(uuid4())
     async with pool.acquire(database) as connection:

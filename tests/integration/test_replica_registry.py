@@ -13,11 +13,13 @@ from rdchat import __version__
 from rdchat.domain.person import Role
 from rdchat.local.stores import EmbeddedRedis
 from rdchat.operations import heartbeat
+from rdchat.postgres.key_checks import WrongKeyError
 from rdchat.redis.connection import LOST, RedisClient, connect
 from rdchat.redis.replica_registry import ReplicaRegistry
+from rdchat.runtime import Runtime
 from tests.support.console import keep_nothing
 from tests.support.redis_cluster import a_redis_cluster
-from tests.support.service import Service, service_settings
+from tests.support.service import ENCRYPTION_KEY, Service, service_settings
 from tests.support.sessions import INSTANT
 from tests.support.soon import session_soon
 from tests.support.waiting import until
@@ -25,6 +27,8 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from config import Settings
 
 
 @pytest.fixture
@@ -121,6 +125,29 @@ async def test_replicas_come_and_go(
             assert both[1]["jobsHeld"] is None
         # It has said that it goes.
         assert await replicas(first) == await are(1)
+
+
+async def test_no_replica_encrypts_with_a_key_that_another_lacks(
+    database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_nothing(monkeypatch)
+    stores: dict[str, Any] = {"database_url": database_url, "redis_url": redis_url}
+    old, new = {"test": ENCRYPTION_KEY}, {"new": b"n" * 32}
+
+    def having(keys: dict[str, bytes]) -> Settings:
+        return service_settings(tmp_path, encryption_keys=keys)
+
+    async with Service.running(having(old), **stores) as first:
+        assert await until(lambda: replicas(first))
+        with pytest.raises(WrongKeyError, match="could not read what 'new' encrypts"):
+            await Runtime.start(having(new | old), **stores)
+        # At the end it is known, and encrypts nothing.
+        async with Service.running(having(old | new), **stores):
+            pass
+    async with Service.running(having(old | new), **stores) as first:
+        assert await until(lambda: replicas(first))
+        async with Service.running(having(new | old), **stores) as second:
+            assert (await until(lambda: replicas(second)))[-1]["encryptionKeys"] == ["new", "test"]
 
 
 async def test_it_says_again_and_again_how_it_is(

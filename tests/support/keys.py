@@ -32,7 +32,7 @@ async def read_texts(connection: Any) -> dict[UUID, str]:
 
 
 async def reassign_row(connection: Any, counseling_id: UUID, psychologist_id: UUID) -> None:
-    """Give a counselling without chat to another psychologist in the open transaction, as the service does."""
+    """Give a counselling without chat to another psychologist, as the service does, in a transaction."""
     row = await connection.fetchrow(
         "SELECT client_id, psychologist_id FROM counselings WHERE id = $1", counseling_id
     )

@@ -222,6 +222,14 @@ def test_requests_are_closed_and_answers_are_not() -> None:
         assert schema.get("additionalProperties", True) is (name not in bodies), name
 
 
+def test_what_may_be_left_out_has_no_default() -> None:
+    """Generators of types take a field with a default for one that is always there."""
+    for schema in objects(DOCUMENT):
+        for name, field in schema["properties"].items():
+            assert "default" not in field, (name, field)
+            assert "default" not in field.get("items", {}), (name, field)
+
+
 # ---- answers ----------------------------------------------------------------------------------------------
 
 

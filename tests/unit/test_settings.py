@@ -12,6 +12,7 @@ import pytest
 
 import config
 from config import rendering
+from config.checks import REPLACED
 from config.development import development_secrets
 from config.settings import ROWS
 
@@ -381,6 +382,19 @@ def test_a_name_that_is_no_setting_is_a_fault_with_the_nearest_one(
 ) -> None:
     told = faults(monkeypatch, **{f"RDCHAT_{name}": "60"})
     assert told == [f"RDCHAT_{name} is not a setting. Did you mean RDCHAT_{nearest}?"]
+
+
+def test_a_setting_that_was_replaced_is_a_fault_with_the_one_that_replaces_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = faults(monkeypatch, RDCHAT_TEXTS="texts.toml")
+    assert told == ["RDCHAT_TEXTS is not a setting any more. RDCHAT_ORGANIZATIONS replaces it."]
+
+
+def test_what_replaces_a_setting_is_one() -> None:
+    variables = {row.variable for row in ROWS.values()}
+    assert set(REPLACED.values()) <= variables
+    assert not set(REPLACED) & variables
 
 
 def test_unknown_names_are_told_with_all_other_faults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,15 +26,17 @@ export class MessageItem extends Steady {
   render() {
     const { message, isMine, isFirst, isLast, isRead } = /** @type {any} */ (this.props);
     const { seq, isAutomated, attachment, createdAt, sender } = message;
-    const kind = isAutomated ? "automated" : isMine ? "mine" : "theirs";
+    // No one has said it: it stands for a message that cannot be shown.
+    const isSystem = message.messageType === "system";
+    const kind = isAutomated || isSystem ? "automated" : isMine ? "mine" : "theirs";
     return html`
       <li class=${`message ${kind} ${isFirst ? "first" : ""}`} data-seq=${seq}>
-        <span class="hidden-visually">${isMine ? t("chat.you") : sender.fullName}: </span>
+        ${!isSystem && html`<span class="hidden-visually">${isMine ? t("chat.you") : sender.fullName}: </span>`}
         <div class="bubble" dir="auto">
           ${attachment && html`<${AttachmentView} attachment=${attachment} name=${sender.fullName} isMine=${isMine} />`}
           ${message.message && html`<div class=${attachment ? "caption" : ""} dir="auto">${message.message}</div>`}
         </div>
-        ${(isLast || isAutomated) &&
+        ${(isLast || isAutomated) && !isSystem &&
         html`
           <div class="meta">
             ${isAutomated && html`<span>${t("chat.automated")} ·</span>`}
