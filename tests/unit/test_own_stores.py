@@ -89,7 +89,10 @@ def test_everything_is_told_at_once(open_place: Path) -> None:
 
 
 def test_the_embedded_default_asks_for_none_of_it() -> None:
-    weak = {"RDCHAT_JWT_SECRET": "a secret that no one would guess", "RDCHAT_REDIS_URL": "redis://redis.example"}
+    weak = {
+        "RDCHAT_JWT_SECRET": "a secret that no one would guess",
+        "RDCHAT_REDIS_URL": "redis://redis.example",
+    }
     assert config.faults_in(weak) == []
 
 
