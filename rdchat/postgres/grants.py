@@ -23,6 +23,8 @@ GRANTS: Final = {
     "reads": _APPEND,
     "timeline": _APPEND,
     # What has a state.
+    "access_changes": _CHANGE,
+    "access_rules": _CHANGE,
     "attendance": _CHANGE,
     "automations": _CHANGE,
     "chat_sessions": _CHANGE,
@@ -34,10 +36,12 @@ GRANTS: Final = {
     "psychologists": _CHANGE,
     "reminders": _CHANGE,
     # What goes when it is done with, or when its owner says so.
+    "ably_token_requests": _DELETE,
     "attachments": _DELETE,
     "calendar_links": _DELETE,
     "client_notes": _DELETE,
     "idempotency": _DELETE,
+    "late_revocations": _DELETE,
     "outbox": _DELETE,
     "quick_replies": _DELETE,
     "webhook_deliveries": _DELETE,
