@@ -48,6 +48,7 @@ from rdchat.local.stores import EmbeddedStoreError
 from rdchat.local.stores.choice import any_stores, own_stores
 from rdchat.operations import administration, drawing, key_commands
 from rdchat.operations.doctor import examine
+from rdchat.operations.role_making import make_roles, script_of
 from rdchat.runtime.commands import keep_wall_times
 from rdchat.security.caller_tokens import CallerTokens
 from statemachine import AutomationKind
@@ -172,9 +173,38 @@ def timezones(*, dry_run: bool) -> None:
 
 @cli.command()
 def migrate() -> None:
-    """Update the schema (`serve` does so too)."""
+    """Update the schema, as its owner (`serve` does so too, unless it has a role of its own)."""
     applied = _with_stores(administration.migrate_now)
     _say("\n".join(f"applied {name}" for name in applied) or "The schema is up to date.")
+
+
+@cli.group()
+def database() -> None:
+    """Look after the database's roles."""
+
+
+@database.command()
+@click.option("--apply", is_flag=True, help="Run the SQL, as PGUSER (PGPASSWORD), or else as the owner.")
+@click.option("--owner", help="The role that owns the schema. [default: the one of its address]")
+@click.option("--service", help="The role that serves. [default: the one of its address]")
+@click.option("--schema", default="public", show_default=True, help="Where the tables are, or will be.")
+def roles(*, apply: bool, owner: str | None, service: str | None, schema: str) -> None:
+    """Print the SQL that makes the owner's and the service's role.
+
+    Their names and passwords are those of RDCHAT_MIGRATE_DATABASE_URL and RDCHAT_DATABASE_URL. The service
+    may then neither change the schema nor what was written down. It can be run again at any time, by a
+    superuser or by an owner of the database who may make roles.
+    """
+    settings = _settings()
+    try:
+        script = script_of(settings, owner=owner, service=service, schema=schema)
+        if not apply:
+            click.echo(script.rstrip())
+            return
+        asyncio.run(make_roles(settings, script))
+    except RdchatError as error:
+        raise _complain(error) from None
+    _say("The roles are made. Now: run.py migrate, as the owner.")
 
 
 @cli.command()
@@ -272,6 +302,9 @@ def token(
     if len(name) > LONGEST_NAME:
         raise click.UsageError(f"--name must have at most {LONGEST_NAME} characters.")
     settings = _settings()
+    longest = settings.jwt_max_lifetime / timedelta(hours=1)
+    if hours > longest:
+        raise click.UsageError(f"--hours must be at most {longest:g}, as RDCHAT_JWT_MAX_LIFETIME says.")
     tokens = CallerTokens(
         algorithms=settings.jwt_algorithms,
         issuer=settings.jwt_issuer,

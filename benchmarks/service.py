@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import re
@@ -23,9 +24,9 @@ from rdchat.security.encryption import KeyRing
 if TYPE_CHECKING:
     from datetime import timedelta
 
-JWT_SECRET = "a secret for benchmarks that is long enough"  # noqa: S105 - it guards nothing
+JWT_SECRET = "b7QkXw1Zr8Tn4Hc9Ms2Vp6Yd3Lf5Gj0A"  # noqa: S105 - it guards nothing
 #: The key of the tests' services as well, for which sessions are seeded in the same way.
-ENCRYPTION_KEYS = {"test": b"k" * 32}
+ENCRYPTION_KEYS = {"test": hashlib.sha256(b"of tests").digest()}
 ABLY_KEY = "rdchat.bench:secret-of-the-local-ably-key-0123456789"
 _ROOT = Path(__file__).parents[1]
 _SERVING = re.compile(r"serving on (http://\S+)")

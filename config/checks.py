@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from config.declaring import PREFIX
+from config.exposure import exposed
+from config.secrecy import weak_secrets
 from config.webhooks import webhook_faults
 
 if TYPE_CHECKING:
@@ -33,8 +35,11 @@ def unknown_names(names: Iterable[str], known: Collection[str]) -> list[str]:
     return faults
 
 
-def contradictions(values: Mapping[str, Any], given: Collection[str]) -> list[str]:
-    """Return which settings contradict one another or lack others."""
+def contradictions(values: Mapping[str, Any], given: Collection[str], *, default_host: str = "") -> list[str]:
+    """Return which settings contradict one another, lack others, or give away what they should keep.
+
+    `default_host` is where PostgreSQL is when its address does not say so.
+    """
     faults = []
     shortest, longest = values.get("min_session"), values.get("max_session")
     if shortest and longest and shortest > longest:
@@ -56,8 +61,12 @@ def contradictions(values: Mapping[str, Any], given: Collection[str]) -> list[st
         signed="webhook_secrets" in given,
         allow_private=values.get("webhook_allow_private", False),
     )
+    if "migrate_database_url" in given and "database_url" not in given:
+        faults.append("RDCHAT_MIGRATE_DATABASE_URL: belongs to RDCHAT_DATABASE_URL; set that as well.")
     if values.get("database_url") is not None:
         faults += _missing_secrets(given)
+        faults += exposed(values, given, default_host=default_host)
+        faults += weak_secrets(values, given)
     return faults
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from config.checks import contradictions, unknown_names
 from config.development import development_secrets
+from config.secrecy import open_to_all
 from config.settings import ROWS, Settings
 from config.values import InvalidValueError, encryption_keys
 
@@ -85,8 +87,26 @@ def _read(environment: Mapping[str, str]) -> _Reading:
             _read_one(reading, name, variables[0], environment[variables[0]])
         elif not row.is_generated:
             reading.values[name] = row.value_unset
-    reading.faults.extend(contradictions(reading.values, reading.given))
+    reading.faults.extend(
+        contradictions(reading.values, reading.given, default_host=environment.get("PGHOST", ""))
+    )
+    if reading.values.get("database_url") is not None:
+        reading.faults.extend(_open_files(environment))
     return reading
+
+
+def _open_files(environment: Mapping[str, str]) -> list[str]:
+    """Return which files with secrets every account of the machine can reach."""
+    faults = []
+    for row in ROWS.values():
+        for variable in set_variables(row, environment)[:1]:
+            if variable == row.file_variable:
+                path = Path(environment[variable])
+                # One that is not there is a fault already.
+                with suppress(OSError):
+                    if how := open_to_all(path):
+                        faults.append(f"{variable}: {path} {how}.")
+    return faults
 
 
 def _read_one(reading: _Reading, name: str, variable: str, value: str) -> None:

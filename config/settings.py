@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from config import values
 from config.addresses import authority, origins, public_url
 from config.declaring import generated, optional, rows_of, setting
+from config.exposure import waived
 from config.texts import LANGUAGES
 from config.webhooks import webhook_secrets, webhook_urls
 
@@ -47,6 +48,17 @@ class Settings:
         "HOST", values.text, "127.0.0.1", "the address that the service listens on", section="HTTP"
     )
     port: int = setting("PORT", _port, "8080", "the port that the service listens on; 0: any free one")
+    operations_host: str = setting(
+        "OPERATIONS_HOST", values.text, "127.0.0.1", "the address that `RDCHAT_OPERATIONS_PORT` is on"
+    )
+    operations_port: int | None = optional(
+        "OPERATIONS_PORT",
+        _port,
+        "a port for `/metrics` and `/docs`; `/healthz`, `/readyz` and the API's documents are there as well",
+        details="Keep it from strangers. All processes of a replica share it.",
+        unset="both are on `RDCHAT_PORT`, for this machine alone and through no proxy",
+        example="9090",
+    )
     public_url: str | None = optional(
         "PUBLIC_URL",
         public_url,
@@ -74,10 +86,20 @@ class Settings:
     database_url: str | None = optional(
         "DATABASE_URL",
         values.with_scheme("postgresql", "postgres"),
-        "your PostgreSQL (15 or later, with `btree_gist`); `RDCHAT_ENCRYPTION_KEYS` and `RDCHAT_JWT_SECRET` "
-        "or `RDCHAT_JWT_JWKS_URL` are then required",
+        "your PostgreSQL (15 or later); `RDCHAT_ENCRYPTION_KEYS`, `RDCHAT_JWT_SECRET` or "
+        "`RDCHAT_JWT_JWKS_URL`, and `RDCHAT_ABLY_KEY` are then required",
         unset="a private one",
-        example="postgresql://rdchat:...@db.example/rdchat",
+        example="postgresql://rdchat_service:...@db.example/rdchat?sslmode=verify-full&sslrootcert=...",
+        secret=True,
+    )
+    migrate_database_url: str | None = optional(
+        "MIGRATE_DATABASE_URL",
+        values.with_scheme("postgresql", "postgres"),
+        "the same database, as the owner of its schema: for `run.py migrate` alone, where the service has a "
+        "role of its own",
+        details="`run.py database roles` makes both roles. The service itself need not know this address.",
+        unset="`RDCHAT_DATABASE_URL`, which then migrates by itself",
+        example="postgresql://rdchat_owner:...@db.example/rdchat?sslmode=verify-full&sslrootcert=...",
         secret=True,
     )
     redis_url: str | None = optional(
@@ -88,6 +110,15 @@ class Settings:
         example="rediss://:...@redis.example:6379/0",
         secret=True,
     )
+    allow_insecure: frozenset[str] = setting(
+        "ALLOW_INSECURE",
+        waived,
+        "",
+        "what may be reached over a network without TLS, or without seeing who answers: `postgres`, `redis`, "
+        "`jwks`, comma separated",
+        details="With a database of your own, each is verified unless it is on this machine.",
+        example="redis",
+    )
 
     ably_key: str = generated(
         "ABLY_KEY",
@@ -95,7 +126,7 @@ class Settings:
         "the key of your Ably app, to which events then go",
         section="Ably: unset, a local endpoint speaks its protocol",
         unset="the local endpoint",
-        example="app.key:secret",
+        example="app.key:...",
     )
     #: Follows from whether a key is set.
     ably_is_local: bool
@@ -139,6 +170,21 @@ class Settings:
     )
     jwt_issuer: str = setting("JWT_ISSUER", values.text, "rdchat", "who issues tokens (`iss`)")
     jwt_audience: str = setting("JWT_AUDIENCE", values.text, "rdchat", "whom tokens are issued for (`aud`)")
+
+    jwt_max_lifetime: timedelta = setting(
+        "JWT_MAX_LIFETIME",
+        values.seconds(least=60, most=30 * 86400),
+        "86400",
+        "how long a token may live, from `iat` to `exp`; one that lives longer is refused",
+        unit="seconds",
+    )
+    jwt_keys_trust: timedelta = setting(
+        "JWT_KEYS_TRUST",
+        values.seconds(least=60, most=30 * 86400),
+        "86400",
+        "how long keys stay in use while the key set cannot be fetched",
+        unit="seconds",
+    )
 
     #: Follows from whether there is a secret or a key set.
     jwt_secret_is_generated: bool = False
@@ -286,6 +332,15 @@ class Settings:
         section="Attachments",
         unit="bytes",
     )
+    clamd: str | None = optional(
+        "CLAMD",
+        values.listener,
+        "where a virus scanner (ClamAV's clamd) listens, which is asked about every file",
+        details="host:port, or the path of its socket. While it is away no file is accepted.\n"
+        "Its StreamMaxLength must be RDCHAT_MAX_ATTACHMENT or more.",
+        unset="none",
+        example="127.0.0.1:3310",
+    )
     storage_url: str | None = optional(
         "STORAGE_URL",
         values.bucket,
@@ -374,6 +429,13 @@ class Settings:
     def base_url(self) -> str:
         """Return what every link begins with; there is no slash at its end."""
         return self.public_url or f"http://{authority(self.host, self.port)}"
+
+    @property
+    def operations_url(self) -> str:
+        """Return where those who run the service look at it: what `/metrics` and `/docs` are below."""
+        if self.operations_port is None:
+            return f"http://{authority(self.host, self.port)}"
+        return f"http://{authority(self.operations_host, self.operations_port)}"
 
     @property
     def sign_in(self) -> Literal["people", "oidc", "off"]:

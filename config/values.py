@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
 _SHORTEST_SECRET: Final = 32
+#: Of the sixteen digits of a hexadecimal secret, fewer are there once in twenty million.
+_LEAST_DIFFERENT: Final = 8
 _KEY_BYTES: Final = 32
 _LONGEST_REMINDER: Final = 30 * 86400
 _MOST_REMINDERS: Final = 10
@@ -183,6 +185,18 @@ def bucket(value: str) -> str:
     return value
 
 
+def listener(value: str) -> str:
+    """Check where another program listens: `host:port`, or the path of a socket."""
+    if value.startswith("/"):
+        return value
+    host, _, port = value.rpartition(":")
+    if not re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+", host) or not re.fullmatch(
+        r"[1-9]\d{0,4}", port
+    ):
+        raise InvalidValueError("Must be host:port, or the path of a socket.")
+    return value
+
+
 def key_of_ably(value: str) -> str:
     """Check the form of an Ably key."""
     if not re.fullmatch(r"[\w-]+\.[\w-]+:\S+", value):
@@ -191,10 +205,18 @@ def key_of_ably(value: str) -> str:
 
 
 def long_enough(value: str) -> str:
-    """Check that a secret is as long as its algorithm needs."""
-    if len(value.encode()) < _SHORTEST_SECRET:
+    """Check that a secret is as long as its algorithm needs, and is not a shorter one that is repeated."""
+    secret = value.encode()
+    if len(secret) < _SHORTEST_SECRET:
         raise InvalidValueError(f"Must be at least {_SHORTEST_SECRET} bytes long.")
+    if len(set(secret)) < _LEAST_DIFFERENT or _repeats(secret):
+        raise InvalidValueError("Must not be a few bytes that are repeated: that is as good as a short one.")
     return value
+
+
+def _repeats(secret: bytes) -> bool:
+    """Whether a secret is one of at most sixteen bytes over and over, also with a part of it at the end."""
+    return any(secret.startswith(secret[length:]) for length in range(1, _SHORTEST_SECRET // 2 + 1))
 
 
 def encryption_keys(value: str) -> dict[str, bytes]:

@@ -19,10 +19,9 @@ from httpx._transports import default as transports
 
 from handlers.pages.static_files import WEB
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
-from rdchat.postgres import pool
-from rdchat.postgres.migrate import migrate
 from rdchat.redis import rates
 from tests.support.browser import NAMES, find_browser
+from tests.support.database_users import OWNER, as_service, make_tables
 from tests.support.node import find_node, install
 from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
@@ -112,7 +111,7 @@ def browser() -> str:
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: str) -> str:
-    """A database with the schema in it, which each test's database is copied from."""
+    """A database with roles and schema in it, which each test's database is copied from."""
 
     async def prepare() -> None:
         admin = await asyncpg.connect(postgres_server)
@@ -122,9 +121,7 @@ def migrated_template(postgres_server: str) -> str:
         await admin.close()
         if ready:
             return
-        database = await pool.connect(at_database(postgres_server, "rdchat_template"))
-        await migrate(database)
-        await pool.close(database)
+        await make_tables(at_database(postgres_server, "rdchat_template"))
 
     asyncio.run(prepare())
     return "rdchat_template"
@@ -137,10 +134,13 @@ def at_database(url: str, name: str) -> str:
 
 @pytest.fixture
 async def database_url(postgres_server: str, migrated_template: str) -> AsyncIterator[str]:
+    """A database of the test's own, as the service sees it: see `tests/support/database_users.py`."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(postgres_server)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
-    yield at_database(postgres_server, name)
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template} OWNER {OWNER.name}")
+    # What is granted on a database itself is not copied with it.
+    await admin.execute(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    yield as_service(at_database(postgres_server, name))
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
 

@@ -58,7 +58,7 @@ class Ours:
         self.name = "rdchat" if processes == 1 else f"rdchat, {processes} processes"
         self._service = Service(
             stage.stores.directory,
-            database_url or stage.stores.database_url,
+            database_url or stage.stores.service_url,
             redis_url or stage.stores.redis_url,
             stage.ably.address,
             timedelta(minutes=10),

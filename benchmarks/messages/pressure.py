@@ -84,7 +84,7 @@ async def faults(stage: Stage, capacity: float, say: Callable[[str], None]) -> d
     redis = SlowWay.to_redis(stage.stores.redis_url)
     await postgres.start()
     await redis.start()
-    database = stage.stores.database_url.partition("?")[0].replace("@", f"@127.0.0.1:{postgres.port}")
+    database = stage.stores.service_url.partition("?")[0].replace("@", f"@127.0.0.1:{postgres.port}")
     ours = Ours(stage, database_url=database, redis_url=f"redis://127.0.0.1:{redis.port}/0")
     await ours.start()
     generator = Generator(ours.base, stage.speakers)

@@ -34,10 +34,12 @@ WATCHED_SHARE = 20
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Running stores, in processes of their own."""
+    """Running stores, in processes of their own. `database_url` is the superuser's."""
 
     directory: Path
     database_url: str
+    owner_url: str
+    service_url: str
     redis_url: str
 
 
@@ -70,7 +72,13 @@ def stores() -> Iterator[Stores]:
         postgres = EmbeddedPostgres(Path(directory) / "postgres")
         redis = EmbeddedRedis(Path(directory) / "redis")
         try:
-            yield Stores(Path(directory), postgres.start(), redis.start())
+            yield Stores(
+                Path(directory),
+                postgres.start(),
+                postgres.owner_address,
+                postgres.service_address,
+                redis.start(),
+            )
         finally:
             redis.stop()
             postgres.stop()
@@ -82,7 +90,7 @@ async def stage(running: Stores, *, sessions: int, recorded: int = 1) -> AsyncIt
     key_name, _, secret = ABLY_KEY.partition(":")
     ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=recorded, history_messages=10))
     await ably.start()
-    database = await pool.connect(running.database_url)
+    database = await pool.connect(running.owner_url)
     await migrate(database)
     await pool.close(database)
     connection = await asyncpg.connect(running.database_url)

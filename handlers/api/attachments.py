@@ -48,7 +48,8 @@ async def upload_message(call: Call) -> Answer:
     What the file is decides its content. Images are re-encoded without what cameras put into them: no
     place, no device, no instant. Large ones are scaled down to 12.6 million pixels, HEIC and AVIF become
     JPEG, a GIF becomes PNG, and of an animation the first frame stays. Recordings are rewritten without
-    what telephones put into them, and texts are kept in UTF-8. `errors.file` says why a file is refused.
+    what telephones put into them, and texts are kept in UTF-8. `errors.file` says why a file is refused,
+    also for what a document would do when it is opened.
 
     A repeated clientMessageId gives the first message, with 200; with other words or another file it is
     refused, and nothing is sent. Put the file last: then a refusal does not wait for it. A file that

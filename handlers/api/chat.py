@@ -31,6 +31,9 @@ _CLOSED = (ErrorCode.CHAT_NOT_ENABLED, ErrorCode.SESSION_ENDED)
 async def get_ably_token(call: Call) -> Answer:
     """Get access to a session's channels, also while it is pending; or to all that one listens to now.
 
+    In a chat that is open one may also type and be present: ask for another token when it opens. What was
+    given before the end of a session ends with it.
+
     Without `sessionId`, that is one's notifications, and one's sessions that are open or begin within an
     hour: one connection is enough for all of them. It is revoked when one of these ends; then ask for
     another, which leaves it out.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from uuid import UUID
 
-    from handlers.http.cors import CrossOrigin
+    from handlers.http.edge_headers import EdgeHeaders
 
 #: Where the request's id goes in an answer that is made beforehand: as long as one.
 _PLACE: Final = "@" * 32
@@ -78,13 +78,13 @@ class PlacesByPerson:
 class Admission:
     """How many requests that change something are under way, and how many of any kind by person.
 
-    `limit` bounds the former; `on_refusal` is called for each that is turned away. `cross_origin` knows which
-    pages may read that. `bodies` and `uploads` are what people have begun to send: a page sends all the files
-    that were chosen at once, which then wait for each other.
+    `limit` bounds the former; `on_refusal` is called for each that is turned away. `edge` completes the
+    headers of what they are told. `bodies` and `uploads` are what people have begun to send: a page sends all
+    the files that were chosen at once, which then wait for each other.
     """
 
-    def __init__(self, limit: int, on_refusal: Callable[[], None], cross_origin: CrossOrigin) -> None:
-        self.cross_origin = cross_origin
+    def __init__(self, limit: int, on_refusal: Callable[[], None], edge: EdgeHeaders) -> None:
+        self.edge = edge
         self.people = PlacesByPerson(PER_PERSON)
         self.bodies = PlacesByPerson(_UNFINISHED)
         self.uploads = Turns(
@@ -128,7 +128,7 @@ class Admission:
     def refusal(self, origin: str | None) -> bytes:
         """Make the whole answer to a request that is turned away, from a page of `origin` or from none."""
         self._on_refusal()
-        if origin is not None and not self.cross_origin.allows(origin):
+        if origin is not None and not self.edge.cross_origin.allows(origin):
             origin = None
         refusal = self._refusals.get(origin)
         if refusal is None:
@@ -138,13 +138,13 @@ class Admission:
         return refusal.replace(_PLACE.encode(), new_request_id().encode())
 
     def _make_refusal(self, origin: str | None) -> bytes:
-        return whole_answer(UnavailableError("engine"), origin, self.cross_origin, _PLACE)
+        return whole_answer(UnavailableError("engine"), origin, self.edge, _PLACE)
 
 
-def whole_answer(error: RdchatError, origin: str | None, cross_origin: CrossOrigin, request_id: str) -> bytes:
+def whole_answer(error: RdchatError, origin: str | None, edge: EdgeHeaders, request_id: str) -> bytes:
     """Return an answer with an error, head and body, for where nothing else makes one."""
     answer = failure(error, request_id)
-    cross_origin.mark(answer.headers, origin)
+    edge.complete(answer.headers, origin)
     body = cast("bytes", answer.body)
     head = {**answer.headers, "Content-Length": str(len(body))}
     lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {head[name]}" for name in head)]

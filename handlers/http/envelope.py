@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict
 
 from handlers.http.compression import offer_gzip
+from handlers.http.edge_headers import USUAL
+from handlers.http.refusals import STATUSES, Refusals
 from rdchat.common.errors import ERRORS, ErrorCode, RdchatError
 from rdchat.common.json import as_json
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from prometheus_client import Histogram
 
-    from handlers.http.cors import CrossOrigin
+    from handlers.http.edge_headers import EdgeHeaders
     from rdchat.common.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -30,7 +33,7 @@ _ID_HEADER: Final = "X-Request-Id"
 _OURS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
+_HEADERS: Final = CIMultiDict([("Content-Type", "application/json; charset=utf-8"), *USUAL])
 #: What aiohttp raises by itself, in the words of the contract.
 _AIOHTTP: Final = {
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
@@ -68,32 +71,31 @@ def failure(error: RdchatError, request_id: str) -> web.Response:
 def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
     """Answer with JSON. Nothing of it may be cached: it belongs to one person."""
     # Not by `content_type` and `charset`: aiohttp would put the header together again for every answer.
-    return web.Response(body=as_json(body), status=status, headers=_HEADERS)
+    return web.Response(body=as_json(body), status=status, headers=_HEADERS.copy())
 
 
-def enveloped(
-    handler: Handler, metrics: Metrics, now: Callable[[], float], cross_origin: CrossOrigin
-) -> Handler:
+def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float], edge: EdgeHeaders) -> Handler:
     """Give every request an id and every error its envelope, let pages read both, and measure them.
 
     `now` is a monotonic clock in seconds. Around the application, not a middleware in it: those cost several
     steps for every request.
     """
     seen: dict[object, Histogram] = {}
+    refusals = Refusals(metrics, now)
 
     async def envelope(request: web.Request) -> web.StreamResponse:
         started = now()
         given = request.headers.get(_ID_HEADER)
         request_id = given if given and _OURS.fullmatch(given) else new_request_id()
         request[REQUEST_ID] = request_id
-        if request.method == "OPTIONS" and (preflight := cross_origin.preflight(request)) is not None:
+        if request.method == "OPTIONS" and (preflight := edge.preflight(request)) is not None:
             preflight.headers[_ID_HEADER] = request_id
             metrics.requests.labels("", "OPTIONS", str(preflight.status)).observe(now() - started)
             return preflight
-        answer = await _answer(request, handler, request_id)
+        answer = await _answer(request, handler, request_id, refusals)
         answer.headers[_ID_HEADER] = request_id
         offer_gzip(request, answer)
-        cross_origin.mark(answer.headers, request.headers.get("Origin"))
+        edge.complete(answer.headers, request.headers.get("Origin"))
         resource = request.match_info.route.resource
         kind = resource, request.method, answer.status
         histogram = seen.get(kind)
@@ -111,10 +113,14 @@ def new_request_id() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, handler: Handler, request_id: str, refusals: Refusals
+) -> web.StreamResponse:
     try:
         return await handler(request)
     except RdchatError as error:
+        if error.status in STATUSES:
+            refusals.note(request, error, request_id)
         return failure(error, request_id)
     except web.HTTPException as error:
         code = _AIOHTTP.get(HTTPStatus(error.status), ErrorCode.BAD_REQUEST)

@@ -145,7 +145,7 @@ class _Protocol(web.RequestHandler):
         """Tell one who sends too much without a token, and close the connection."""
         if self.waits:
             error = RdchatError(ErrorCode.RATE_LIMITED, retry_after=1, headers={"Connection": "close"})
-            self.write_raw(whole_answer(error, origin, self._guards.admission.cross_origin, new_request_id()))
+            self.write_raw(whole_answer(error, origin, self._guards.admission.edge, new_request_id()))
         self.force_close()
 
     async def start(self) -> None:
@@ -206,7 +206,7 @@ class _Protocol(web.RequestHandler):
             raise ConnectionError("part of an answer has been sent already")
         code = ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL  # noqa: PLR2004 - HTTP's own border
         answer = failure(RdchatError(code), new_request_id())
-        self._guards.admission.cross_origin.mark(answer.headers, self.origin or request.headers.get("Origin"))
+        self._guards.admission.edge.complete(answer.headers, self.origin or request.headers.get("Origin"))
         answer.force_close()
         return answer
 

@@ -15,10 +15,12 @@ from handlers.http.forms import FormReader
 from handlers.http.protocol import address_of, expect
 from handlers.http.quick_load import loader
 from handlers.http.reading import load_body, load_checked, load_query
+from handlers.http.refusals import CALLER_ID
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.operator_action import DONE, ActionKind, ActionSubject, Operator, SubjectType
 from rdchat.domain.person import Caller, Role
+from rdchat.security.refusals import NO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -179,9 +181,10 @@ def _endpoint(
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
         caller = ANONYMOUS if route.public else await _caller(request, runtime, guards)
+        request[CALLER_ID] = caller.id
         limit_status = await _counted(route, caller, runtime)
         if not route.public and caller.role not in route.roles:
-            raise RdchatError(ErrorCode.FORBIDDEN)
+            raise RdchatError(ErrorCode.FORBIDDEN, reason="role")
         if not route.public and runtime.people.is_news(caller):
             await runtime.people.keep(caller)
         path = {name: _path_id(text) for name, text in request.match_info.items()}
@@ -310,15 +313,19 @@ class _FormRoute:
 
 
 async def _caller(request: web.Request, runtime: Runtime, guards: Guards) -> Caller:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = request.headers.getall("Authorization", ())
+    # Of two, a proxy may have looked at the other one.
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
-        raise RdchatError(ErrorCode.UNAUTHENTICATED)
+        raise RdchatError(ErrorCode.UNAUTHENTICATED, reason=NO_TOKEN)
     try:
-        return await runtime.tokens.verify_fetching(token.strip())
+        caller = await runtime.tokens.verify_fetching(token.strip())
     except RdchatError as error:
         if error.code is ErrorCode.UNAUTHENTICATED and not guards.strangers.failed(address_of(request)):
             raise RdchatError(ErrorCode.RATE_LIMITED, retry_after=1) from error
         raise
+    runtime.access.check(caller)
+    return caller
 
 
 def _heeded(request: web.Request) -> Mapping[str, str]:

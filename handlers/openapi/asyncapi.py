@@ -43,14 +43,14 @@ _CHANNELS: Final[tuple[tuple[str, str, str, Node, str], ...]] = (
         "chat:session:{sessionId}",
         "sessionId",
         _SESSION,
-        "Messages and status of a session. Only the server publishes; participants may enter presence.",
+        "Messages and status of a session. Only the server publishes; participants may be present.",
     ),
     (
         _TYPING,
         "typing:session:{sessionId}",
         "sessionId",
         _SESSION,
-        "Who is typing. The participants publish, or the server for `POST /api/v1/chat/typing`.",
+        "Who is typing. Participants publish while it is open, or the server for `POST /api/v1/chat/typing`.",
     ),
     (
         _NOTIFICATIONS,

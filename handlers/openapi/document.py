@@ -54,15 +54,16 @@ _READY: Final = {
     200: "The replica can serve.",
     503: "Not ready: about to stop, without PostgreSQL, with late timers, or before keys were fetched.",
 }
+_NEAR: Final = {404: "It is for those who run the service: on its own machine, or on a port of their own."}
 #: Path, summary, media type, schema, and what each status means.
 _OPERATIONS: Final[tuple[tuple[str, str, str, type[Schema] | None, dict[int, str]], ...]] = (
     ("/", "Where is everything?", JSON, schemas.HomeAnswer, {200: "Where; a page for browsers."}),
     ("/healthz", "Is the process alive?", JSON, schemas.HealthAnswer, {200: "It is."}),
     ("/readyz", "Can it serve?", JSON, schemas.ReadyAnswer, _READY),
-    ("/metrics", "Metrics for Prometheus", "text/plain", None, {200: "The metrics, as text."}),
+    ("/metrics", "Metrics for Prometheus", "text/plain", None, _NEAR | {200: "The metrics, as text."}),
     ("/openapi.json", "This document", JSON, None, {200: "The document."}),
     ("/asyncapi.json", "The realtime events, as an AsyncAPI document", JSON, None, {200: "The document."}),
-    ("/docs", "Both documents as a page", "text/html", None, {200: "The page."}),
+    ("/docs", "Both documents as a page", "text/html", None, _NEAR | {200: "The page."}),
 )
 
 

@@ -20,6 +20,8 @@ _TEMPLATE: Final = (_PIECES / "docs.html").read_text(encoding="utf-8")
 _STYLE: Final = (_PIECES / "docs.css").read_text(encoding="utf-8")
 _SCRIPT: Final = (_PIECES / "docs.js").read_text(encoding="utf-8")
 
+#: What the page may do, for its answer's header as well.
+POLICY: Final = content_policy(style=_STYLE, script=_SCRIPT)
 _PLACE: Final = re.compile(r"{{(\w+)}}")
 #: More fields than these are folded up: the example beside them shows most of what they say.
 _MANY_FIELDS: Final = 10
@@ -33,7 +35,7 @@ def render(document: dict[str, Any], events: dict[str, Any] | None = None) -> st
     about = {tag.get("name"): str(tag.get("description", "")) for tag in document.get("tags", ())}
     info = node(document.get("info"))
     pieces = {
-        "policy": escape(content_policy(style=_STYLE, script=_SCRIPT)),
+        "policy": escape(POLICY),
         "style": Html(_STYLE),
         "script": Html(_SCRIPT),
         "base": escape(node(next(iter(document.get("servers", ())), {})).get("url", "")),

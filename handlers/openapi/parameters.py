@@ -24,6 +24,7 @@ _IDS: Final = {
     "attachments": ("The attachment's id.", parts.ATTACHMENT_ID),
     "quick-replies": ("The quick reply's id.", parts.QUICK_REPLY_ID),
     "clients": ("The client's id: the `sub` of their tokens.", parts.CLIENT_ID),
+    "people": ("The person's id: the `sub` of their tokens.", parts.PERSON_ID),
     "psychologists": ("The psychologist's id: the `sub` of their tokens.", parts.PSYCHOLOGIST_ID),
 }
 

@@ -125,6 +125,8 @@ def _answer(request: web.Request, file: StaticFile, headers: Mapping[str, str]) 
 def _page_headers(policy: str) -> dict[str, str]:
     return {
         "Content-Security-Policy": policy,
+        # Voice messages are spoken here.
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",

@@ -26,13 +26,14 @@ _OF_PROXIES: Final = frozenset(
 
 def check_same_machine(request: BaseRequest) -> None:
     """See that a request comes from this machine and not from another site. Raise RdchatError (FORBIDDEN)."""
-    if not (_is_near(request) and _is_own(request)):
+    if not (is_near(request) and _is_own(request)):
         raise RdchatError(
             ErrorCode.FORBIDDEN, "Only pages of this service, opened on its own machine, may do this"
         )
 
 
-def _is_near(request: BaseRequest) -> bool:
+def is_near(request: BaseRequest) -> bool:
+    """Return whether a request comes from this machine, and through no proxy on it as far as that shows."""
     host = request.headers.get("Host", "")
     name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
     return (

@@ -105,6 +105,7 @@ from handlers.schemas.overviews import (
     ReplicaOverview,
     WebhooksOverview,
 )
+from handlers.schemas.people import PersonAccess, PersonRequest, SavedPerson
 from handlers.schemas.quick_replies import (
     QuickReplyAnswer,
     QuickReplyChangeRequest,
@@ -207,6 +208,8 @@ __all__ = [
     "OverviewQuery",
     "PageQuery",
     "Person",
+    "PersonAccess",
+    "PersonRequest",
     "PoolOverview",
     "PostgresqlOverview",
     "PsychologistAnswer",
@@ -231,6 +234,7 @@ __all__ = [
     "RetryRequest",
     "RetryWebhooksRequest",
     "SavedAvailability",
+    "SavedPerson",
     "SavedPsychologist",
     "SenderSchema",
     "SessionAnswer",

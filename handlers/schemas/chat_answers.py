@@ -115,7 +115,7 @@ class TokenAnswer(AnswerSchema):
         values=fields.List(fields.String()),
         required=True,
         metadata=about(
-            "What it allows, by channel.",
+            "What it allows, by channel: to listen, and to type and be present in chats that are open.",
             {
                 _CHAT: ["history", "presence", "subscribe"],
                 _TYPING: ["publish", "subscribe"],

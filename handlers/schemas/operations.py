@@ -36,18 +36,24 @@ class ErrorAnswer(AnswerSchema):
     )
 
 
+def _for_operators(key: str, what: str, example: str) -> fields.String:
+    return fields.String(
+        data_key=key, metadata=about(f"{what}; told to those on the service's own machine.", example)
+    )
+
+
 class HomeAnswer(AnswerSchema):
     """Where everything is, as whole addresses."""
 
     name = text("name", "The program.", "rdchat")
     version = text("version", "Its version.", "1.0.0")
     api = text("api", "What the paths of the API are below.", f"{BASE_URL}/api/v1")
-    documentation = text("documentation", "The API for people.", f"{BASE_URL}/docs")
+    documentation = _for_operators("documentation", "The API for people", f"{BASE_URL}/docs")
     openapi = text("openapi", "The API for programs.", f"{BASE_URL}/openapi.json")
     asyncapi = text("asyncapi", "The realtime events for programs.", f"{BASE_URL}/asyncapi.json")
     health = text("health", "Whether the process lives.", f"{BASE_URL}/healthz")
     ready = text("ready", "Whether it can serve.", f"{BASE_URL}/readyz")
-    metrics = text("metrics", "Metrics for Prometheus.", f"{BASE_URL}/metrics")
+    metrics = _for_operators("metrics", "Metrics for Prometheus", f"{BASE_URL}/metrics")
     tokens = text("tokens", "How to get a token, in words.", "From the identity provider.")
 
 
@@ -62,8 +68,8 @@ class ReadyAnswer(AnswerSchema):
 
     status = choice(
         "status",
-        "`draining`: about to stop. `unavailable`: without PostgreSQL, with late timers, or before keys for "
-        "callers' tokens were ever fetched.",
+        "`draining`: about to stop. `unavailable`: without PostgreSQL, with late timers, or without keys to "
+        "verify callers' tokens with.",
         ("ready", "draining", "unavailable"),
     )
     postgresql = fields.String(
@@ -80,7 +86,7 @@ class ReadyAnswer(AnswerSchema):
         data_key="keySet",
         validate=validate.OneOf(("ok", "away")),
         metadata=about(
-            "The identity provider's keys: `away` until they were fetched once. Left out while draining, and "
-            "where a shared secret is used."
+            "The identity provider's keys: `away` until they were fetched once, and when they could not be "
+            "for too long. Left out while draining, and where a shared secret is used."
         ),
     )

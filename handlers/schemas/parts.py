@@ -25,6 +25,8 @@ NOTIFICATION_ID: Final = "2d7c9e40-1f6a-4b83-8c25-d0e4b6a79f18"
 ORGANIZATION_ID: Final = "c7a1d0e2-94b3-4f58-8d6a-3b0e5f1c2a79"
 ATTACHMENT_ID: Final = "b52f7a90-1c4e-4d86-93a7-0f6e2d8c5b14"
 QUICK_REPLY_ID: Final = "94d1c6e8-3b7a-4f05-8e29-6a0c5d7b1f43"
+#: Of a person who is no one in the story: what is done to them harms none of the others.
+PERSON_ID: Final = "5b0f7d3a-9c41-4e62-8d17-a2f6c0e49b85"
 #: The client's own id of a message.
 OWN_ID: Final = "budi-phone-17"
 #: The one of a message with a file: no two messages have the same.

@@ -76,7 +76,10 @@ class MessageReadEvent(AnswerSchema):
 
 
 class TypingEvent(AnswerSchema):
-    """A participant is typing, or no longer. Trust the `clientId` that Ably shows, not the `userId`."""
+    """A participant is typing, or no longer.
+
+    Participants publish it: drop what is not exactly this, or where `userId` is not the message's `clientId`.
+    """
 
     user_id = identity("userId", "Who.", CLIENT_ID)
     is_typing = yes_no("isTyping", "True on starting, false on stopping.", example=True)

@@ -19,6 +19,7 @@ from handlers.api import (
     operator_actions,
     organizations,
     overviews,
+    people,
     psychologists,
     quick_replies,
     reassigning,
@@ -32,6 +33,7 @@ from handlers.http import envelope, routing
 from handlers.http.admission import Admission
 from handlers.http.connections import Connections
 from handlers.http.cors import CrossOrigin
+from handlers.http.edge_headers import EdgeHeaders
 from handlers.http.gate import Guards
 from handlers.http.protocol import Runner
 from handlers.http.strangers import Strangers
@@ -70,6 +72,7 @@ ROUTES: Final = (
     *overviews.ROUTES,
     *dead_letters.ROUTES,
     *operator_actions.ROUTES,
+    *people.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024
@@ -93,11 +96,13 @@ def build_runner(
     draining: Callable[[], bool] = lambda: False,
     metrics_page: Callable[[], Awaitable[bytes]] | None = None,
     shutdown_timeout: float = 0.0,
+    for_operators: bool = False,
 ) -> Runner:
     """Build what serves a runtime over HTTP.
 
     `metrics_page` makes another page of metrics than that of the runtime alone. `shutdown_timeout`: how many
-    seconds requests that are under way may take at the end.
+    seconds requests that are under way may take at the end. `for_operators`: nothing but health, metrics and
+    documents, for the port where those who run the service look.
     """
     app = web.Application(client_max_size=_LARGEST_BODY)
 
@@ -110,19 +115,23 @@ def build_runner(
         }
 
     pages = health.Pages(health.Documents(write_documents), metrics_page)
-    health.register(app, runtime, pages, draining=draining)
-    cross_origin = CrossOrigin(_allowed_origins(runtime.settings))
+    health.register(app, runtime, pages, draining=draining, for_operators=for_operators)
+    edge = EdgeHeaders(
+        CrossOrigin(_allowed_origins(runtime.settings)),
+        behind_tls=runtime.settings.base_url.startswith("https:"),
+    )
     refused = runtime.metrics.refused
     guards = Guards(
-        Admission(_UNDER_WAY, runtime.metrics.turned_away.inc, cross_origin),
+        Admission(_UNDER_WAY, runtime.metrics.turned_away.inc, edge),
         Connections(connections_allowed(), refused.labels("connection").inc),
         Strangers(runtime.settings.trusted_proxies, refused.labels("address").inc),
     )
-    routing.register(app, ROUTES, runtime, guards)
-    register_app(app, runtime)
+    if not for_operators:
+        routing.register(app, ROUTES, runtime, guards)
+        register_app(app, runtime)
 
     def around(handler: Handler) -> Handler:
-        return envelope.enveloped(handler, runtime.metrics, time.perf_counter, cross_origin)
+        return envelope.enveloped(handler, runtime.metrics, time.perf_counter, edge)
 
     return Runner(
         app, around, guards, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout

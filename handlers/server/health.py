@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from handlers.http.envelope import json_response
+from handlers.openapi.page import POLICY as DOCS_POLICY
+from handlers.pages.same_machine import is_near
 from handlers.server.home import show_home
+from rdchat.common.errors import ErrorCode, RdchatError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from aiohttp.typedefs import Handler
 
     from rdchat.runtime import Runtime
 
@@ -20,11 +25,14 @@ if TYPE_CHECKING:
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-#: The documents and their page, by path.
+#: The documents and their page, by path, with the headers of their own.
 DOCUMENTS: Final = {
-    "/openapi.json": "application/json; charset=utf-8",
-    "/asyncapi.json": "application/json; charset=utf-8",
-    "/docs": "text/html; charset=utf-8",
+    "/openapi.json": {"Content-Type": "application/json; charset=utf-8"},
+    "/asyncapi.json": {"Content-Type": "application/json; charset=utf-8"},
+    "/docs": {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": f"{DOCS_POLICY}; frame-ancestors 'none'",
+    },
 }
 
 
@@ -53,8 +61,37 @@ class Pages:
     metrics: Callable[[], Awaitable[bytes]] | None = None
 
 
-def register(app: web.Application, runtime: Runtime, pages: Pages, *, draining: Callable[[], bool]) -> None:
-    """Put the routes into an application. `draining` says whether the replica is about to stop."""
+@dataclass(frozen=True, slots=True)
+class _Watchers:
+    """Who may look at what is for those who run the service: all who come `here`, or those who are `near`."""
+
+    here: bool
+    near: bool
+
+    def guard(self, handler: Handler) -> Handler:
+        """Let a handler answer them; for all others there is nothing."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not (self.here or (self.near and is_near(request))):
+                raise RdchatError(ErrorCode.NOT_FOUND)
+            return await handler(request)
+
+        return guarded
+
+
+def register(
+    app: web.Application,
+    runtime: Runtime,
+    pages: Pages,
+    *,
+    draining: Callable[[], bool],
+    for_operators: bool = False,
+) -> None:
+    """Put the routes into an application. `draining` says whether the replica is about to stop.
+
+    `for_operators`: it listens where only those who run the service come. Elsewhere metrics and the page of
+    the documents are for this machine alone, or not there at all where operators have a port.
+    """
 
     async def healthz(_request: web.Request) -> web.Response:
         return json_response({"status": "ok"})
@@ -78,11 +115,13 @@ def register(app: web.Application, runtime: Runtime, pages: Pages, *, draining: 
 
     async def document(request: web.Request) -> web.Response:
         body = await pages.documents.read(request.path)
-        return web.Response(body=body, headers={"Content-Type": DOCUMENTS[request.path]})
+        return web.Response(body=body, headers=DOCUMENTS[request.path])
 
-    app.router.add_get("/", show_home(runtime.settings))
+    may_look = _Watchers(here=for_operators, near=runtime.settings.operations_port is None)
+    if not for_operators:
+        app.router.add_get("/", show_home(runtime.settings))
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/metrics", may_look.guard(metrics))
     for path in DOCUMENTS:
-        app.router.add_get(path, document)
+        app.router.add_get(path, may_look.guard(document) if path == "/docs" else document)

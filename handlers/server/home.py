@@ -11,6 +11,7 @@ from aiohttp import web
 from handlers.http.envelope import json_response
 from handlers.http.routing import PREFIX
 from handlers.openapi.html import Html, code, content_policy, element, escape, joined
+from handlers.pages.same_machine import is_near
 from rdchat import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _PLACES: Final = (
     ("ready", "/readyz", "Ready", "whether it can serve, and what is missing otherwise"),
     ("metrics", "/metrics", "Metrics", "for Prometheus"),
 )
+#: What is not for all who reach the service.
+_FOR_OPERATORS: Final = frozenset({"documentation", "metrics"})
 _FROM_PROVIDER: Final = "Tokens come from the identity provider that this service was given."
 _COMMAND: Final = '.venv/bin/python run.py token --role client --name "Budi"'
 _HEADERS: Final = {
@@ -46,32 +49,37 @@ _HEADERS: Final = {
 
 def show_home(settings: Settings) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Make the handler of `GET /`."""
-    base_url, command = settings.base_url, _command(settings)
-    facts = {
-        "name": "rdchat",
-        "version": __version__,
-        "api": base_url + PREFIX,
-        **{name: base_url + path for name, path, _, _ in _places(settings)},
-        "tokens": _FROM_PROVIDER if command is None else f"In the service's folder: {command}",
-    }
-    shown = page(settings)
+    shown = {near: (facts(settings, near=near), page(settings, near=near)) for near in (True, False)}
 
     async def home(request: web.Request) -> web.Response:
+        in_json, for_people = shown[is_near(request)]
         if "text/html" in request.headers.get("Accept", ""):
-            return web.Response(text=shown, headers=_HEADERS)
-        answer = json_response(facts)
+            return web.Response(text=for_people, headers=_HEADERS)
+        answer = json_response(in_json)
         answer.headers["Vary"] = "Accept"
         return answer
 
     return home
 
 
-def page(settings: Settings) -> str:
-    """Render the page for people."""
+def facts(settings: Settings, *, near: bool) -> dict[str, str]:
+    """Return what programs are told; `near`: those on this machine."""
+    command = _command(settings)
+    return {
+        "name": "rdchat",
+        "version": __version__,
+        "api": settings.base_url + PREFIX,
+        **{name: where for name, where, _, _ in _places(settings, near=near)},
+        "tokens": _FROM_PROVIDER if command is None else f"In the service's folder: {command}",
+    }
+
+
+def page(settings: Settings, *, near: bool = True) -> str:
+    """Render the page for people; `near`: those on this machine."""
     base_url = settings.base_url
     rows = [
-        joined((element("dt", element("a", title, href=base_url + path)), element("dd", about)))
-        for _, path, title, about in _places(settings)
+        joined((element("dt", element("a", title, href=where)), element("dd", about)))
+        for _, where, title, about in _places(settings, near=near)
     ]
     rows.append(joined((element("dt", "API"), element("dd", code(base_url + PREFIX)))))
     pieces: Mapping[str, Html] = {
@@ -83,9 +91,15 @@ def page(settings: Settings) -> str:
     return _PLACE.sub(lambda place: pieces[place[1]], _TEMPLATE)
 
 
-def _places(settings: Settings) -> Iterable[tuple[str, str, str, str]]:
-    """List what is there: the pages only where one can sign in to them."""
-    return (one for one in _PLACES if one[0] != "app" or settings.sign_in != "off")
+def _places(settings: Settings, *, near: bool) -> Iterable[tuple[str, str, str, str]]:
+    """List what is there, with addresses: of the pages, and of what is for operators, what one can open."""
+    for name, path, title, about in _PLACES:
+        if name == "app" and settings.sign_in == "off":
+            continue
+        if name not in _FOR_OPERATORS:
+            yield name, settings.base_url + path, title, about
+        elif near:
+            yield name, settings.operations_url + path, title, about
 
 
 def _command(settings: Settings) -> str | None:

@@ -19,9 +19,20 @@ def bind(settings: Settings, *, shared: bool) -> list[socket.socket]:
 
     Port 0 is any free one, the same for all of them; `shared`: other processes bind it as well.
     """
+    return _bind(settings.host, settings.port, shared=shared)
+
+
+def bind_operations(settings: Settings, *, shared: bool) -> list[socket.socket]:
+    """Bind where those who run the service look, likewise; nothing without a port for them."""
+    if settings.operations_port is None:
+        return []
+    return _bind(settings.operations_host, settings.operations_port, shared=shared)
+
+
+def _bind(host: str, port: int, *, shared: bool) -> list[socket.socket]:
     with ExitStack() as undoing:
-        port, bound = settings.port, []
-        for family, (host, _, *scope) in _addresses(settings.host):
+        bound = []
+        for family, (address, _, *scope) in _addresses(host):
             made = undoing.enter_context(socket.socket(family, socket.SOCK_STREAM))
             made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,9 +42,9 @@ def bind(settings: Settings, *, shared: bool) -> list[socket.socket]:
                 # As asyncio does: `::` is every IPv6 address, and IPv4 is not hidden behind it.
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
-                made.bind((host, port, *scope))
+                made.bind((address, port, *scope))
             except OSError as error:
-                raise OSError(error.errno, f"{authority(host, port)}: {error.strerror}.") from None
+                raise OSError(error.errno, f"{authority(address, port)}: {error.strerror}.") from None
             port = made.getsockname()[1]
             bound.append(made)
         undoing.pop_all()

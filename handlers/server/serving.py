@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,17 +20,20 @@ from handlers.pages.sign_in import introduce_people
 from handlers.pages.static_files import WEB
 from handlers.pages.vendored import COMMAND, missing
 from handlers.server.application import build_runner
-from handlers.server.listening import bind
+from handlers.server.listening import bind, bind_operations
 from handlers.server.metrics_aggregation import MetricsAggregator
 from handlers.server.open_files import raise_limit
 from rdchat.local.people import SARI
+from rdchat.operations.administration import prepare_embedded
 from rdchat.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from socket import socket
 
     from config import Settings
+    from handlers.http.protocol import Runner
     from rdchat.common.stores import Addresses
 
 log = structlog.get_logger(__name__)
@@ -79,9 +83,14 @@ async def serve(
     async with contextlib.AsyncExitStack() as closing:
         closing.callback(stopping.close)
         sockets = bind(settings, shared=sharing is not None)
-        for one in sockets:
+        for_operators = bind_operations(settings, shared=sharing is not None)
+        for one in (*sockets, *for_operators):
             closing.callback(one.close)
         settings = replace(settings, port=sockets[0].getsockname()[1])
+        if sharing is None:
+            await prepare_embedded(addresses)
+        if for_operators:
+            settings = replace(settings, operations_port=for_operators[0].getsockname()[1])
         runtime = await Runtime.start(
             settings, database_url=addresses.database_url, redis_url=addresses.redis_url
         )
@@ -91,11 +100,11 @@ async def serve(
             if sharing is not None
             else None
         )
-        runner = build_runner(
+        build = partial(
+            build_runner,
             runtime,
             draining=lambda: stopping.draining,
             metrics_page=metrics_aggregator.page if metrics_aggregator is not None else None,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         if addresses.embedded and (sharing is None or sharing.number == 0):
             # The embedded default is usable at once: there are people who can be booked.
@@ -103,10 +112,9 @@ async def serve(
         if metrics_aggregator is not None:
             closing.push_async_callback(metrics_aggregator.close)
             await metrics_aggregator.start()
-        closing.push_async_callback(runner.cleanup)
-        await runner.setup()
-        for one in sockets:
-            await web.SockSite(runner, one, backlog=_BACKLOG).start()
+        # Those who watch the service may do so until it has stopped serving.
+        await _listen(closing, build(for_operators=True), for_operators)
+        await _listen(closing, build(shutdown_timeout=_SHUTDOWN_SECONDS), sockets)
         _spare_the_collector()
         if sharing is not None:
             await stopping.when_closed(sharing.lifeline)
@@ -128,6 +136,14 @@ def _share_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_ARENAS, 2)
         libc.mallopt(_LARGE, _LARGE_BYTES)
+
+
+async def _listen(closing: contextlib.AsyncExitStack, runner: Runner, sockets: list[socket]) -> None:
+    if sockets:
+        closing.push_async_callback(runner.cleanup)
+        await runner.setup()
+        for one in sockets:
+            await web.SockSite(runner, one, backlog=_BACKLOG).start()
 
 
 def _spare_the_collector() -> None:
@@ -188,7 +204,7 @@ def welcome(settings: Settings, *, ably: str | None, embedded: bool, processes: 
         *([_WHERE_LINKS_LEAD] if settings.public_url is None and not embedded else []),
         *_where_the_app_is(settings),
         f"  Overview            {base}/",
-        f"  API documentation   {base}/docs",
+        f"  API documentation   {settings.operations_url}/docs",
         f"  Health              {base}/readyz",
         f"  Realtime            {f'local Ably endpoint at {ably}' if ably else 'Ably'}",
         f"  Data                {f'embedded, in {settings.data_dir}/' if embedded else 'your PostgreSQL'}",

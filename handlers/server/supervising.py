@@ -24,6 +24,7 @@ import structlog
 
 from handlers.server.serving import Sharing, serve, welcome
 from rdchat.common.stores import Addresses
+from rdchat.operations.administration import prepare_embedded
 from rdchat.runtime import start_local_endpoint
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ async def supervise(
     Raise ProcessFailedError when one does not start, OSError when the port is taken.
     """
     port = _reserve(settings.host, settings.port)
+    await prepare_embedded(addresses)
+    operations_port = None
+    if settings.operations_port is not None:
+        operations_port = _reserve(settings.operations_host, settings.operations_port)
     endpoint = await start_local_endpoint(settings)
     ably = endpoint.address if endpoint is not None else settings.ably_endpoint
     stopping = asyncio.Event()
@@ -75,6 +80,7 @@ async def supervise(
         script = {
             "folder": folder,
             "port": port,
+            "operationsPort": operations_port,
             "databaseUrl": addresses.database_url,
             "redisUrl": addresses.redis_url,
             "embedded": addresses.embedded,
@@ -83,7 +89,7 @@ async def supervise(
         children = [_Child(command, script | {"number": number}) for number in range(processes)]
         try:
             await asyncio.gather(*(child.start() for child in children))
-            welcomed = replace(settings, port=port)
+            welcomed = replace(settings, port=port, operations_port=operations_port)
             say(welcome(welcomed, ably=ably, embedded=addresses.embedded, processes=processes))
             minding = [asyncio.create_task(child.mind()) for child in children]
             await stopping.wait()
@@ -167,7 +173,12 @@ async def serve_shared(settings: Settings) -> None:
     with os.fdopen(0, "rb", buffering=0, closefd=False) as source:
         script = json.loads(_line(source))
     await serve(
-        replace(settings, port=script["port"], ably_endpoint=script["ablyEndpoint"]),
+        replace(
+            settings,
+            port=script["port"],
+            operations_port=script["operationsPort"],
+            ably_endpoint=script["ablyEndpoint"],
+        ),
         Addresses(script["databaseUrl"], script["redisUrl"], embedded=script["embedded"]),
         lambda _text: None,
         ready=lambda _text: _tell_ready(),

@@ -72,7 +72,8 @@ ERRORS: dict[ErrorCode, tuple[int, str]] = {
 class RdchatError(Exception):
     """A request that cannot be answered.
 
-    `fields` holds what is wrong with which field of the input; `headers` go with the answer.
+    `fields` holds what is wrong with which field of the input; `headers` go with the answer. `reason` says in
+    one of a few words why a caller is refused, for metrics and logs.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class RdchatError(Exception):
         fields: dict[str, list[str]] | None = None,
         retry_after: int | None = None,
         headers: dict[str, str] | None = None,
+        reason: str | None = None,
     ) -> None:
         self.code = code
         self.status, default = ERRORS[code]
@@ -90,6 +92,7 @@ class RdchatError(Exception):
         self.fields = fields
         self.retry_after = retry_after
         self.headers = headers or {}
+        self.reason = reason
         super().__init__(self.message)
 
 

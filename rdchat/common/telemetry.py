@@ -37,6 +37,12 @@ class Metrics:
             ("why",),
             registry=self.registry,
         )
+        self._refusals = Counter(
+            "rdchat_http_refusals",
+            "Requests of callers who are not known (401), or may not (403).",
+            ("code", "reason"),
+            registry=self.registry,
+        )
         self._lateness = Histogram(
             "rdchat_automation_lateness_seconds",
             "How long after its due instant an automation was decided.",
@@ -83,6 +89,10 @@ class Metrics:
         self.committed_sessions = Counter(
             "rdchat_committed_sessions", "Session changes in group commits.", registry=self.registry
         )
+
+    def refusal(self, code: str, reason: str) -> None:
+        """Count a request that was answered 401 or 403; `reason` is one of a few words."""
+        self._refusals.labels(code, reason).inc()
 
     def automation(self, kind: str, status: str, lateness_ms: int | None) -> None:
         """Count an automation that was settled; one that never ran has no lateness."""

@@ -22,6 +22,8 @@ class ActionKind(StrEnum):
     REASSIGN_COUNSELING = "reassign_counseling"
     SAVE_PSYCHOLOGIST = "save_psychologist"
     SAVE_AVAILABILITY = "save_availability"
+    SAVE_PERSON = "save_person"
+    REVOKE_TOKENS = "revoke_tokens"
 
 
 class SubjectType(StrEnum):
@@ -31,6 +33,7 @@ class SubjectType(StrEnum):
     COUNSELING = "counseling"
     PSYCHOLOGIST = "psychologist"
     WEBHOOK = "webhook"
+    PERSON = "person"
 
 
 #: Outcomes beside the codes of refusals.

@@ -99,6 +99,11 @@ def may_manage_psychologists(caller: Caller) -> bool:
     return is_administrator(caller)
 
 
+def may_stop_people(caller: Caller) -> bool:
+    """Tell whether a caller may deactivate people, fix their roles and revoke their tokens."""
+    return is_administrator(caller)
+
+
 def may_change_hours(caller: Caller, psychologist_id: UUID) -> bool:
     """Tell whether a caller may change a psychologist's working hours: their own, administrators any."""
     return is_administrator(caller) or (caller.role in KEEPERS_OF_HOURS and caller.id == psychologist_id)

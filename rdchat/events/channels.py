@@ -52,6 +52,11 @@ def desk_revocation_key(person_id: UUID) -> str:
     return f"desk:{person_id}"
 
 
+def person_revocation_channel(person_id: UUID) -> str:
+    """Return the pseudo-channel of an entry that revokes all tokens that one person listens by."""
+    return f"revocation:person:{person_id}"
+
+
 def revocation_channel(session_id: UUID) -> str:
     """Return the pseudo-channel of an entry that revokes tokens that open a session's channels."""
     return f"revocation:session:{session_id}"

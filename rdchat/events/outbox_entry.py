@@ -166,6 +166,22 @@ def read_entry(session_id: UUID, version: int, person_id: UUID, up_to_seq: int, 
     return OutboxEntry(new_entry_id(), session_id, version, at, [event])
 
 
+def cut_entry(person_id: UUID, at: datetime) -> OutboxEntry:
+    """Make the outbox entry that revokes what one person listens by, given to them before `at`.
+
+    Tokens know only seconds: those of the second of `at` are revoked, unless that has only begun.
+    """
+    issued_before = round(at.timestamp() * 1000)
+    event = Event(
+        channel=channels.person_revocation_channel(person_id),
+        ably_id=f"{person_id.hex}-cut-{issued_before}:0",
+        name=channels.REVOCATION,
+        data=as_json({"clientId": person_id, "issuedBefore": issued_before}).decode(),
+    )
+    # The person takes the place of a session.
+    return OutboxEntry(new_entry_id(), person_id, 0, at, [event])
+
+
 def add_message(entry: OutboxEntryBuilder, message: Message) -> None:
     """Add the event of a message."""
     data = payloads.message_data(message)

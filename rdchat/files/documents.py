@@ -1,4 +1,4 @@
-"""Documents: plain text, PDF, and the zip archives that office programs write, without macros."""
+"""Documents: plain text, PDF, and the zip archives that office programs write; nothing in them that runs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from rdchat.files import kinds, signatures
+from rdchat.files import kinds, office, pdf_contents, signatures
 from rdchat.files.kinds import UnacceptableError
+from rdchat.files.office import UNSAFE
 
 if TYPE_CHECKING:
     from rdchat.files.kinds import Kind
 
 _REFUSED: Final = f"Must be {kinds.IN_WORDS}."
-_MACROS: Final = "Documents with macros cannot be sent."
-_UNSAFE: Final = "The document cannot be opened safely. Send it as PDF."
 _CUT_OFF: Final = "The document is cut off in the middle, or damaged."
 _ARCHIVE: Final = ("Send the files that are in it one by one.", "an archive")
 #: Readers look for the head of a PDF so far from the beginning (implementation note 13 of PDF 1.7).
@@ -71,12 +70,6 @@ _OFFICE_PARTS: Final = {
 }
 _MANIFEST: Final = "META-INF/manifest.xml"
 _OPEN_DOCUMENTS: Final = {kind.content_type.encode(): kind for kind in (kinds.ODT, kinds.ODS, kinds.ODP)}
-#: Entries that hold programs: macros of either family, controls, objects of other programs.
-_PROGRAMS: Final = re.compile(
-    r"(?:^|/)(?:vbaproject\.bin|vbadata\.xml|oleobject[^/]*|activex/.*|macrosheets/.*|basic/.*|scripts/.*"
-    r"|[^/]*\.(?:exe|dll|com|bat|cmd|js|vbs|ps1|jar|class))$",
-    re.IGNORECASE,
-)
 
 
 def identify(content: bytes) -> tuple[Kind, bytes | None]:
@@ -98,21 +91,9 @@ def _check_pdf(content: bytes, before: bytes) -> None:
         raise other
     if _PDF_END not in content[-_PDF_TAIL:]:
         raise UnacceptableError("The PDF is cut off in the middle, or damaged.")
-    if _PDF_ENCRYPTED.search(content) and _needs_password(content):
+    if _PDF_ENCRYPTED.search(content) and pdf_contents.needs_password(content):
         raise UnacceptableError("Save it without a password.", "an encrypted PDF")
-
-
-def _needs_password(content: bytes) -> bool:
-    """Return whether a PDF opens by a password only; many are encrypted so that they cannot be changed."""
-    from pypdf import PdfReader  # noqa: PLC0415 - few need it
-    from pypdf.errors import PyPdfError  # noqa: PLC0415
-
-    try:
-        reader = PdfReader(io.BytesIO(content))
-        return reader.is_encrypted and not reader.decrypt("")
-    except (PyPdfError, *_BROKEN):
-        # It may be encrypted in a way that is not known here, or just hold these characters: readers see.
-        return False
+    pdf_contents.check_contents(content)
 
 
 def _text(content: bytes) -> bytes | None:
@@ -165,13 +146,12 @@ def _office(archive: zipfile.ZipFile) -> Kind:
         if names & {"AndroidManifest.xml", "META-INF/MANIFEST.MF"}:
             raise UnacceptableError("Programs cannot be sent.", "a program")
         raise UnacceptableError(*_ARCHIVE)
-    if any(_PROGRAMS.search(name) for name in names):
-        raise UnacceptableError(_MACROS)
+    office.check_names(names)
     unpacked = sum(entry.file_size for entry in entries)
     if len(names) < len(entries) or len(entries) > _MOST_ENTRIES or unpacked > _MOST_UNPACKED:
-        raise UnacceptableError(_UNSAFE)
+        raise UnacceptableError(UNSAFE)
     if min(entry.header_offset for entry in entries) != 0 or any(map(_is_amiss, entries)):
-        raise UnacceptableError(_UNSAFE)
+        raise UnacceptableError(UNSAFE)
     is_ooxml = "[Content_Types].xml" in names
     kind = _office_open_xml(archive, names) if is_ooxml else _open_document(archive, names)
     if kind is None:
@@ -180,9 +160,9 @@ def _office(archive: zipfile.ZipFile) -> Kind:
 
 
 def _office_open_xml(archive: zipfile.ZipFile, names: set[str]) -> Kind | None:
+    office.check_open_xml(archive, names)
     listed = _read(archive, "[Content_Types].xml")
-    if b"macroenabled" in listed.lower():
-        raise UnacceptableError(_MACROS)
+    office.check_type(listed.decode("latin-1"))
     for part, (kind, content_type) in _OFFICE_PARTS.items():
         if part in names and content_type in listed:
             return kind
@@ -195,6 +175,7 @@ def _open_document(archive: zipfile.ZipFile, names: set[str]) -> Kind | None:
         return None
     if _MANIFEST in names and b"encryption-data" in _read(archive, _MANIFEST):
         raise UnacceptableError("Save it without a password.", "an encrypted office document")
+    office.check_open_document(archive, names)
     return kind
 
 

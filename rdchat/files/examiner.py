@@ -9,7 +9,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 import structlog
@@ -18,6 +18,9 @@ from rdchat.common.errors import UnavailableError, invalid
 from rdchat.files import examination
 from rdchat.files.kinds import KINDS
 from rdchat.files.names import claim, clean_file_name
+
+if TYPE_CHECKING:
+    from rdchat.files.virus_scanner import VirusScanner
 
 log = structlog.get_logger(__name__)
 
@@ -48,21 +51,26 @@ class Examined:
 class Examiner:
     """Examines up to `at_once` files at a time; a large picture takes some hundred MB meanwhile.
 
-    `largest` bounds what is kept, in bytes: a picture may grow when it is re-encoded.
+    `largest` bounds what is kept, in bytes: a picture may grow when it is re-encoded. `scanner`, if there
+    is one, is asked first.
     """
 
-    def __init__(self, *, largest: int, at_once: int = 2) -> None:
+    def __init__(self, *, largest: int, at_once: int = 2, scanner: VirusScanner | None = None) -> None:
         self._largest = largest
+        self._scanner = scanner
         self._slots = asyncio.Semaphore(at_once)
 
     async def examine(self, upload: Upload) -> Examined:
         """Find out what a file is, and return it as it is to be kept.
 
-        Raise RdchatError: VALIDATION_FAILED for what cannot be sent, UNAVAILABLE when it takes too long.
+        Raise RdchatError: VALIDATION_FAILED for what cannot be sent, UNAVAILABLE when it takes too long or
+        the scanner is away.
         """
         if not upload.content:
             raise invalid("file", "The file is empty.")
         async with self._slots:
+            if self._scanner is not None:
+                await self._scanner.scan(upload.content)
             returned, answer = await _ask(upload.content)
         head, _, rewritten = answer.partition(b"\n")
         if returned != 0 or not head:

@@ -24,7 +24,7 @@ from rdchat.postgres import (
     webhooks,
     working_time,
 )
-from rdchat.postgres.migrate import migrate
+from rdchat.postgres.migrate import bring_up_to_date, migrate
 from rdchat.postgres.pool import close, connect, transaction
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.delay_queue import DelayQueue, ReminderKind
@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def _database(addresses: Addresses) -> AsyncIterator[Pool]:
+    await prepare_embedded(addresses)
     pool = await connect(addresses.database_url, size=2, patience=3.0)
     try:
-        await migrate(pool)
+        await bring_up_to_date(pool)
         yield pool
     finally:
         await close(pool)
@@ -66,12 +67,22 @@ async def _dead_letters(addresses: Addresses) -> AsyncIterator[DeadLetters]:
 
 
 async def migrate_now(_settings: Settings, addresses: Addresses) -> list[str]:
-    """Apply migrations. Return their names."""
-    pool = await connect(addresses.database_url, size=2, patience=3.0)
+    """Apply migrations, as the schema's owner. Return their names."""
+    pool = await connect(addresses.owner_url or addresses.database_url, size=2, patience=3.0)
     try:
         return await migrate(pool)
     finally:
         await close(pool)
+
+
+async def prepare_embedded(addresses: Addresses) -> None:
+    """Apply migrations to a private database; one of the operator's own is left to its owner."""
+    if addresses.embedded:
+        pool = await connect(addresses.owner_url or addresses.database_url, size=2)
+        try:
+            await migrate(pool)
+        finally:
+            await close(pool)
 
 
 async def psychologists(

@@ -13,7 +13,9 @@ from rdchat.common.clock import SystemClock
 from rdchat.common.corrected_clock import problem
 from rdchat.common.errors import UnavailableError
 from rdchat.files.storage import storage_for
+from rdchat.postgres.database_roles import too_much
 from rdchat.postgres.key_checks import find_wrong_keys
+from rdchat.postgres.migrate import SchemaBehindError, missing_migrations
 from rdchat.postgres.pool import acquire, close, connect
 from rdchat.postgres.server_clock import measure
 from rdchat.realtime.ably_client import AblyClient, PublishError
@@ -58,13 +60,18 @@ async def _database(addresses: Addresses) -> tuple[bool, str]:
     try:
         async with acquire(pool) as connection:
             version = await connection.fetchval("SHOW server_version")
-            gist = await connection.fetchval(
-                "SELECT count(*) FROM pg_available_extensions WHERE name = 'btree_gist'"
-            )
+            excess = await too_much(connection)
+            behind = await missing_migrations(connection)
+    except SchemaBehindError as error:
+        return False, error.message
     finally:
         await close(pool)
-    if not gist:
-        return False, f"{version}, but the extension btree_gist is not available"
+    if behind and not addresses.embedded:
+        return False, f"{version}, but the schema lacks {', '.join(behind)}: run.py migrate"
+    if excess and not addresses.embedded:
+        return True, f"{version}; the service's role could do without this (run.py database roles): " + (
+            ", ".join(excess)
+        )
     return True, f"{version}{', embedded' if addresses.embedded else ''}"
 
 

@@ -13,7 +13,7 @@ from rdchat.common.telemetry import Metrics
 from rdchat.postgres.data_keys import DataKeys
 from rdchat.postgres.key_checks import check_ring
 from rdchat.postgres.key_rotation import list_key_uses, rewrap
-from rdchat.postgres.migrate import migrate
+from rdchat.postgres.migrate import bring_up_to_date
 from rdchat.postgres.pool import acquire, close, connect
 from rdchat.security.encryption import KEY_BYTES, KeyRing
 
@@ -42,9 +42,10 @@ _STEPS = """\
 
 @asynccontextmanager
 async def _database(addresses: Addresses) -> AsyncIterator[Pool]:
-    pool = await connect(addresses.database_url, size=2, patience=3.0)
+    """Connect as the schema's owner, if its address is known: keys are forgotten by none but the owner."""
+    pool = await connect(addresses.owner_url or addresses.database_url, size=2, patience=3.0)
     try:
-        await migrate(pool)
+        await bring_up_to_date(pool)
         yield pool
     finally:
         await close(pool)

@@ -21,10 +21,13 @@ SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::
                      $7::text[], $8::text[], $9::text[])
 """
 
-_SETTLE = "UPDATE operator_actions SET outcome = $2 WHERE id = $1"
+#: Beside the action: what was written down is not changed.
+_SETTLE = "INSERT INTO operator_outcomes (action_id, outcome) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
 _LIST = """
-SELECT a.*, (SELECT p.full_name FROM people p WHERE p.id = a.actor_id) AS actor_name FROM operator_actions a
+SELECT a.*, coalesce(o.outcome, a.outcome) AS settled,
+       (SELECT p.full_name FROM people p WHERE p.id = a.actor_id) AS actor_name
+  FROM operator_actions a LEFT JOIN operator_outcomes o ON o.action_id = a.id
  WHERE (a.at, a.id) < ($1, $2) ORDER BY a.at DESC, a.id DESC LIMIT $3
 """
 _LATEST = _LIST.replace("(a.at, a.id) < ($1, $2)", "$1::timestamptz IS NULL AND $2::uuid IS NULL")
@@ -78,7 +81,7 @@ async def list_actions(
             action=row["action"],
             subject=ActionSubject(SubjectType(row["subject_type"]), row["subject_id"]),
             detail=row["detail"],
-            outcome=row["outcome"],
+            outcome=row["settled"],
             request_id=row["request_id"],
             actor_name=row["actor_name"],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from rdchat.common.clock import from_ms
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.permissions import CLIENTS
 from rdchat.domain.person import Psychologist, Recipient, Role
@@ -26,30 +27,35 @@ _USUAL_ZONE: Final = "Asia/Jakarta"
 
 _SEE = """
 WITH before AS (SELECT full_name FROM people WHERE id = $1)
-INSERT INTO people (id, role, full_name, email, organization_id, locale, seen_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO people (id, role, full_name, email, organization_id, locale, token_at, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (id) DO UPDATE
-   SET (role, full_name, organization_id) =
-       -- Psychologists are named by an administrator, not by whatever token they book with.
-       (SELECT CASE WHEN b.is_psychologist THEN people.role ELSE excluded.role END,
-               CASE WHEN b.is_psychologist THEN people.full_name ELSE excluded.full_name END,
-               CASE WHEN b.is_psychologist THEN people.organization_id
-                    ELSE coalesce(excluded.organization_id, people.organization_id) END
-          FROM (SELECT EXISTS (SELECT FROM psychologists WHERE id = $1) AS is_psychologist) b),
-       email = coalesce(excluded.email, people.email), locale = coalesce(excluded.locale, people.locale),
-       seen_at = excluded.seen_at
+   SET (role, full_name, organization_id, email, locale) =
+       -- Psychologists are named by an administrator, not by whatever token they book with. Nor does an older
+       -- token take back what a later one has said, above all of the role.
+       (SELECT CASE WHEN b.stays THEN people.role ELSE excluded.role END,
+               CASE WHEN b.stays THEN people.full_name ELSE excluded.full_name END,
+               CASE WHEN b.stays THEN people.organization_id
+                    ELSE coalesce(excluded.organization_id, people.organization_id) END,
+               CASE WHEN b.is_old THEN people.email ELSE coalesce(excluded.email, people.email) END,
+               CASE WHEN b.is_old THEN people.locale ELSE coalesce(excluded.locale, people.locale) END
+          FROM (SELECT people.token_at > excluded.token_at AS is_old,
+                       people.token_at > excluded.token_at OR EXISTS (SELECT FROM psychologists WHERE id = $1)
+                       AS stays) b),
+       token_at = greatest(people.token_at, excluded.token_at), seen_at = excluded.seen_at
 RETURNING (SELECT full_name FROM before) <> full_name AS is_renamed
 """
 
 # Who is new gets their row here; of the others, those are told whose row says something else.
 _COMPARE = """
 WITH told AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[])
-        AS t (id, role, full_name, email, organization_id, locale)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[],
+                         $7::timestamptz[])
+        AS t (id, role, full_name, email, organization_id, locale, token_at)
 ),
 new AS (
-    INSERT INTO people (id, role, full_name, email, organization_id, locale, seen_at)
-    SELECT t.*, $7 FROM told t ORDER BY t.id
+    INSERT INTO people (id, role, full_name, email, organization_id, locale, token_at, seen_at)
+    SELECT t.*, $8 FROM told t ORDER BY t.id
     ON CONFLICT (id) DO NOTHING
 )
 SELECT p.id FROM people p JOIN told t ON t.id = p.id
@@ -125,6 +131,7 @@ def _facts(caller: Caller) -> tuple[Any, ...]:
         caller.email,
         caller.organization_id,
         caller.language,
+        from_ms(round(caller.issued_at * 1000)),
     )
 
 
@@ -165,14 +172,14 @@ async def put_psychologist(
     name = person["full_name"] if full_name is None else full_name
     usual = (_USUAL_ZONE, True) if former is None else (former["timezone"], former["is_active"])
     present = usual[0] if timezone is None else timezone, usual[1] if is_active is None else is_active
-    if person["role"] != Role.PSYCHOLOGIST:
-        # An administrator may see clients as well.
-        await connection.execute(_MAKE_PSYCHOLOGIST, psychologist_id)
     if name != person["full_name"]:
         await connection.execute("UPDATE people SET full_name = $2 WHERE id = $1", psychologist_id, name)
         await connection.execute(_RENEW_SESSIONS, psychologist_id)
     if former is None or name != person["full_name"] or present != usual:
         await connection.execute(_PUT, psychologist_id, *present, at)
+    if person["role"] != Role.PSYCHOLOGIST:
+        # An administrator may see clients as well: who is a psychologist by now has no role taken away.
+        await connection.execute(_MAKE_PSYCHOLOGIST, psychologist_id)
     row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
     if row is None:  # pragma: no cover - written in this transaction
         raise LookupError(psychologist_id)

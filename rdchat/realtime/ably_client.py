@@ -115,19 +115,37 @@ class AblyClient:
         Return the error, None when it is done. See https://ably.com/docs/auth/revocation.
         """
         revoked = [orjson.loads(event.data) for event in revocations]
-        for target, allow_margin in (("revocationKey", True), ("clientId", False)):
-            of_kind = [one for one in revoked if target in one]
-            body = {
-                "targets": [f"{target}:{one[target]}" for one in of_kind],
-                "issuedBefore": max((one["issuedBefore"] for one in of_kind), default=0),
-                "allowReauthMargin": allow_margin,
-            }
-            error = await self._revoke(body) if of_kind else None
+        kinds = [("revocationKey", True, [one for one in revoked if "revocationKey" in one])]
+        # Those of whom it may be done now do not wait for the others.
+        people = [one for one in revoked if "clientId" in one]
+        kinds += [
+            ("clientId", False, [one for one in people if one["issuedBefore"] == instant])
+            for instant in sorted({one["issuedBefore"] for one in people})
+        ]
+        for target, allow_margin, of_kind in kinds:
+            if not of_kind:
+                continue
+            error = await self.revoke_targets(
+                [f"{target}:{one[target]}" for one in of_kind],
+                issued_before=max(one["issuedBefore"] for one in of_kind),
+                allow_margin=allow_margin,
+            )
             if error is not None:
                 return error
         return None
 
-    async def _revoke(self, body: dict[str, Any]) -> PublishError | None:
+    async def revoke_targets(
+        self, targets: Sequence[str], *, issued_before: int, allow_margin: bool
+    ) -> PublishError | None:
+        """Revoke tokens by what they are known by, such as `channel:...`; `issued_before`: in ms since 1970.
+
+        `allow_margin`: subscribers have half a minute for a new token. Return the error, None when done.
+        """
+        body = {
+            "targets": list(targets),
+            "issuedBefore": issued_before,
+            "allowReauthMargin": allow_margin,
+        }
         path = f"/keys/{self.key_name}/revokeTokens"
         try:
             answer = await self._call(lambda: self._rest.request("POST", path, version="3", body=body))
@@ -138,7 +156,7 @@ class AblyClient:
         reason = f"{answer.status_code} {answer.error_code} {answer.error_message}"
         # A key whose tokens cannot be revoked: they expire.
         permanent = answer.status_code < _OUR_FAULT_ENDS and answer.status_code not in _AGAIN
-        if permanent and await self._is_ahead(body["issuedBefore"]):
+        if permanent and await self._is_ahead(issued_before):
             return PublishError(f"{reason}: Ably's clock is behind", permanent=False)
         return PublishError(reason, permanent=permanent)
 

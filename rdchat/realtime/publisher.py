@@ -26,6 +26,7 @@ from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import UnavailableError
 from rdchat.events.channels import REVOCATION
 from rdchat.postgres import outbox
+from rdchat.realtime import late_revoker
 from rdchat.realtime.ably_client import BATCH_CHANNELS, REVOCATION_TARGETS, PublishError
 from rdchat.realtime.doubts import Doubts
 
@@ -253,6 +254,10 @@ class Publisher:
             due = self._next_revocations()
             try:
                 error = await self._ably.revoke([event for _, group in due for event in group])
+                if error is None:
+                    await late_revoker.plan(self._pool, [held.entry for held, _ in due])
+            except UnavailableError as away:
+                error = PublishError(str(away))
             except Exception as unforeseen:
                 log.exception("tokens cannot be revoked, in a way that never was before")
                 error = PublishError(repr(unforeseen))

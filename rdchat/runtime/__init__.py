@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from rdchat.redis.delay_queue import DelayQueue
     from rdchat.redis.rates import Rates
     from rdchat.security.caller_tokens import CallerTokens
+    from rdchat.services.access_control import AccessControl
+    from rdchat.services.access_list import AccessList
     from rdchat.services.attachments import AttachmentService
     from rdchat.services.calendars import CalendarService
     from rdchat.services.chat import ChatService
@@ -76,6 +78,7 @@ class Runtime:
     metrics: Metrics
     limits: Limits
     tokens: CallerTokens
+    access: AccessList
     people: SeenPeople
     pool: Pool
     queue: DelayQueue
@@ -97,6 +100,7 @@ class Runtime:
     wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
+    access_control: AccessControl
     slots: SlotService
     notifications: NotificationService
     oversight: OversightService
@@ -120,8 +124,8 @@ class Runtime:
             stores = await open_stores(base, database_url, redis_url)
             delivery = await start_delivery(base, stores)
             core = start_engine(base, stores, delivery)
-            callers = await start_callers(base, stores)
-            services = start_services(base, stores, delivery, core)
+            callers = await start_callers(base, stores, delivery)
+            services = start_services(base, stores, delivery, core, callers.access)
             timers = await start_timers(base, stores, core, services.counselings.reminders, redis_url)
             health = Health(
                 stores.pool,
@@ -148,6 +152,7 @@ class Runtime:
                 metrics=base.metrics,
                 limits=base.limits,
                 tokens=callers.tokens,
+                access=callers.access,
                 people=callers.people,
                 pool=stores.pool,
                 queue=stores.queue,
@@ -169,6 +174,7 @@ class Runtime:
                 wall_times=services.wall_times,
                 attachments=services.attachments,
                 psychologists=services.psychologists,
+                access_control=services.access_control,
                 slots=services.slots,
                 notifications=services.notifications,
                 oversight=services.oversight,

@@ -21,10 +21,11 @@ from rdchat.local.ably import AblyLocal
 from rdchat.postgres import pool as postgres
 from rdchat.postgres.data_keys import DataKeys
 from rdchat.postgres.key_checks import WrongKeyError, check_ring, is_new
-from rdchat.postgres.migrate import migrate
+from rdchat.postgres.migrate import bring_up_to_date
 from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
+from rdchat.realtime.late_revoker import LateRevoker
 from rdchat.realtime.publisher import LEASE, Publisher
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.delay_queue import DelayQueue
@@ -124,13 +125,14 @@ def make_base(settings: Settings, clock: Clock, closing: AsyncExitStack) -> Base
 
 
 async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
-    """Connect to the stores, and bring the schema up to date.
+    """Connect to the stores, and bring the schema up to date if it is the service's own.
 
-    Raise UnavailableError without PostgreSQL, WrongKeyError for encryption keys that are not this database's.
+    Raise UnavailableError without PostgreSQL, SchemaBehindError if it is another's and behind, WrongKeyError
+    for encryption keys that are not this database's.
     """
     pool = await postgres.connect(database_url)
     base.close_in_turn(lambda: postgres.close(pool))
-    applied = await migrate(pool)
+    applied = await bring_up_to_date(pool)
     if applied:
         log.info("migrations applied", names=applied)
     await _follow_clock(base, pool)
@@ -218,6 +220,10 @@ async def start_delivery(base: Base, stores: Stores) -> Delivery:
     publisher = Publisher(stores.pool, ably, stores.keys, base.metrics)
     publisher.start(relay=is_relay)
     base.close_in_turn(publisher.close)
+    if is_relay:
+        late_revoker = LateRevoker(stores.pool, ably, base.clock)
+        late_revoker.start()
+        base.close_in_turn(late_revoker.close)
     webhooks = Webhooks(
         settings.webhook_urls,
         settings.webhook_secrets,

@@ -9,7 +9,9 @@ from rdchat.domain.booking_rules import BookingRules
 from rdchat.files.examiner import Examiner
 from rdchat.files.links import Links
 from rdchat.files.storage import storage_for
+from rdchat.files.virus_scanner import VirusScanner
 from rdchat.security.sealed_files import SealedFiles
+from rdchat.services.access_control import AccessControl
 from rdchat.services.appointment_changes import AppointmentChanges
 from rdchat.services.attachments import AttachmentService
 from rdchat.services.calendars import CalendarService
@@ -34,6 +36,7 @@ from statemachine.schedule import Leads
 
 if TYPE_CHECKING:
     from rdchat.runtime.parts import Base, Core, Delivery, Stores
+    from rdchat.services.access_list import AccessList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class Services:
     wall_times: WallTimeService
     attachments: AttachmentService
     psychologists: PsychologistService
+    access_control: AccessControl
     slots: SlotService
     notifications: NotificationService
     oversight: OversightService
@@ -59,7 +63,9 @@ class Services:
     idempotency: IdempotencyService
 
 
-def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -> Services:
+def start_services(
+    base: Base, stores: Stores, delivery: Delivery, core: Core, access: AccessList
+) -> Services:
     """Make the services, and start those that tidy up after themselves."""
     reminders = _reminders(base, stores, delivery)
     counselings = _counselings(base, stores, core, reminders)
@@ -100,14 +106,19 @@ def start_services(base: Base, stores: Stores, delivery: Delivery, core: Core) -
         ),
         counselings=counselings,
         rehearsals=RehearsalService(counselings=counselings),
-        calendars=CalendarService(pool=stores.pool, clock=base.clock, language=base.settings.language),
+        calendars=CalendarService(
+            pool=stores.pool, access=access, clock=base.clock, language=base.settings.language
+        ),
         rescheduling=rescheduling,
         reassigning=ReassigningService(
             pool=stores.pool, counselings=counselings, changes=changes, clock=base.clock
         ),
         wall_times=wall_times,
-        attachments=_start_attachments(base, stores, chat),
+        attachments=_start_attachments(base, stores, chat, access),
         psychologists=psychologists,
+        access_control=AccessControl(
+            pool=stores.pool, access=access, psychologists=psychologists, clock=base.clock
+        ),
         slots=SlotService(
             pool=stores.pool,
             psychologists=psychologists,
@@ -185,13 +196,19 @@ def _rescheduling(
     )
 
 
-def _start_attachments(base: Base, stores: Stores, chat: ChatService) -> AttachmentService:
+def _start_attachments(
+    base: Base, stores: Stores, chat: ChatService, access: AccessList
+) -> AttachmentService:
     settings = base.settings
     attachments = AttachmentService(
         pool=stores.pool,
         chat=chat,
+        access=access,
         files=SealedFiles(storage_for(settings)),
-        examiner=Examiner(largest=2 * settings.max_attachment),
+        examiner=Examiner(
+            largest=2 * settings.max_attachment,
+            scanner=VirusScanner(settings.clamd) if settings.clamd is not None else None,
+        ),
         links=Links(settings.encryption_keys.values(), base.clock, base_url=settings.base_url),
         keys=stores.keys,
         clock=base.clock,

@@ -1,13 +1,14 @@
 """Who calls: tokens of the identity provider, verified.
 
-Facts about PyJWT that shape it: a token without `exp` passes unless `require` names it, `aud` may be a text
-or a list of texts and nothing else, and a short HMAC key is only warned about (the settings refuse it).
+PyJWT checks the signature, and nothing else: what a token says is read here, by the clock that all replicas
+share, and in one way only. A short or simple HMAC key is refused by the settings.
 """
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
@@ -18,14 +19,14 @@ from config import LANGUAGES
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.booking import is_zone
 from rdchat.domain.person import Caller, Role, clean_name
+from rdchat.security.compact_tokens import LONGEST_TOKEN, read_header, read_instant, read_object
+from rdchat.security.refusals import UNKNOWN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from datetime import timedelta
 
     from rdchat.common.clock import Clock
 
-_CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub")
 #: A role that no one has.
 _PROBE: Final = "probe"
 #: Tokens whose signature need not be checked again; about 40 MiB of them.
@@ -45,13 +46,14 @@ _NO_TOKEN: Final = (
 )
 #: Clocks of issuer and service may differ by this much.
 _LEEWAY_SECONDS: Final = 5
+_SIGNATURES: Final = jwt.PyJWS()
 
 
 class UnknownKeyError(RdchatError):
     """A token names a key that is not known here: yet, perhaps."""
 
     def __init__(self, kid: str) -> None:
-        super().__init__(ErrorCode.UNAUTHENTICATED)
+        super().__init__(ErrorCode.UNAUTHENTICATED, reason=UNKNOWN_KEY)
         self.kid = kid
 
 
@@ -60,7 +62,8 @@ class CallerTokens:
 
     `secret` for HMAC algorithms; `keys` maps a key id to a public key for the asymmetric ones, and `find_key`
     may add one to them: it says whether it has. A verified token is remembered until it expires or its key
-    is withdrawn, so that its signature is checked once and not at every request.
+    is withdrawn, so that its signature is checked once and not at every request. None may live longer than
+    `max_lifetime`: what it says could not be told from what was true long ago.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class CallerTokens:
         secret: str | None = None,
         keys: Mapping[str, Any] | None = None,
         find_key: Callable[[str], Awaitable[bool]] | None = None,
+        max_lifetime: timedelta = timedelta(days=1),
     ) -> None:
         self._algorithms = list(algorithms)
         self._issuer = issuer
@@ -82,6 +86,7 @@ class CallerTokens:
         # Not `keys or {}`: a mapping that is empty now may have keys in a moment.
         self._keys = keys if keys is not None else {}
         self._find_key = find_key
+        self._max_lifetime = max_lifetime.total_seconds()
         self._verified: OrderedDict[bytes, tuple[float, Caller, str | None, Any]] = OrderedDict()
 
     def verify(self, token: str) -> Caller:
@@ -91,26 +96,21 @@ class CallerTokens:
         FORBIDDEN for a valid token with a role that means nothing here.
         """
         now = self._clock.ms() / 1000
+        if len(token) > LONGEST_TOKEN:
+            raise RdchatError(ErrorCode.UNAUTHENTICATED)
         # By its hash: of a hundred thousand tokens the texts would take more memory than all else.
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(digest)
-        if known is not None and now < known[0]:
+        if known is not None:
             kid = known[2]
-            if kid is None or self._keys.get(kid) is known[3]:
+            if now < known[0] and (kid is None or self._keys.get(kid) is known[3]):
                 return known[1]
+            del self._verified[digest]
         try:
             kid, key = self._key_for(token)
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=self._algorithms,
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=_LEEWAY_SECONDS,
-                options={"require": list(_CLAIMS)},
-            )
+            claims = read_object(_SIGNATURES.decode(token, key, self._algorithms))
+            expires = self._checked(claims, now)
             caller = _caller(claims)
-            expires = float(claims["exp"])
         except _NO_TOKEN as error:
             raise RdchatError(ErrorCode.UNAUTHENTICATED) from error
         self._verified[digest] = (expires, caller, kid, key)
@@ -131,16 +131,35 @@ class CallerTokens:
         return self.verify(token)
 
     def _key_for(self, token: str) -> tuple[str | None, Any]:
+        header = read_header(token)
         if self._secret is not None:
             return None, self._secret
-        header = jwt.get_unverified_header(token)
         kid = header["kid"]
-        if header["alg"] not in self._algorithms or len(kid) > _LONGEST_TEXT:
+        if header["alg"] not in self._algorithms or not isinstance(kid, str) or len(kid) > _LONGEST_TEXT:
             raise ValueError("not signed as tokens are here")
         key = self._keys.get(kid)
         if key is None:
             raise UnknownKeyError(kid)
         return kid, key
+
+    def _checked(self, claims: dict[str, Any], now: float) -> float:
+        """Return when a token expires; raise one of _NO_TOKEN unless it is for this service, and good now."""
+        issued, expires = read_instant(claims, "iat"), read_instant(claims, "exp")
+        begins = max(issued, read_instant(claims, "nbf")) if "nbf" in claims else issued
+        audience = claims["aud"]
+        audiences = audience if isinstance(audience, list) else [audience]
+        if claims["iss"] != self._issuer:
+            raise jwt.InvalidIssuerError
+        if self._audience not in audiences or not all(isinstance(one, str) for one in audiences):
+            raise jwt.InvalidAudienceError
+        if begins > now + _LEEWAY_SECONDS:
+            raise jwt.ImmatureSignatureError
+        if expires <= now - _LEEWAY_SECONDS:
+            raise jwt.ExpiredSignatureError
+        # So that from now on it lives no longer than that either, but for the leeway.
+        if not 0 < expires - issued <= self._max_lifetime:
+            raise ValueError("lives too long")
+        return expires
 
     def issue(self, caller: Caller, *, lifetime: timedelta) -> str:
         """Make a token, as an identity provider would (development, tests, the demo)."""
@@ -183,16 +202,25 @@ def _caller(claims: dict[str, Any]) -> Caller:
     email = claims.get("email")
     organization = claims.get("organizationId")
     return Caller(
-        id=UUID(claims["sub"]),
+        id=_id(claims["sub"]),
         full_name=name,
         email=_text(email) if email is not None else None,
-        organization_id=UUID(organization) if organization is not None else None,
+        organization_id=_id(organization) if organization is not None else None,
         timezone=_timezone(claims.get("zoneinfo")),
         language=_language(claims.get("locale")),
         issued_at=float(claims["iat"]),
         # Last: only a caller whose other claims hold hears that their role is none here.
         role=_role(claims["role"]),
     )
+
+
+def _id(claim: object) -> UUID:
+    """Read an id in its usual form. Python takes others too, with braces or in the digits of any script."""
+    text = _typed(claim)
+    found = UUID(text)
+    if str(found) != text.lower():
+        raise ValueError("not an id in its usual form")
+    return found
 
 
 def _role(claim: object) -> Role:
@@ -202,7 +230,7 @@ def _role(claim: object) -> Role:
     try:
         return Role(text)
     except ValueError:
-        raise RdchatError(ErrorCode.FORBIDDEN) from None
+        raise RdchatError(ErrorCode.FORBIDDEN, reason="role") from None
 
 
 def _timezone(claim: object) -> str | None:

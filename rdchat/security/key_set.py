@@ -1,17 +1,23 @@
 """The public keys of the identity provider, fetched from its JSON Web Key Set and kept fresh.
 
 They are fetched every minute, and at once when a token names a key that is not known. The provider may be
-away at any time: keys that are known stay in use, and a replica that starts without it goes on asking.
+away: keys that are known stay in use for as long as they are trusted without it, and a replica that starts
+without it goes on asking. Keys come from that one address: a redirect is a fault, wherever it leads.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import jwt
+import orjson
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import UnavailableError
@@ -37,16 +43,28 @@ _UNKNOWN_SECONDS: Final = 5.0
 _MOST_FETCHES: Final = 5
 _FETCH_AGAIN_SECONDS: Final = 2.0
 _REMEMBERED: Final = 1_000
+#: What a provider publishes is a few keys of half a kilobyte each, some of them with a chain of certificates.
+_LARGEST_SET: Final = 256 * 1024
+_MOST_KEYS: Final = 100
+#: NIST SP 800-131A: shorter RSA keys sign nothing any more.
+_SHORTEST_RSA: Final = 2_048
+_FOUND: Final = 200
 _AWAY: Final = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
 class KeySet:
-    """The keys at one address. While it cannot be reached, the keys that are known go on being used."""
+    """The keys at one address. While it cannot be reached, those that are known go on being used.
 
-    def __init__(self, url: str) -> None:
+    That ends `trust` after they were fetched for the last time: a key that was withdrawn meanwhile, because
+    it was stolen, must not open anything for ever.
+    """
+
+    def __init__(self, url: str, trust: timedelta = timedelta(days=1)) -> None:
         self._url = url
+        self._trust = trust.total_seconds()
         self._keys: dict[str, Any] = {}
         self._is_known = False
+        self._trusted: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._fetching: asyncio.Task[bool] | None = None
         self._waiting = 0
@@ -61,7 +79,7 @@ class KeySet:
 
     @property
     def status(self) -> str:
-        """`ok` once keys were fetched, `away` before: afterwards the provider may be away without harm."""
+        """`ok` while there are keys to trust, else `away`: the provider may be so for a time without harm."""
         return "ok" if self._is_known else "away"
 
     async def start(self) -> None:
@@ -73,11 +91,13 @@ class KeySet:
         """Stop refreshing."""
         await cancel(self._task)
         await cancel(self._fetching)
+        if self._trusted is not None:
+            self._trusted.cancel()
 
     async def find(self, kid: str) -> bool:
         """Ask the provider for a key that is not known. Return whether it is known now.
 
-        Raise UnavailableError while no keys were ever fetched.
+        Raise UnavailableError while no keys are known at all.
         """
         # A fetch that was under way may have begun before the key was there: then one more.
         for _ in range(2):
@@ -122,6 +142,7 @@ class KeySet:
         while True:
             await asyncio.wait({self._fetch()})
             if self._is_known:
+                pause = _FIRST_PAUSE_SECONDS
                 await asyncio.sleep(_REFRESH_SECONDS)
             else:
                 await asyncio.sleep(pause)
@@ -150,9 +171,18 @@ class KeySet:
 
     async def _ask(self) -> dict[str, Any]:
         timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as client, client.get(self._url) as answer:
-            answer.raise_for_status()
-            return public_keys(await answer.json(content_type=None))
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as client,
+            client.get(self._url, allow_redirects=False) as answer,
+        ):
+            if answer.status != _FOUND:
+                raise ValueError(f"it answers {answer.status}")
+            body = bytearray()
+            async for part in answer.content.iter_any():
+                body += part
+                if len(body) > _LARGEST_SET:
+                    raise ValueError(f"it is larger than {_LARGEST_SET} bytes")
+        return public_keys(orjson.loads(body))
 
     def _take(self, fetched: dict[str, Any]) -> None:
         # In place: what verifies tokens holds this mapping. A key that is gone is no longer trusted, nor
@@ -163,15 +193,37 @@ class KeySet:
         for gone in self._keys.keys() - fetched.keys():
             del self._keys[gone]
         self._is_known = True
+        if self._trusted is not None:
+            self._trusted.cancel()
+        self._trusted = asyncio.get_running_loop().call_later(self._trust, self._distrust)
+
+    def _distrust(self) -> None:
+        log.error("the key set could not be fetched for too long; its keys are trusted no more")
+        self._keys.clear()
+        self._is_known = False
 
 
 def public_keys(key_set: dict[str, Any]) -> dict[str, Any]:
-    """Read a JSON Web Key Set: public keys by key id; keys of unknown kinds are left out.
+    """Read a JSON Web Key Set: public keys by key id.
 
+    Left out are keys of unknown kinds, secret ones, those for encryption, RSA keys of less than 2,048 bits.
     Raise ValueError when that leaves none, or it is no key set.
     """
     try:
+        if len(key_set["keys"]) > _MOST_KEYS:
+            raise ValueError(f"more than {_MOST_KEYS} keys")
         keys = jwt.PyJWKSet.from_dict(key_set).keys
-    except (jwt.PyJWTError, AttributeError, TypeError) as error:
+    except (jwt.PyJWTError, AttributeError, TypeError, KeyError) as error:
         raise ValueError("not a JSON Web Key Set with a usable key") from error
-    return {key.key_id: key.key for key in keys if key.key_id is not None}
+    found = {key.key_id: key.key for key in keys if isinstance(key.key_id, str) and _verifies(key)}
+    if not found:
+        raise ValueError("not a JSON Web Key Set with a usable key")
+    return found
+
+
+def _verifies(key: jwt.PyJWK) -> bool:
+    if key.public_key_use not in (None, "sig"):
+        return False
+    if isinstance(key.key, RSAPublicKey):
+        return key.key.key_size >= _SHORTEST_RSA
+    return isinstance(key.key, (EllipticCurvePublicKey, Ed25519PublicKey))

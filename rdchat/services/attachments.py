@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.security.sealed_files import SealedFile, SealedFiles
+    from rdchat.services.access_list import AccessList
     from rdchat.services.chat import ChatService
     from statemachine import Session
 
@@ -84,6 +85,7 @@ class AttachmentService:
 
     pool: Pool
     chat: ChatService
+    access: AccessList
     files: SealedFiles
     examiner: Examiner
     links: Links
@@ -225,7 +227,7 @@ class AttachmentService:
         UNAVAILABLE.
         """
         person_id = self.links.verify(token, attachment_id)
-        if person_id is None:
+        if person_id is None or not self.access.is_active(person_id):
             raise RdchatError(ErrorCode.FORBIDDEN, "This link is not valid, or not any more")
         found = await self._sent(attachment_id)
         if not permissions.takes_part(person_id, found):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rdchat.domain.counseling import Counseling
     from rdchat.domain.person import Caller
     from rdchat.postgres.pool import Pool
+    from rdchat.services.access_list import AccessList
 
 _SECRET_BYTES: Final = 32
 #: Counsellings that started longer ago are no longer shown, nor more than so many.
@@ -42,6 +43,7 @@ class CalendarService:
     """Calendars. `language`: of those whose tokens have never named one."""
 
     pool: Pool
+    access: AccessList
     clock: Clock
     language: str
     one_at_a_time: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, 1))
@@ -65,7 +67,7 @@ class CalendarService:
         A secret is looked for by its hash: how long that takes tells nothing of secrets that there are.
         """
         owner = await calendars.get_owner(self.pool, _hash(secret))
-        if owner is None:
+        if owner is None or not self.access.is_active(owner[0]):
             raise RdchatError(ErrorCode.FORBIDDEN)
         person_id, language = owner
         now = self.clock.now()

@@ -117,6 +117,21 @@ class PsychologistService:
                 if former is None:
                     await availability.put_availability(connection, psychologist_id, hours, at=now)
 
+    async def withdraw(
+        self, connection: Connection, caller: Caller, psychologist_id: UUID, now: datetime
+    ) -> tuple[list[Counseling], list[OutboxEntry]]:
+        """Let a person not be booked any more, in the open transaction, if they are a psychologist who is.
+
+        Return what no longer fits; give what comes back second to the notifier's `publish` after the commit.
+        """
+        present = await working_time.get_working_time(connection, psychologist_id)
+        if present is None:
+            return [], []
+        _, former = await people.put_psychologist(
+            connection, psychologist_id, full_name=None, timezone=None, is_active=False, at=now
+        )
+        return await self._tell_affected(connection, caller, psychologist_id, former, now)
+
     # ---- hours --------------------------------------------------------------------------------------------
 
     async def get_availability(self, psychologist_id: UUID) -> Availability:

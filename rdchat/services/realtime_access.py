@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.events import channels
-from rdchat.postgres import reads, sessions
+from rdchat.postgres import late_revocations, reads, sessions
 from rdchat.postgres.data_keys import session_owner
 from rdchat.postgres.pool import acquire
 from rdchat.security.ably_tokens import ably_token
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
 
+#: Operations on a session's two channels, in this order.
+_Rights = tuple[list[str], list[str]]
+
 #: After the end, a token still serves to hear the last events and to read what was said.
 _GRACE: Final = timedelta(minutes=5)
+#: Ably exchanges a TokenRequest for a quarter of an hour at most; by its clock.
+_REDEEMABLE: Final = timedelta(minutes=16)
 #: A desk has the sessions that begin within this time: longer than any token lives.
 _AHEAD: Final = timedelta(hours=1)
 #: A token travels in the address of a connection. Sessions beyond this come when earlier ones are over.
@@ -67,17 +72,18 @@ class RealtimeAccessService:
     async def grant_session(
         self, caller: Caller, session_id: UUID, *, as_token_request: bool
     ) -> RealtimeAccess:
-        """Let a participant listen to one session, also while it is pending.
+        """Let a participant listen to one session, also while it is pending, and take part while it is open.
 
         Only what this session needs: no wildcard, and only the server publishes on the chat channel.
         Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, SESSION_ENDED, UNAVAILABLE.
         """
+        # Before it is read how the session is: a token of before the end never says that it is of after it.
+        now = self.clock.now()
         session = await sessions.get_session(self.pool, session_id)
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
         if not permissions.may_read_content(caller, session):
             raise RdchatError(ErrorCode.NOT_PARTICIPANT)
-        now = self.clock.now()
         last = (session.ended_at or session.ends_at) + _GRACE
         if last <= now:
             raise RdchatError(ErrorCode.SESSION_ENDED)
@@ -89,7 +95,7 @@ class RealtimeAccessService:
             await reads.record_attendance(self.pool, [session.id], caller.id, until)
         return await self._grant(
             caller,
-            [session.id],
+            {session.id: _rights(is_open=session.is_open, is_over=session.is_over)},
             now,
             until,
             session_id=session.id,
@@ -119,7 +125,7 @@ class RealtimeAccessService:
         await reads.record_attendance(self.pool, [one.id for one in listed if one.is_open], caller.id, until)
         return await self._grant(
             caller,
-            [one.id for one in listed],
+            {one.id: _rights(is_open=one.is_open, is_over=False) for one in listed},
             now,
             until,
             session_id=None,
@@ -130,7 +136,7 @@ class RealtimeAccessService:
     async def _grant(
         self,
         caller: Caller,
-        session_ids: list[UUID],
+        rights: dict[UUID, _Rights],
         now: datetime,
         until: datetime,
         *,
@@ -139,11 +145,15 @@ class RealtimeAccessService:
         as_token_request: bool,
     ) -> RealtimeAccess:
         capability = {channels.notification_channel(caller.id): ["history", "subscribe"]}
-        for one in session_ids:
-            capability[channels.chat_channel(one)] = ["history", "presence", "subscribe"]
-            capability[channels.typing_channel(one)] = ["publish", "subscribe"]
+        for one, (in_chat, of_typing) in rights.items():
+            capability[channels.chat_channel(one)] = in_chat
+            if of_typing:
+                capability[channels.typing_channel(one)] = of_typing
         token: str | dict[str, Any]
         if as_token_request:
+            # Noted first: one that is not known of could be exchanged when its session is over.
+            heard = [one for one, (_, of_typing) in rights.items() if of_typing]
+            await late_revocations.note_token_requests(self.pool, heard, caller.id, now + _REDEEMABLE)
             token = await self.ably.token_request(
                 client_id=str(caller.id),
                 capability=capability,
@@ -159,5 +169,16 @@ class RealtimeAccessService:
                 revocation_key=revocation_key,
             )
         return RealtimeAccess(
-            token, until, caller.id, capability, session_id, session_ids, self.ably.client_options
+            token, until, caller.id, capability, session_id, list(rights), self.ably.client_options
         )
+
+
+def _rights(*, is_open: bool, is_over: bool) -> _Rights:
+    """Return what a participant may do on the chat channel, and on that of who is typing.
+
+    Before a chat opens one only listens, and after its end to the last events alone. The channel of who is
+    typing is in every token of before the end, and in no later one: that is how those are revoked.
+    """
+    if is_open:
+        return ["history", "presence", "subscribe"], ["publish", "subscribe"]
+    return ["history", "subscribe"], [] if is_over else ["subscribe"]

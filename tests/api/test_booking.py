@@ -14,6 +14,7 @@ import pytest
 from rdchat.domain.person import Role
 from tests.support.automations import LONG_BEFORE
 from tests.support.calendars import without_calendar
+from tests.support.database_users import planting
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.pair import a_pair
 from tests.support.soon import in_days, sunday
@@ -401,12 +402,14 @@ async def test_there_is_no_counselling_without_its_chat(service: Service) -> Non
     pool = service.runtime.pool
     tables = ("chat_sessions", "automations", "timeline", "outbox")
     for table in tables:
-        await pool.execute(f"ALTER TABLE {table} ADD CONSTRAINT broken CHECK (false) NOT VALID")
+        async with planting(pool) as owner:
+            await owner.execute(f"ALTER TABLE {table} ADD CONSTRAINT broken CHECK (false) NOT VALID")
         reply = await book(client)
         assert (reply.status, reply.code) == (500, "INTERNAL")
         assert "broken" not in str(reply.json)
         assert [await count(service, one) for one in ("counselings", *tables)] == [0] * 5
-        await pool.execute(f"ALTER TABLE {table} DROP CONSTRAINT broken")
+        async with planting(pool) as owner:
+            await owner.execute(f"ALTER TABLE {table} DROP CONSTRAINT broken")
     assert (await book(client)).status == 201
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from rdchat.common.telemetry import configure_logging
 from rdchat.domain.person import Role
+from tests.support.database_users import planting
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.raw import exchange, post
 from tests.support.service import SECRET, Reply
@@ -272,8 +273,9 @@ async def test_an_unexpected_failure_logs_nothing_that_people_wrote(
     before = structlog.get_config()
     configure_logging("text")
     try:
-        for table in ("outbox", "messages"):
-            await pool.execute(f"ALTER TABLE {table} ADD CONSTRAINT broken CHECK (false) NOT VALID")
+        async with planting(pool) as owner:
+            for table in ("outbox", "messages"):
+                await owner.execute(f"ALTER TABLE {table} ADD CONSTRAINT broken CHECK (false) NOT VALID")
         booking = await client.book(START, END, notes="RAHASIA-CATATAN")
         said = await client.say(session_id, "RAHASIA-PESAN")
     finally:

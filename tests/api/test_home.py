@@ -77,4 +77,16 @@ def test_where_an_identity_provider_issues_tokens_none_are_promised(tmp_path: Pa
 
 def test_an_address_in_the_page_is_text(tmp_path: Path) -> None:
     made = service_settings(tmp_path, public_url="https://chat.example/a&b'c")
-    assert "https://chat.example/a&amp;b&#x27;c/docs" in home.page(made)
+    assert "https://chat.example/a&amp;b&#x27;c/openapi.json" in home.page(made)
+
+
+def test_what_is_for_operators_is_shown_to_them_alone(tmp_path: Path) -> None:
+    made = replace(service_settings(tmp_path, public_url="https://chat.example"), port=8080)
+    near, far = (home.facts(made, near=is_near) for is_near in (True, False))
+    assert {name: near[name] for name in near.keys() - far.keys()} == {
+        "documentation": "http://127.0.0.1:8080/docs",
+        "metrics": "http://127.0.0.1:8080/metrics",
+    }
+    assert ("/metrics" in home.page(made), "/metrics" in home.page(made, near=False)) == (True, False)
+    made = replace(made, operations_port=9090)
+    assert home.facts(made, near=True)["metrics"] == "http://127.0.0.1:9090/metrics"

@@ -132,6 +132,8 @@ MATRIX = {
     ("PUT", "/notifications/read-all"): _EVERYBODY,
     ("GET", "/chat/sessions/{id}/timeline"): _STATE,
     ("GET", "/chat/sessions/{id}/diagram"): _STATE,
+    ("PUT", "/people/{id}"): _RUN,
+    ("POST", "/people/{id}/revoke"): _RUN,
     ("GET", "/psychologists"): _EVERYBODY,
     ("GET", "/psychologists/{id}"): _EVERYBODY,
     ("GET", "/psychologists/{id}/availability"): _EVERYBODY,

@@ -159,6 +159,8 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
             f"/notifications/{(await psychologist.get('/notifications')).data['data'][0]['id']}/read"
         ),
         "read_all_notifications": await psychologist.put("/notifications/read-all"),
+        "put_person": await admin.put(f"/people/{uuid4()}", {"isActive": False, "role": "client"}),
+        "revoke_tokens": await admin.post(f"/people/{uuid4()}/revoke", {}),
         "put_psychologist": await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari"}),
     }
     later = (await book_soon(client, 600, 60)).data

@@ -20,6 +20,7 @@ from rdchat.operations import administration
 from rdchat.postgres import reminders as reminder_rows
 from rdchat.redis.delay_queue import Job, ReminderKind
 from rdchat.services.notifier import Notifier
+from tests.support.database_users import planting
 from tests.support.keys import reassign_row
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.soon import in_days
@@ -292,7 +293,8 @@ async def test_what_was_booked_before_there_were_reminders_gets_them_once(
     booked = [await book(client, in_days(3 + number)) for number, client in enumerate(clients)]
     pool, clock = service.runtime.pool, service.runtime.clock
     leads = service.runtime.counselings.reminders.leads
-    await pool.execute("DELETE FROM reminders WHERE counseling_id <> $1", UUID(booked[0]["id"]))
+    async with planting(pool) as owner:
+        await owner.execute("DELETE FROM reminders WHERE counseling_id <> $1", UUID(booked[0]["id"]))
     kept = await rows(service, booked[0]["id"])
 
     async def is_planned() -> bool:
@@ -300,7 +302,8 @@ async def test_what_was_booked_before_there_were_reminders_gets_them_once(
 
     await until(is_planned)
     assert await reminder_rows.plan_booked(pool, leads, clock.now()) == 0, "planned at the start already"
-    await pool.execute("DELETE FROM facts WHERE name = 'reminders'")
+    async with planting(pool) as owner:
+        await owner.execute("DELETE FROM facts WHERE name = 'reminders'")
     assert await reminder_rows.plan_booked(pool, leads, clock.now()) == 2 * len(leads)
     assert await rows(service, booked[0]["id"]) == kept
     for one in booked[1:]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from tests.conftest import _TEMPLATES
+from tests.support.database_users import make_tables
 from tests.support.world import World, a_world
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture
 def own_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL that the test may kill."""
+    """A PostgreSQL that the test may kill, with the tables in it."""
     server = EmbeddedPostgres(tmp_path / "pg", settings={"fsync": "off"}, template=_TEMPLATES / "postgres")
-    server.start()
+    asyncio.run(make_tables(server.start()))
     yield server
     server.stop()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 async def test_postgres_is_killed_over_the_start(
     tmp_path: Path, redis_url: str, own_postgres: EmbeddedPostgres
 ) -> None:
-    async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
+    async with a_world(tmp_path, database_url=own_postgres.service_address, redis_url=redis_url) as world:
         replica = await world.replica()
         [talk, *_] = await world.book(replica.base, starts_in=2, lasts=4, count=3)
         await at_instant(talk.starts_at, offset=-0.3)
@@ -49,7 +49,7 @@ async def test_postgres_is_killed_over_the_start(
 async def test_postgres_is_killed_over_the_end_while_both_talk(
     tmp_path: Path, redis_url: str, own_postgres: EmbeddedPostgres
 ) -> None:
-    async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
+    async with a_world(tmp_path, database_url=own_postgres.service_address, redis_url=redis_url) as world:
         replica = await world.replica()
         [talk] = await world.book(replica.base, starts_in=1, lasts=3)
         await until(lambda: world.all_are("active"), 5)
@@ -74,7 +74,7 @@ async def test_postgres_is_killed_over_the_end_while_both_talk(
 async def test_postgres_hangs_for_a_while(
     tmp_path: Path, redis_url: str, own_postgres: EmbeddedPostgres
 ) -> None:
-    async with a_world(tmp_path, database_url=own_postgres.address, redis_url=redis_url) as world:
+    async with a_world(tmp_path, database_url=own_postgres.service_address, redis_url=redis_url) as world:
         replica = await world.replica()
         [talk] = await world.book(replica.base, starts_in=1, lasts=6)
         await until(lambda: world.all_are("active"), 5)
@@ -290,7 +290,8 @@ async def test_a_deadlock_in_the_outbox_loses_no_confirmation(world: World) -> N
     replica = await world.replica()
     await world.fetch("CREATE SEQUENCE times")
     await world.fetch(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('times'); "
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN "
+        "PERFORM nextval('times'); "
         "RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$"
     )
     await world.fetch("CREATE TRIGGER fail BEFORE DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION fail()")
@@ -311,7 +312,7 @@ async def test_a_passing_fault_of_a_commit_is_tried_again(world: World) -> None:
     answers = {}
     for code in ("40P01", "53200"):  # a deadlock, out of memory
         await world.fetch(
-            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN "
             f"IF nextval('times_{code}') = 1 THEN RAISE EXCEPTION 'passing' USING ERRCODE = '{code}'; "
             "END IF; RETURN new; END $$"
         )
@@ -400,7 +401,9 @@ class _Proxy:
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.address = f"postgresql://rdchat@127.0.0.1:{port}{self._parts.path}"
+        self.address = (
+            f"postgresql://{self._parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}{self._parts.path}"
+        )
 
     def cut(self) -> None:
         for writer in self._here:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import signal
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 
 from run import cli
 from tests.support.program import PATIENCE, ROOT, environment, run
+from tests.support.service import ENCRYPTION_KEY, SECRET
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -95,6 +97,14 @@ async def token(data_dir: Path, *arguments: str) -> str:
     return output.split()[-1]
 
 
+async def test_a_token_lives_as_long_as_one_may(data_dir: Path) -> None:
+    status, output = await run(data_dir, "token", "--hours", "25")
+    assert status == 2
+    assert "--hours must be at most 24, as RDCHAT_JWT_MAX_LIFETIME says." in " ".join(output.split())
+    status, output = await run(data_dir, "token", "--hours", "25", RDCHAT_JWT_MAX_LIFETIME="90000")
+    assert status == 0, output
+
+
 async def test_a_token_says_whose_secret_signs_it_and_who_does_not_accept_it(
     data_dir: Path, tmp_path: Path
 ) -> None:
@@ -114,7 +124,7 @@ async def test_a_token_says_whose_secret_signs_it_and_who_does_not_accept_it(
         status, output = await run(tmp_path / "other", "token", RDCHAT_PORT=port)
         assert (status, f"The service on {service.address} will not accept it" in output) == (0, True)
         assert (await service.get("/api/v1/organization", output.split()[-1]))[0] == 401
-        given = {"RDCHAT_PORT": port, "RDCHAT_JWT_SECRET": "x" * 32}
+        given = {"RDCHAT_PORT": port, "RDCHAT_JWT_SECRET": "a secret that is of another service"}
         _, output = await run(data_dir, "token", **given)
         assert output.startswith("Signed with RDCHAT_JWT_SECRET.\nThe service on ")
         alone = await asyncio.create_subprocess_exec(
@@ -150,11 +160,12 @@ async def test_it_says_where_it_listens_and_how_it_is_reached(data_dir: Path) ->
     settings = {"RDCHAT_HOST": "0.0.0.0", "RDCHAT_PUBLIC_URL": "https://chat.example/rdchat/"}  # noqa: S104
     async with serving(data_dir, **settings) as service:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", service.address)
-        for path in ("/", "/docs", "/readyz"):
+        for path in ("/", "/readyz"):
             assert f"https://chat.example/rdchat{path}\n" in service.welcome
         assert (await service.get("/readyz"))[0] == 200
         _, places = await service.get("/")
-        assert json.loads(places)["documentation"] == "https://chat.example/rdchat/docs"
+        assert json.loads(places)["openapi"] == "https://chat.example/rdchat/openapi.json"
+        assert json.loads(places)["documentation"] == f"{service.address}/docs"
         _, document = await run(data_dir, "openapi", **settings)
         assert json.loads(document)["servers"][0]["url"] == "https://chat.example/rdchat"
 
@@ -233,8 +244,9 @@ async def test_dead_webhooks_are_shown_and_revived(database_url: str, redis_url:
     stores = {
         "RDCHAT_DATABASE_URL": database_url,
         "RDCHAT_REDIS_URL": redis_url,
-        "RDCHAT_JWT_SECRET": "s" * 32,
-        "RDCHAT_ENCRYPTION_KEYS": "main:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        "RDCHAT_JWT_SECRET": SECRET,
+        "RDCHAT_ENCRYPTION_KEYS": f"main:{base64.b64encode(ENCRYPTION_KEY).decode()}",
+        "RDCHAT_ABLY_LOCAL_PORT": "0",
     }
     connection = await asyncpg.connect(database_url)
     await connection.executemany(
@@ -281,7 +293,7 @@ async def test_a_name_that_is_no_setting_keeps_the_service_from_starting(tmp_pat
 
 
 async def test_the_settings_are_listed_without_secrets_and_with_faults(tmp_path: Path) -> None:
-    secret = "s" * 40
+    secret = "korek api di atas meja kayu itu, basah"  # noqa: S105
     status, output = await run(tmp_path / "data", "settings", RDCHAT_JWT_SECRET=secret, RDCHAT_LANGUAGE="en")
     assert status == 0, output
     values = {line.split()[0]: line.split()[1] for line in output.splitlines()}
@@ -329,8 +341,9 @@ async def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
         tmp_path,
         "migrate",
         RDCHAT_DATABASE_URL=nowhere,
-        RDCHAT_JWT_SECRET="s" * 32,
-        RDCHAT_ENCRYPTION_KEYS="main:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        RDCHAT_JWT_SECRET=SECRET,
+        RDCHAT_ENCRYPTION_KEYS=f"main:{base64.b64encode(ENCRYPTION_KEY).decode()}",
+        RDCHAT_ABLY_LOCAL_PORT="0",
     )
     assert status == 1
     assert "PostgreSQL" in output

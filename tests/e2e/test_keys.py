@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -14,7 +15,9 @@ from rdchat.common.telemetry import Metrics
 from rdchat.postgres import pool
 from rdchat.postgres.data_keys import DataKeys, person_owner
 from rdchat.security.encryption import KeyRing
+from tests.support.database_users import as_owner
 from tests.support.program import run
+from tests.support.service import SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 # One after another: these start programs all the time, which wakes two cores for a second each.
 pytestmark = pytest.mark.xdist_group("programs")
 
-OLD, NEW, WRONG = b"o1" * 16, b"n2" * 16, b"w3" * 16
+OLD, NEW, WRONG = (hashlib.sha256(name).digest() for name in (b"old", b"new", b"wrong"))
 
 
 def entry(kid: str, key: bytes) -> str:
@@ -32,8 +35,10 @@ def entry(kid: str, key: bytes) -> str:
 def stores(database_url: str, redis_url: str) -> dict[str, str]:
     return {
         "RDCHAT_DATABASE_URL": database_url,
+        "RDCHAT_MIGRATE_DATABASE_URL": as_owner(database_url),
         "RDCHAT_REDIS_URL": redis_url,
-        "RDCHAT_JWT_SECRET": "a secret of the tests, long enough",
+        "RDCHAT_JWT_SECRET": SECRET,
+        "RDCHAT_ABLY_LOCAL_PORT": "0",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import re
@@ -16,6 +17,7 @@ import aiohttp
 import psutil
 import pytest
 
+from tests.support.service import ENCRYPTION_KEY, SECRET
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -31,9 +33,11 @@ PATIENCE = 40.0
 class Several:
     """`serve --processes 2`."""
 
-    def __init__(self, process: Process, base: str, http: aiohttp.ClientSession) -> None:
+    def __init__(self, process: Process, base: str, watched: str, http: aiohttp.ClientSession) -> None:
         self.process = process
         self.base = base
+        #: Where those who run it look.
+        self.watched = watched
         self._http = http
 
     def replicas(self) -> list[psutil.Process]:
@@ -55,7 +59,7 @@ class Several:
             return 0
 
     async def metric(self, pattern: str) -> float:
-        async with self._http.get(f"{self.base}/metrics", headers={"Connection": "close"}) as answer:
+        async with self._http.get(f"{self.watched}/metrics", headers={"Connection": "close"}) as answer:
             found = re.search(rf"^{pattern} (\S+)$", await answer.text(), re.MULTILINE)
             return float(found[1]) if found else 0.0
 
@@ -64,12 +68,13 @@ class Several:
 async def several(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Several]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")} | {
         "RDCHAT_PORT": "0",
+        "RDCHAT_OPERATIONS_PORT": "0",
         "RDCHAT_ABLY_LOCAL_PORT": "0",
         "RDCHAT_DATA_DIR": str(tmp_path),
         "RDCHAT_DATABASE_URL": database_url,
         "RDCHAT_REDIS_URL": redis_url,
-        "RDCHAT_JWT_SECRET": "a secret for tests that is long enough",
-        "RDCHAT_ENCRYPTION_KEYS": "test:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
+        "RDCHAT_JWT_SECRET": SECRET,
+        "RDCHAT_ENCRYPTION_KEYS": f"test:{base64.b64encode(ENCRYPTION_KEY).decode()}",
         "RDCHAT_DRAIN_SECONDS": "0",
     }
     process = await asyncio.create_subprocess_exec(
@@ -83,9 +88,11 @@ async def several(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIte
             assert line, f"it ended instead of serving:\n{told}"
             told += line
     address = re.search(r"serving on (http://\S+) with 2 processes", told)
+    watched = re.search(r"API documentation\s+(http://\S+)/docs", told)
     assert address is not None, told
+    assert watched is not None, told
     async with aiohttp.ClientSession() as http:
-        yield Several(process, address[1], http)
+        yield Several(process, address[1], watched[1], http)
     if process.returncode is None:
         process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(PATIENCE):
@@ -97,6 +104,7 @@ async def test_requests_are_spread_and_counted_together(several: Several) -> Non
         assert await several.status("/readyz") == 200
     counted = r'rdchat_http_request_seconds_count\{method="GET",route="/readyz",status="200"\}'
     assert await several.metric(counted) == 30
+    assert await several.status("/metrics") == 404
 
 
 async def test_one_that_is_killed_is_started_again_while_the_other_serves(several: Several) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from rdchat.postgres import activity
+from tests.support.database_users import planting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ async def test_no_index_has_what_a_message_writes(database: Pool) -> None:
 
 async def test_a_page_reads_little_of_twenty_thousand_sessions(database: Pool) -> None:
     psychologist, client = uuid4(), uuid4()
-    async with database.acquire() as connection:
+    async with planting(database) as connection:
         await connection.execute(_PEOPLE, psychologist, client)
         await connection.execute(_PSYCHOLOGIST, psychologist)
         await connection.execute(_COUNSELINGS, psychologist, client, _MANY)

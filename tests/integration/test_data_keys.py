@@ -15,14 +15,16 @@ from rdchat.postgres.data_keys import DataKeyError, DataKeys, KeyOwner, person_o
 from rdchat.postgres.key_checks import WrongKeyError, check_ring, find_wrong_keys
 from rdchat.postgres.key_rotation import KeyUse, Rewrapped, list_key_uses, rewrap
 from rdchat.security.encryption import Encryptor, KeyRing
+from tests.support.database_users import as_owner
 from tests.support.keys import data_keys, read_texts
 from tests.support.seed import open_sessions
+from tests.support.service import ENCRYPTION_KEY
 
 if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
     from statemachine import Session
 
-OLD, NEW = {"test": b"k" * 32}, {"new": b"n" * 32}
+OLD, NEW = {"test": ENCRYPTION_KEY}, {"new": b"n" * 32}
 
 
 def keys_of(ring: dict[str, bytes]) -> DataKeys:
@@ -168,7 +170,7 @@ async def test_a_replica_with_a_wrong_or_missing_key_does_not_start(
         with pytest.raises(WrongKeyError, match="the key 'test' is missing"):
             await check_ring(connection, KeyRing(NEW))
         with pytest.raises(WrongKeyError, match="the key 'new' is not the one"):
-            await check_ring(connection, KeyRing({"test": b"k" * 32, "new": b"x" * 32}))
+            await check_ring(connection, KeyRing({"test": ENCRYPTION_KEY, "new": b"x" * 32}))
         # One that wraps nothing yet is missed by no one.
         assert await find_wrong_keys(connection, KeyRing(OLD)) == []
 
@@ -185,7 +187,9 @@ async def test_of_two_keys_of_one_name_one_is_refused(database: Pool) -> None:
     assert sorted(await asyncio.gather(start(b"a" * 32), start(b"b" * 32))) == [False, True]
 
 
-async def test_data_keys_are_wrapped_again_while_people_talk(database: Pool, talking: list[Session]) -> None:
+async def test_data_keys_are_wrapped_again_while_people_talk(
+    database: Pool, database_url: str, talking: list[Session]
+) -> None:
     old, both = keys_of(OLD), keys_of({**NEW, **OLD})
     async with pool.acquire(database) as connection:
         await check_ring(connection, both.ring)
@@ -205,7 +209,12 @@ async def test_data_keys_are_wrapped_again_while_people_talk(database: Pool, tal
         await check_ring(connection, only_new.ring)
         for one in talking:
             assert same(before[one.id], await only_new.get(connection, session_owner(one)))
+    # The service's role forgets no key; the owner does.
     assert await rewrap(database, only_new, progress=told.append) == Rewrapped(0, 0)
+    assert {one.kid for one in await list_key_uses(database, only_new)} == {"new", "test"}
+    owner = await pool.connect(as_owner(database_url))
+    assert await rewrap(owner, only_new, progress=told.append) == Rewrapped(0, 0)
+    await pool.close(owner)
     [use] = await list_key_uses(database, only_new)
     assert (use.kid, use.state, use.data_keys) == ("new", "current", 3)
 

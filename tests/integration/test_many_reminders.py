@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.crowd import plant, plant_reminders
 from rdchat.common.clock import SystemClock
-from rdchat.postgres import pool
+from tests.support.database_users import planting
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.waiting import until
 
@@ -40,7 +40,7 @@ class Lateness:
 async def seed(database: Pool, due: datetime, *, openings: int, reminders: int) -> None:
     """Plant chats that open at an instant, and counsellings of which people are reminded then."""
     now = SystemClock().now()
-    async with pool.acquire(database) as connection:
+    async with planting(database) as connection:
         for count, first in ((openings, due), (reminders, due + _HOUR)):
             await plant(
                 connection,

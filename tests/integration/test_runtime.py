@@ -35,6 +35,7 @@ ORDER = [
     "WallTimeService.close",
     "IdempotencyService.close",
     "SeenPeople.close",
+    "AccessList.close",
     "Passivation.close",
     "Engine.close",
     "PostCommitEffects.close",

@@ -11,6 +11,7 @@ import pytest
 
 from rdchat.common.errors import UnavailableError
 from rdchat.postgres import pool
+from tests.support.database_users import as_owner
 from tests.support.service import Service, service_settings
 from tests.support.soon import in_days
 
@@ -36,7 +37,7 @@ _DEFAULTS = {
 @pytest.fixture(params=["repeatable read", "serializable"])
 async def odd_database(database_url: str, request: pytest.FixtureRequest) -> str:
     """A database whose defaults are none of ours."""
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(as_owner(database_url))
     name = await connection.fetchval("SELECT current_database()")
     settings = _DEFAULTS | {"default_transaction_isolation": request.param}
     # In one go: from the next connection on, none of them could be changed.

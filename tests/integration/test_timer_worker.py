@@ -23,6 +23,7 @@ from rdchat.timers import failures
 from rdchat.timers.failures import Failures, backoff_ms
 from rdchat.timers.worker import TimerWorker
 from statemachine import AutomationKind, Refusal, RefusalCode
+from tests.support.database_users import planting
 from tests.support.stray_jobs import store_automations, store_reminders
 from tests.support.stub_engine import SETTLED, StubEngine
 from tests.support.waiting import until
@@ -86,7 +87,7 @@ async def stored(database: Pool) -> Callable[[AutomationKind], Any]:
 
     async def store(kind: AutomationKind) -> Job:
         job = Job(uuid4(), kind, 1)
-        async with pool.acquire(database) as one:
+        async with planting(database) as one:
             await one.execute("SET session_replication_role = replica")  # the session itself plays no part
             await one.execute(
                 "INSERT INTO automations (session_id, kind, schedule_version, due_at, status) "
@@ -94,7 +95,6 @@ async def stored(database: Pool) -> Callable[[AutomationKind], Any]:
                 job.subject_id,
                 kind.value,
             )
-            await one.execute("RESET session_replication_role")
         return job
 
     return store

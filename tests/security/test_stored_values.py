@@ -21,6 +21,7 @@ from rdchat.postgres import sessions
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.snapshots import Snapshots
 from rdchat.texts.wording import UNVERIFIED
+from tests.support.database_users import as_owner
 from tests.support.forms import photo, upload
 from tests.support.sessions import opened
 from tests.support.soon import in_days
@@ -117,7 +118,8 @@ async def talked(service: Service) -> Chat:
 @pytest.fixture
 async def stored(service: Service, database_url: str) -> AsyncIterator[Stored]:
     one, other = await talked(service), await talked(service)
-    thief = await asyncpg.connect(database_url)
+    # One who can write whatever they like.
+    thief = await asyncpg.connect(as_owner(database_url))
     for chat in (one, other):
         for number in (1, 2):
             booked = await chat.client.book(

@@ -101,6 +101,8 @@ BASES = {
     "list_dead_webhooks": Base(),
     "retry_dead_webhooks": Base(body={}),
     "list_operator_actions": Base(),
+    "put_person": Base(id="{person}", body={"isActive": False}),
+    "revoke_tokens": Base(id="{person}"),
     "put_psychologist": Base(id="{psychologist}", body={"fullName": "Dokter Rahasia"}),
 }
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.crowd import open_all, plant
 from rdchat.common.clock import SystemClock
-from rdchat.postgres import pool, sessions
+from rdchat.postgres import sessions
+from tests.support.database_users import planting
 
 if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 async def open_sessions(database: Pool, count: int) -> list[Session]:
     """Plant sessions that go on now."""
     now = SystemClock().now()
-    async with pool.acquire(database) as connection:
+    async with planting(database) as connection:
         await plant(
             connection,
             sessions=count,

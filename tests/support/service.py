@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-SECRET = "a secret for tests that is long enough"  # noqa: S105 - it guards nothing
-ENCRYPTION_KEY = b"k" * 32
+# They guard nothing, but are such as a service takes that has a database of its own.
+SECRET = "Vb3xT0pQ9sLw2ZkYc7hRr5uJ1mEe8aNd"  # noqa: S105 - of tests
+ENCRYPTION_KEY = hashlib.sha256(b"of tests").digest()
 
 
 def service_settings(data_dir: Path, **changes: Any) -> Settings:
@@ -33,6 +35,8 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
     settings = Settings(
         host="127.0.0.1",
         port=0,
+        operations_host="127.0.0.1",
+        operations_port=None,
         data_dir=data_dir,
         database_url=None,
         redis_url=None,
@@ -46,6 +50,8 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         jwt_algorithms=("HS256",),
         jwt_issuer="rdchat",
         jwt_audience="rdchat",
+        jwt_max_lifetime=timedelta(hours=24),
+        jwt_keys_trust=timedelta(hours=24),
         initial_message_lead=timedelta(seconds=1),
         end_warning_lead=timedelta(seconds=1),
         min_session=timedelta(seconds=2),
@@ -67,6 +73,7 @@ def service_settings(data_dir: Path, **changes: Any) -> Settings:
         log_format="text",
         drain=timedelta(0),
         max_attachment=1024 * 1024,
+        clamd=None,
         storage_url=None,
         s3_endpoint=None,
         s3_region=None,

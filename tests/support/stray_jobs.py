@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from rdchat.postgres import pool
 from rdchat.redis.delay_queue import Job, ReminderKind
 from statemachine import AutomationKind
+from tests.support.database_users import planting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ async def store_automations(
 ) -> list[Job]:
     """Store automations of sessions of their own, which play no part here."""
     rows = [(uuid4(), kind.value, version, instant) for instant in due]
-    async with pool.acquire(database) as one, one.transaction():
+    async with planting(database) as one, one.transaction():
         await one.execute("SET LOCAL session_replication_role = replica")
         await one.executemany(
             "INSERT INTO automations (session_id, kind, schedule_version, due_at, status) "
@@ -37,7 +37,7 @@ async def store_automations(
 async def store_reminders(database: Pool, due: Iterable[datetime], number: int = 1) -> list[Job]:
     """Store reminders of counsellings of their own, which play no part here."""
     rows = [(uuid4(), number, instant) for instant in due]
-    async with pool.acquire(database) as one, one.transaction():
+    async with planting(database) as one, one.transaction():
         await one.execute("SET LOCAL session_replication_role = replica")
         await one.executemany(
             "INSERT INTO reminders (counseling_id, number, lead, due_at, status) "

@@ -23,6 +23,7 @@ from rdchat.redis.connection import connect
 from rdchat.redis.delay_queue import SHARDS, DelayQueue, leases_key
 from rdchat.security.caller_tokens import CallerTokens
 from tests.support.automations import ALWAYS
+from tests.support.database_users import as_owner
 from tests.support.keys import read_texts
 from tests.support.replica import Replica
 from tests.support.service import (
@@ -202,7 +203,8 @@ class World:
     # ---- looking ------------------------------------------------------------------------------------------
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.database_url, timeout=10)
+        """Run a statement as the owner of the tables, who may plant faults."""
+        connection = await asyncpg.connect(as_owner(self.database_url), timeout=10)
         try:
             rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
             return rows

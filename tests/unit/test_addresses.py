@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRETS = {
-    "RDCHAT_JWT_SECRET": "s" * 32,
+    "RDCHAT_JWT_SECRET": "a secret that no one would guess",
     "RDCHAT_ENCRYPTION_KEYS": "a:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,9 @@ import pytest
 from rdchat.common.clock import SystemClock, to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.person import Caller, Role
-from rdchat.security import caller_tokens
-from rdchat.security.caller_tokens import CallerTokens
+from rdchat.security import caller_tokens, compact_tokens
+from rdchat.security.caller_tokens import CallerTokens, UnknownKeyError
+from tests.support.tokens import hs256, token_of
 
 KEY = "a secret that is long enough for sixty-four bytes, which HS512 would want of it"
 SOMEBODY = UUID("00000000-0000-4000-8000-000000000001")
@@ -22,7 +24,7 @@ CALLER = Caller(SOMEBODY, Role.CLIENT, "Budi", "budi@example.id", FIRM)
 
 
 class AheadClock(SystemClock):
-    """The machine's clock, and what is added to it. PyJWT reads the machine's own."""
+    """The machine's clock, and what is added to it."""
 
     def __init__(self) -> None:
         self.ahead = timedelta(0)
@@ -137,6 +139,9 @@ def test_no_claim_may_be_missing(tokens: CallerTokens, name: str) -> None:
         {"iss": "another"},
         {"aud": "another"},
         {"aud": ["another", "third"]},
+        # Which has its name in it.
+        {"aud": "the audience of another"},
+        {"aud": ["the audience of another"]},
         {"aud": 5},
         {"sub": "budi"},
         {"role": " "},
@@ -180,21 +185,160 @@ def test_what_is_no_token_at_all_is_refused(tokens: CallerTokens, token: str) ->
 def test_clocks_may_differ_by_five_seconds(tokens: CallerTokens) -> None:
     now = int(SystemClock().now().timestamp())
     assert tokens.verify(signed(iat=now + 4, exp=now + 60)).id == SOMEBODY
-    assert tokens.verify(signed(exp=now - 3)).id == SOMEBODY
-    refused(tokens, signed(exp=now - 6))
+    assert tokens.verify(signed(nbf=now + 4)).id == SOMEBODY
+    assert tokens.verify(signed(iat=now - 60, exp=now - 3)).id == SOMEBODY
+    refused(tokens, signed(iat=now - 60, exp=now - 6))
     refused(tokens, signed(iat=now + 60, exp=now + 120))
+    refused(tokens, signed(nbf=now + 60))
+
+
+def test_the_leeway_ends_at_the_instant(tokens: CallerTokens, clock: AheadClock) -> None:
+    now = 1_800_000_000
+    clock.ms = lambda: now * 1000.0  # type: ignore[method-assign]
+    assert tokens.verify(signed(iat=now + 5, exp=now + 60)).issued_at == now + 5
+    assert tokens.verify(signed(iat=now - 60, nbf=now + 5, exp=now + 60)).issued_at == now - 60
+    assert tokens.verify(signed(iat=now - 60, exp=now - 4.5)).id == SOMEBODY
+    refused(tokens, signed(iat=now + 5.5, exp=now + 60))
+    refused(tokens, signed(iat=now + 5.5, nbf=now - 60, exp=now + 60))
+    refused(tokens, signed(iat=now - 60, nbf=now + 5.5, exp=now + 60))
+    refused(tokens, signed(iat=now - 60, exp=now - 5))
+
+
+def test_no_token_lives_longer_than_is_allowed(clock: AheadClock) -> None:
+    now = to_ms(clock.now()) // 1000
+    for tokens, longest in (
+        (made(clock), 86_400),
+        (made(clock, max_lifetime=timedelta(minutes=5)), 300),
+    ):
+        assert tokens.verify(signed(iat=now - 60, exp=now - 60 + longest)).id == SOMEBODY
+        assert tokens.verify(signed(iat=now, exp=now + 1)).id == SOMEBODY
+        assert tokens.verify(signed(iat=now, exp=now + 0.5)).id == SOMEBODY
+        refused(tokens, signed(iat=now - 60, exp=now - 59 + longest))
+        # Neither by a beginning that is to come, nor by one long ago.
+        refused(tokens, signed(iat=now + 3, exp=now + 4 + longest))
+        refused(tokens, signed(iat=-1, exp=now + 60))
+        refused(tokens, signed(iat=now, exp=now))
+        refused(tokens, signed(iat=now, exp=now - 1))
+
+
+@pytest.mark.parametrize("name", ["iat", "exp", "nbf"])
+@pytest.mark.parametrize("value", [True, "1800000000", None, [], {}, float("nan"), float("inf"), 10**400])
+def test_an_instant_is_a_finite_number(tokens: CallerTokens, name: str, value: object) -> None:
+    refused(tokens, signed(**{name: value}))
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", None])
+def test_a_token_may_say_that_it_is_one_for_a_service(tokens: CallerTokens, kind: str | None) -> None:
+    assert tokens.verify(jwt.encode(claims(), KEY, "HS256", {"typ": kind})).id == SOMEBODY
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"typ": "logout+jwt"},
+        {"typ": "JWE"},
+        {"typ": 5},
+        {"typ": ["JWT"]},
+        {"crit": ["exp"]},
+        {"crit": []},
+    ],
+)
+def test_a_header_that_means_something_else_is_refused(tokens: CallerTokens, header: dict[str, Any]) -> None:
+    refused(tokens, by_hand({"alg": "HS256"} | header, claims()))
+
+
+def test_extensions_are_refused_before_any_library_reads_them() -> None:
+    for named in (["exp"], [], None):
+        with pytest.raises(ValueError, match=r"^not a token for a service$"):
+            compact_tokens.read_header(by_hand({"alg": "HS256", "crit": named}, claims()))
+
+
+def test_what_is_wrong_with_a_form_is_said() -> None:
+    for token in ("", "a.b", "a.b.c.d", "a.b.c=", "a.b.c" + "d" * compact_tokens.LONGEST_TOKEN):
+        with pytest.raises(ValueError, match=r"^not a token in compact form$"):
+            compact_tokens.read_header(token)
+    for text, fault in (
+        (b"[]", "not an object"),
+        (b'"a"', "not an object"),
+        (b'{"a": 1, "a": 1}', "a name is there twice"),
+        (b'{"a": {"b": 1, "b": 2}}', "a name is there twice"),
+        (b'{"a": NaN}', "not a number of JSON"),
+        (b'{"a": -Infinity}', "not a number of JSON"),
+    ):
+        with pytest.raises(ValueError, match=f"^{fault}$"):
+            compact_tokens.read_object(text)
+    for value in (True, "1", None, float("inf")):
+        with pytest.raises(ValueError, match=r"^not a finite number$"):
+            compact_tokens.read_instant({"exp": value}, "exp")
+    assert compact_tokens.read_instant({"exp": 5}, "exp") == 5
+
+
+def test_only_keys_that_there_may_be_are_asked_for(clock: AheadClock) -> None:
+    """What cannot be one of the provider's tokens does not make it be asked."""
+
+    def is_asked(kid: str, alg: str = "HS256") -> bool:
+        with pytest.raises(RdchatError) as caught:
+            made(clock, secret=None).verify(by_hand({"alg": alg, "kid": kid}, claims()))
+        assert caught.value.code is ErrorCode.UNAUTHENTICATED
+        return isinstance(caught.value, UnknownKeyError)
+
+    assert is_asked("one")
+    assert is_asked("k" * 200)
+    assert not is_asked("k" * 201)
+    assert not is_asked("one", "HS384")
+    assert not is_asked("one", "none")
+
+
+def by_hand(header: object, payload: object) -> str:
+    return token_of(header, payload, hs256(KEY))
+
+
+def test_what_can_be_read_in_two_ways_is_refused(tokens: CallerTokens) -> None:
+    head, said = {"alg": "HS256", "typ": "JWT"}, json.dumps(claims())
+    assert tokens.verify(by_hand(head, said)).id == SOMEBODY
+    refused(tokens, by_hand('{"alg":"none","alg":"HS256"}', said))
+    refused(tokens, by_hand(head, said[:-1] + ', "role": "super_admin"}'))
+    refused(tokens, by_hand(head, said[:-1] + ', "more": {"a": 1, "a": 2}}'))
+    refused(tokens, by_hand(head, said[:-1] + ', "more": NaN}'))
+    refused(tokens, by_hand(head, f"[{said}]"))
+    refused(tokens, by_hand(f"[{json.dumps(head)}]", said))
+    good = by_hand(head, said)
+    for token in (
+        good + "=",
+        good + ".",
+        "." + good,
+        good + " ",
+        " " + good,
+        good + "\n",
+        good + ".x",
+        good[:-1],
+    ):
+        refused(tokens, token)
+    refused(tokens, good.replace(".", "=."))
+
+
+def test_how_long_a_token_may_be(tokens: CallerTokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as a header: of one more character, nothing is read."""
+    assert compact_tokens.LONGEST_TOKEN == 8_190
+    token = signed()
+    for module in (compact_tokens, caller_tokens):
+        monkeypatch.setattr(module, "LONGEST_TOKEN", len(token))
+    checked = counted(monkeypatch)
+    assert tokens.verify(token).id == SOMEBODY
+    refused(tokens, signed(fullName="Budi yang jauh lebih panjang"))
+    assert checked == [token]
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note each token whose signature is checked."""
     checked: list[str] = []
-    decode = jwt.decode
+    decode = jwt.PyJWS.decode
 
-    def noting(token: str, *args: Any, **options: Any) -> dict[str, Any]:
+    def noting(self: jwt.PyJWS, token: str, *args: Any, **options: Any) -> Any:
         checked.append(token)
-        return decode(token, *args, **options)
+        return decode(self, token, *args, **options)
 
-    monkeypatch.setattr(jwt, "decode", noting)
+    monkeypatch.setattr(jwt.PyJWS, "decode", noting)
     return checked
 
 
@@ -274,7 +418,10 @@ def test_the_clock_of_an_issued_token_is_the_one_that_was_given(
     clock.ahead = -timedelta(minutes=2)
     old = tokens.issue(CALLER, lifetime=timedelta(minutes=1))
     assert jwt.decode(old, options={"verify_signature": False})["exp"] < datetime.now(UTC).timestamp()
-    refused(tokens, old)
+    # And so is the one that it is verified by.
+    assert tokens.verify(old) == CALLER
+    clock.ahead = timedelta(0)
+    refused(made(clock), old)
 
 
 @pytest.mark.parametrize(

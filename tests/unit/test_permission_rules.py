@@ -199,6 +199,7 @@ def test_what_administrators_may_and_others_may_not(role: Role) -> None:
     person = caller(role)
     is_admin = role is SUPER_ADMIN
     assert permissions.may_manage_psychologists(person) == is_admin
+    assert permissions.may_stop_people(person) == is_admin
     assert permissions.may_change_hours(person, uuid4()) == is_admin
     assert permissions.may_change_hours(person, person.id) == (role in {PSYCHOLOGIST, SUPER_ADMIN})
     assert permissions.acting_participant(person) == (None if is_admin else person.id)

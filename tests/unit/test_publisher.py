@@ -14,6 +14,7 @@ from rdchat.common.telemetry import Metrics
 from rdchat.events.channels import MESSAGE, SESSION_STATUS, chat_channel
 from rdchat.events.outbox_entry import OutboxEntry, OutboxEntryBuilder
 from rdchat.postgres import outbox
+from rdchat.realtime import late_revoker
 from rdchat.realtime import publisher as publisher_module
 from rdchat.realtime.ably_client import PublishError
 from rdchat.realtime.publisher import Publisher
@@ -63,6 +64,7 @@ async def publisher(ably: Ably, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         return
 
     monkeypatch.setattr(outbox, "delete_entries", confirm)
+    monkeypatch.setattr(late_revoker, "plan", confirm)
     made = Publisher(None, ably, None, Metrics())  # type: ignore[arg-type]
     made.start(relay=False)
     yield made

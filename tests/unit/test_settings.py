@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from dataclasses import fields
 from datetime import timedelta
@@ -16,14 +17,15 @@ from config.checks import REPLACED
 from config.development import development_secrets
 from config.settings import ROWS
 
-KEY = base64.b64encode(b"k" * 32).decode()
-SECRET = "s" * 32
+KEY, OTHER_KEY = (base64.b64encode(hashlib.sha256(name).digest()).decode() for name in (b"a", b"b"))
+SECRET = "q7Zt0Xb4Lw9Rk2Mv5Ny8Pc1Jd6Hf3GsA"  # noqa: S105 - of tests
 ROOT = Path(config.__file__).parents[1]
 EXAMPLE = ROOT / "config" / "rdchat.env.example"
 REAL = {
-    "RDCHAT_DATABASE_URL": "postgresql://db/rdchat",
+    "RDCHAT_DATABASE_URL": "postgresql://db.example/rdchat?sslmode=verify-full",
+    "RDCHAT_ABLY_KEY": "app.key:p3Kd8sWq1Zx6Vb0N",
     "RDCHAT_JWT_SECRET": SECRET,
-    "RDCHAT_ENCRYPTION_KEYS": f"a:{KEY},b:{KEY}",
+    "RDCHAT_ENCRYPTION_KEYS": f"a:{KEY},b:{OTHER_KEY}",
 }
 
 
@@ -37,7 +39,6 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 KEY_SET = {"RDCHAT_JWT_JWKS_URL": "https://id.example/keys", "RDCHAT_JWT_ALGORITHMS": "RS256"}
 PROVIDER = {"RDCHAT_OIDC_AUTHORITY": "https://id.example", "RDCHAT_OIDC_CLIENT_ID": "web"}
-KEYS = {"RDCHAT_ENCRYPTION_KEYS": f"main:{KEY}"}
 
 
 def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> config.Settings:
@@ -113,6 +114,7 @@ def test_beside_a_real_database_generated_secrets_are_refused(monkeypatch: pytes
     assert [fault.split(":")[0].split(" ")[0] for fault in told] == [
         "RDCHAT_JWT_SECRET",
         "RDCHAT_ENCRYPTION_KEYS",
+        "RDCHAT_ABLY_KEY",
     ]
 
 
@@ -320,7 +322,8 @@ def test_the_example_can_be_loaded_with_every_line_in_use(
     for name, real in (
         ("JWT_SECRET", SECRET),
         ("ENCRYPTION_KEYS", f"main:{KEY}"),
-        ("WEBHOOK_SECRETS", WHSEC),
+        ("WEBHOOK_SECRETS", f"whsec_{OTHER_KEY}"),
+        ("ABLY_KEY", REAL["RDCHAT_ABLY_KEY"]),
     ):
         assert lines[f"RDCHAT_{name}"].endswith("...")
         lines[f"RDCHAT_{name}"] = real
@@ -466,7 +469,9 @@ def test_a_file_without_a_secret_is_a_fault_and_nothing_is_generated(
 ) -> None:
     path = tmp_path / "keys"
     path.mkdir() if content is None else path.write_bytes(content)
-    told = faults(monkeypatch, RDCHAT_ENCRYPTION_KEYS_FILE=str(path), RDCHAT_DATABASE_URL="postgres://db/x")
+    path.chmod(0o600)
+    own = {name: value for name, value in REAL.items() if name in {"RDCHAT_DATABASE_URL", "RDCHAT_ABLY_KEY"}}
+    told = faults(monkeypatch, RDCHAT_ENCRYPTION_KEYS_FILE=str(path), **own)
     assert told[0] == f"RDCHAT_ENCRYPTION_KEYS_FILE: {path} {fault}"
     assert [one.split(" ")[0] for one in told[1:]] == ["RDCHAT_JWT_SECRET"]
     assert not (tmp_path / "data").exists()
@@ -476,6 +481,32 @@ def test_what_is_set_but_wrong_is_not_told_to_be_missing(monkeypatch: pytest.Mon
     assert faults(monkeypatch, **REAL | {"RDCHAT_JWT_SECRET": "short"}) == [
         "RDCHAT_JWT_SECRET: Must be at least 32 bytes long."
     ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "x" * 32,
+        "ab" * 40,
+        "0123456789abcdef" * 2,
+        "0123456789abcdef" * 2 + "01",
+        "secret" * 6,
+        "1234567" * 5,
+        "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbcccccccc",
+        "\u00e9" * 20,
+    ],
+)
+def test_a_secret_of_repeated_bytes_is_a_short_one(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    assert faults(monkeypatch, RDCHAT_JWT_SECRET=secret) == [
+        "RDCHAT_JWT_SECRET: Must not be a few bytes that are repeated: that is as good as a short one."
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret", ["d41d8cd98f00b204e9800998ecf8427e", "0123456789abcdefg" * 2, "korek api di atas meja kayu itu"]
+)
+def test_a_secret_that_is_not_repeated_is_taken(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    assert load(monkeypatch, RDCHAT_JWT_SECRET=f"{secret}!").jwt_secret == f"{secret}!"
 
 
 @pytest.mark.parametrize("width", [None, 40, 80, 132])
@@ -504,9 +535,12 @@ def test_the_list_shows_every_value_but_no_secret(width: int | None) -> None:
 
 
 def test_secrets_do_not_stand_in_what_is_printed_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load(monkeypatch, **REAL, RDCHAT_WEBHOOK_URL=HOOK, RDCHAT_WEBHOOK_SECRETS=WHSEC)
-    assert settings.webhook_secrets == (b"w" * 24,)
-    assert not any(secret in repr(settings) for secret in (SECRET, "kkk", "www", "postgresql", "hooks"))
+    signing = hashlib.sha256(b"w").digest()
+    whsec = f"whsec_{base64.b64encode(signing).decode()}"
+    settings = load(monkeypatch, **REAL, RDCHAT_WEBHOOK_URL=HOOK, RDCHAT_WEBHOOK_SECRETS=whsec)
+    assert settings.webhook_secrets == (signing,)
+    hidden = (SECRET, str(base64.b64decode(KEY)), str(signing), "p3Kd8", "postgresql", "hooks")
+    assert not any(secret in repr(settings) for secret in hidden)
     assert "port=8080" in repr(settings)
 
 
@@ -518,8 +552,8 @@ def test_secrets_do_not_stand_in_what_is_printed_of_settings(monkeypatch: pytest
         ({"RDCHAT_JWT_SECRET": SECRET}, "off"),
         ({**KEY_SET}, "off"),
         ({**KEY_SET, **PROVIDER}, "oidc"),
-        ({"RDCHAT_DATABASE_URL": "postgresql://db.example/x", "RDCHAT_JWT_SECRET": SECRET, **KEYS}, "off"),
-        ({"RDCHAT_DATABASE_URL": "postgresql://db.example/x", **KEY_SET, **PROVIDER, **KEYS}, "oidc"),
+        (REAL, "off"),
+        ({**REAL, "RDCHAT_JWT_SECRET": "", **KEY_SET, **PROVIDER}, "oidc"),
     ],
 )
 def test_how_one_signs_in_to_the_pages(

@@ -37,8 +37,12 @@ def test_links_begin_with_the_public_address(tmp_path: Path) -> None:
     settings = service_settings(tmp_path, port=8080, public_url="https://chat.example/rdchat")
     said = welcome(settings, ably=None, embedded=False)
     assert "serving on http://127.0.0.1:8080\n" in said
-    for path in ("", "/", "/docs", "/readyz"):
+    for path in ("", "/", "/readyz"):
         assert f" https://chat.example/rdchat{path}\n" in said
+    # Those who run the service look at that on its own machine, or on their port.
+    assert " http://127.0.0.1:8080/docs\n" in said
+    said = welcome(replace(settings, operations_port=9090), ably=None, embedded=False)
+    assert " http://127.0.0.1:9090/docs\n" in said
     assert "RDCHAT_PUBLIC_URL" not in said
 
 

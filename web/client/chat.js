@@ -22,6 +22,12 @@ const READ_PAUSE_MS = 1_000;
 const DRAFT_PAUSE_MS = 400;
 const TYPING_AGAIN_MS = 3_000;
 const TYPING_ENDS_MS = 5_000;
+/** More than a person's devices say of their typing. */
+const TYPING_WINDOW_MS = 10_000;
+const TYPING_MOST = 40;
+/** So many events that are none end the listening: it is not typing that they are sent for. */
+const STRANGE_MOST = 20;
+const TAKE_PART_WITHIN_MS = 1_000;
 /** The service grants the channels of a session from an hour before its start. */
 const GRANTED_BEFORE_MS = 3_600_000;
 const NOT_GRANTED_MS = 10_000;
@@ -68,6 +74,9 @@ export class Chat extends EventTarget {
   #readSent = 0;
   #readWanted = 0;
   #typedAt = -Infinity;
+  #typingSince = -Infinity;
+  #typingEvents = 0;
+  #strange = 0;
   /** @type {Map<string, ReturnType<typeof setTimeout>>} */
   #timers = new Map();
 
@@ -195,8 +204,22 @@ export class Chat extends EventTarget {
   async #attached() {
     if (this.#closed) return;
     // A channel that has lost its place keeps no presence either.
-    if (!this.isOver) this.#channel.presence.enter({}).catch(() => {});
+    this.#enter();
     await this.catchUp();
+  }
+
+  #enter() {
+    if (this.isOpen && this.#client.mayTakePart(this.id)) this.#channel?.presence.enter({}).catch(() => {});
+  }
+
+  /** Ask for a token that allows to type and to be present, once the chat is open. */
+  #takePart() {
+    if (!this.isOpen || this.#channel === null || this.#client.mayTakePart(this.id) || this.#timers.has("take part")) return;
+    // Not at once: many chats open at the same full hour, and the first words need no such token.
+    this.#later("take part", Math.random() * TAKE_PART_WITHIN_MS, async () => {
+      await this.#client.renew();
+      this.#enter();
+    });
   }
 
   #lost() {
@@ -267,6 +290,7 @@ export class Chat extends EventTarget {
   #settle() {
     if (this.isOver) this.#become("over");
     else this.#become(this.#client.isConnected && this.#channel?.state === "attached" ? "live" : "offline");
+    this.#takePart();
     if (this.isOver) for (const one of [this.typing, this.present]) one.clear();
   }
 
@@ -431,10 +455,12 @@ export class Chat extends EventTarget {
 
   /** @param {any} message */
   #someoneTypes(message) {
-    // Whose it is, Ably vouches for; what the data says, its sender alone.
-    const person = message.clientId ?? message.data?.userId;
+    // Participants publish here past the service: what is not of this form, or comes too often, is nothing.
+    if (!isTypingEvent(message)) return this.#mistrust();
+    const person = message.clientId;
     if (person === this.#client.me.id || !this.session || ![this.session.clientId, this.session.psychologistId].includes(person)) return;
-    if (message.data?.isTyping === true) {
+    if (!this.#countTyping()) return this.#mistrust();
+    if (message.data.isTyping) {
       this.typing.add(person);
       this.#later(`typing ${person}`, TYPING_ENDS_MS, () => {
         this.typing.delete(person);
@@ -444,6 +470,22 @@ export class Chat extends EventTarget {
       this.typing.delete(person);
       this.#stopTimer(`typing ${person}`);
     }
+    this.#changed();
+  }
+
+  /** Whether the other types no more often than a person can. */
+  #countTyping() {
+    const now = Date.now();
+    if (now - this.#typingSince > TYPING_WINDOW_MS) [this.#typingSince, this.#typingEvents] = [now, 0];
+    return ++this.#typingEvents <= TYPING_MOST;
+  }
+
+  /** Stop listening to who types where something else is sent there, again and again. */
+  #mistrust() {
+    if (++this.#strange < STRANGE_MOST) return;
+    this.#typingChannel?.unsubscribe("typing", this.#onTyping);
+    this.#typingChannel?.detach().catch(() => {});
+    this.typing.clear();
     this.#changed();
   }
 
@@ -501,4 +543,23 @@ export class Chat extends EventTarget {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
+}
+
+/**
+ * Whether a message on the channel of who is typing has the form that it has by contract, and says of no one but its sender.
+ *
+ * @param {any} message
+ */
+function isTypingEvent({ name, clientId, data }) {
+  return (
+    name === "typing" &&
+    typeof clientId === "string" &&
+    typeof data === "object" &&
+    data !== null &&
+    Object.keys(data).length === 3 &&
+    data.userId === clientId &&
+    typeof data.isTyping === "boolean" &&
+    typeof data.timestamp === "string" &&
+    data.timestamp.length <= 40
+  );
 }

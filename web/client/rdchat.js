@@ -51,6 +51,8 @@ export class Rdchat extends EventTarget {
   #visible = null;
   #visibleSince = -Infinity;
   #isClosed = false;
+  /** @type {Promise<void> | null} */
+  #renewing = null;
 
   /**
    * @param {Me} me
@@ -248,8 +250,19 @@ export class Rdchat extends EventTarget {
     return { chat: channels.get(chat), typing: channels.get(typing) };
   }
 
-  /** Get a new token now: the sessions that it serves for may be others. */
-  async renew() {
+  /** Whether one may type and be present in a session: the token says so once its chat is open. @param {string} sessionId */
+  mayTakePart(sessionId) {
+    const operations = this.#capability[`chat:session:${sessionId}`] ?? [];
+    return operations.includes("presence") || operations.includes("*");
+  }
+
+  /** Get a new token now: the sessions that it serves for, or what it allows there, may be others. Several at once are one. */
+  renew() {
+    this.#renewing ??= this.#authorize().finally(() => (this.#renewing = null));
+    return this.#renewing;
+  }
+
+  async #authorize() {
     try {
       await this.#realtime.auth.authorize();
     } catch {

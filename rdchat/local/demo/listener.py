@@ -71,7 +71,7 @@ class Listener:
         self._typing: Any = None
 
     async def open(self) -> None:
-        """Connect, subscribe, and enter the presence set of the chat channel.
+        """Connect and subscribe: before the chat opens, that is all that a token allows.
 
         Raise UnexpectedAnswerError when that does not work.
         """
@@ -89,6 +89,14 @@ class Listener:
             await self._ably.connection.once_async("connected")
             for channel in (self._chat, self._typing, notifications):
                 await channel.subscribe(self._hear)
+
+    async def take_part(self) -> None:
+        """Get the token of an open chat, and enter the presence set of its channel.
+
+        Raise UnexpectedAnswerError when that does not work.
+        """
+        async with _bounded("entering", _ANSWER_SECONDS):
+            await self._ably.auth.authorize()
             await self._chat.presence.enter({"name": self.person.name})
 
     async def look_around(self) -> None:

@@ -60,7 +60,7 @@ class Play:
             for listener in self._listeners:
                 phones.push_async_callback(listener.close)
             await asyncio.gather(*(listener.open() for listener in self._listeners))
-            self._screen.note("both are subscribed with the Ably SDK, and present", mark="✓", style="green")
+            self._screen.note("both are subscribed with the Ably SDK", mark="✓", style="green")
             self._feed.expect(AutomationKind.INITIAL_MESSAGE)
             await self._try_before_the_start()
             await self._wait_for_the_opening()
@@ -123,6 +123,7 @@ class Play:
             *self._hear(StatusEvent.CHAT_ENABLED, within),
             *(one.until(lambda it: notified in it.notifications(), within) for one in self._listeners),
         )
+        await asyncio.gather(*(listener.take_part() for listener in self._listeners))
         await asyncio.gather(*(listener.look_around() for listener in self._listeners))
 
     async def _say(self, line: Line) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from config import Settings
+    from rdchat.local.stores import StoreAddresses
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def own_stores(settings: Settings, say: Callable[[str], None]) -> Iterator[Addre
     )
     started = stores.start()
     try:
-        yield _addresses(settings, started.database_url, started.redis_url)
+        yield _addresses(settings, started)
     finally:
         stores.stop()
 
@@ -38,14 +39,16 @@ def any_stores(settings: Settings, say: Callable[[str], None]) -> Iterator[Addre
     """Use the stores of the service that runs on the data directory, or start them for the block."""
     found = running(settings.data_dir)
     if found is not None:
-        yield _addresses(settings, found.database_url, found.redis_url)
+        yield _addresses(settings, found)
         return
     with own_stores(settings, say) as addresses:
         yield addresses
 
 
-def _addresses(settings: Settings, database_url: str | None, redis_url: str | None) -> Addresses:
-    database, redis = settings.database_url or database_url, settings.redis_url or redis_url
+def _addresses(settings: Settings, found: StoreAddresses) -> Addresses:
+    database, redis = settings.database_url or found.database_url, settings.redis_url or found.redis_url
     if database is None or redis is None:
         raise LookupError("the running service has other settings: one of its stores is not embedded")
-    return Addresses(database, redis, embedded=settings.database_url is None)
+    if settings.database_url is None:
+        return Addresses(database, redis, embedded=True, owner_url=found.owner_url)
+    return Addresses(database, redis, embedded=False, owner_url=settings.migrate_database_url)

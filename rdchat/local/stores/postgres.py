@@ -14,12 +14,19 @@ from rdchat.local.stores.lock import DirectoryLock
 from rdchat.local.stores.places import give
 from rdchat.local.stores.programs import postgres_programs
 from rdchat.local.stores.server import Say, Server, silent
+from rdchat.postgres.database_roles import DatabaseRole, roles_script
 
 _PORT = "5432"
 """Names the socket's file; no port is opened."""
 
 _NAME = "rdchat"
-"""The database, and the account of the database that owns everything."""
+"""The database, and its superuser, as which nothing of the service connects."""
+
+_OWNER = DatabaseRole("rdchat_owner")
+_SERVICE = DatabaseRole("rdchat_service")
+
+_ROLES_MADE = "rdchat.roles"
+"""Lies in the data once both roles have been made: data of before that have none."""
 
 
 class EmbeddedPostgres(Server):
@@ -51,8 +58,21 @@ class EmbeddedPostgres(Server):
 
     @property
     def address(self) -> str:
-        """The address, in the form asyncpg and psql read."""
-        return f"postgresql://{_NAME}@/{_NAME}?host={quote(str(self._sockets.path))}&port={_PORT}"
+        """The superuser's address, in the form asyncpg and psql read."""
+        return self._address_of(_NAME)
+
+    @property
+    def owner_address(self) -> str:
+        """The address of the role that owns the schema."""
+        return self._address_of(_OWNER.name)
+
+    @property
+    def service_address(self) -> str:
+        """The address of the role that serves."""
+        return self._address_of(_SERVICE.name)
+
+    def _address_of(self, role: str) -> str:
+        return f"postgresql://{role}@/{_NAME}?host={quote(str(self._sockets.path))}&port={_PORT}"
 
     def _ours(self) -> list[leftovers.Process]:
         return leftovers.servers_in([self._home, self._new, self.directory], self._programs)
@@ -70,6 +90,7 @@ class EmbeddedPostgres(Server):
         # No server of ours lives here any more (start saw to it), so a pid in this file is no one's or a
         # stranger's, and PostgreSQL would refuse to start because of the stranger.
         (self._home / "postmaster.pid").unlink(missing_ok=True)
+        self._make_roles(self._home)
 
     def _create(self, data: Path) -> None:
         data.mkdir(mode=0o700)
@@ -87,6 +108,17 @@ class EmbeddedPostgres(Server):
             [str(self._bin / "postgres"), "--single", "-D", str(data), "postgres"],
             f"CREATE DATABASE {_NAME};\n",
         )
+        self._make_roles(data)
+
+    def _make_roles(self, data: Path) -> None:
+        """Make the roles of the owner and of the service, once; what is there becomes the owner's."""
+        made = data / _ROLES_MADE
+        if made.exists():
+            return
+        # -j: a statement ends with a semicolon and an empty line.
+        alone = [str(self._bin / "postgres"), "--single", "-j", "-D", str(data), "-c", "exit_on_error=on"]
+        self._run([*alone, _NAME], roles_script(_OWNER, _SERVICE))
+        made.touch(mode=0o600)
 
     def _copy_template(self, template: Path) -> None:
         template.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,6 +130,7 @@ class EmbeddedPostgres(Server):
                 shutil.rmtree(unfinished, ignore_errors=True)
                 self._create(unfinished)
                 unfinished.rename(template)
+            self._make_roles(template)
         finally:
             maker.release()
         # cp keeps the owner, and lets file systems that can share the blocks do so.

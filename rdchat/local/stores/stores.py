@@ -12,10 +12,14 @@ from rdchat.local.stores.valkey import EmbeddedRedis
 
 @dataclass(frozen=True, slots=True)
 class StoreAddresses:
-    """Where the embedded stores of a data directory answer; None for one that is not embedded."""
+    """Where the embedded stores of a data directory answer; None for one that is not embedded.
+
+    `database_url` is the service's, `owner_url` that of the schema's owner.
+    """
 
     database_url: str | None
     redis_url: str | None
+    owner_url: str | None = None
 
 
 class EmbeddedStores:
@@ -51,9 +55,12 @@ class EmbeddedStores:
         self._lock.acquire()
         try:
             _record(self._data_dir).unlink(missing_ok=True)
+            if self._postgres is not None:
+                self._postgres.start()
             addresses = StoreAddresses(
-                database_url=None if self._postgres is None else self._postgres.start(),
+                database_url=None if self._postgres is None else self._postgres.service_address,
                 redis_url=None if self._redis is None else self._redis.start(),
+                owner_url=None if self._postgres is None else self._postgres.owner_address,
             )
             self._write(addresses)
         except BaseException:
@@ -79,6 +86,7 @@ class EmbeddedStores:
             "postgres_pid": None if self._postgres is None else self._postgres.pid,
             "redis_pid": None if self._redis is None else self._redis.pid,
             "database_url": addresses.database_url,
+            "owner_url": addresses.owner_url,
             "redis_url": addresses.redis_url,
         }
         unfinished = _record(self._data_dir).with_suffix(".new")
@@ -103,7 +111,7 @@ def running(data_dir: Path) -> StoreAddresses | None:
         return None
     if record["pid"] != owner:
         return None
-    return StoreAddresses(record["database_url"], record["redis_url"])
+    return StoreAddresses(record["database_url"], record["redis_url"], record.get("owner_url"))
 
 
 def _record(data_dir: Path) -> Path:

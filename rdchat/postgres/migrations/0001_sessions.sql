@@ -3,7 +3,14 @@
 -- Every table that grows with traffic has session_id first in its primary key, so that Citus or native hash
 -- partitioning can spread it. What people write is sealed before it gets here (bytea).
 
-CREATE EXTENSION IF NOT EXISTS btree_gist;
+-- The extension is trusted: it needs CREATE on the database, unless it is there. Where it is refused, the constraint
+-- that wants it is made without (below).
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS btree_gist;
+EXCEPTION WHEN OTHERS THEN
+    RAISE NOTICE 'without btree_gist: %', SQLERRM;
+END $$;
 
 CREATE TABLE people (
     id              uuid PRIMARY KEY,
@@ -40,11 +47,22 @@ CREATE TABLE counselings (
     -- With the usual limit of one counselling at a time, the database itself forbids the second.
     client_exclusive boolean NOT NULL,
     created_at      timestamptz NOT NULL,
-    updated_at      timestamptz NOT NULL,
-    CONSTRAINT counselings_client_overlap EXCLUDE USING gist (
-        client_id WITH =, tstzrange(starts_at, ends_at) WITH &&
-    ) WHERE (client_exclusive AND status IN ('pending', 'active'))
+    updated_at      timestamptz NOT NULL
 );
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'btree_gist') THEN
+        ALTER TABLE counselings ADD CONSTRAINT counselings_client_overlap EXCLUDE USING gist (
+            client_id WITH =, tstzrange(starts_at, ends_at) WITH &&
+        ) WHERE (client_exclusive AND status IN ('pending', 'active'));
+    ELSE
+        -- GiST knows ranges of any type by itself: a client is the range from this id to this id.
+        CREATE TYPE uuid_range AS RANGE (subtype = uuid);
+        ALTER TABLE counselings ADD CONSTRAINT counselings_client_overlap EXCLUDE USING gist (
+            uuid_range(client_id, client_id, '[]') WITH =, tstzrange(starts_at, ends_at) WITH &&
+        ) WHERE (client_exclusive AND status IN ('pending', 'active'));
+    END IF;
+END $$;
 CREATE INDEX counselings_by_psychologist ON counselings (psychologist_id, starts_at)
     WHERE status IN ('pending', 'active');
 CREATE INDEX counselings_by_client ON counselings (client_id, starts_at);

@@ -87,8 +87,12 @@ async def _storm(plan: Plan, directory: Path) -> bool:
     postgres = EmbeddedPostgres(directory / "pg", settings={"fsync": "off", "max_connections": "200"})
     redis = EmbeddedRedis(directory / "redis")
     try:
+        postgres.start()
         async with a_stage(
-            directory, database_url=postgres.start(), redis_url=redis.start(), replicas=plan.replicas
+            directory,
+            database_url=postgres.service_address,
+            redis_url=redis.start(),
+            replicas=plan.replicas,
         ) as stage:
             report = await Storm(stage, redis, plan, click.echo).run()
     finally:

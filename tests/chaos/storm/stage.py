@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from rdchat.local.ably import AblyLocal, Limits
 from rdchat.postgres.migrate import migrate
 from tests.chaos.storm.delay_queue import Queue
+from tests.support.database_users import as_owner
 from tests.support.replica import Replica
 from tests.support.service import service_settings
 
@@ -49,7 +50,10 @@ class Stage:
 async def a_stage(
     directory: Path, *, database_url: str, redis_url: str, replicas: int
 ) -> AsyncIterator[Stage]:
-    """Make a stage on stores that run; its replicas are not started yet, and ended in any case."""
+    """Make a stage on stores that run; its replicas are not started yet, and ended in any case.
+
+    The address is the service's, for the replicas and for what is booked here.
+    """
     key = service_settings(directory).ably_key
     name, _, secret = key.partition(":")
     async with AsyncExitStack() as exits:
@@ -59,7 +63,8 @@ async def a_stage(
                 database_url, min_size=1, max_size=4, server_settings={"application_name": "storm"}
             )
         )
-        await migrate(pool)
+        async with asyncpg.create_pool(as_owner(database_url), min_size=1) as owner:
+            await migrate(owner)
         redis = Redis.from_url(redis_url)
         exits.push_async_callback(redis.aclose)
         ably = AblyLocal(keys={name: secret}, limits=_LIMITS)

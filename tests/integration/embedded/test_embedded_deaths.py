@@ -37,9 +37,9 @@ def test_leftovers_of_a_killed_owner_are_ended_and_the_data_is_there(place: Path
     with owner(data, template, follow=False) as first:
         before = running(data)
         assert before is not None
-        assert before.database_url is not None
+        assert before.owner_url is not None
         assert before.redis_url is not None
-        sql(before.database_url, "create table kept (n int)")
+        sql(before.owner_url, "create table kept (n int)")
         cached(before.redis_url).set("kept", "yes")
         servers = [psutil.Process(record(data)[name]) for name in ("postgres_pid", "redis_pid")]
         first.kill()
@@ -48,10 +48,10 @@ def test_leftovers_of_a_killed_owner_are_ended_and_the_data_is_there(place: Path
     assert all(server.is_running() for server in servers)
     stores = EmbeddedStores(data, postgres=True, redis=True, say=said.append)
     addresses = stores.start()
-    assert addresses.database_url is not None
+    assert addresses.owner_url is not None
     assert addresses.redis_url is not None
     assert not any(server.is_running() and server.status() != "zombie" for server in servers)
-    assert sql(addresses.database_url, "select count(*) from kept") == 0
+    assert sql(addresses.owner_url, "select count(*) from kept") == 0
     assert cached(addresses.redis_url).get("kept") == "yes"
     stores.stop()
     assert len(said) == 2

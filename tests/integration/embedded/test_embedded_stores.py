@@ -31,8 +31,9 @@ def test_first_start_creates_and_a_restart_keeps_the_data(place: Path) -> None:
         try:
             assert running(data) == addresses
             assert addresses.database_url is not None
+            assert addresses.owner_url is not None
             assert addresses.redis_url is not None
-            sql(addresses.database_url, "create table if not exists kept (n int)")
+            sql(addresses.owner_url, "create table if not exists kept (n int)")
             sql(addresses.database_url, "insert into kept values (1)")
             assert sql(addresses.database_url, "select count(*) from kept") == visit
             assert sql(addresses.database_url, "select current_database()") == "rdchat"
@@ -163,3 +164,31 @@ def test_a_creation_that_was_cut_short_is_begun_again(place: Path, template: Pat
     server = EmbeddedPostgres(place / "pg", settings=QUICK, template=template)
     assert sql(server.start(), "select 1") == 1
     server.stop()
+
+
+def test_the_service_is_no_superuser_and_data_of_before_its_role_become_the_owners(
+    place: Path, template: Path
+) -> None:
+    server = EmbeddedPostgres(place / "postgres", settings=QUICK, template=template)
+    # What a service of before has left: the superuser's own tables, and no roles.
+    server.start()
+    sql(server.address, "create table migrations (name text primary key, applied_at timestamptz not null)")
+    sql(server.address, "create table timeline (n int)")
+    for role in ("rdchat_service", "rdchat_owner"):
+        sql(server.address, f"drop owned by {role}")
+        sql(server.address, f"drop role {role}")
+    server.stop()
+    (place / "postgres/data/rdchat.roles").unlink()
+    stores = EmbeddedStores(place, postgres=True, redis=False)
+    addresses = stores.start()
+    try:
+        assert addresses.database_url is not None
+        assert addresses.owner_url is not None
+        for url in (addresses.database_url, addresses.owner_url):
+            assert sql(url, "select rolsuper from pg_roles where rolname = current_user") is False
+        owned = "select string_agg(tablename, ',' order by 1) from pg_tables where tableowner = current_user"
+        assert sql(addresses.owner_url, owned) == "migrations,timeline"
+        assert sql(addresses.database_url, owned) is None
+        assert sql(addresses.database_url, "insert into timeline values (1) returning n") == 1
+    finally:
+        stores.stop()

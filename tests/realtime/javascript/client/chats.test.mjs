@@ -90,7 +90,8 @@ class Realtime {
     },
   };
   connection = { state: "connected", on() {}, once() {} };
-  auth = { authorize: async () => {} };
+  authorized = 0;
+  auth = { authorize: async () => void this.authorized++ };
   connect() {}
   close() {}
 }
@@ -282,5 +283,92 @@ test("what is given up goes back to where one writes, before what is written the
   chat.discard(chat.pending[0].id);
   assert.equal(chat.draft, "satu\ndua");
   await assert.rejects((rdchat.show(null), chat.send("dua")), WrongChatError);
+  rdchat.close();
+});
+
+/** Open a chat on channels that answer, with a token that allows `operations` in it. */
+async function listening(operations) {
+  const { rdchat, service } = await signIn();
+  service.granted.capability = { "chat:session:a": operations };
+  let realtime;
+  await rdchat.connect(function () {
+    realtime = new Realtime();
+    realtime.channels.get("n").subscribe = async () => {};
+    realtime.channels.get("typing:session:a").detach = async () => void (realtime.detached = true);
+    return realtime;
+  });
+  const chat = await rdchat.openChat("a");
+  await turns();
+  const [hear] = realtime.channels.get("typing:session:a").handlers;
+  return { rdchat, service, chat, realtime, hear };
+}
+
+const typing = { userId: "sari", isTyping: true, timestamp: "2027-01-15T07:00:00.000Z" };
+const heard = (data, clientId = "sari", name = "typing") => ({ name, clientId, data });
+
+test("only the contract's form says that someone types, and of its sender alone", async () => {
+  const long = "x".repeat(60_000);
+  const strange = {
+    nothing: heard(undefined),
+    "a null": heard(null),
+    "a text": heard("true"),
+    "a list": heard([typing]),
+    "a number": heard(1),
+    "another name": heard(typing, "sari", "message"),
+    "no sender": heard(typing, null),
+    "a sender that is none": heard(typing, { toString: () => "sari" }),
+    "a stranger": heard({ ...typing, userId: "x" }, "x"),
+    "another person": heard({ ...typing, userId: "budi" }),
+    "nobody in it": heard({ isTyping: true, timestamp: typing.timestamp }),
+    "more in it": heard({ ...typing, text: "Halo" }),
+    "much more in it": heard({ ...typing, text: long }),
+    "a true text": heard({ ...typing, isTyping: "true" }),
+    "a one": heard({ ...typing, isTyping: 1 }),
+    "no instant": heard({ userId: "sari", isTyping: true }),
+    "a long instant": heard({ ...typing, timestamp: long }),
+    "an instant that is a number": heard({ ...typing, timestamp: 1 }),
+  };
+  for (const [name, message] of Object.entries(strange)) {
+    const { rdchat, chat, hear } = await listening(["presence"]);
+    hear(message);
+    assert.equal(chat.typing.size, 0, name);
+    hear(heard(typing));
+    assert.deepEqual([...chat.typing], ["sari"], name);
+    rdchat.close();
+  }
+});
+
+test("whoever floods the channel of who is typing is not listened to any more", async () => {
+  const flood = {
+    "what is none": () => heard("x".repeat(1_000)),
+    "too much of it": () => heard(typing),
+  };
+  for (const [name, message] of Object.entries(flood)) {
+    const { rdchat, chat, realtime, hear } = await listening(["presence"]);
+    for (let number = 0; number < 100; number++) hear(message());
+    assert.equal(realtime.detached, true, name);
+    assert.equal(realtime.channels.get("typing:session:a").handlers.size, 0, name);
+    assert.equal(chat.typing.size, 0, name);
+    rdchat.close();
+  }
+});
+
+test("a token of before the opening is renewed once the chat is open, and then one is present", async () => {
+  const { rdchat, realtime } = await listening(["history", "subscribe"]);
+  const channel = realtime.channels.get("chat:session:a");
+  assert.equal(channel.entered, 0, "it would be refused");
+  for (let waited = 0; realtime.authorized === 0 && waited < 100; waited++) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(realtime.authorized, 1);
+  rdchat.close();
+});
+
+test("with a token of an open chat one is present, and asks for no other", async () => {
+  const { rdchat, chat, realtime } = await listening(["history", "presence", "subscribe"]);
+  const channel = realtime.channels.get("chat:session:a");
+  for (const handler of [...channel.handlers]) handler({ current: "attached" });
+  await chat.catchUp();
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  assert.ok(channel.entered > 0);
+  assert.equal(realtime.authorized, 0);
   rdchat.close();
 });
