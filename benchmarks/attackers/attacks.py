@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import resource
 import socket
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Way = Callable[["Attack", int, StreamReader, StreamWriter], Awaitable[None]]
 
-#: Who is cut or refused comes again after this.
+#: Who is cut or refused comes again after about this.
 _AGAIN_SECONDS: Final = 2.0
 #: What drips, drips this often.
 _DRIP_SECONDS: Final = 0.5
@@ -216,7 +217,8 @@ async def _attacker(attack: Attack, number: int, way: Way, window: int | None) -
             if writer is not None:
                 writer.transport.abort()
             made.close()
-        await asyncio.sleep(_AGAIN_SECONDS)
+        # Each in its own time, as those who know nothing of each other.
+        await asyncio.sleep(_AGAIN_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
 
 async def _serve_orders() -> None:
