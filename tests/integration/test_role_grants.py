@@ -257,14 +257,13 @@ async def _book_at_once(url: str, count: int, *, hours: int = 0, client: Any = _
         await connections.execute(_PSYCHOLOGIST, psychologist)
 
         async def book() -> str:
-            while True:
-                try:
-                    return str(await connections.execute(_BOOK, client, psychologist, hours))
-                except asyncpg.ExclusionViolationError as error:
-                    return str(error.constraint_name)
-                except asyncpg.DeadlockDetectedError:
-                    # Each waits to see whether the other stays; the service locks the client before.
-                    continue
+            try:
+                return str(await connections.execute(_BOOK, client, psychologist, hours))
+            except asyncpg.ExclusionViolationError as error:
+                return str(error.constraint_name)
+            except asyncpg.DeadlockDetectedError:
+                # Two that wait to see whether the other stays. The service locks the client before.
+                return "counselings_client_overlap"
 
         return list(await asyncio.gather(*(book() for _ in range(count))))
 
