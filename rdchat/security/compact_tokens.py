@@ -11,6 +11,7 @@ import math
 import re
 from typing import Any, Final, NoReturn
 
+from jwt import DecodeError
 from jwt.utils import base64url_decode
 
 #: As long as a header of a request may be.
@@ -22,12 +23,12 @@ _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 
 
 def read_header(token: str) -> dict[str, Any]:
-    """Read a token's header, which nothing has verified yet. Raise ValueError.
+    """Read a token's header, which nothing has verified yet. Raise DecodeError, ValueError.
 
     One that names extensions that have to be understood (`crit`) is refused: none of them is.
     """
     if len(token) > LONGEST_TOKEN or not _FORM.fullmatch(token):
-        raise ValueError("not a token in compact form")
+        raise DecodeError("not a token in compact form")
     header = read_object(base64url_decode(token.partition(".")[0]))
     kind = header.get("typ", "JWT")
     if "crit" in header or not isinstance(kind, str) or kind.lower() not in _TYPES:

@@ -25,6 +25,7 @@ ORDER = [
     "OverviewService.close",
     "StoreStatus.close",
     "Heartbeat.close",
+    "Rasteriser.close",
     "Health.close",
     "Reconciler.close",
     "TimerWorker.close",
@@ -40,6 +41,7 @@ ORDER = [
     "Engine.close",
     "PostCommitEffects.close",
     "Webhooks.close",
+    "LateRevoker.close",
     "Publisher.close",
     "AblyClient.close",
     "AblyLocal.close",
@@ -93,7 +95,7 @@ async def test_a_replica_without_timers_and_relay_has_fewer_parts(
     assert not runtime.health.runs_timers
     await runtime.close()
     absent = {"Reconciler", "TimerWorker", "Alarms", "AttachmentService", "ReminderService"}
-    absent |= {"WallTimeService", "Webhooks"}
+    absent |= {"WallTimeService", "Webhooks", "LateRevoker"}
     assert closed == [one for one in ORDER if one.partition(".")[0] not in absent]
 
 

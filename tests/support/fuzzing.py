@@ -36,8 +36,9 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     "reassign_counseling": frozenset({"psychologistId"}),
     # One of the two, a multiple of the step, and not too long in all.
     "extend_session": frozenset({"minutes", "endsAt"}),
-    # A form that is none, and a file that is none of the kinds that can be sent.
-    "upload_message": frozenset({"file", "body"}),
+    # A form that is none, a file that is none of the kinds that can be sent, or that comes before its session
+    # from one who has no open chat.
+    "upload_message": frozenset({"file", "body", "sessionId"}),
     # Hours that overlap, exceptions without the times that they need, a zone that exists.
     "put_availability": frozenset({"weekly", "exceptions", "timezone"}),
     # Three that belong together, and what a booking has to be.

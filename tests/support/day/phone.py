@@ -51,7 +51,8 @@ class Phone:
             # What was published before this phone was there comes first; nothing comes twice.
             channel = self._ably.channels.get(name, ChannelOptions(params={"rewind": "100"}))
             await channel.subscribe(self._listener(kind))
-        if self.session_id is not None:
+        if access.get("typingChannelName") in access["capability"]:
+            # No one types any more in a session that is over.
             await self._ably.channels.get(access["typingChannelName"]).subscribe(self._listener("typing"))
 
     async def switch_off(self) -> None:
