@@ -30,7 +30,7 @@ async def test_five_are_answered_by_the_keyboard_and_none_hears_anothers_words(
     psychologist = await practice.psychologist("Dr. Sari Wulandari")
     clients = {f"Klien {number}": practice.person(name=f"Klien {number}") for number in range(1, 6)}
     # Five bookings take a while on a busy machine.
-    starts_at = whole_second(4)
+    starts_at = whole_second(2)
     booked = {name: await book_at(client, starts_at, 120) for name, client in clients.items()}
     sessions = {reply.data["chatSession"]["sessionId"]: name for name, reply in booked.items()}
     sari = await visitors.open(psychologist, viewport={"width": 1900, "height": 1000})

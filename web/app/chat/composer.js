@@ -66,7 +66,9 @@ export function Composer({ chat, handle, tools }) {
       if (error instanceof WrongChatError) say(t("chat.wrong"));
       else sayError(error);
     }
-    area.current?.focus();
+    // Unless one has gone on elsewhere meanwhile, as to another chat at the desk.
+    const focused = document.activeElement;
+    if (focused === document.body || area.current?.form?.contains(focused)) area.current?.focus();
   };
   const onKey = (/** @type {KeyboardEvent} */ event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.repeat || !hasKeyboard()) return;
