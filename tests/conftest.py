@@ -133,6 +133,17 @@ def at_database(url: str, name: str) -> str:
 
 
 @pytest.fixture
+async def empty_url(postgres_server: str) -> AsyncIterator[str]:
+    """The superuser's address of a database with nothing in it."""
+    name = f"empty_{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(postgres_server)
+    await admin.execute(f"CREATE DATABASE {name}")
+    yield at_database(postgres_server, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
 async def database_url(postgres_server: str, migrated_template: str) -> AsyncIterator[str]:
     """A database of the test's own, as the service sees it: see `tests/support/database_users.py`."""
     name = f"test_{os.getpid()}_{next(_numbers)}"

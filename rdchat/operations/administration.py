@@ -41,9 +41,11 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def _database(addresses: Addresses) -> AsyncIterator[Pool]:
+async def opened_database(addresses: Addresses, *, as_owner: bool = False) -> AsyncIterator[Pool]:
+    """Connect to the database, brought up to date; `as_owner` of its schema, where that address is known."""
     await prepare_embedded(addresses)
-    pool = await connect(addresses.database_url, size=2, patience=3.0)
+    url = addresses.owner_url if as_owner else None
+    pool = await connect(url or addresses.database_url, size=2, patience=3.0)
     try:
         await bring_up_to_date(pool)
         yield pool
@@ -62,7 +64,7 @@ async def _queue(addresses: Addresses) -> AsyncIterator[DelayQueue]:
 
 @asynccontextmanager
 async def _dead_letters(addresses: Addresses) -> AsyncIterator[DeadLetters]:
-    async with _queue(addresses) as queue, _database(addresses) as pool:
+    async with _queue(addresses) as queue, opened_database(addresses) as pool:
         yield DeadLetters(pool=pool, queue=queue, clock=SystemClock())
 
 
@@ -103,7 +105,7 @@ async def psychologists(
     if timezone is not None:
         zone(timezone)
     affected: list[str] = []
-    async with _database(addresses) as pool:
+    async with opened_database(addresses) as pool:
         if psychologist_id is not None:
             now = SystemClock().now()
             async with transaction(pool) as connection:
@@ -140,7 +142,7 @@ def _name(given: str) -> str:
 
 async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
     """Read the way that a session took. Raise RdchatError (SESSION_NOT_FOUND)."""
-    async with _database(addresses) as pool:
+    async with opened_database(addresses) as pool:
         session = await sessions.get_session(pool, session_id)
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
@@ -151,7 +153,7 @@ async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
 
 async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
     """Describe the delay queue, the outbox, the webhooks and the dead letters."""
-    async with _queue(addresses) as queue, _database(addresses) as pool:
+    async with _queue(addresses) as queue, opened_database(addresses) as pool:
         depths = await queue.depth()
         dead = await automations.list_dead_letters(pool)
         dead_reminders = await reminders.list_dead_letters(pool)

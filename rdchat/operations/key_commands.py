@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import base64
 import secrets
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from config.development import add_encryption_key
 from rdchat.common.clock import SystemClock, iso
 from rdchat.common.telemetry import Metrics
+from rdchat.operations.administration import opened_database
 from rdchat.postgres.data_keys import DataKeys
 from rdchat.postgres.key_checks import check_ring
 from rdchat.postgres.key_rotation import list_key_uses, rewrap
-from rdchat.postgres.migrate import bring_up_to_date
-from rdchat.postgres.pool import acquire, close, connect
+from rdchat.postgres.pool import acquire
 from rdchat.security.encryption import KEY_BYTES, KeyRing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from config import Settings
     from rdchat.common.stores import Addresses
-    from rdchat.postgres.pool import Pool
 
 _SAYS = {
     "current": "wraps new data keys",
@@ -40,21 +38,10 @@ _STEPS = """\
 4. `run.py keys status`: when the old key has no data keys any more, take it out of the setting."""
 
 
-@asynccontextmanager
-async def _database(addresses: Addresses) -> AsyncIterator[Pool]:
-    """Connect as the schema's owner, if its address is known: keys are forgotten by none but the owner."""
-    pool = await connect(addresses.owner_url or addresses.database_url, size=2, patience=3.0)
-    try:
-        await bring_up_to_date(pool)
-        yield pool
-    finally:
-        await close(pool)
-
-
 async def show_keys(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
     """List the keys, and how many data keys each wraps. Return the lines, and whether nothing is wrong."""
     keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
-    async with _database(addresses) as pool:
+    async with opened_database(addresses, as_owner=True) as pool:
         uses = await list_key_uses(pool, keys)
     width = max(len(one.kid) for one in uses)
     lines = [
@@ -90,7 +77,8 @@ async def rewrap_keys(
     Raise WrongKeyError.
     """
     keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
-    async with _database(addresses) as pool:
+    # Keys are forgotten by none but the owner.
+    async with opened_database(addresses, as_owner=True) as pool:
         async with acquire(pool) as connection:
             await check_ring(connection, keys.ring)
         result = await rewrap(pool, keys, progress=lambda done: say(f"{done:,} data keys"))

@@ -357,7 +357,7 @@ async def _decrypted(
     for one, encrypted in written:
         bound_to = context(purpose, one.id)
         text = keys.read(encryptors.get(one.id), encrypted, bound_to, what=purpose, where=one.id)
-        unverified = UNVERIFIED["en" if one.language == "en" else "id"]
+        unverified = UNVERIFIED[one.language or "id"]
         read[one.id] = text.decode() if text is not None else unverified
     return read
 

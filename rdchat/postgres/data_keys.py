@@ -66,14 +66,9 @@ SELECT id, client_id, psychologist_id FROM chat_sessions WHERE id = ANY($1)
 """
 
 # Behind the last that was seen: one that does not open is not met again.
-_TO_REWRAP: Final = """
-SELECT k.owner, k.kid, k.wrapped, coalesce(s.client_id, c.client_id) AS client_id,
-       coalesce(s.psychologist_id, c.psychologist_id) AS psychologist_id
-  FROM data_keys k
-  LEFT JOIN chat_sessions s ON s.id = k.owner
-  LEFT JOIN counselings c ON c.id = k.owner
- WHERE k.kid <> $1 AND ($2::uuid IS NULL OR k.owner > $2)
- ORDER BY k.owner LIMIT $3 FOR UPDATE OF k
+_LOCK_PAGE: Final = """
+SELECT owner FROM data_keys WHERE kid <> $1 AND ($2::uuid IS NULL OR owner > $2)
+ ORDER BY owner LIMIT $3 FOR UPDATE
 """
 
 _REPLACE: Final = "UPDATE data_keys SET kid = $2, wrapped = $3 WHERE owner = $1"
@@ -115,6 +110,15 @@ def person_owner(person_id: UUID) -> KeyOwner:
 class _Held:
     people: tuple[UUID, ...]
     encryptor: Encryptor
+
+
+@dataclass(frozen=True, slots=True)
+class RewrappedPage:
+    """What became of a page of data keys; `last` is the last owner of it, None where it was the last page."""
+
+    done: int
+    failed: int
+    last: UUID | None
 
 
 class DataKeys:
@@ -193,17 +197,42 @@ class DataKeys:
         An owner without a key stays without. Raise DataKeyError.
         """
         row = await connection.fetchrow(
-            "SELECT kid, wrapped FROM data_keys WHERE owner = $1 FOR UPDATE", owner.id
+            "SELECT owner, kid, wrapped FROM data_keys WHERE owner = $1 FOR UPDATE", owner.id
         )
-        if row is None:
-            return
+        if row is not None and not await self._wrap_again(connection, row, owner.people, people):
+            raise DataKeyError(owner.id)
+
+    async def rewrap_page(
+        self, connection: Connection, *, after: UUID | None, limit: int = 500
+    ) -> RewrappedPage:
+        """Wrap the keys of a page that are not under the ring's current key with that, in a transaction."""
+        locked = await connection.fetch(_LOCK_PAGE, self.ring.current, after, limit)
+        owners = [row["owner"] for row in locked]
+        # Read behind the locks, in a statement of its own: it sees what the last hand-over has left.
+        rows = await connection.fetch(_FIND, owners) if owners else []
+        done = 0
+        for row in rows:
+            people = _people_of(row)
+            done += await self._wrap_again(connection, row, people, people)
+        return RewrappedPage(done, len(rows) - done, owners[-1] if len(owners) == limit else None)
+
+    async def _wrap_again(
+        self,
+        connection: Connection,
+        row: asyncpg.Record,
+        people: tuple[UUID, ...] | None,
+        new_people: tuple[UUID, ...],
+    ) -> bool:
+        """Wrap the key of a locked row for new people, with the current key. Return whether it opens."""
+        owner_id = row["owner"]
         try:
-            key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner.id, owner.people))
-        except (DecryptionError, UnknownRingKeyError) as error:
-            self.alarm("data_key", owner.id)
-            raise DataKeyError(owner.id) from error
-        wrapped = self.ring.wrap(key, _wrapped_for(owner.id, people))
-        await connection.execute(_REPLACE, owner.id, self.ring.current, wrapped)
+            key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner_id, people))
+        except (DecryptionError, UnknownRingKeyError):
+            self.alarm("data_key", owner_id)
+            return False
+        wrapped = self.ring.wrap(key, _wrapped_for(owner_id, new_people))
+        await connection.execute(_REPLACE, owner_id, self.ring.current, wrapped)
+        return True
 
     async def get_service_key(self, connection: Connection) -> Encryptor:
         """Return the key of the service itself, the same for all replicas. Raise DataKeyError."""
@@ -270,35 +299,6 @@ class DataKeys:
         self._held.move_to_end(owner_id)
         if len(self._held) > _HELD:
             self._held.popitem(last=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RewrappedPage:
-    """What became of a page of data keys; `last` is the last owner of it, None where it was the last page."""
-
-    done: int
-    failed: int
-    last: UUID | None
-
-
-async def rewrap_page(
-    connection: Connection, keys: DataKeys, *, after: UUID | None, limit: int = 500
-) -> RewrappedPage:
-    """Wrap the data keys of a page that another key has wrapped with the current one, in a transaction."""
-    ring = keys.ring
-    rows = await connection.fetch(_TO_REWRAP, ring.current, after, limit)
-    done = 0
-    for row in rows:
-        owner_id = row["owner"]
-        bound_to = _wrapped_for(owner_id, _people_of(row))
-        try:
-            key = ring.unwrap(row["kid"], row["wrapped"], bound_to)
-        except (DecryptionError, UnknownRingKeyError):
-            keys.alarm("data_key", owner_id)
-            continue
-        await connection.execute(_REPLACE, owner_id, ring.current, ring.wrap(key, bound_to))
-        done += 1
-    return RewrappedPage(done, len(rows) - done, rows[-1]["owner"] if len(rows) == limit else None)
 
 
 def _people_of(row: asyncpg.Record) -> tuple[UUID, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rdchat.postgres.data_keys import rewrap_page
 from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ async def rewrap(pool: Pool, keys: DataKeys, *, progress: Callable[[int], None])
     after = None
     while True:
         async with transaction(pool) as connection:
-            page = await rewrap_page(connection, keys, after=after)
+            page = await keys.rewrap_page(connection, after=after)
         done, failed = done + page.done, failed + page.failed
         progress(done)
         if page.last is None:

@@ -8,30 +8,14 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import asyncpg
-import pytest
-
 from rdchat.local import stores
-from tests.conftest import at_database
 from tests.support.database_users import OWNER, SERVICE, as_owner, as_service
 from tests.support.service import SECRET, service_environment, service_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 _ROOT = stores.__file__.rpartition("/rdchat/")[0]
-
-
-@pytest.fixture
-async def empty_url(postgres_server: str) -> AsyncIterator[str]:
-    """The superuser's address of a database with nothing in it."""
-    name = f"made_{os.getpid()}"
-    admin = await asyncpg.connect(postgres_server)
-    await admin.execute(f"CREATE DATABASE {name}")
-    yield at_database(postgres_server, name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
 
 
 async def test_an_administrator_makes_the_roles_and_the_owner_migrates(

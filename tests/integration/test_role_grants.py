@@ -37,17 +37,6 @@ _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamesp
 _numbers = itertools.count(1)
 
 
-@pytest.fixture
-async def empty_url(postgres_server: str) -> AsyncIterator[str]:
-    """The superuser's address of a database with nothing in it."""
-    name = f"empty_{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(postgres_server)
-    await admin.execute(f"CREATE DATABASE {name}")
-    yield at_database(postgres_server, name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
-
-
 @asynccontextmanager
 async def a_role(admin_url: str, options: str = "") -> AsyncIterator[str]:
     """A role of the test's own, by name."""

@@ -1,4 +1,4 @@
--- Ably tokens of sessions that are over, or that somebody does not take part in any more: what is left to revoke.
+-- Ably tokens of sessions that are over, or that a person has left: what is still to be revoked.
 
 -- A TokenRequest can be exchanged for a token until then, also after the end of its session.
 CREATE TABLE ably_token_requests (
@@ -8,7 +8,7 @@ CREATE TABLE ably_token_requests (
     PRIMARY KEY (session_id, person_id)
 );
 
--- `target` is Ably's: `channel:...` for a session that is over, `clientId:...` for somebody who has left it.
+-- `target` is Ably's: `channel:...` for a session that is over, `clientId:...` for one who has left it.
 CREATE TABLE late_revocations (
     target     text PRIMARY KEY,
     session_id uuid NOT NULL REFERENCES chat_sessions (id),
