@@ -21,6 +21,7 @@ from tests.support.bases import request_of
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.service import SECRET, Person, Reply
 from tests.support.soon import in_days, session_soon
+from tests.support.tokens import claims_of
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -30,28 +31,13 @@ if TYPE_CHECKING:
 
 START = in_days(30)
 END = START + timedelta(hours=1)
-_ABSENT = object()
 #: Those that ask for a token.
 ROUTES = tuple(route for route in ALL_ROUTES if not route.public)
 _IDS = ("session", "counseling", "psychologist", "attachment", "notification")
 
 
-def claims(**changes: Any) -> dict[str, Any]:
-    now = int(time.time())
-    good = {
-        "sub": str(uuid4()),
-        "role": "client",
-        "fullName": "Budi",
-        "iss": "rdchat",
-        "aud": "rdchat",
-        "iat": now,
-        "exp": now + 600,
-    }
-    return {name: value for name, value in (good | changes).items() if value is not _ABSENT}
-
-
 def signed(key: str = SECRET, algorithm: str = "HS256", /, **changes: Any) -> str:
-    return jwt.encode(claims(**changes), key, algorithm=algorithm)
+    return jwt.encode(claims_of(**changes), key, algorithm=algorithm)
 
 
 def signed_raw(payload: str) -> str:
@@ -121,10 +107,10 @@ async def test_a_header_that_is_no_bearer_token(service: Service) -> None:
 async def test_a_token_that_somebody_else_signed(service: Service) -> None:
     header = {"alg": "none", "typ": "JWT"}
     unsigned = b".".join(
-        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims())
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims_of())
     ).decode()
     callers = {
-        "alg none": f"Bearer {jwt.encode(claims(), '', algorithm='none')}",
+        "alg none": f"Bearer {jwt.encode(claims_of(), '', algorithm='none')}",
         "alg none by hand": f"Bearer {unsigned}.",
         "another key": f"Bearer {signed('another secret that is also long enough')}",
         "an algorithm that is not allowed": f"Bearer {signed(SECRET * 2, 'HS512')}",
@@ -201,9 +187,11 @@ async def test_claims_that_are_missing_or_wrong(service: Service) -> None:
         "issued a minute from now": {"iat": now + 60},
     }
     wrong |= {
-        f"without {name}": {name: _ABSENT} for name in ("exp", "iat", "iss", "aud", "sub", "role", "fullName")
+        f"without {name}": {name: ...} for name in ("exp", "iat", "iss", "aud", "sub", "role", "fullName")
     }
-    callers = {name: f"Bearer {signed_raw(json.dumps(claims(**changes)))}" for name, changes in wrong.items()}
+    callers = {
+        name: f"Bearer {signed_raw(json.dumps(claims_of(**changes)))}" for name, changes in wrong.items()
+    }
     assert await let_in(service, callers) == {}
 
 
@@ -239,7 +227,7 @@ async def test_optional_claims_are_read_and_what_is_unknown_is_absent(service: S
     for zone, expected in (
         ("Asia/Jakarta", "Asia/Jakarta"),
         ("UTC", "UTC"),
-        (_ABSENT, None),
+        (..., None),
         (None, None),
         ("", None),
         ("asia/jakarta", None),
@@ -249,7 +237,7 @@ async def test_optional_claims_are_read_and_what_is_unknown_is_absent(service: S
         ("\ud83d", None),
         ("x" * 5_000, None),
     ):
-        caller = service.runtime.tokens.verify(signed_raw(json.dumps(claims(zoneinfo=zone))))
+        caller = service.runtime.tokens.verify(signed_raw(json.dumps(claims_of(zoneinfo=zone))))
         assert caller.timezone == expected, zone
     for locale, language in (
         ("id", "id"),
@@ -260,7 +248,7 @@ async def test_optional_claims_are_read_and_what_is_unknown_is_absent(service: S
         ("en", "en"),
         ("en-GB-oxendict", "en"),
         ("en_US.UTF-8", "en"),
-        (_ABSENT, None),
+        (..., None),
         (None, None),
         ("", None),
         ("de-DE", None),
@@ -269,7 +257,7 @@ async def test_optional_claims_are_read_and_what_is_unknown_is_absent(service: S
         ("\x00", None),
         ("\ud83d", None),
     ):
-        caller = service.runtime.tokens.verify(signed_raw(json.dumps(claims(locale=locale))))
+        caller = service.runtime.tokens.verify(signed_raw(json.dumps(claims_of(locale=locale))))
         assert caller.language == language, locale
 
 
@@ -289,11 +277,11 @@ async def test_a_name_is_cleaned_before_anybody_sees_it(service: Service) -> Non
         ("\u202eidub", "idub"),
         ("x" * 201, "x" * 100),
     ):
-        token = signed_raw(json.dumps(claims(fullName=name)))
+        token = signed_raw(json.dumps(claims_of(fullName=name)))
         assert service.runtime.tokens.verify(token).full_name == shown
 
 
-async def test_payloads_that_are_no_claims(service: Service) -> None:
+async def test_payloads_that_are_no_claims_of(service: Service) -> None:
     payloads = {
         "empty": "",
         "no JSON": "claims",
@@ -301,12 +289,12 @@ async def test_payloads_that_are_no_claims(service: Service) -> None:
         "a text": '"rdchat"',
         "null": "null",
         "deep": "[" * 3_000,
-        "exp Infinity": json.dumps(claims(exp=float("inf"))),
-        "exp NaN": json.dumps(claims(exp=float("nan"))),
-        "exp of 400 digits": json.dumps(claims(exp=10**400)),
-        "exp of 5,000 digits": json.dumps(claims(exp=0)).replace('"exp": 0', '"exp": ' + "9" * 5_000),
-        "iat Infinity": json.dumps(claims(iat=float("inf"))),
-        "nbf Infinity": json.dumps(claims(nbf=float("inf"))),
+        "exp Infinity": json.dumps(claims_of(exp=float("inf"))),
+        "exp NaN": json.dumps(claims_of(exp=float("nan"))),
+        "exp of 400 digits": json.dumps(claims_of(exp=10**400)),
+        "exp of 5,000 digits": json.dumps(claims_of(exp=0)).replace('"exp": 0', '"exp": ' + "9" * 5_000),
+        "iat Infinity": json.dumps(claims_of(iat=float("inf"))),
+        "nbf Infinity": json.dumps(claims_of(nbf=float("inf"))),
     }
     callers = {name: f"Bearer {signed_raw(payload)}" for name, payload in payloads.items()}
     assert await let_in(service, callers) == {}
@@ -315,7 +303,7 @@ async def test_payloads_that_are_no_claims(service: Service) -> None:
 async def test_an_email_that_cannot_be_stored_is_no_email(service: Service) -> None:
     """What is kept of a token is written at the first booking: it must not fail there."""
     await service.psychologist()
-    token = signed_raw(json.dumps(claims(email="a\ud83d@b.id")))
+    token = signed_raw(json.dumps(claims_of(email="a\ud83d@b.id")))
     body = {"method": "chat", "date": f"{START:%Y-%m-%d}", "startTime": "10:00", "endTime": "11:00"}
     headers = {"Authorization": f"Bearer {token}"}
     async with service.client.post(
