@@ -14,12 +14,10 @@ from rdchat.domain.availability import DayException, Hours, WeeklyHours
 from rdchat.domain.operator_action import ActionKind, SubjectType
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from rdchat.domain.availability import Availability
 
 
-async def get_availability(call: Call) -> Answer | web.Response:
+async def get_availability(call: Call) -> Answer:
     """Look at a psychologist's working hours."""
     found = await call.runtime.psychologists.get_availability(call.path["id"])
     shown = _availability_json(found)

@@ -14,15 +14,13 @@ from rdchat.domain.client_notes import LONGEST_NOTES
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from aiohttp import web
-
     from rdchat.domain.client_notes import ClientNotes
 
 #: Notes of characters that are escaped in the longest way, `\\ud83d\\ude0a`, and what is around them.
 _LARGEST_BODY: Final = 12 * LONGEST_NOTES + 1024
 
 
-async def get_client_notes(call: Call) -> Answer | web.Response:
+async def get_client_notes(call: Call) -> Answer:
     """Read what one has noted about a client: one's own notes alone, and no one else's.
 
     The client is one with whom one has a counselling, whatever became of it. After a hand-over, those who

@@ -6,8 +6,7 @@ import hashlib
 import re
 from typing import Any, Final
 
-from aiohttp import web
-
+from handlers.http.routing import Answer
 from rdchat.common.json import as_json
 
 _TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -28,6 +27,6 @@ def names(header: str | None, tag: str) -> bool:
     return header.strip() == "*" or tag in _TAG.findall(header)
 
 
-def not_modified(tag: str) -> web.Response:
+def not_modified(tag: str) -> Answer:
     """Answer that the caller has it already."""
-    return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-store"})
+    return Answer(None, "", 304, {"ETag": tag, "Cache-Control": "no-store"})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
-from handlers.http.envelope import failure, new_request_id
+from handlers.http.json_answers import failure, new_request_id
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.common.turns import Turns
 
@@ -143,7 +143,7 @@ class Admission:
 
 def whole_answer(error: RdchatError, origin: str | None, edge: EdgeHeaders, request_id: str) -> bytes:
     """Return an answer with an error, head and body, for where nothing else makes one."""
-    answer = failure(error, request_id)
+    answer = failure(error, request_id).as_response()
     edge.complete(answer.headers, origin)
     body = cast("bytes", answer.body)
     head = {**answer.headers, "Content-Length": str(len(body))}

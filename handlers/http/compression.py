@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from aiohttp.web_request import BaseRequest
+    from collections.abc import Mapping
 
-#: Below that a packet is a packet.
-_SMALLEST: Final = 1024
+    from aiohttp.web_request import BaseRequest
+    from multidict import CIMultiDict
+
+#: Up to that a packet is a packet.
+SMALLEST: Final = 1024
 #: What becomes smaller; pictures and documents are compressed already.
 _WORTH_IT: Final = ("application/json", "text/", "image/svg+xml")
 
@@ -20,20 +23,32 @@ def offer_gzip(request: BaseRequest, answer: web.StreamResponse) -> None:
     if not isinstance(answer, web.Response):
         return
     body = answer.body
-    if body is None or (isinstance(body, bytes) and len(body) <= _SMALLEST):
+    if body is None:
         return
+    # Of what is made as it is sent, the size is not known.
+    size = len(body) if isinstance(body, bytes) else None
     headers = answer.headers
-    # A tag names these very bytes. What has one must not leave in two forms under it.
-    if not headers.get("Content-Type", "").startswith(_WORTH_IT) or "ETag" in headers:
+    if not negotiate_gzip(headers, size, request.headers):
         return
-    headers["Vary"] = f"{headers['Vary']}, Accept-Encoding" if "Vary" in headers else "Accept-Encoding"
-    if not accepts_gzip(request.headers.get("Accept-Encoding", "")):
-        return
-    if request.method == "HEAD" and not isinstance(body, bytes):
+    if request.method == "HEAD" and size is None:
         # aiohttp would send the end of a compressed stream, behind an answer that has no body.
         headers["Content-Encoding"] = "gzip"
     else:
         answer.enable_compression(web.ContentCoding.gzip)
+
+
+def negotiate_gzip(headers: CIMultiDict[str], size: int | None, asked: Mapping[str, str]) -> bool:
+    """Decide whether an answer is compressed, and mark it as one that might be.
+
+    `headers` are the answer's, `asked` the request's.
+    """
+    if size is not None and size <= SMALLEST:
+        return False
+    # A tag names these very bytes. What has one must not leave in two forms under it.
+    if not headers.get("Content-Type", "").startswith(_WORTH_IT) or "ETag" in headers:
+        return False
+    headers["Vary"] = f"{headers['Vary']}, Accept-Encoding" if "Vary" in headers else "Accept-Encoding"
+    return accepts_gzip(asked.get("Accept-Encoding", ""))
 
 
 def accepts_gzip(accepted: str) -> bool:

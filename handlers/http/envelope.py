@@ -1,39 +1,46 @@
-"""The form of every answer, and what sees to it that nothing leaves in another one."""
+"""What stands around every request: its id, its errors in their form, its headers, its time.
+
+There are two ways in. aiohttp's has its request, its router and its response, and serves everything. What is
+plain and there as a whole goes around these, which cost more than what it asks for.
+"""
 
 from __future__ import annotations
 
-import random
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiohttp import web
-from multidict import CIMultiDict
 
 from handlers.http.compression import offer_gzip
-from handlers.http.edge_headers import USUAL
+from handlers.http.incoming import INCOMING, Incoming
+from handlers.http.json_answers import ID_HEADER, JsonAnswer, failure, new_request_id
 from handlers.http.refusals import STATUSES, Refusals
 from rdchat.common.errors import ERRORS, ErrorCode, RdchatError
-from rdchat.common.json import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import Any
+    from uuid import UUID
 
+    from aiohttp import StreamReader
     from aiohttp.typedefs import Handler
     from prometheus_client import Histogram
 
     from handlers.http.edge_headers import EdgeHeaders
+    from handlers.http.incoming import Connected
+    from handlers.http.written import Writer
     from rdchat.common.telemetry import Metrics
+
+    Serve = Callable[[Incoming], Awaitable[JsonAnswer | web.StreamResponse]]
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
-_ID_HEADER: Final = "X-Request-Id"
 _OURS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_HEADERS: Final = CIMultiDict([("Content-Type", "application/json; charset=utf-8"), *USUAL])
 #: What aiohttp raises by itself, in the words of the contract.
 _AIOHTTP: Final = {
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
@@ -42,92 +49,133 @@ _AIOHTTP: Final = {
 }
 
 
-def success(data: Any, message: str, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
-    """Answer with data."""
-    return json_response({"success": True, "data": data, "message": message}, status)
+class Envelope:
+    """Gives every request an id and every error its form, lets pages read both, and measures them.
 
-
-def failure(error: RdchatError, request_id: str) -> web.Response:
-    """Answer with an error."""
-    body: dict[str, Any] = {
-        "success": False,
-        "message": error.message,
-        "statusCode": error.status,
-        "code": error.code.value,
-        "requestId": request_id,
-    }
-    if error.fields is not None:
-        body["errors"] = error.fields
-    answer = json_response(body, error.status)
-    answer.headers[_ID_HEADER] = request_id
-    answer.headers.update(error.headers)
-    if error.retry_after is not None:
-        answer.headers["Retry-After"] = str(error.retry_after)
-    if error.code is ErrorCode.UNAUTHENTICATED:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
-
-
-def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
-    """Answer with JSON. Nothing of it may be cached: it belongs to one person."""
-    # Not by `content_type` and `charset`: aiohttp would put the header together again for every answer.
-    return web.Response(body=as_json(body), status=status, headers=_HEADERS.copy())
-
-
-def enveloped(handler: Handler, metrics: Metrics, now: Callable[[], float], edge: EdgeHeaders) -> Handler:
-    """Give every request an id and every error its envelope, let pages read both, and measure them.
-
-    `now` is a monotonic clock in seconds. Around the application, not a middleware in it: those cost several
-    steps for every request.
+    `now` is a monotonic clock in seconds.
     """
-    seen: dict[object, Histogram] = {}
-    refusals = Refusals(metrics, now)
 
-    async def envelope(request: web.Request) -> web.StreamResponse:
-        started = now()
-        given = request.headers.get(_ID_HEADER)
-        request_id = given if given and _OURS.fullmatch(given) else new_request_id()
-        request[REQUEST_ID] = request_id
-        if request.method == "OPTIONS" and (preflight := edge.preflight(request)) is not None:
-            preflight.headers[_ID_HEADER] = request_id
-            metrics.requests.labels("", "OPTIONS", str(preflight.status)).observe(now() - started)
-            return preflight
-        answer = await _answer(request, handler, request_id, refusals)
-        answer.headers[_ID_HEADER] = request_id
-        offer_gzip(request, answer)
-        edge.complete(answer.headers, request.headers.get("Origin"))
-        resource = request.match_info.route.resource
-        kind = resource, request.method, answer.status
-        histogram = seen.get(kind)
+    def __init__(self, metrics: Metrics, now: Callable[[], float], edge: EdgeHeaders, writer: Writer) -> None:
+        self._metrics = metrics
+        self._now = now
+        self._edge = edge
+        self._writer = writer
+        self._refusals = Refusals(metrics, now)
+        self._seen: dict[tuple[str, str, int], Histogram] = {}
+
+    def around(self, handler: Handler) -> Handler:
+        """Put it around an application. Not a middleware in it: those cost steps for every request."""
+
+        async def envelope(request: web.Request) -> web.StreamResponse:
+            started = self._now()
+            request_id = id_of(request.headers)
+            request[REQUEST_ID] = request_id
+            if request.method == "OPTIONS" and (preflight := self._edge.preflight(request)) is not None:
+                preflight.headers[ID_HEADER] = request_id
+                self._observe("", "OPTIONS", preflight.status, started)
+                return preflight
+            try:
+                answer = await handler(request)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+                incoming = request.get(INCOMING)
+                caller_id = incoming.caller_id if incoming is not None else None
+                answer = self._failed(error, request, _path(request), request_id, caller_id).as_response()
+            answer.headers[ID_HEADER] = request_id
+            offer_gzip(request, answer)
+            self._edge.complete(answer.headers, request.headers.get("Origin"))
+            self._observe(_path(request), request.method, answer.status, started)
+            return answer
+
+        return envelope
+
+    def plain(self, path: str, method: str, serve: Serve) -> PlainRoute:
+        """Put it around what serves one route, for requests that are plain and there as a whole."""
+        return PlainRoute(self, path, method, serve)
+
+    async def answer_plainly(self, path: str, serve: Serve, incoming: Incoming) -> bytes:
+        """Have a request served. Return all bytes of its answer."""
+        started = self._now()
+        try:
+            answer = await serve(incoming)
+            if not isinstance(answer, JsonAnswer):
+                answer = self._failed(_NotJsonError(), incoming, path, incoming.request_id, None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+            answer = self._failed(error, incoming, path, incoming.request_id, incoming.caller_id)
+        self._observe(path, incoming.method, answer.status, started)
+        if self._writer.is_plain(answer):
+            return self._writer.write_plain(answer, incoming.request_id, incoming.headers.get("Origin"))
+        return await self._writer.write(answer, incoming.request_id, incoming.headers)
+
+    def _observe(self, path: str, method: str, status: int, started: float) -> None:
+        kind = path, method, status
+        histogram = self._seen.get(kind)
         if histogram is None:
-            path = resource.canonical if resource is not None else ""
-            histogram = seen[kind] = metrics.requests.labels(path, request.method, str(answer.status))
-        histogram.observe(now() - started)
-        return answer
+            histogram = self._seen[kind] = self._metrics.requests.labels(path, method, str(status))
+        histogram.observe(self._now() - started)
 
-    return envelope
-
-
-def new_request_id() -> str:
-    """Make a name for a request that brings none."""
-    return f"{random.getrandbits(128):032x}"
-
-
-async def _answer(
-    request: web.Request, handler: Handler, request_id: str, refusals: Refusals
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except RdchatError as error:
-        if error.status in STATUSES:
-            refusals.note(request, error, request_id)
-        return failure(error, request_id)
-    except web.HTTPException as error:
-        code = _AIOHTTP.get(HTTPStatus(error.status), ErrorCode.BAD_REQUEST)
-        answer = failure(RdchatError(code), request_id)
-        if "Allow" in error.headers:
-            answer.headers["Allow"] = error.headers["Allow"]
-        return answer
-    except Exception:
-        log.exception("a request failed", path=request.path, method=request.method, request_id=request_id)
+    def _failed(
+        self,
+        error: Exception,
+        request: web.Request | Incoming,
+        path: str,
+        request_id: str,
+        caller_id: UUID | None,
+    ) -> JsonAnswer:
+        if isinstance(error, RdchatError):
+            if error.status in STATUSES:
+                self._refusals.note(
+                    error, route=path, method=request.method, person_id=caller_id, request_id=request_id
+                )
+            return failure(error, request_id)
+        if isinstance(error, web.HTTPException):
+            allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            code = _AIOHTTP.get(HTTPStatus(error.status), ErrorCode.BAD_REQUEST)
+            return failure(RdchatError(code, headers=allowed), request_id)
+        log.error(
+            "a request failed",
+            path=request.path,
+            method=request.method,
+            request_id=request_id,
+            exc_info=error,
+        )
         return failure(RdchatError(ErrorCode.INTERNAL, ERRORS[ErrorCode.INTERNAL][1]), request_id)
+
+
+class PlainRoute:
+    """A route as it is served without aiohttp's request, router and response."""
+
+    __slots__ = ("_envelope", "_path", "_serve", "method")
+
+    def __init__(self, envelope: Envelope, path: str, method: str, serve: Serve) -> None:
+        self._envelope = envelope
+        self._path = path
+        self._serve = serve
+        self.method = method
+
+    async def answer(
+        self,
+        message: Any,  # noqa: ANN401 - aiohttp's
+        content: StreamReader,
+        texts: Mapping[str, str],
+        connection: Connected,
+    ) -> bytes:
+        """Answer a request as the parser has made it. Return all bytes of the answer."""
+        headers = message.headers
+        incoming = Incoming(self.method, message.url, headers, content, texts, connection, id_of(headers))
+        return await self._envelope.answer_plainly(self._path, self._serve, incoming)
+
+
+class _NotJsonError(TypeError):
+    """A route answers with a response, and says nothing of it in `bare`."""
+
+
+def _path(request: web.Request) -> str:
+    """Return the path that an application has found, as it was declared; it is known after it has looked."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
+
+
+def id_of(headers: Mapping[str, str]) -> str:
+    """Return the id of a request: its own if it brings a usable one."""
+    given = headers.get(ID_HEADER)
+    return given if given and _OURS.fullmatch(given) else new_request_id()

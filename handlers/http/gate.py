@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from aiohttp import HttpVersion11
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 
 from handlers.http.cors import origin_in
 from handlers.http.envelope import CHANGING
+from handlers.http.incoming import Connected
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from aiohttp import StreamReader
 
     from handlers.http.admission import Admission
     from handlers.http.connections import Connections
+    from handlers.http.envelope import PlainRoute
+    from handlers.http.route_table import RouteTable
     from handlers.http.strangers import Strangers
 
 #: So much of a request's head is looked through for its origin, should it turn out to be unreadable.
@@ -32,7 +38,7 @@ class Guards:
     strangers: Strangers
 
 
-class Gated(Protocol):
+class Gated(Connected, Protocol):
     """The connection that a gate belongs to. `origin` is that of a request that could not be parsed.
 
     `expected`: whether the admission expects a request of it.
@@ -44,10 +50,6 @@ class Gated(Protocol):
     @property
     def waits(self) -> bool:
         """Whether everything that came on it is answered."""
-        ...
-
-    def address_of(self, headers: Any) -> str | None:  # noqa: ANN401 - aiohttp's
-        """Return what a request without a token counts as."""
         ...
 
     def expect_head(self, *, begins: bool) -> None:
@@ -62,6 +64,10 @@ class Gated(Protocol):
         """Send bytes as they are."""
         ...
 
+    def serve_plainly(self, answering: Coroutine[Any, Any, bytes]) -> None:
+        """Serve a request beside aiohttp."""
+        ...
+
 
 class Gate:
     """Looks at what the parser has found.
@@ -71,11 +77,21 @@ class Gate:
     something are answered here, as soon as they are there as a whole and all before them is answered; and so
     are requests without a token, of an address that sends too many. Where requests begin and end is the
     parser's affair alone.
+
+    What is plain and there as a whole is served from here as well, by `routes`; aiohttp gets the rest.
     """
 
-    def __init__(self, parser: Any, protocol: Gated, guards: Guards) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(
+        self,
+        parser: Any,  # noqa: ANN401 - aiohttp's
+        protocol: Gated,
+        guards: Guards,
+        routes: RouteTable[PlainRoute],
+    ) -> None:
         self._parser = parser
+        self._message_consumed = parser.message_consumed
         self._protocol = protocol
+        self._routes = routes
         self._admission = guards.admission
         self._strangers = guards.strangers
         self._payload: StreamReader | None = None
@@ -98,9 +114,18 @@ class Gate:
             self._protocol.origin = origin_in(self._head + data)
             raise
         passed: list[Any] = []
-        for one in messages:
-            if self._passes(*one, is_next=not passed and self._protocol.waits):
-                passed.append(one)
+        while messages:
+            taken = 0
+            for one in messages:
+                if self._passes(*one, is_next=not passed and self._protocol.waits):
+                    passed.append(one)
+                else:
+                    taken += 1
+            if not taken or len(messages) == 1:
+                break
+            # The parser keeps back what comes after so many requests. aiohttp asks for that when it has
+            # served some; of what was served from here it knows nothing.
+            messages, upgraded, tail = self._parser.feed_data(b"")
         return passed, upgraded, tail
 
     def _a_piece_of_a_head(self, data: bytes) -> None:
@@ -117,15 +142,27 @@ class Gate:
         if "Authorization" not in headers and not self._strangers.admits(protocol.address_of(headers)):
             protocol.refuse_stranger(headers.get("Origin"))
             return False
-        if message.method not in CHANGING or message.should_close or not payload.is_eof():
-            # One whose body is not there yet holds no place, and asks for one when it is.
+        if not is_next or message.should_close or not payload.is_eof():
+            # It is not its turn, neither to ask for a place nor to be answered; or its body is not there yet:
+            # then it holds no place, and asks for one when it is.
             return True
-        if not is_next:
-            # It is not its turn: neither to ask for a place, nor to be answered.
-            return True
-        if self._admission.expect_one():
+        if message.method in CHANGING:
+            if not self._admission.expect_one():
+                self._message_consumed()
+                protocol.write_raw(self._admission.refusal(headers.get("Origin")))
+                return False
             protocol.expected = True
-            return True
-        self._parser.message_consumed()
-        protocol.write_raw(self._admission.refusal(headers.get("Origin")))
-        return False
+        return not self._serves(message, payload)
+
+    def _serves(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's
+        """Begin to serve a request whose turn it is and that is there as a whole, if it is plain."""
+        if message.upgrade or message.chunked or message.version != HttpVersion11:
+            return False
+        found = self._routes.find(message.method, message.path)
+        if found is None or "Expect" in message.headers:
+            return False
+        route, texts = found
+        self._message_consumed()
+        protocol = self._protocol
+        protocol.serve_plainly(route.answer(message, payload, texts, protocol))
+        return True

@@ -14,20 +14,22 @@ import structlog
 from aiohttp import web
 
 from handlers.http.admission import whole_answer
-from handlers.http.envelope import REQUEST_ID, failure, new_request_id
+from handlers.http.envelope import REQUEST_ID
 from handlers.http.gate import Gate
+from handlers.http.json_answers import failure, new_request_id
 from handlers.http.unsent import Unsent
 from rdchat.common.errors import ErrorCode, RdchatError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Coroutine
 
     from aiohttp import StreamReader
-    from aiohttp.typedefs import Handler
     from aiohttp.web_request import BaseRequest
 
+    from handlers.http.envelope import Envelope, PlainRoute
     from handlers.http.gate import Guards
+    from handlers.http.route_table import RouteTable
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,8 @@ class _Protocol(web.RequestHandler):
         "_behind_proxy",
         "_guards",
         "_head_due",
+        "_parked",
+        "_plain_task",
         "_unread",
         "_unsent",
         "address",
@@ -69,7 +73,10 @@ class _Protocol(web.RequestHandler):
         self._head_due = 0.0
         self._unread: StreamReader | None = None
         self._unsent = Unsent(self._loop)
-        self._parser = Gate(self._parser, self, guards)  # type: ignore[assignment]
+        #: What serves a request beside aiohttp, and the future that aiohttp's own task waits for meanwhile.
+        self._plain_task: asyncio.Task[None] | None = None
+        self._parked: asyncio.Future[None] | None = None
+        self._parser = Gate(self._parser, self, guards, manager.plain_routes)  # type: ignore[assignment]
 
     async def _handle_request(self, *args: Any) -> tuple[web.StreamResponse, bool]:  # noqa: ANN401 - aiohttp's
         # From here on it asks for its place itself.
@@ -83,6 +90,64 @@ class _Protocol(web.RequestHandler):
         if self.expected:
             self.expected = False
             self._guards.admission.expected_came()
+
+    # ---- plain requests -----------------------------------------------------------------------------------
+
+    def serve_plainly(self, answering: Coroutine[Any, Any, bytes]) -> None:
+        """Serve a request beside aiohttp's task, which waits for a next one, and goes on waiting.
+
+        What comes meanwhile is queued by aiohttp: it wakes its task only where it knows what that waits for.
+        """
+        self._parked, self._waiter = self._waiter, None
+        self._request_in_progress = True
+        if self._manager is not None:
+            self._manager.requests_count += 1
+        self._plain_task = self._loop.create_task(self._serve_plainly(answering))
+
+    async def _serve_plainly(self, answering: Coroutine[Any, Any, bytes]) -> None:
+        # From here on it asks for its place itself.
+        self._is_not_expected()
+        try:
+            answer = await answering
+            if self.transport is not None:
+                self.transport.write(answer)
+                if self._paused:
+                    await self._drain_helper()
+        except ConnectionError:
+            # Its sender has gone: no one reads this answer.
+            pass
+        finally:
+            self._plain_task = None
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Give the connection back to aiohttp, after a request that was served beside it."""
+        self._request_in_progress = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        waiter, self._parked = self._parked, None
+        if waiter is None or waiter.done():
+            return
+        if self._close or self._force_close:
+            waiter.cancel()
+            if self.transport is not None:
+                self.transport.close()
+            return
+        self._waiter = waiter
+        if self._messages:
+            waiter.set_result(None)
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(
+                self._next_keepalive_close_time, self._process_keepalive
+            )
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """End what is under way, after `timeout` seconds at the latest."""
+        await super().shutdown(timeout)
+        if self._plain_task is not None:
+            self._plain_task.cancel()
 
     # ---- the connection -----------------------------------------------------------------------------------
 
@@ -205,7 +270,7 @@ class _Protocol(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer has been sent already")
         code = ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL  # noqa: PLR2004 - HTTP's own border
-        answer = failure(RdchatError(code), new_request_id())
+        answer = failure(RdchatError(code), new_request_id()).as_response()
         self._guards.admission.edge.complete(answer.headers, self.origin or request.headers.get("Origin"))
         answer.force_close()
         return answer
@@ -213,19 +278,24 @@ class _Protocol(web.RequestHandler):
 
 class _Server(web.Server):
     guards: Guards
+    plain_routes: RouteTable[PlainRoute]
 
     def __call__(self) -> web.RequestHandler:
         return _Protocol(self, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):
-    """Runs an application like aiohttp's own runner, with something `around` all of it."""
+    """Runs an application like aiohttp's own runner, with an `envelope` around all of it.
+
+    `plain_routes` are served without the application where a request is plain and there as a whole.
+    """
 
     def __init__(
         self,
         app: web.Application,
-        around: Callable[[Handler], Handler],
+        envelope: Envelope,
         guards: Guards,
+        plain_routes: RouteTable[PlainRoute],
         **options: Any,  # noqa: ANN401 - aiohttp's
     ) -> None:
         super().__init__(
@@ -235,22 +305,19 @@ class Runner(web.AppRunner):
             auto_decompress=False,
             **options,
         )
-        self._around = around
+        self._envelope = envelope
         self._guards = guards
+        self._plain_routes = plain_routes
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         made.__class__ = _Server
-        cast("_Server", made).guards = self._guards
+        server = cast("_Server", made)
+        server.guards = self._guards
+        server.plain_routes = self._plain_routes
         # It is handed what the application makes of requests, never anything else.
-        made.request_handler = self._around(made.request_handler)  # type: ignore[assignment]
+        made.request_handler = self._envelope.around(made.request_handler)  # type: ignore[assignment]
         return made
-
-
-def address_of(request: web.Request) -> str | None:
-    """Return the address that a request without a valid token counts as; None if it is not counted."""
-    protocol = request.protocol
-    return protocol.address_of(request.headers) if isinstance(protocol, _Protocol) else None
 
 
 async def expect(request: web.Request) -> web.StreamResponse | None:
@@ -260,4 +327,5 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
         # What was written was no part of the answer.
         request.writer.output_size = 0
         return None
-    return failure(RdchatError(ErrorCode.BAD_REQUEST, "This expectation cannot be met"), request[REQUEST_ID])
+    refused = RdchatError(ErrorCode.BAD_REQUEST, "This expectation cannot be met")
+    return failure(refused, request[REQUEST_ID]).as_response()

@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
+    from handlers.http.incoming import Incoming
+
 #: Bodies are small. A client that takes longer has gone, or wants to hold connections open.
 _BODY_SECONDS: Final = 10
+#: The longest body of nearly all routes is a message of 4,096 characters, escaped in the longest way.
+LARGEST_BODY: Final = 64 * 1024
 
 
-def load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
+def load_query(schema: Schema | None, incoming: Incoming) -> dict[str, Any]:
     """Load a query by its schema. Raise RdchatError (VALIDATION_FAILED)."""
     given: dict[str, str] = {}
     heeded = None
     if schema is not None and schema.unknown == EXCLUDE:
         heeded = {field.data_key or name for name, field in schema.fields.items()}
-    for name, value in request.query.items() if request.query_string else ():
+    for name, value in incoming.query.items():
         if heeded is not None and name not in heeded:
             continue
         if name in given:
@@ -43,48 +47,53 @@ def load_query(schema: Schema | None, request: web.Request) -> dict[str, Any]:
     return load_checked(schema.load, given)
 
 
-async def _read(request: web.Request) -> bytes:
-    headers = request.headers
+async def _read(incoming: Incoming, largest: int) -> bytes:
+    headers = incoming.headers
     if "Content-Encoding" in headers and headers["Content-Encoding"].lower() != "identity":
         raise invalid("body", "Must not be compressed.")
-    if request.content.is_eof():
+    if incoming.content.is_eof():
         # All of it is there already, as nearly always: nothing to wait for.
-        raw = request.content.read_nowait()
-        if len(raw) > request.client_max_size:
-            raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+        raw = incoming.content.read_nowait()
+        if len(raw) > largest:
+            raise web.HTTPRequestEntityTooLarge(largest)
     else:
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                raw = await request.read()
-        except TimeoutError as error:
-            raise invalid("body", f"Must arrive within {_BODY_SECONDS} seconds.") from error
-        except (web.RequestPayloadError, ConnectionError) as error:
-            # Its sender has gone: no one reads this answer.
-            raise invalid("body", "Is not complete.") from error
+        raw = await _read_slowly(incoming, largest)
     if headers.get("Content-Type") == "application/json":
         return raw
-    content_type, charset = request.content_type, (request.charset or "utf-8").lower()
+    content_type, charset = incoming.media_type
     is_json = content_type == "application/json" and charset in ("utf-8", "utf8", "us-ascii")
-    if raw and "Content-Type" in request.headers and not is_json:
+    if raw and "Content-Type" in headers and not is_json:
         raise invalid("body", "The header Content-Type must be application/json (UTF-8).")
     return raw
+
+
+async def _read_slowly(incoming: Incoming, largest: int) -> bytes:
+    request = incoming.web
+    if request is None:
+        raise RuntimeError("a request without all of its body came by the way for whole ones")
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.clone(client_max_size=largest).read()
+    except TimeoutError as error:
+        raise invalid("body", f"Must arrive within {_BODY_SECONDS} seconds.") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        # Its sender has gone: no one reads this answer.
+        raise invalid("body", "Is not complete.") from error
 
 
 async def load_body(
     schema: Schema,
     load: Callable[[dict[str, Any]], dict[str, Any]],
-    request: web.Request,
+    incoming: Incoming,
     *,
-    largest: int | None = None,
+    largest: int = LARGEST_BODY,
 ) -> dict[str, Any]:
     """Read the body of a request, and load it; `load` is the schema's own way, or a quicker one.
 
-    `largest` is how many bytes it may have, where that is not what the application says. Raise RdchatError
-    (VALIDATION_FAILED).
+    `largest` is how many bytes it may have. Raise RdchatError (VALIDATION_FAILED), or what aiohttp raises for
+    a body that is larger.
     """
-    if largest is not None:
-        request = request.clone(client_max_size=largest)
-    raw = await _read(request)
+    raw = await _read(incoming, largest)
     try:
         body = (
             strict_json.loads(raw) if raw.strip() or any(f.required for f in schema.fields.values()) else {}

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 import structlog
-from aiohttp import web
 
 from rdchat.security.refusals import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from rdchat.common.errors import RdchatError
     from rdchat.common.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
-#: Who calls, once their token was verified.
-CALLER_ID: Final = web.RequestKey("caller_id", UUID)
 #: The statuses that a caller is refused with who is not known, or may not.
 STATUSES: Final = frozenset({401, 403})
 #: So many lines at once, and then so many a second: an attack is seen in the metrics, and fills no disk.
@@ -37,8 +34,10 @@ class Refusals:
         self._counted_at = now()
         self._not_logged = 0
 
-    def note(self, request: web.Request, error: RdchatError, request_id: str) -> None:
-        """Count one, and log it if there is room."""
+    def note(
+        self, error: RdchatError, *, route: str, method: str, person_id: UUID | None, request_id: str
+    ) -> None:
+        """Count one, and log it if there is room. `route` is the path as declared, not as asked for."""
         reason = reason_of(error)
         self._metrics.refusal(error.code, reason)
         now = self._now()
@@ -48,15 +47,13 @@ class Refusals:
             self._not_logged += 1
             return
         self._left -= 1
-        resource = request.match_info.route.resource
-        person_id = request.get(CALLER_ID)
         log.info(
             "a caller was refused",
             code=error.code.value,
             reason=reason,
-            # Not the path: ids are in it, and whatever a stranger wrote.
-            route=resource.canonical if resource is not None else "",
-            method=request.method,
+            # Not the path that was asked for: ids are in it, and whatever a stranger wrote.
+            route=route,
+            method=method,
             person=str(person_id) if person_id is not None else None,
             request_id=request_id,
             not_logged_before=self._not_logged,

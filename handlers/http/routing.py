@@ -10,12 +10,13 @@ from uuid import UUID
 
 from aiohttp import web
 
-from handlers.http.envelope import CHANGING, REQUEST_ID, success
+from handlers.http.envelope import CHANGING, REQUEST_ID
 from handlers.http.forms import FormReader
-from handlers.http.protocol import address_of, expect
+from handlers.http.incoming import INCOMING, Incoming
+from handlers.http.json_answers import JsonAnswer, success
+from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
-from handlers.http.reading import load_body, load_checked, load_query
-from handlers.http.refusals import CALLER_ID
+from handlers.http.reading import LARGEST_BODY, load_body, load_checked, load_query
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.operator_action import DONE, ActionKind, ActionSubject, Operator, SubjectType
@@ -23,11 +24,12 @@ from rdchat.domain.person import Caller, Role
 from rdchat.security.refusals import NO_TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from marshmallow import Schema
 
     from handlers.http.admission import Admission
+    from handlers.http.envelope import Serve
     from handlers.http.gate import Guards
     from rdchat.redis.rates import RateLimitStatus
     from rdchat.runtime import Runtime
@@ -94,7 +96,7 @@ class Route:
     its own way of knowing who may, instead of a token, and admits `NO_ROLE`: its handler is called for
     `ANONYMOUS`.
 
-    `largest_body` is how many bytes of a body are read, where it is not what the application reads of others.
+    `largest_body` is how many bytes of a body are read, where it is not what is read of others.
     """
 
     method: str
@@ -119,7 +121,7 @@ class Route:
     errors: tuple[ErrorCode, ...] = field(default=())
     admit: Callable[[Call], Awaitable[None]] | None = None
     public: bool = False
-    largest_body: int | None = None
+    largest_body: int = LARGEST_BODY
     recorded: tuple[ActionKind, SubjectType] | None = None
 
     def __post_init__(self) -> None:
@@ -133,12 +135,20 @@ class Route:
         return self.handler.__name__
 
 
-def register(app: web.Application, routes: tuple[Route, ...], runtime: Runtime, guards: Guards) -> None:
-    """Put routes into an application; `guards` give out places to those who call."""
+def register(
+    app: web.Application, routes: tuple[Route, ...], runtime: Runtime, guards: Guards
+) -> Iterator[tuple[str, str, Serve]]:
+    """Put routes into an application; `guards` give out places to those who call.
+
+    Yield the method and path of each that needs nothing of aiohttp's, and what serves it.
+    """
     for route in routes:
-        endpoint = _endpoint(route, runtime, guards)
+        serve = _server(route, runtime, guards)
+        endpoint = _endpoint(serve)
         for method in methods_of(route):
             app.router.add_route(method, PREFIX + route.path, endpoint, expect_handler=expect)
+        if route.admit is None and not route.bare:
+            yield route.method, PREFIX + route.path, serve
     for path, methods in _named_ones(routes).items():
         app.router.add_route("*", PREFIX + path, _refusing(methods), expect_handler=expect)
 
@@ -168,9 +178,19 @@ def _refusing(methods: set[str]) -> Callable[[web.Request], Awaitable[web.Stream
     return refuse
 
 
-def _endpoint(
-    route: Route, runtime: Runtime, guards: Guards
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _endpoint(serve: Serve) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Make aiohttp's handler of a route."""
+
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        request[INCOMING] = incoming = Incoming.of(request, request[REQUEST_ID])
+        answer = await serve(incoming)
+        return answer.as_response() if isinstance(answer, JsonAnswer) else answer
+
+    return endpoint
+
+
+def _server(route: Route, runtime: Runtime, guards: Guards) -> Serve:
+    """Make what serves a route: checks who calls and what they say, and has it answered."""
     query_schema = route.query() if route.query is not None else None
     admission = guards.admission
     answered = _placed(route, admission)
@@ -179,37 +199,36 @@ def _endpoint(
     if route.admit is not None and route.body is not None:
         form = _FormRoute(route, route.body(), runtime.settings.max_attachment, answered)
 
-    async def endpoint(request: web.Request) -> web.StreamResponse:
-        caller = ANONYMOUS if route.public else await _caller(request, runtime, guards)
-        request[CALLER_ID] = caller.id
+    async def serve(incoming: Incoming) -> JsonAnswer | web.StreamResponse:
+        caller = ANONYMOUS if route.public else await _caller(incoming, runtime, guards)
+        incoming.caller_id = caller.id
         limit_status = await _counted(route, caller, runtime)
         if not route.public and caller.role not in route.roles:
             raise RdchatError(ErrorCode.FORBIDDEN, reason="role")
         if not route.public and runtime.people.is_news(caller):
             await runtime.people.keep(caller)
-        path = {name: _path_id(text) for name, text in request.match_info.items()}
-        query = load_query(query_schema, request)
-        key = request.headers.get("Idempotency-Key") if route.idempotent else None
+        texts = incoming.path_texts
+        path = {name: _path_id(text) for name, text in texts.items()} if texts else {}
+        query = load_query(query_schema, incoming)
+        key = incoming.headers.get("Idempotency-Key") if route.idempotent else None
         call = Call(
-            runtime, caller, path, query, {}, route.operation, key, _heeded(request), request[REQUEST_ID]
+            runtime, caller, path, query, {}, route.operation, key, _heeded(incoming), incoming.request_id
         )
         if form is not None:
             async with admission.uploads.turn(caller.id):
-                answer = await form.answer(request, call)
+                answer = await form.answer(incoming, call)
         else:
             if load is not None:
-                call.body.update(await load(request, caller))
+                call.body.update(await load(incoming, caller))
             answer = await answered(call)
         if not isinstance(answer, Answer):
             return answer
-        response = success(answer.data, answer.message, answer.status)
-        if answer.headers is not None:
-            response.headers.update(answer.headers)
+        headers = answer.headers
         if limit_status is not None:
-            response.headers.update(_rate_limit_headers(route, limit_status))
-        return response
+            headers = {**(headers or {}), **_rate_limit_headers(route, limit_status)}
+        return success(answer.data, answer.message, answer.status, headers)
 
-    return endpoint
+    return serve
 
 
 async def _handled(route: Route, call: Call) -> Answer | web.StreamResponse:
@@ -269,18 +288,19 @@ def _placed(route: Route, admission: Admission) -> Callable[[Call], Awaitable[An
 
 def _body_loader(
     route: Route, admission: Admission
-) -> Callable[[web.Request, Caller], Awaitable[dict[str, Any]]] | None:
+) -> Callable[[Incoming, Caller], Awaitable[dict[str, Any]]] | None:
     """Make what reads the body of a route, None where it has none that is JSON."""
     if route.body is None or route.admit is not None:
         return None
     schema = route.body()
     quick_load = loader(schema)
+    largest = route.largest_body
 
-    async def load(request: web.Request, caller: Caller) -> dict[str, Any]:
-        if request.content.is_eof():
-            return await load_body(schema, quick_load, request, largest=route.largest_body)
+    async def load(incoming: Incoming, caller: Caller) -> dict[str, Any]:
+        if incoming.content.is_eof():
+            return await load_body(schema, quick_load, incoming, largest=largest)
         with admission.bodies.place(caller.id):
-            return await load_body(schema, quick_load, request, largest=route.largest_body)
+            return await load_body(schema, quick_load, incoming, largest=largest)
 
     return load
 
@@ -300,7 +320,7 @@ class _FormRoute:
         self._reader = FormReader(schema, largest=largest)
         self._answered = answered
 
-    async def answer(self, request: web.Request, call: Call) -> Answer | web.StreamResponse:
+    async def answer(self, incoming: Incoming, call: Call) -> Answer | web.StreamResponse:
         async def before_file(texts: dict[str, Any]) -> None:
             fields = self._schema.fields
             later = tuple(name for name in fields if (fields[name].data_key or name) not in texts)
@@ -308,12 +328,14 @@ class _FormRoute:
             if self._admit is not None:
                 await self._admit(replace(call, body=load_checked(load, texts)))
 
-        async with self._reader.reading(request, before_file) as form:
+        if incoming.web is None:
+            raise RuntimeError("a form came by the way for bodies of JSON")
+        async with self._reader.reading(incoming.web, before_file) as form:
             return await self._answered(replace(call, body=load_checked(self._schema.load, form)))
 
 
-async def _caller(request: web.Request, runtime: Runtime, guards: Guards) -> Caller:
-    given = request.headers.getall("Authorization", ())
+async def _caller(incoming: Incoming, runtime: Runtime, guards: Guards) -> Caller:
+    given = incoming.headers.getall("Authorization", ())
     # Of two, a proxy may have looked at the other one.
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
@@ -321,18 +343,18 @@ async def _caller(request: web.Request, runtime: Runtime, guards: Guards) -> Cal
     try:
         caller = await runtime.tokens.verify_fetching(token.strip())
     except RdchatError as error:
-        if error.code is ErrorCode.UNAUTHENTICATED and not guards.strangers.failed(address_of(request)):
+        if error.code is ErrorCode.UNAUTHENTICATED and not guards.strangers.failed(incoming.address):
             raise RdchatError(ErrorCode.RATE_LIMITED, retry_after=1) from error
         raise
     runtime.access.check(caller)
     return caller
 
 
-def _heeded(request: web.Request) -> Mapping[str, str]:
+def _heeded(incoming: Incoming) -> Mapping[str, str]:
     """Return a request's headers, without a Range where it means nothing: of HEAD (RFC 9110, 14.2)."""
-    if request.method != "HEAD" or "Range" not in request.headers:
-        return request.headers
-    heeded = request.headers.copy()
+    if incoming.method != "HEAD" or "Range" not in incoming.headers:
+        return incoming.headers
+    heeded = incoming.headers.copy()
     del heeded["Range"]
     return heeded
 

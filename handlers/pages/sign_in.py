@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marshmallow import Schema, fields
 
-from handlers.http.envelope import success
+from handlers.http.envelope import REQUEST_ID
+from handlers.http.incoming import Incoming
+from handlers.http.json_answers import success
 from handlers.http.protocol import expect
 from handlers.http.reading import load_body, load_query
 from handlers.pages.same_machine import check_same_machine
@@ -47,22 +49,22 @@ def register_sign_in(app: web.Application, runtime: Runtime) -> None:
 
     async def list_people(request: web.Request) -> web.StreamResponse:
         check_same_machine(request)
-        load_query(None, request)
+        load_query(None, _incoming(request))
         await introduce_people(runtime)
-        return success([person_json(one) for one in PEOPLE], "People retrieved successfully")
+        return success([person_json(one) for one in PEOPLE], "People retrieved successfully").as_response()
 
     async def sign_in(request: web.Request) -> web.StreamResponse:
         check_same_machine(request)
-        asked = await load_body(sign_in_form, sign_in_form.load, request)
+        asked = await load_body(sign_in_form, sign_in_form.load, _incoming(request))
         person: Caller | None = _BY_ID.get(asked["person_id"])
         if person is None:
             raise RdchatError(ErrorCode.NOT_FOUND, "Person not found")
         await introduce_people(runtime)
-        return success(signed_in(runtime, person), "Signed in successfully")
+        return success(signed_in(runtime, person), "Signed in successfully").as_response()
 
     async def rehearse(request: web.Request) -> web.StreamResponse:
         check_same_machine(request)
-        await load_body(no_form, no_form.load, request)
+        await load_body(no_form, no_form.load, _incoming(request))
         await introduce_people(runtime)
         client = new_client()
         booked = await runtime.rehearsals.book(client, list(HOURS))
@@ -74,7 +76,7 @@ def register_sign_in(app: web.Application, runtime: Runtime) -> None:
             "client": signed_in(runtime, client),
             "psychologist": signed_in(runtime, _BY_ID[booked.psychologist_id]),
         }
-        return success(answer, "Rehearsal booked successfully", 201)
+        return success(answer, "Rehearsal booked successfully", 201).as_response()
 
     app.router.add_get("/app/people", list_people)
     app.router.add_post("/app/sign-in", sign_in, expect_handler=expect)
@@ -112,3 +114,7 @@ def signed_in(runtime: Runtime, person: Caller) -> dict[str, Any]:
 
 def _text(one: UUID | None) -> str | None:
     return str(one) if one is not None else None
+
+
+def _incoming(request: web.Request) -> Incoming:
+    return Incoming.of(request, request[REQUEST_ID])

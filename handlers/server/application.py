@@ -29,14 +29,18 @@ from handlers.api import (
     slots,
     transcripts,
 )
-from handlers.http import envelope, routing
+from handlers.http import routing
 from handlers.http.admission import Admission
 from handlers.http.connections import Connections
 from handlers.http.cors import CrossOrigin
 from handlers.http.edge_headers import EdgeHeaders
+from handlers.http.envelope import Envelope, PlainRoute
 from handlers.http.gate import Guards
 from handlers.http.protocol import Runner
+from handlers.http.reading import LARGEST_BODY
+from handlers.http.route_table import RouteTable
 from handlers.http.strangers import Strangers
+from handlers.http.written import Writer
 from handlers.openapi import asyncapi, document, page
 from handlers.pages.app_routes import register_app
 from handlers.server import health
@@ -46,8 +50,6 @@ from rdchat.common.json import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from aiohttp.typedefs import Handler
 
     from config import Settings
     from rdchat.runtime import Runtime
@@ -76,8 +78,6 @@ ROUTES: Final = (
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024
-#: The longest body of nearly all routes is a message of 4,096 characters, escaped in the longest way.
-_LARGEST_BODY: Final = 64 * 1024
 
 
 def api_document(base_url: str = "http://127.0.0.1:8080") -> dict[str, Any]:
@@ -97,14 +97,16 @@ def build_runner(
     metrics_page: Callable[[], Awaitable[bytes]] | None = None,
     shutdown_timeout: float = 0.0,
     for_operators: bool = False,
+    plain: bool = True,
 ) -> Runner:
     """Build what serves a runtime over HTTP.
 
     `metrics_page` makes another page of metrics than that of the runtime alone. `shutdown_timeout`: how many
     seconds requests that are under way may take at the end. `for_operators`: nothing but health, metrics and
-    documents, for the port where those who run the service look.
+    documents, for the port where those who run the service look. `plain`: serve plain requests without
+    aiohttp's application, which answers them in the same way, and costs more.
     """
-    app = web.Application(client_max_size=_LARGEST_BODY)
+    app = web.Application(client_max_size=LARGEST_BODY)
 
     def write_documents() -> dict[str, bytes]:
         api, events = api_document(runtime.settings.base_url), events_document()
@@ -126,15 +128,21 @@ def build_runner(
         Connections(connections_allowed(), refused.labels("connection").inc),
         Strangers(runtime.settings.trusted_proxies, refused.labels("address").inc),
     )
+    envelope = Envelope(runtime.metrics, time.perf_counter, edge, Writer(edge))
+    plain_routes = RouteTable[PlainRoute]()
     if not for_operators:
-        routing.register(app, ROUTES, runtime, guards)
+        for method, path, serve in routing.register(app, ROUTES, runtime, guards):
+            if plain:
+                plain_routes.add(method, path, envelope.plain(path, method, serve))
         register_app(app, runtime)
-
-    def around(handler: Handler) -> Handler:
-        return envelope.enveloped(handler, runtime.metrics, time.perf_counter, edge)
-
     return Runner(
-        app, around, guards, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout
+        app,
+        envelope,
+        guards,
+        plain_routes,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=shutdown_timeout,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from handlers.http.envelope import json_response
+from handlers.http.json_answers import json_response
 from handlers.openapi.page import POLICY as DOCS_POLICY
 from handlers.pages.same_machine import is_near
 from handlers.server.home import show_home

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from handlers.http.envelope import json_response
+from handlers.http.json_answers import json_response
 from handlers.http.routing import PREFIX
 from handlers.openapi.html import Html, code, content_policy, element, escape, joined
 from handlers.pages.same_machine import is_near

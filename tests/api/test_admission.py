@@ -11,6 +11,7 @@ import pytest
 
 from handlers.server import application
 from tests.support.envelope import envelope_fault
+from tests.support.peers import peers
 from tests.support.raw import post
 from tests.support.sessions import opened
 from tests.support.waiting import until
@@ -135,3 +136,19 @@ async def test_requests_on_one_connection_are_answered_in_order(service: Service
         seen += await reader.read(1 << 16)
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_long_queue_is_refused_to_its_end(service: Service, database_url: str) -> None:
+    client, psychologist, session_id = await opened(service)
+    body = f'{{"sessionId": "{session_id}", "message": "penuh"}}'.encode()
+    async with hanging_commits(database_url), peers(service.base, 1) as (peer,):
+        sending = await fill(service, client, session_id)
+        # More than the parser hands out at once.
+        one = post("/chat/messages", psychologist.token, body, f"Content-Length: {len(body)}")
+        await peer.send(one * 300)
+        refused = 0
+        async with asyncio.timeout(10):
+            while refused < 300:
+                head = await peer.reader.readuntil(b"\r\n\r\n")
+                refused += head.startswith(b"HTTP/1.1 503")
+    await asyncio.gather(*sending)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
-
 import pytest
 from structlog.testing import capture_logs
 
@@ -36,15 +33,11 @@ def test_claims_that_are_none_are_told_from_other_faults() -> None:
 def test_lines_that_were_left_out_are_counted_in_the_next() -> None:
     now = [0.0]
     refusals = Refusals(Metrics(), lambda: now[0])
-    route = SimpleNamespace(resource=None)
-
-    class Request(dict[Any, Any]):
-        method = "GET"
-        match_info = SimpleNamespace(route=route)
 
     def refuse(times: int) -> None:
         for _ in range(times):
-            refusals.note(cast("Any", Request()), RdchatError(ErrorCode.FORBIDDEN), "id")
+            error = RdchatError(ErrorCode.FORBIDDEN)
+            refusals.note(error, route="", method="GET", person_id=None, request_id="id")
 
     with capture_logs() as logged:
         refuse(100)
