@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -211,7 +212,8 @@ class Service:
                 settings, database_url=database_url, redis_url=redis_url, clock=clock
             )
             closing.push_async_callback(runtime.close)
-            runner = build_runner(runtime)
+            # TEST_EDGE=aiohttp: everything by aiohttp's application, as what is not plain always is.
+            runner = build_runner(runtime, plain=os.environ.get("TEST_EDGE") != "aiohttp")
             closing.push_async_callback(runner.cleanup)
             await runner.setup()
             await web.SockSite(runner, bound).start()
