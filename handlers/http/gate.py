@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from handlers.http.admission import Admission
     from handlers.http.connections import Connections
     from handlers.http.envelope import PlainRoute
+    from handlers.http.newcomers import Newcomers
     from handlers.http.route_table import RouteTable
     from handlers.http.strangers import Strangers
 
@@ -36,6 +37,7 @@ class Guards:
     admission: Admission
     connections: Connections
     strangers: Strangers
+    newcomers: Newcomers
 
 
 class Gated(Connected, Protocol):

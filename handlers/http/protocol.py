@@ -17,7 +17,7 @@ from handlers.http.admission import whole_answer
 from handlers.http.envelope import REQUEST_ID
 from handlers.http.gate import Gate
 from handlers.http.json_answers import failure, new_request_id
-from handlers.http.unsent import Unsent
+from handlers.http.unsent import Unsent, keep_little_unsent
 from rdchat.common.errors import ErrorCode, RdchatError
 
 if TYPE_CHECKING:
@@ -161,7 +161,9 @@ class _Protocol(web.RequestHandler):
             tcp.abort()
             return
         super().connection_made(transport)
+        self._guards.newcomers.enter(tcp)
         tcp.set_write_buffer_limits(high=_UNSENT_BYTES)
+        keep_little_unsent(tcp)
         self._close_by(self._loop.time() + HEAD_SECONDS)
 
     def connection_lost(self, exc: BaseException | None) -> None:

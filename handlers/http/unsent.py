@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import socket
 import struct
 import termios
 from contextlib import suppress
@@ -19,6 +20,9 @@ log = structlog.get_logger(__name__)
 #: byte a millisecond, half of what a telephone gets in a very bad net.
 WRITE_SECONDS: Final = 15.0
 _LEAST_TAKEN: Final = 16 * 1024
+#: What the kernel takes beyond what is on its way: more than a line of 1 Gbit/s takes in a millisecond.
+_KEPT_BY_KERNEL: Final = 128 * 1024
+_UNSENT_OPTION: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
 class Unsent:
@@ -57,11 +61,20 @@ class Unsent:
             self.watch(transport)
 
 
+def keep_little_unsent(transport: asyncio.WriteTransport) -> None:
+    """Have the kernel keep little that is not on its way, instead of some MiB.
+
+    What its reader does not take need not be read from a store, decrypted and copied for it.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family != socket.AF_UNIX and _UNSENT_OPTION is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _UNSENT_OPTION, _KEPT_BY_KERNEL)
+
+
 def _left(transport: asyncio.WriteTransport) -> int:
     """Return how many bytes wait for the reader, here and in the kernel.
 
-    The kernel keeps up to some MiB, and takes no more from us until a third of it is gone: what a slow reader
-    takes meanwhile shows there alone.
+    What a slow reader takes of what the kernel has shows there alone.
     """
     left = transport.get_write_buffer_size()
     connection = transport.get_extra_info("socket")

@@ -36,6 +36,7 @@ from handlers.http.cors import CrossOrigin
 from handlers.http.edge_headers import EdgeHeaders
 from handlers.http.envelope import Envelope, PlainRoute
 from handlers.http.gate import Guards
+from handlers.http.newcomers import Newcomers
 from handlers.http.protocol import Runner
 from handlers.http.reading import LARGEST_BODY
 from handlers.http.route_table import RouteTable
@@ -127,6 +128,7 @@ def build_runner(
         Admission(_UNDER_WAY, runtime.metrics.turned_away.inc, edge),
         Connections(connections_allowed(), refused.labels("connection").inc),
         Strangers(runtime.settings.trusted_proxies, refused.labels("address").inc),
+        Newcomers(),
     )
     envelope = Envelope(runtime.metrics, time.perf_counter, edge, Writer(edge))
     plain_routes = RouteTable[PlainRoute]()

@@ -13,7 +13,7 @@ import os
 import struct
 import sys
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import BinaryIO, Final, Literal
 from xml.etree import ElementTree as ET
@@ -28,6 +28,8 @@ WIDTH, HEIGHT = 1310, 620
 LENGTH: Final = struct.Struct(">I")
 #: Sharp on a screen of high density, and in print.
 _PNG_ZOOM: Final = 2
+#: Most sessions have gone one of a few ways: a drawing takes a millisecond, and 20 KiB.
+_KEPT_SVGS: Final = 64
 
 _INK, _GREY, _LINE, _PAPER = "#0f172a", "#64748b", "#64748b", "#fbfcfe"
 _TIMER, _PERSON = "#4338ca", "#0f766e"
@@ -78,6 +80,7 @@ _ROUTES: Final[dict[Between, _Route]] = {
 }
 
 
+@lru_cache(maxsize=_KEPT_SVGS)
 def svg(path: Path | None = None) -> str:
     """Draw the diagram as SVG; with a path, where the session is and the way it went stand out."""
     root = ET.Element(
