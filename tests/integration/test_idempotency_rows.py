@@ -10,17 +10,23 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from structlog.testing import capture_logs
 
 from handlers.api.idempotency import once
 from handlers.http.routing import Answer
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.common.telemetry import Metrics
 from rdchat.domain.idempotency import Answered, Begun, KeyedRequest
-from rdchat.postgres import idempotency
+from rdchat.postgres import idempotency, pool
+from rdchat.postgres.data_keys import DataKeys, person_owner
 from rdchat.postgres.idempotency import IN_FLIGHT, MISMATCH
+from rdchat.security.encryption import KeyRing, context
 from rdchat.services import idempotency as service_module
 from rdchat.services.idempotency import IdempotencyService
+from tests.support.database_users import planting
 from tests.support.keys import data_keys
 from tests.support.memory_storage import SetClock
+from tests.support.service import ENCRYPTION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -77,6 +83,43 @@ async def test_an_answer_is_kept_encrypted_for_its_sender(database: Pool) -> Non
     await idempotency.drop(database, ASKED)
     await idempotency.give_away(database, ASKED, NOW)
     assert await begin(database) == Answered(201, b"the answer")
+
+
+async def test_an_answer_is_bound_to_its_request_and_its_status(database: Pool) -> None:
+    """As it is written here: answers that were kept before an update are read after it."""
+    await begin(database)
+    await idempotency.finish(database, ASKED, FIRST, Answered(201, b"the answer"), keys=data_keys())
+    async with pool.acquire(database) as one:
+        encryptor = await data_keys().get(one, person_owner(BUDI))
+        kept = await one.fetchval("SELECT answer FROM idempotency")
+    assert encryptor.decrypt(kept, context("answer", BUDI, "key", FIRST, 201)) == b"the answer"
+
+
+@pytest.mark.parametrize(
+    "change", ["status = 200", f"operation_id = '{SECOND}'", "answer = substr(answer, 1, length(answer) - 1)"]
+)
+async def test_an_answer_that_was_altered_is_none_and_an_alarm(database: Pool, change: str) -> None:
+    await begin(database)
+    await idempotency.finish(database, ASKED, FIRST, Answered(201, b"the answer"), keys=data_keys())
+    async with planting(database) as one:
+        await one.execute(f"UPDATE idempotency SET {change}")  # noqa: S608 - constant text
+    metrics = Metrics()
+    keys = DataKeys(KeyRing({"test": ENCRYPTION_KEY}), metrics)
+    with capture_logs() as logged:
+        assert await idempotency.begin(database, ASKED, SECOND, NOW, keys=keys) is IN_FLIGHT
+    assert [(one["what"], one["where"]) for one in logged] == [("answer", str(BUDI))]
+    assert 'rdchat_integrity_failures_total{what="answer"} 1.0' in metrics.page().decode()
+
+
+async def test_where_the_senders_key_does_not_open_what_was_done_is_found_again(database: Pool) -> None:
+    async with pool.acquire(database) as one:
+        await data_keys().get_or_create(one, person_owner(BUDI))
+    async with planting(database) as one:
+        await one.execute("UPDATE data_keys SET wrapped = reverse(encode(wrapped, 'hex'))::bytea")
+    await begin(database)
+    await idempotency.finish(database, ASKED, FIRST, Answered(201, b"the answer"), keys=data_keys())
+    assert await begin(database, operation=SECOND) is IN_FLIGHT
+    assert await begin(database, operation=SECOND, after=UNDER_WAY) == Begun(FIRST, again=True)
 
 
 async def test_what_is_dropped_begins_afresh(database: Pool) -> None:

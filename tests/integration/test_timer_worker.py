@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
@@ -400,3 +400,31 @@ async def test_what_is_given_up_says_when_and_is_counted(
             assert before <= given_up["executed_at"] <= SystemClock().now()
     for kind in ("enable_chat", "reminder"):
         assert f'rdchat_dead_letters_total{{kind="{kind}"}} 1.0' in metrics.page().decode()
+
+
+async def test_what_is_given_up_is_said_by_where_it_was_raised_and_never_by_its_text(
+    judging: Failures, database: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "_ATTEMPTS", 1)
+
+    def poison() -> None:
+        UUID("what someone wrote")
+
+    with pytest.raises(ValueError, match="badly formed") as caught:
+        poison()
+    caught.value.__cause__ = KeyError("what someone wrote")
+    raised = caught.value.__traceback__
+    while raised is not None and raised.tb_next is not None:
+        raised = raised.tb_next
+    assert raised is not None
+    place = f"uuid.py:{raised.tb_lineno} in __init__"
+    jobs = await store_automations(database, [SystemClock().now()] * 2)
+    with capture_logs() as logged:
+        assert await judging.judge(jobs[0], caught.value) is None
+        # One that was never raised was so nowhere.
+        assert await judging.judge(jobs[1], ValueError("what someone wrote")) is None
+    assert [(one["subject"], one["kind"], one["why"], one["place"]) for one in logged] == [
+        (str(jobs[0].subject_id), jobs[0].kind, "ValueError from KeyError", place),
+        (str(jobs[1].subject_id), jobs[1].kind, "ValueError", ""),
+    ]
+    assert "wrote" not in str(logged)

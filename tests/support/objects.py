@@ -4,11 +4,12 @@ from __future__ import annotations
 
 
 class ObjectsInMemory:
-    """`taken` is how many bytes were read of parts so far, `largest` the most at once."""
+    """`taken` is how many bytes were read of parts so far, in `times` reads, `largest` the most at once."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
         self.taken = 0
+        self.times = 0
         self.largest = 0
 
     async def put(self, key: str, content: bytes) -> None:
@@ -23,6 +24,7 @@ class ObjectsInMemory:
             return None
         part = whole[start : start + length]
         self.taken += len(part)
+        self.times += 1
         self.largest = max(self.largest, len(part))
         return part
 

@@ -15,6 +15,7 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.person import Caller, Role
 from rdchat.security import caller_tokens, compact_tokens
 from rdchat.security.caller_tokens import CallerTokens, UnknownKeyError
+from rdchat.security.refusals import reason_of
 from tests.support.tokens import hs256, token_of
 
 KEY = "a secret that is long enough for sixty-four bytes, which HS512 would want of it"
@@ -157,6 +158,28 @@ def test_a_claim_that_is_wrong_is_refused(tokens: CallerTokens, changes: dict[st
     refused(tokens, signed(**changes))
 
 
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (signed(iat=1_000, exp=1_060), "expired"),
+        (signed(nbf=4_000_000_000), "not_yet_valid"),
+        (jwt.encode(claims(), KEY[::-1], algorithm="HS256"), "signature"),
+        (jwt.encode(claims(), KEY, algorithm="HS384"), "algorithm"),
+        (signed(iss="another"), "issuer"),
+        (signed(aud="another"), "audience"),
+        (signed(sub=...), "claims"),
+        (signed(sub="budi"), "claims"),
+        (signed(exp=4_000_000_000), "claims"),
+        ("budi", "malformed"),
+        ("b" * 8_191, "other"),
+    ],
+)
+def test_why_a_token_is_refused_can_be_counted(tokens: CallerTokens, token: str, reason: str) -> None:
+    with pytest.raises(RdchatError) as caught:
+        tokens.verify(token)
+    assert reason_of(caught.value) == reason
+
+
 def test_an_audience_may_be_one_of_several(tokens: CallerTokens) -> None:
     assert tokens.verify(signed(aud=["another", "audience"])).id == SOMEBODY
 
@@ -164,7 +187,7 @@ def test_an_audience_may_be_one_of_several(tokens: CallerTokens) -> None:
 def test_a_valid_token_with_a_role_that_is_none_here_is_forbidden(tokens: CallerTokens) -> None:
     with pytest.raises(RdchatError) as caught:
         tokens.verify(signed(role="admin"))
-    assert caught.value.code is ErrorCode.FORBIDDEN
+    assert (caught.value.code, caught.value.reason) == (ErrorCode.FORBIDDEN, "role")
 
 
 def test_names_are_cleaned_and_cut(tokens: CallerTokens) -> None:
@@ -280,7 +303,9 @@ def test_only_keys_that_there_may_be_are_asked_for(clock: AheadClock) -> None:
         with pytest.raises(RdchatError) as caught:
             made(clock, secret=None).verify(by_hand({"alg": alg, "kid": kid}, claims()))
         assert caught.value.code is ErrorCode.UNAUTHENTICATED
-        return isinstance(caught.value, UnknownKeyError)
+        is_asked = isinstance(caught.value, UnknownKeyError)
+        assert (caught.value.reason == "unknown_key") is is_asked
+        return is_asked
 
     assert is_asked("one")
     assert is_asked("k" * 200)

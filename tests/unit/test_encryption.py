@@ -16,6 +16,7 @@ from rdchat.security.encryption import (
 
 OLD, NEW = {"old": b"o" * 32}, {"new": b"n" * 32}
 KEY = b"d" * 32
+PLACE = UUID("00000000-0000-4000-8000-000000000001")
 PART = st.one_of(st.none(), st.integers(-5, 300), st.text(max_size=4), st.uuids())
 
 
@@ -53,6 +54,14 @@ def test_no_changed_or_missing_byte_opens() -> None:
                 encryptor.decrypt(broken, b"session")
 
 
+def test_a_value_of_a_later_form_is_told_from_one_that_was_changed() -> None:
+    encryptor = Encryptor(KEY)
+    later = b"\x02" + encryptor.encrypt(b"ya", b"session")[1:]
+    for unknown in (later, b""):
+        with pytest.raises(DecryptionError, match=r"^of a form that is not known$"):
+            encryptor.decrypt(unknown, b"session")
+
+
 def test_a_code_is_of_one_key_and_one_context() -> None:
     encryptor = Encryptor(KEY)
     mac = encryptor.mac(b"place 1")
@@ -86,7 +95,7 @@ def test_a_data_key_opens_for_whom_it_was_wrapped() -> None:
     with pytest.raises(DecryptionError):
         ring.unwrap("new", wrapped, b"two others")
     for broken in (b"", wrapped[:8], wrapped[:-1], bytes(60)):
-        with pytest.raises(DecryptionError):
+        with pytest.raises(DecryptionError, match=r"^not the data key of this owner, or changed$"):
             ring.unwrap("new", broken, b"two people")
 
 
@@ -95,8 +104,11 @@ def test_after_a_rotation_old_keys_open_and_new_ones_take_the_new_key() -> None:
     rotated = KeyRing({**NEW, **OLD})
     assert (rotated.current, rotated.kids) == ("new", ["new", "old"])
     assert rotated.unwrap("old", before, b"c") == KEY
-    with pytest.raises(UnknownRingKeyError, match="RDCHAT_ENCRYPTION_KEYS does not have the key 'new'"):
+    with pytest.raises(
+        UnknownRingKeyError, match="RDCHAT_ENCRYPTION_KEYS does not have the key 'new'"
+    ) as caught:
         KeyRing(OLD).unwrap("new", rotated.wrap(KEY, b"c"), b"c")
+    assert caught.value.kid == "new"
 
 
 def test_a_check_value_tells_a_key_from_others_of_its_name_and_not_the_key() -> None:
@@ -105,3 +117,21 @@ def test_a_check_value_tells_a_key_from_others_of_its_name_and_not_the_key() -> 
     assert KeyRing({"new": b"x" * 32}).check_value("new") != value
     assert len(value) == 16
     assert NEW["new"][:16] != value
+
+
+def test_what_was_stored_before_still_opens() -> None:
+    """Values of a fixed key, as stores hold them: whatever changes here, these have to open."""
+    key = bytes(range(32))
+    assert context("message", PLACE, 7, "budi", None, -1) == (
+        b"message\0" + b"u" + PLACE.bytes + b"i7;" + b"s4:budi" + b"-" + b"i-1;"
+    )
+    stored = bytes.fromhex("010000000000000000000000001880e6036a05e376ee735e517f3cb52ba9eab4bf")
+    assert Encryptor(key).decrypt(stored, context("message", PLACE, 7)) == b"Halo"
+    assert Encryptor(key).mac(context("message", PLACE, 7)).hex() == "60457b438885ea89964d69d8668a2ebd"
+    wrapped = bytes.fromhex(
+        "000000000000000000000000272656c66882d3908c76c11555c64cb45495300823c35931d6318b15351071685"
+        "67d6435d187cfe87fd0fa42efe290ec"
+    )
+    ring = KeyRing({"one": key})
+    assert ring.unwrap("one", wrapped, context("session", PLACE)) == bytes(32)
+    assert ring.check_value("one").hex() == "430ba1fbd31facfe45b53c58c41ad736"
