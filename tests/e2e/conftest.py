@@ -12,8 +12,10 @@ import pytest
 
 from rdchat.local.stores import EmbeddedStores
 from tests.conftest import _TEMPLATES
+from tests.support import program
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 def ctrl_c_is_heard() -> None:
     """Who runs the tests in the background has SIGINT ignored, which every program would inherit."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def commands(ctrl_c_is_heard: None) -> Iterator[None]:  # noqa: ARG001 - it inherits what is heard
+    """Have a process that commands are forked from: a start of Python for each takes a second."""
+    with program.prepared():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # One after another: these start programs all the time, which wakes two cores for a second each.
-pytestmark = pytest.mark.xdist_group("programs")
+pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.usefixtures("commands")]
 
 OLD, NEW, WRONG = (hashlib.sha256(name).digest() for name in (b"old", b"new", b"wrong"))
 

@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rdchat.local import stores
+import pytest
+
+from tests.support import program
 from tests.support.database_users import OWNER, SERVICE, as_owner, as_service
 from tests.support.service import SECRET, service_environment, service_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ROOT = stores.__file__.rpartition("/rdchat/")[0]
+# Beside the others that start commands, which are forked from one process.
+pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.usefixtures("commands")]
 
 
 async def test_an_administrator_makes_the_roles_and_the_owner_migrates(
-    empty_url: str, redis_url: str, tmp_path: Path
+    empty_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RDCHAT_", "PG"))}
-    environment = inherited | service_environment(service_settings(tmp_path))
-    environment |= {
+    settings = service_environment(service_settings(tmp_path)) | {
         "RDCHAT_DATABASE_URL": as_service(empty_url),
         "RDCHAT_MIGRATE_DATABASE_URL": as_owner(empty_url),
         "RDCHAT_REDIS_URL": redis_url,
         "RDCHAT_ABLY_LOCAL_PORT": "0",
     }
+    # Who connects is said by the test alone.
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
 
     async def run(*arguments: str, **more: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "run.py", *arguments),
-            cwd=_ROOT,
-            env=environment | more,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        return process.returncode or 0, output.decode()
+        return await program.run(tmp_path, *arguments, **(settings | more))
 
     status, sql = await run("database", "roles")
     assert status == 0

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from prometheus_client import generate_latest
 
 from rdchat.domain.person import Role
 from rdchat.postgres import pool as pools
@@ -59,6 +60,8 @@ class Stored:
     thief: asyncpg.Connection[asyncpg.Record]
     one: Chat
     other: Chat
+    #: The statements that put back what was there.
+    restoring: str
     chance: random.Random
 
     @property
@@ -67,39 +70,50 @@ class Stored:
 
     def noticed(self) -> float:
         """How often something was noticed so far."""
-        metrics = self.service.runtime.metrics.page().decode().splitlines()
+        # Twice in each round: the other metrics are not written down for it.
+        counted = self.service.runtime.metrics.registry.restricted_registry(
+            ["rdchat_integrity_failures_total"]
+        )
         return sum(
             float(line.rpartition(" ")[2])
-            for line in metrics
+            for line in generate_latest(counted).decode().splitlines()
             if line.startswith("rdchat_integrity_failures_total")
         )
 
     async def restore(self) -> None:
-        async with self.thief.transaction():
-            for table in TABLES:
-                # Rows are updated where they can be: others refer to counsellings.
-                columns = await self.thief.fetch(
-                    "SELECT attname, attnum FROM pg_attribute WHERE attrelid = $1::text::regclass "
-                    "AND attnum > 0 AND NOT attisdropped",
-                    table,
-                )
-                names = ", ".join(row["attname"] for row in columns)
-                if table == "counselings":
-                    await self.thief.execute(
-                        "UPDATE counselings c SET notes = s.notes, cancel_reason = s.cancel_reason, "
-                        "client_id = s.client_id, psychologist_id = s.psychologist_id "
-                        "FROM saved_counselings s WHERE s.id = c.id"
-                    )
-                    continue
-                await self.thief.execute(f"DELETE FROM {table}")  # noqa: S608 - names, ours
-                await self.thief.execute(
-                    f"INSERT INTO {table} ({names}) SELECT {names} FROM saved_{table}"  # noqa: S608 - names, ours
-                )
-            await self.thief.execute(
-                "UPDATE chat_sessions c SET client_id = s.client_id, psychologist_id = s.psychologist_id "
-                "FROM saved_chat_sessions s WHERE s.id = c.id"
-            )
+        """Put back what was there, in one transaction."""
+        await self.thief.execute(self.restoring)
         self.keys._held.clear()  # noqa: SLF001 - as one does that starts now
+
+
+async def statements_restoring(thief: asyncpg.Connection[asyncpg.Record]) -> str:
+    """Return what puts back what was saved of each table."""
+    statements = []
+    for table in TABLES:
+        # Rows are updated where they can be: others refer to counsellings.
+        if table == "counselings":
+            statements.append(
+                "UPDATE counselings c SET notes = s.notes, cancel_reason = s.cancel_reason, "
+                "client_id = s.client_id, psychologist_id = s.psychologist_id "
+                "FROM saved_counselings s WHERE s.id = c.id"
+            )
+            continue
+        columns = await thief.fetch(
+            "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass "
+            "AND attnum > 0 AND NOT attisdropped",
+            table,
+        )
+        names = ", ".join(row["attname"] for row in columns)
+        statements += [
+            f"DELETE FROM {table}",  # noqa: S608 - names, ours
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM saved_{table}",  # noqa: S608 - names, ours
+        ]
+    statements.append(
+        "UPDATE chat_sessions c SET client_id = s.client_id, psychologist_id = s.psychologist_id "
+        "FROM saved_chat_sessions s WHERE s.id = c.id"
+    )
+    # Statements that are sent together are one transaction.
+    return ";\n".join(statements)
 
 
 async def talked(service: Service) -> Chat:
@@ -142,7 +156,8 @@ async def stored(service: Service, database_url: str) -> AsyncIterator[Stored]:
         assert noted.status == 200, noted.json
     for table in (*TABLES, "chat_sessions"):
         await thief.execute(f"CREATE TABLE saved_{table} AS TABLE {table}")
-    yield Stored(service, thief, one, other, random.Random())  # noqa: S311 - guards nothing
+    restoring = await statements_restoring(thief)
+    yield Stored(service, thief, one, other, restoring, random.Random())  # noqa: S311 - guards nothing
     await thief.close()
 
 

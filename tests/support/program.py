@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from asyncio.subprocess import PIPE, STDOUT
-from pathlib import Path
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).parents[2]
+from tests.support.command_server import ROOT, CommandServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["PATIENCE", "ROOT", "environment", "prepared", "run"]
+
 PATIENCE = 60
+
+_servers: list[CommandServer] = []
+
+
+@contextmanager
+def prepared() -> Iterator[None]:
+    """Have a process that commands are forked from."""
+    with CommandServer.running() as server:
+        _servers.append(server)
+        yield
+        _servers.remove(server)
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
@@ -24,16 +41,6 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 
 
 async def run(data_dir: Path, *arguments: str, **more: str) -> tuple[int, str]:
-    """Run a command to its end. Return status and output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "run.py",
-        *arguments,
-        cwd=ROOT,
-        env=environment(data_dir, **more),
-        stdout=PIPE,
-        stderr=STDOUT,
-    )
+    """Run a command to its end, where `prepared`. Return status and output."""
     async with asyncio.timeout(PATIENCE):
-        output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
+        return await _servers[-1].run(arguments, environment(data_dir, **more))
