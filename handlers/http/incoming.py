@@ -80,6 +80,11 @@ class Incoming:
         )
 
     @property
+    def has_query(self) -> bool:
+        """Whether there is a query."""
+        return bool(self._url.raw_query_string)
+
+    @property
     def query(self) -> MultiMapping[str]:
         """The query, decoded."""
         return self._url.query

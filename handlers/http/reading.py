@@ -26,6 +26,8 @@ LARGEST_BODY: Final = 64 * 1024
 
 def load_query(schema: Schema | None, incoming: Incoming) -> dict[str, Any]:
     """Load a query by its schema. Raise RdchatError (VALIDATION_FAILED)."""
+    if schema is None and not incoming.has_query:
+        return {}
     given: dict[str, str] = {}
     heeded = None
     if schema is not None and schema.unknown == EXCLUDE:

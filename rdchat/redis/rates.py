@@ -45,7 +45,7 @@ return {times, left}
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RateLimitStatus:
     """A person's limit after a call: calls left, and the seconds until all are available again."""
 
