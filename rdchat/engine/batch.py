@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 import structlog
 
 from rdchat.common.errors import UnavailableError
+from rdchat.common.ids import new_id
 from rdchat.engine.change import ChangeBuilder
 from rdchat.engine.result import CommandResult
 from rdchat.engine.storage import CommitRefusedError
@@ -214,7 +214,7 @@ class Batch:
             if decision.code is RefusalCode.SESSION_ENDED and session.is_open:
                 # By the clock alone, which binds no one: an earlier attempt at this message, decided before
                 # the end, may have yet to commit elsewhere. The end itself settles that, by its fence.
-                session = _run_due(builder, session, now, uuid4())
+                session = _run_due(builder, session, now, new_id())
                 decision = Refusal(decision.code, session.status)
             return session, decision
         message = builder.add(decision, command_id=pending.command_id, actor_id=pending.actor_id)
