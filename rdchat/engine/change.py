@@ -118,8 +118,8 @@ class ChangeBuilder:
         change = self.change
         said: Message | None = None
         session = decision.session
-        planned = session.automations.get(cast("AutomationKind", decision.trigger))
         if decision.trigger != _SAID:
+            planned = session.automations.get(cast("AutomationKind", decision.trigger))
             change.timeline.append(
                 TimelineEntry(
                     command_id=command_id,
@@ -133,7 +133,7 @@ class ChangeBuilder:
                     reason=planned.reason if planned else None,
                 )
             )
-        change.timeline += called_off(change.after, decision, command_id)
+            change.timeline += called_off(change.after, decision, command_id)
         for effect in decision.effects:
             match effect:
                 case StoreMessage():

@@ -318,4 +318,5 @@ def _take_queued(queue: deque[Actor], limit: int) -> list[Actor]:
 
 
 def _take(actor: Actor) -> list[PendingCommand]:
-    return [actor.mailbox.popleft() for _ in range(min(len(actor.mailbox), _BATCH_COMMANDS))]
+    taken, actor.mailbox = actor.mailbox[:_BATCH_COMMANDS], actor.mailbox[_BATCH_COMMANDS:]
+    return taken
