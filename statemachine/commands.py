@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from statemachine.values import value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from statemachine.session import AutomationKind
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendMessage:
     """A participant sends a message. `message_id` is the id the message will have."""
 
@@ -27,7 +28,7 @@ class SendMessage:
     trigger = "send_message"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EndSession:
     """A participant ends the open chat before its time."""
 
@@ -36,7 +37,7 @@ class EndSession:
     trigger = "end"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cancel:
     """A participant cancels the session. `by` is None for an administrator."""
 
@@ -46,7 +47,7 @@ class Cancel:
     trigger = "cancel"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reschedule:
     """A person moves a session that has not begun. `by` is None for an administrator."""
 
@@ -58,7 +59,7 @@ class Reschedule:
     trigger = "reschedule"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reassign:
     """A session that has not begun is given to another psychologist.
 
@@ -73,7 +74,7 @@ class Reassign:
     trigger = "reassign"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Extend:
     """The psychologist extends an open chat."""
 
@@ -84,7 +85,7 @@ class Extend:
     trigger = "extend"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunAutomation:
     """A timer says that an automation is due. One of an older schedule version changes nothing."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from statemachine.values import value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,7 +28,7 @@ class RefusalCode(StrEnum):
     SETTLED = "SETTLED"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refusal:
     """The command was not carried out.
 
@@ -38,7 +39,7 @@ class Refusal:
     status: Status | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What a command does: the session after it, and the effects, in order.
 

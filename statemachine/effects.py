@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from statemachine.values import value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +41,7 @@ class NotificationType(StrEnum):
     REMINDER = "reminder"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreMessage:
     """Store a participant's message under the next `seq`, and deliver it."""
 
@@ -53,7 +54,7 @@ class StoreMessage:
     attachment: Attachment | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreAutomatedMessage:
     """Store and deliver the automated text of `kind`; it comes from the psychologist and is marked."""
 
@@ -62,7 +63,7 @@ class StoreAutomatedMessage:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BroadcastStatus:
     """Publish the session's new status to both participants, on the chat channel."""
 
@@ -71,7 +72,7 @@ class BroadcastStatus:
     minutes_left: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Notify:
     """Notify one person on their own channel, wherever they are in the product.
 
@@ -84,17 +85,17 @@ class Notify:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelTimers:
     """Cancel the session's timers: remove its remaining automations from the delay queue."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RescheduleTimers:
     """Replace the session's plan of automations by the new one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExcludeListener:
     """Revoke at once what lets a person listen who takes no part any more."""
 

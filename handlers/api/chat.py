@@ -61,7 +61,8 @@ async def send_message(call: Call) -> Answer:
         session, message, is_new = await call.runtime.chat.send_message(
             call.caller, command, body["session_id"], again=again
         )
-        shown = message_json(message, session.client_id, _links(call))
+        link = _links(call) if message.attachment is not None else None
+        shown = message_json(message, session.client_id, link)
         return Answer(shown, "Message sent successfully", 201 if is_new else 200)
 
     return await once(call, send)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 import orjson
 
 from handlers.http.routing import Answer
 from rdchat.common.errors import invalid
+from rdchat.common.ids import new_id
 from rdchat.common.json import as_json
 from rdchat.domain.idempotency import Answered, KeyedRequest
 
@@ -43,7 +43,7 @@ async def once(
     """
     key = call.idempotency_key
     if key is None:
-        return await perform(uuid4(), False)
+        return await perform(new_id(), False)
     if not _KEY.fullmatch(key):
         raise invalid(HEADER, "Must be 1 to 255 visible ASCII characters.")
     service = call.runtime.idempotency

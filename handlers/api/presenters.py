@@ -105,7 +105,7 @@ def message_json(
     """
     shown = payloads.message_fields(message)
     shown["sender"] = {
-        "id": message.sender_id,
+        "id": shown["senderId"],
         "fullName": message.sender_name,
         "role": "client" if message.sender_id == client_id else "psychologist",
     }

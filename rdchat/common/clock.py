@@ -38,7 +38,7 @@ class SystemClock:
 
 def from_ms(milliseconds: int) -> datetime:
     """Convert milliseconds since 1970 into an instant."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    return _EPOCH + milliseconds * _MILLISECOND
 
 
 def to_ms(instant: datetime) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from statemachine.values import value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,7 +45,7 @@ LONGEST_PREVIEW: Final = 120
 _JOINERS: Final = " \u200d"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MessagePreview:
     """What a list of sessions shows of the last message of each: its beginning, or its file's name."""
 
@@ -62,7 +63,7 @@ def preview(text: str, file_name: str | None = None) -> str:
     return line if len(line) <= LONGEST_PREVIEW else f"{line[: LONGEST_PREVIEW - 1].rstrip(_JOINERS)}…"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """One message as it is stored and shown.
 

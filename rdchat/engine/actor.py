@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from array import array
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rdchat.engine.result import CommandResult
     from statemachine import Command, Refusal, Session
 
-#: How many of the latest clientMessageIds an actor remembers; older ones are found in PostgreSQL.
-_REMEMBERED: Final = 128
+#: How many of the latest clientMessageIds an actor knows at sight; older ones are found by their commit.
+_REMEMBERED: Final = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +28,7 @@ class PendingCommand:
     `uncertain`: a commit with it was under way when the connection was lost, so it may have happened, or may
     still happen; from then on it is looked up before every new attempt.
     `away`: PostgreSQL could not be asked the last time, so it is given a moment.
+    `first`: the message that it repeats, once that was found.
     """
 
     command: Command
@@ -38,6 +39,7 @@ class PendingCommand:
     attempts: int = 0
     uncertain: bool = False
     away: bool = False
+    first: Message | None = None
 
     def reply(self, result: CommandResult | Refusal) -> None:
         """Answer the sender, unless it has stopped waiting."""
@@ -75,23 +77,35 @@ class Actor:
     """One live session.
 
     `session` is None until hydrated. `stale`: the last commit lost its race, so snapshots cannot be trusted
-    either. `is_shared`: others have talked in it through another replica. One batch at a time has the actor,
-    so that its commands are never worked on in two places.
+    either. `is_shared`: others have talked in it through another replica. `named`: the hashes of the latest
+    names that senders have given their messages. One batch at a time has the actor, so that its commands are
+    never worked on in two places.
+
+    There are as many as there are live sessions, and most of them wait: so it holds nothing that takes room
+    while it is empty, or that the garbage collector would have to look through.
     """
 
     session_id: UUID
     session: Session | None = None
-    mailbox: deque[PendingCommand] = field(default_factory=deque)
+    mailbox: list[PendingCommand] = field(default_factory=list)
     stage: Stage = Stage.IDLE
     stale: bool = False
     is_shared: bool = False
     used_at: float = 0.0
-    said: OrderedDict[tuple[UUID, str], Message] = field(default_factory=OrderedDict)
+    named: array[int] | None = None
 
-    def remember(self, message: Message) -> None:
-        """Keep a named message at hand for the case that its sender repeats it."""
-        if message.client_message_id is None:
-            return
-        self.said[message.sender_id, message.client_message_id] = message
-        if len(self.said) > _REMEMBERED:
-            self.said.popitem(last=False)
+    def remember(self, key: tuple[UUID, str]) -> None:
+        """Keep in mind that a message of this sender and name is stored."""
+        if self.named is None:
+            self.named = array("q")
+        self.named.append(hash(key))
+        if len(self.named) > _REMEMBERED:
+            del self.named[0]
+
+    def remembers(self, key: tuple[UUID, str]) -> bool:
+        """Tell whether a message of this sender and name is stored; it has to be looked for to be sure."""
+        return self.named is not None and hash(key) in self.named
+
+    def forget(self) -> None:
+        """Forget what is stored: it is found by the next commit."""
+        self.named = None

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 import structlog
 
 from rdchat.common.errors import UnavailableError
+from rdchat.common.ids import new_id
 from rdchat.engine.change import ChangeBuilder
 from rdchat.engine.result import CommandResult
 from rdchat.engine.storage import CommitRefusedError
@@ -52,6 +52,7 @@ class _Work:
     """What one actor brings to the batch, and what came of it.
 
     `fresh`: the session was read from PostgreSQL in this batch, so that its refusals can be trusted.
+    `stored`: messages that are stored already, as it seems. `repeats`: those that come twice in this batch.
     """
 
     actor: Actor
@@ -59,6 +60,7 @@ class _Work:
     fresh: bool = False
     builder: ChangeBuilder | None = None
     answers: list[tuple[PendingCommand, CommandResult | Refusal]] = field(default_factory=list)
+    stored: list[PendingCommand] = field(default_factory=list)
     repeats: list[tuple[PendingCommand, PendingCommand]] = field(default_factory=list)
 
     @property
@@ -118,6 +120,9 @@ class Batch:
                 await self._answer(work)
         if deciding:
             await self._commit(deciding)
+        for work in works:
+            if work.stored:
+                await self._answer_repetitions(work)
         return self.again
 
     # ---- knowing the session ------------------------------------------------------------------------------
@@ -170,7 +175,7 @@ class Batch:
                 # Hundreds of sessions take tens of milliseconds: others get their turn in between.
                 await asyncio.sleep(0)
             try:
-                self._step(work)
+                self._step(work, self._clock.now())
             except Exception as error:
                 # One session that cannot be decided on must not take its neighbours with it.
                 log.exception("a session cannot be stepped", session=str(work.actor.session_id))
@@ -179,9 +184,10 @@ class Batch:
                 for pending in work.commands:
                     pending.fail(error)
 
-    def _step(self, work: _Work) -> None:
+    def _step(self, work: _Work, now: datetime) -> None:
         session = work.actor.session
         work.answers.clear()
+        work.stored.clear()
         work.repeats.clear()
         if session is None:
             refusal = Refusal(RefusalCode.SESSION_NOT_FOUND, None)
@@ -193,34 +199,17 @@ class Batch:
         named: dict[tuple[UUID, str], PendingCommand] = {}
         for pending in work.commands:
             key = pending.client_key
-            if key is not None and (known := work.actor.said.get(key)) is not None:
-                work.answers.append((pending, CommandResult(session, known, repeated=True)))
+            if pending.first is not None:
+                work.answers.append((pending, CommandResult(session, pending.first, repeated=True)))
+            elif key is not None and work.actor.remembers(key):
+                work.stored.append(pending)
             elif key is not None and key in named:
                 work.repeats.append((pending, named[key]))
             else:
-                session, answer = self._decide(work.builder, session, pending)
+                session, answer = _decide(work.builder, session, pending, now)
                 work.answers.append((pending, answer))
                 if key is not None and isinstance(answer, CommandResult):
                     named[key] = pending
-
-    def _decide(
-        self, builder: ChangeBuilder, session: Session, pending: PendingCommand
-    ) -> tuple[Session, CommandResult | Refusal]:
-        now = self._clock.now()
-        if isinstance(pending.command, RunAutomation):
-            session = _run_due(builder, session, now, pending.command_id, before=pending.command.kind)
-        decision = step(session, pending.command, now)
-        if isinstance(decision, Refusal):
-            if decision.code is RefusalCode.SESSION_ENDED and session.is_open:
-                # By the clock alone, which binds no one: an earlier attempt at this message, decided before
-                # the end, may have yet to commit elsewhere. The end itself settles that, by its fence.
-                session = _run_due(builder, session, now, uuid4())
-                decision = Refusal(decision.code, session.status)
-            return session, decision
-        message = builder.add(decision, command_id=pending.command_id, actor_id=pending.actor_id)
-        if isinstance(pending.command, Cancel):
-            builder.change.cancel_reason = pending.command.reason
-        return decision.session, CommandResult(decision.session, message)
 
     async def _trust_no_stale_refusal(self, works: list[_Work]) -> None:
         doubtful = [work for work in works if (work.refuses or work.cancels_over_limit) and not work.fresh]
@@ -265,9 +254,10 @@ class Batch:
                 found = await self._storage.messages_by_client_id(work.actor.session_id, keys)
             except UnavailableError:
                 found = {}
-            for message in found.values():
-                work.actor.remember(message)
-            self._retry([work], keep_said=True)
+            for pending in work.commands:
+                if (key := pending.client_key) is not None:
+                    pending.first = found.get(key)
+            self._retry([work])
             return
         log.error("a commit was refused", session=str(work.actor.session_id), error=str(error))
         work.actor.session = None
@@ -290,26 +280,46 @@ class Batch:
             change.after.state_version = result.version
         work.actor.session = change.after
         for message in change.messages:
-            work.actor.remember(message)
+            if message.client_message_id is not None:
+                work.actor.remember((message.sender_id, message.client_message_id))
         self.committed.append(change)
         await self._answer(work)
 
     async def _answer(self, work: _Work) -> None:
-        answered: dict[PendingCommand, CommandResult | Refusal] = {}
-        for pending, answer in work.answers:
+        for place, (pending, answer) in enumerate(work.answers):
             result = answer
             if isinstance(answer, Refusal) and (key := pending.client_key) is not None:
                 # Its sender repeats a message that was stored before the chat closed: that is no refusal.
                 known = await self._known(work, key)
                 if known is not None and work.actor.session is not None:
                     result = CommandResult(work.actor.session, known, repeated=True)
-            answered[pending] = result
+                    work.answers[place] = pending, result
             pending.reply(result)
+        if not work.repeats:
+            return
+        answered = dict(work.answers)
         for pending, original in work.repeats:
             result = answered[original]
             if isinstance(result, CommandResult):
                 result = CommandResult(result.session, result.message, repeated=True)
             pending.reply(result)
+
+    async def _answer_repetitions(self, work: _Work) -> None:
+        """Give those who repeat a message the one that is stored."""
+        keys = [key for pending in work.stored if (key := pending.client_key) is not None]
+        try:
+            found = await self._storage.messages_by_client_id(work.actor.session_id, keys)
+        except UnavailableError:
+            found = None
+        for pending, key in zip(work.stored, keys, strict=True):
+            if found is not None and work.actor.session is not None and key in found:
+                pending.reply(CommandResult(work.actor.session, found[key], repeated=True))
+                continue
+            pending.away = found is None
+            self.again.append((work.actor, pending))
+        if found is not None and len(found) < len(set(keys)):
+            # Two names of one hash: the next commit tells them apart.
+            work.actor.forget()
 
     async def _known(self, work: _Work, key: tuple[UUID, str]) -> Message | None:
         try:
@@ -318,17 +328,34 @@ class Batch:
             return None
         return found.get(key)
 
-    def _retry(
-        self, works: Iterable[_Work], *, uncertain: bool = False, away: bool = False, keep_said: bool = False
-    ) -> None:
+    def _retry(self, works: Iterable[_Work], *, uncertain: bool = False, away: bool = False) -> None:
         for work in works:
             work.actor.session, work.actor.stale = None, True
-            if not keep_said:
-                work.actor.said.clear()
+            work.actor.forget()
+            work.stored.clear()
             for pending in work.commands:
                 pending.uncertain = pending.uncertain or uncertain
                 pending.away = uncertain or away
                 self.again.append((work.actor, pending))
+
+
+def _decide(
+    builder: ChangeBuilder, session: Session, pending: PendingCommand, now: datetime
+) -> tuple[Session, CommandResult | Refusal]:
+    if isinstance(pending.command, RunAutomation):
+        session = _run_due(builder, session, now, pending.command_id, before=pending.command.kind)
+    decision = step(session, pending.command, now)
+    if isinstance(decision, Refusal):
+        if decision.code is RefusalCode.SESSION_ENDED and session.is_open:
+            # By the clock alone, which binds no one: an earlier attempt at this message, decided before
+            # the end, may have yet to commit elsewhere. The end itself settles that, by its fence.
+            session = _run_due(builder, session, now, new_id())
+            decision = Refusal(decision.code, session.status)
+        return session, decision
+    message = builder.add(decision, command_id=pending.command_id, actor_id=pending.actor_id)
+    if isinstance(pending.command, Cancel):
+        builder.change.cancel_reason = pending.command.reason
+    return decision.session, CommandResult(decision.session, message)
 
 
 def _run_due(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
+from rdchat.common.ids import new_id
 from rdchat.domain.appointment import Appointment
 from rdchat.domain.message import Message, MessageType, type_of
 from rdchat.domain.timeline import TimelineEntry, called_off
@@ -117,8 +118,8 @@ class ChangeBuilder:
         change = self.change
         said: Message | None = None
         session = decision.session
-        planned = session.automations.get(cast("AutomationKind", decision.trigger))
         if decision.trigger != _SAID:
+            planned = session.automations.get(cast("AutomationKind", decision.trigger))
             change.timeline.append(
                 TimelineEntry(
                     command_id=command_id,
@@ -132,7 +133,7 @@ class ChangeBuilder:
                     reason=planned.reason if planned else None,
                 )
             )
-        change.timeline += called_off(change.after, decision, command_id)
+            change.timeline += called_off(change.after, decision, command_id)
         for effect in decision.effects:
             match effect:
                 case StoreMessage():
@@ -188,7 +189,7 @@ class ChangeBuilder:
     def _store_automated(self, session: Session, effect: StoreAutomatedMessage) -> None:
         self._say(
             Message(
-                id=uuid4(),
+                id=new_id(),
                 session_id=session.id,
                 seq=effect.seq,
                 sender_id=session.psychologist_id,

@@ -20,12 +20,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
-from uuid import UUID, uuid4
 
 import structlog
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import UnavailableError
+from rdchat.common.ids import new_id
 from rdchat.engine.actor import Actor, PendingCommand, Stage
 from rdchat.engine.batch import Batch
 from rdchat.engine.prefetch import Prefetch
@@ -33,6 +33,7 @@ from statemachine import SendMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
     from rdchat.common.clock import Clock
     from rdchat.engine.change import Change
@@ -93,7 +94,8 @@ class Engine:
         self._workers: list[asyncio.Task[None]] = []
         self._paused: dict[PendingCommand, asyncio.TimerHandle] = {}
         self._people_under_way: set[Batch] = set()
-        self._posted: deque[PendingCommand] = deque()
+        #: People's commands that have no answer yet, the oldest first: a dict for its order.
+        self._unanswered: dict[PendingCommand, None] = {}
         self._closing = False
 
     # ---- for the rest of the program ----------------------------------------------------------------------
@@ -128,8 +130,12 @@ class Engine:
         """
         pending = self._post(session_id, command, actor_id)
         pending.uncertain = again
-        self._posted.append(pending)
-        return await pending.answer
+        self._unanswered[pending] = None
+        try:
+            return await pending.answer
+        finally:
+            # Nothing of it is kept: what outlives its request, the garbage collector has to look at.
+            del self._unanswered[pending]
 
     def post(self, session_id: UUID, command: Command) -> asyncio.Future[CommandResult | Refusal]:
         """Put a timer's command to a session without waiting; the future is answered at last."""
@@ -137,7 +143,7 @@ class Engine:
 
     def _post(self, session_id: UUID, command: Command, actor_id: UUID | None) -> PendingCommand:
         loop = asyncio.get_running_loop()
-        command_id = command.message_id if isinstance(command, SendMessage) else uuid4()
+        command_id = command.message_id if isinstance(command, SendMessage) else new_id()
         pending = PendingCommand(command, command_id, actor_id, loop.create_future(), loop.time())
         if self._closing:
             pending.fail(UnavailableError("engine"))
@@ -162,7 +168,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many people's commands wait for their answer."""
-        return sum(not pending.answer.done() for pending in self._posted)
+        return len(self._unanswered)
 
     def passivate(self, *, idle_seconds: float) -> int:
         """Forget the actors that no one has used for a while. Return how many."""
@@ -271,8 +277,10 @@ class Engine:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             oldest = loop.time() - _ANSWER_SECONDS
-            while self._posted and (self._posted[0].answer.done() or self._posted[0].posted_at < oldest):
-                self._posted.popleft().fail(UnavailableError("PostgreSQL"))
+            for pending in self._unanswered:
+                if pending.posted_at >= oldest:
+                    break
+                pending.fail(UnavailableError("PostgreSQL"))
 
     def _retry(self, again: Iterable[tuple[Actor, PendingCommand]]) -> None:
         """Put commands back: at once after a lost race, after a pause while PostgreSQL is away."""
@@ -310,4 +318,5 @@ def _take_queued(queue: deque[Actor], limit: int) -> list[Actor]:
 
 
 def _take(actor: Actor) -> list[PendingCommand]:
-    return [actor.mailbox.popleft() for _ in range(min(len(actor.mailbox), _BATCH_COMMANDS))]
+    taken, actor.mailbox = actor.mailbox[:_BATCH_COMMANDS], actor.mailbox[_BATCH_COMMANDS:]
+    return taken

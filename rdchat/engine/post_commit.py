@@ -7,7 +7,6 @@ waited for by the sender of the command.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -70,7 +69,8 @@ class PostCommitEffects:
         self._queue = queue
         self._metrics = metrics
         self._on_notified = on_notified
-        self._talking: OrderedDict[UUID, tuple[Session, float]] = OrderedDict()
+        #: The sessions that were changed, and when: the one that was changed last comes last.
+        self._talking: dict[UUID, tuple[Session, float]] = {}
         self._outdated: list[UUID] = []
         self._cancelled_jobs: list[Job] = []
         self._work = asyncio.Event()
@@ -104,6 +104,8 @@ class PostCommitEffects:
             if change.before.status is not Status.PENDING:
                 # Before the chat opens only its timers come by, and those read ahead.
                 self._note(change.after, now)
+            if change.only_talks:
+                continue
             for one in change.automations:
                 self._metrics.automation(one.kind.value, one.status.value, one.lateness_ms)
             if change.cancels_timers:
@@ -115,9 +117,7 @@ class PostCommitEffects:
             self._work.set()
 
     def _note(self, session: Session, now: float) -> None:
-        if session.id in self._talking:
-            self._talking.move_to_end(session.id)
-        else:
+        if self._talking.pop(session.id, None) is None:
             self._outdated.append(session.id)
         self._talking[session.id] = session, now
 
@@ -153,14 +153,14 @@ class PostCommitEffects:
             await self._save_unchanged_since(asyncio.get_running_loop().time() - _QUIET_SECONDS)
 
     async def _save_unchanged_since(self, instant: float) -> None:
-        quiet: list[Session] = []
-        while self._talking:
-            session_id, (session, changed_at) = next(iter(self._talking.items()))
+        unchanged: list[Session] = []
+        for session, changed_at in self._talking.values():
             if changed_at > instant:
                 break
-            del self._talking[session_id]
-            # Of a session that is over nothing is asked that a snapshot could answer.
-            if not session.is_over:
-                quiet.append(session)
+            unchanged.append(session)
+        for session in unchanged:
+            del self._talking[session.id]
+        # Of a session that is over nothing is asked that a snapshot could answer.
+        quiet = [session for session in unchanged if not session.is_over]
         for start in range(0, len(quiet), _SNAPSHOTS_AT_ONCE):
             await self._snapshots.save(quiet[start : start + _SNAPSHOTS_AT_ONCE])

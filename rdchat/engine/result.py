@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from statemachine.values import value
 
 if TYPE_CHECKING:
     from rdchat.domain.message import Message
     from statemachine import Session
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CommandResult:
     """The command is committed. `session` is the session after it.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.common.json import as_json
 from rdchat.events import channels, payloads
+from statemachine.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rdchat.domain.notification import Notification
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """One realtime event. `data` is its payload as JSON text, exactly as subscribers receive it.
 
@@ -46,7 +47,7 @@ def new_entry_id() -> int:
     return random.getrandbits(63)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OutboxEntry:
     """What one commit of a session has for Ably: a row of the outbox until Ably has accepted all of it.
 

@@ -1,7 +1,6 @@
 """The payloads of realtime events (see docs/realtime.md).
 
-JSON objects with camelCase names and ISO instants, exactly as subscribers receive them; ids may still be
-UUIDs.
+JSON objects with camelCase names, ids and ISO instants as text, exactly as subscribers receive them.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 def message_fields(message: Message) -> dict[str, Any]:
     """Make what a message's event and its answer over HTTP have in common."""
     shared: dict[str, Any] = {
-        "id": message.id,
-        "sessionId": message.session_id,
+        "id": str(message.id),
+        "sessionId": str(message.session_id),
         "seq": message.seq,
-        "senderId": message.sender_id,
+        "senderId": str(message.sender_id),
         "messageType": message.message_type,
         "isAutomated": message.is_automated,
         "createdAt": iso(message.created_at),
@@ -49,7 +48,7 @@ def message_data(message: Message) -> dict[str, Any]:
 def attachment_data(attachment: Attachment) -> dict[str, Any]:
     """Describe an attachment, without a link: links live for minutes, published events for longer."""
     data: dict[str, Any] = {
-        "id": attachment.id,
+        "id": str(attachment.id),
         "fileName": attachment.file_name,
         "contentType": attachment.content_type,
         "size": attachment.size,

@@ -278,7 +278,9 @@ class DataKeys:
         for row in rows:
             owner_id = row["owner"]
             # A row that is yet to be written names no one: then it is the caller who knows.
-            people = _people_of(row) or sought[owner_id].people or ()
+            named, asked = _people_of(row), sought[owner_id].people
+            # Of equal ones, those that the session has as well: one pair of ids less for each that is live.
+            people = asked if asked is not None and named in ((), asked) else named
             try:
                 key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner_id, people))
             except UnknownRingKeyError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -220,9 +221,10 @@ def session_from_row(row: asyncpg.Record, *, is_over_limit: bool = False) -> Ses
         state_version=row["state_version"],
         last_seq=row["last_seq"],
         schedule_version=row["schedule_version"],
-        language=row["language"],
-        client_timezone=row["client_timezone"],
-        psychologist_timezone=row["psychologist_timezone"],
+        # The same few in very many sessions.
+        language=sys.intern(row["language"]),
+        client_timezone=sys.intern(row["client_timezone"]),
+        psychologist_timezone=sys.intern(row["psychologist_timezone"]),
         organization_id=row["organization_id"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],

@@ -12,11 +12,11 @@ from dataclasses import fields
 from datetime import datetime
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from uuid import UUID
 
 import orjson
 import structlog
 
+from rdchat.common.ids import read_id
 from rdchat.redis.connection import LOST
 from statemachine import (
     Automation,
@@ -30,6 +30,7 @@ from statemachine import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from uuid import UUID
 
     from rdchat.redis.connection import RedisClient
 
@@ -141,8 +142,8 @@ def _session(raw: dict[str, Any]) -> Session:
     if raw.keys() != _FIELDS:
         raise KeyError(*sorted(raw.keys() ^ _FIELDS))
     for name in _IDS:
-        raw[name] = UUID(raw[name])
-    raw["organization_id"] = UUID(raw["organization_id"]) if raw["organization_id"] else None
+        raw[name] = read_id(raw[name])
+    raw["organization_id"] = read_id(raw["organization_id"]) if raw["organization_id"] else None
     for name in _INSTANTS:
         raw[name] = _instant(raw[name])
     raw["status"] = Status(raw["status"])

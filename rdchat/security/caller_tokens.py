@@ -17,6 +17,7 @@ import jwt
 
 from config import LANGUAGES
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.common.ids import read_id
 from rdchat.domain.booking import is_zone
 from rdchat.domain.person import Caller, Role, clean_name
 from rdchat.security.compact_tokens import LONGEST_TOKEN, read_header, read_instant, read_object
@@ -217,7 +218,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
 def _id(claim: object) -> UUID:
     """Read an id in its usual form. Python takes others too, with braces or in the digits of any script."""
     text = _typed(claim)
-    found = UUID(text)
+    found = read_id(text)
     if str(found) != text.lower():
         raise ValueError("not an id in its usual form")
     return found

@@ -12,10 +12,10 @@ import contextlib
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.common.ids import new_id
 from rdchat.common.late_writes import LateWrites
 from rdchat.domain.idempotency import Answered, Begun
 from rdchat.postgres import idempotency
@@ -49,7 +49,7 @@ class IdempotencyService:
 
         Raise RdchatError: IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT, UNAVAILABLE.
         """
-        begun = await idempotency.begin(self.pool, request, uuid4(), self.clock.now(), keys=self.keys)
+        begun = await idempotency.begin(self.pool, request, new_id(), self.clock.now(), keys=self.keys)
         if isinstance(begun, Begun | Answered):
             return begun
         if begun is idempotency.MISMATCH:

@@ -738,6 +738,43 @@ async def test_who_loses_a_race_is_tried_again_at_once_and_not_doubted(
     assert [one.seq for one in storage.said(open_session.id)] == [1, 2]
 
 
+async def test_a_repetition_that_cannot_be_looked_up_is_looked_up_again(
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    find, attempts = storage.messages_by_client_id, []
+
+    async def away_once(session_id: UUID, keys: list[tuple[UUID, str]]) -> object:
+        attempts.append(keys)
+        if len(attempts) == 1:
+            raise UnavailableError("PostgreSQL")
+        return await find(session_id, keys)
+
+    monkeypatch.setattr(storage, "messages_by_client_id", away_once)
+    again, new = await asyncio.gather(
+        accepted(engine, open_session, message(open_session, "Halo", "a")),
+        accepted(engine, open_session, message(open_session, "new", "b")),
+    )
+    assert (again.repeated, again.message, new.repeated) == (True, first.message, False)
+    assert attempts == [[(open_session.client_id, "a")]] * 2
+    assert [one.text for one in storage.said(open_session.id)] == ["Halo", "new"]
+
+
+async def test_a_message_that_only_seems_to_be_stored_is_stored(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    """As when two names have one hash."""
+    first = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    engine._actors[open_session.id].remember((open_session.client_id, "b"))  # noqa: SLF001 - no two are known
+    outcomes = await asyncio.gather(
+        *(accepted(engine, open_session, message(open_session, name, name)) for name in "bab")
+    )
+    assert [(one.repeated, one.message) for one in outcomes[1:2]] == [(True, first.message)]
+    assert sorted(one.repeated for one in outcomes) == [False, True, True]
+    assert outcomes[0].message == outcomes[2].message
+    assert [one.text for one in storage.said(open_session.id)] == ["Halo", "b"]
+
+
 async def test_the_latest_named_messages_are_known_without_asking(
     engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

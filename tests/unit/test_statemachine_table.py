@@ -49,7 +49,7 @@ from statemachine.effects import (
 )
 from statemachine.schedule import Leads, minutes_left, plan
 from statemachine.session import Automation
-from statemachine.step import MACHINE, build_machine
+from statemachine.step import MACHINE, build_machine, read_transitions
 from statemachine.table import TABLE
 
 CLIENT, PSYCHOLOGIST, STRANGER = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -535,7 +535,7 @@ def test_the_machine_is_made_of_the_table_alone(example: Example, monkeypatch: p
     machine = build_machine()
     assert machine.events.keys() == {row.trigger for row in TABLE}
     assert (machine.models, machine.initial) == ([], PENDING.name)
-    monkeypatch.setattr(sys.modules["statemachine.step"], "MACHINE", machine)
+    monkeypatch.setattr(sys.modules["statemachine.step"], "TRANSITIONS", read_transitions(machine))
     before = a_session(example.source)
     before.is_over_limit = example.over_limit
     decision = decide(before, example.command, example.now)
