@@ -9,12 +9,14 @@ the schema: it alone knows what is allowed, and words what is wrong.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
+from rdchat.common.ids import read_id
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     Load = Callable[[dict[str, Any]], dict[str, Any]]
     _Plain = tuple[str, Callable[[Any], Any], tuple[Callable[[Any], Any], ...]]
@@ -29,7 +31,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - JSON
 def _id(value: Any) -> UUID:  # noqa: ANN401 - JSON
     if type(value) is not str:
         raise ValueError
-    return UUID(value)
+    return read_id(value)
 
 
 #: The kinds of fields that are read here, each as marshmallow reads it. Looked up by the exact class: a kind

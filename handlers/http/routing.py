@@ -18,10 +18,12 @@ from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
 from handlers.http.reading import LARGEST_BODY, load_body, load_checked, load_query
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.common.ids import read_id
 from rdchat.domain import permissions
 from rdchat.domain.operator_action import DONE, ActionKind, ActionSubject, Operator, SubjectType
 from rdchat.domain.person import Caller, Role
 from rdchat.security.refusals import NO_TOKEN
+from statemachine.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -38,8 +40,7 @@ PREFIX: Final = "/api/v1"
 ANONYMOUS: Final = Caller(UUID(int=0), Role.CLIENT, "")
 
 
-# Not frozen: that makes one three times as expensive, and there is one for every request.
-@dataclass(slots=True)
+@value
 class Call:
     """One checked request: who calls, and what they say, already loaded by the route's schemas.
 
@@ -62,7 +63,7 @@ class Call:
         return Operator(self.caller.id, self.request_id)
 
 
-@dataclass(slots=True)
+@value
 class Answer:
     """What a handler gives back; the envelope is put around it. `data` is JSON."""
 
@@ -362,7 +363,7 @@ def _heeded(incoming: Incoming) -> Mapping[str, str]:
 
 def _path_id(text: str) -> UUID:
     try:
-        return UUID(text)
+        return read_id(text)
     except ValueError as error:
         # What has no valid name does not exist.
         raise RdchatError(ErrorCode.NOT_FOUND) from error
