@@ -120,9 +120,8 @@ class Batch:
                 await self._answer(work)
         if deciding:
             await self._commit(deciding)
-        for work in works:
-            if work.stored:
-                await self._answer_repetitions(work)
+        # Together: when a net comes back, many repeat what they had sent.
+        await asyncio.gather(*(self._answer_repetitions(work) for work in works if work.stored))
         return self.again
 
     # ---- knowing the session ------------------------------------------------------------------------------
