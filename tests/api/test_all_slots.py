@@ -39,7 +39,9 @@ async def test_one_call_says_what_single_ones_say(service: Service) -> None:
         {"date": f"{DAY + timedelta(days=1)}", "isAvailable": False},
         {"date": f"{DAY}", "isAvailable": True, "startTime": "10:00", "endTime": "13:00"},
     ]
-    await ayu.put(f"/psychologists/{ayu.id}/availability", {"weekly": OFFICE[:3], "exceptions": exceptions})
+    # On the three days after DAY, whatever day of the week that is: what is said of DAY itself comes on top.
+    weekly = [OFFICE[(DAY + timedelta(days=number)).isoweekday() - 1] for number in (1, 2, 3)]
+    await ayu.put(f"/psychologists/{ayu.id}/availability", {"weekly": weekly, "exceptions": exceptions})
     admin = service.person(Role.SUPER_ADMIN)
     await admin.put(f"/psychologists/{idle.id}", {"isActive": False})
     start = datetime.fromisoformat(f"{DAY}T03:00:00Z")

@@ -1,6 +1,6 @@
 """The tests that book by wall time, once at each hour of a day and around the ends that a calendar has.
 
-Each run begins shortly before the hour, so that it turns while the tests run. `python -m tests.hours 01:00
+The hours are those of seven days, so that each day of the week comes as well. Each run begins shortly before the hour, so that it turns while the tests run. `python -m tests.hours 01:00
 "year-end"` runs only these.
 """
 
@@ -30,7 +30,10 @@ def instants(now: datetime) -> dict[str, datetime]:
     """Name the instants, all of them ahead: a machine's clock is moved forward only."""
     tomorrow = now.date() + timedelta(days=1)
     leap = next(year for year in range(now.year + 1, now.year + 9) if calendar.isleap(year))
-    hours = {f"{hour:02}:00": datetime.combine(tomorrow, time(hour), UTC) for hour in range(24)}
+    hours = {
+        f"{hour:02}:00": datetime.combine(tomorrow + timedelta(days=hour % 7), time(hour), UTC)
+        for hour in range(24)
+    }
     days = {
         "month-end": date(now.year + 1, 5, 1),
         "year-end": date(now.year + 1, 1, 1),
