@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from config.organizations import Organizations
 
 ROLES: Final = frozenset({"api", "worker", "relay"})
+#: Contracts of other programs that can be answered as well: packages in `handlers/dialects/`.
+DIALECTS: Final = ("ruangdiri",)
 #: Files are held in memory while they are examined and encrypted.
 _LARGEST_ATTACHMENT: Final = 64 * 1024 * 1024
 _ALGORITHMS: Final = frozenset(
@@ -74,6 +76,16 @@ class Settings:
         details="Each as a whole: scheme, host, and port unless it is the usual one; no path, no `*`.",
         unset="this machine's own with embedded stores, else none",
         example="https://app.example,http://localhost:3000",
+    )
+
+    dialect: str | None = optional(
+        "DIALECT",
+        values.one_of(DIALECTS),
+        "`ruangdiri`: answers, beside its own contract, also what the existing web app expects "
+        "(docs/dialects.md)",
+        details="Set it for every replica, or for none.",
+        unset="none",
+        example="ruangdiri",
     )
 
     data_dir: Path = setting(

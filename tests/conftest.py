@@ -22,6 +22,7 @@ from httpx._transports import default as transports
 from handlers.pages.static_files import WEB
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from rdchat.redis import rates
+from tests.support import spoken
 from tests.support.browser import NAMES, find_browser
 from tests.support.database_users import OWNER, as_service, make_tables
 from tests.support.node import find_node, install
@@ -200,8 +201,19 @@ async def redis_url(redis_server: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def service(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """A whole replica on real stores, in this process, with its HTTP edge on a free port."""
+async def service(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+) -> AsyncIterator[Service]:
+    """A whole replica on real stores, in this process, with its HTTP edge on a free port.
+
+    A test that is marked by `spoken.both` runs with a dialect on as well.
+    """
+    if (dialect := getattr(request, "param", None)) is not None:
+        monkeypatch.setattr(spoken, "DIALECT", dialect)
     settings = service_settings(tmp_path)
     async with Service.running(settings, database_url=database_url, redis_url=redis_url) as running:
         yield running

@@ -143,7 +143,7 @@ class Admission:
 
 def whole_answer(error: RdchatError, origin: str | None, edge: EdgeHeaders, request_id: str) -> bytes:
     """Return an answer with an error, head and body, for where nothing else makes one."""
-    answer = failure(error, request_id).as_response()
+    answer = failure(error, request_id, edge.beside_failures).as_response()
     edge.complete(answer.headers, origin)
     body = cast("bytes", answer.body)
     head = {**answer.headers, "Content-Length": str(len(body))}

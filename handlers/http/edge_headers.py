@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiohttp import web
     from aiohttp.web_request import BaseRequest
     from multidict import CIMultiDict
@@ -31,10 +33,18 @@ class EdgeHeaders:
     """Completes the headers of answers.
 
     `cross_origin` knows which pages may read them; `behind_tls`: clients reach the service by https.
+    `beside_failures`: what a dialect puts into the body of every error.
     """
 
-    def __init__(self, cross_origin: CrossOrigin, *, behind_tls: bool) -> None:
+    def __init__(
+        self,
+        cross_origin: CrossOrigin,
+        *,
+        behind_tls: bool,
+        beside_failures: Mapping[str, Any] | None = None,
+    ) -> None:
         self.cross_origin = cross_origin
+        self.beside_failures = beside_failures
         self._behind_tls = behind_tls
 
     def complete(self, headers: CIMultiDict[str], origin: str | None) -> None:

@@ -126,11 +126,11 @@ class Envelope:
                 self._refusals.note(
                     error, route=path, method=request.method, person_id=caller_id, request_id=request_id
                 )
-            return failure(error, request_id)
+            return failure(error, request_id, self._edge.beside_failures)
         if isinstance(error, web.HTTPException):
             allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
             code = _AIOHTTP.get(HTTPStatus(error.status), ErrorCode.BAD_REQUEST)
-            return failure(RdchatError(code, headers=allowed), request_id)
+            return failure(RdchatError(code, headers=allowed), request_id, self._edge.beside_failures)
         log.error(
             "a request failed",
             path=request.path,
@@ -138,7 +138,8 @@ class Envelope:
             request_id=request_id,
             exc_info=error,
         )
-        return failure(RdchatError(ErrorCode.INTERNAL, ERRORS[ErrorCode.INTERNAL][1]), request_id)
+        fault = RdchatError(ErrorCode.INTERNAL, ERRORS[ErrorCode.INTERNAL][1])
+        return failure(fault, request_id, self._edge.beside_failures)
 
 
 class PlainRoute:

@@ -50,15 +50,17 @@ def success(
     message: str,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> JsonAnswer:
-    """Answer with data."""
+    """Answer with data; `beside`: what a dialect puts beside it."""
     if status in BODILESS:
         return JsonAnswer(status, b"", headers)
-    return JsonAnswer(status, as_json({"success": True, "data": data, "message": message}), headers)
+    body = {"success": True, "data": data, "message": message}
+    return JsonAnswer(status, as_json(body if beside is None else {**body, **beside}), headers)
 
 
-def failure(error: RdchatError, request_id: str) -> JsonAnswer:
-    """Answer with an error."""
+def failure(error: RdchatError, request_id: str, beside: Mapping[str, Any] | None = None) -> JsonAnswer:
+    """Answer with an error; `beside`: what a dialect puts beside it."""
     body: dict[str, Any] = {
         "success": False,
         "message": error.message,
@@ -68,6 +70,8 @@ def failure(error: RdchatError, request_id: str) -> JsonAnswer:
     }
     if error.fields is not None:
         body["errors"] = error.fields
+    if beside is not None:
+        body |= beside
     headers = {ID_HEADER: request_id, **error.headers}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)

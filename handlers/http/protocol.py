@@ -14,7 +14,6 @@ import structlog
 from aiohttp import web
 
 from handlers.http.admission import whole_answer
-from handlers.http.envelope import REQUEST_ID
 from handlers.http.gate import Gate
 from handlers.http.json_answers import failure, new_request_id
 from handlers.http.unsent import Unsent, keep_little_unsent
@@ -272,8 +271,9 @@ class _Protocol(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer has been sent already")
         code = ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL  # noqa: PLR2004 - HTTP's own border
-        answer = failure(RdchatError(code), new_request_id()).as_response()
-        self._guards.admission.edge.complete(answer.headers, self.origin or request.headers.get("Origin"))
+        edge = self._guards.admission.edge
+        answer = failure(RdchatError(code), new_request_id(), edge.beside_failures).as_response()
+        edge.complete(answer.headers, self.origin or request.headers.get("Origin"))
         answer.force_close()
         return answer
 
@@ -329,5 +329,4 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
         # What was written was no part of the answer.
         request.writer.output_size = 0
         return None
-    refused = RdchatError(ErrorCode.BAD_REQUEST, "This expectation cannot be met")
-    return failure(refused, request[REQUEST_ID]).as_response()
+    raise RdchatError(ErrorCode.BAD_REQUEST, "This expectation cannot be met")

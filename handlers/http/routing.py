@@ -65,12 +65,16 @@ class Call:
 
 @value
 class Answer:
-    """What a handler gives back; the envelope is put around it. `data` is JSON."""
+    """What a handler gives back; the envelope is put around it. `data` is JSON.
+
+    `beside`: what a dialect puts beside the data.
+    """
 
     data: Any
     message: str
     status: int = 200
     headers: Mapping[str, str] | None = None
+    beside: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +232,7 @@ def _server(route: Route, runtime: Runtime, guards: Guards) -> Serve:
         headers = answer.headers
         if limit_status is not None:
             headers = {**(headers or {}), **_rate_limit_headers(route, limit_status)}
-        return success(answer.data, answer.message, answer.status, headers)
+        return success(answer.data, answer.message, answer.status, headers, answer.beside)
 
     return serve
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from handlers import dialects
 from handlers.api import (
     attachments,
     availability,
@@ -119,9 +120,11 @@ def build_runner(
 
     pages = health.Pages(health.Documents(write_documents), metrics_page)
     health.register(app, runtime, pages, draining=draining, for_operators=for_operators)
+    dialect = dialects.find(runtime.settings.dialect) if not for_operators else None
     edge = EdgeHeaders(
         CrossOrigin(_allowed_origins(runtime.settings)),
         behind_tls=runtime.settings.base_url.startswith("https:"),
+        beside_failures=dialect.beside_failures if dialect is not None else None,
     )
     refused = runtime.metrics.refused
     guards = Guards(
@@ -133,10 +136,13 @@ def build_runner(
     envelope = Envelope(runtime.metrics, time.perf_counter, edge, Writer(edge))
     plain_routes = RouteTable[PlainRoute]()
     if not for_operators:
-        for method, path, serve in routing.register(app, ROUTES, runtime, guards):
+        routes = ROUTES if dialect is None else dialect.routes(ROUTES)
+        for method, path, serve in routing.register(app, routes, runtime, guards):
             if plain:
                 plain_routes.add(method, path, envelope.plain(path, method, serve))
         register_app(app, runtime)
+        if dialect is not None:
+            dialect.attach(app, runtime, guards)
     return Runner(
         app,
         envelope,

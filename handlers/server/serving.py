@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from config.addresses import authority
+from handlers import dialects
 from handlers.pages.sign_in import introduce_people
 from handlers.pages.static_files import WEB
 from handlers.pages.vendored import COMMAND, missing
@@ -92,7 +93,10 @@ async def serve(
         if for_operators:
             settings = replace(settings, operations_port=for_operators[0].getsockname()[1])
         runtime = await Runtime.start(
-            settings, database_url=addresses.database_url, redis_url=addresses.redis_url
+            settings,
+            database_url=addresses.database_url,
+            redis_url=addresses.redis_url,
+            make_supplement=dialects.supplement_of(settings),
         )
         closing.push_async_callback(runtime.close)
         metrics_aggregator = (

@@ -74,8 +74,8 @@ class Counseling:
 class CounselingFilter:
     """A part of the counsellings: those that start from `since` on and before `until`.
 
-    `before` is the (start, id of the counselling) of the last one that the caller has seen. What is None does
-    not narrow.
+    `before` is the (start, id of the counselling) of the last one that the caller has seen, and `offset` how
+    many are left out behind that. What is None does not narrow.
     """
 
     status: str | None
@@ -83,6 +83,7 @@ class CounselingFilter:
     until: datetime | None
     before: tuple[datetime, UUID] | None
     limit: int
+    offset: int = 0
     client_id: UUID | None = None
     psychologist_id: UUID | None = None
     organization_id: UUID | None = None

@@ -32,6 +32,9 @@ _ROW_OF: Final = {
 }
 
 
+_COUNT: Final = "SELECT count(*) FROM counselings WHERE client_id = $1 OR psychologist_id = $1"
+
+
 async def list_counselings(
     pool: Pool, part: CounselingFilter, *, person_id: UUID | None, at: datetime
 ) -> list[Counseling]:
@@ -44,8 +47,17 @@ async def list_counselings(
         selection.add(f"{STATUS} = {{0}}", part.status)
     selection.narrow(part)
     async with acquire(pool) as connection:
-        rows = await connection.fetch(COUNSELING + selection.text(part.limit), *selection.arguments)
+        rows = await connection.fetch(
+            COUNSELING + selection.text(part.limit, part.offset), *selection.arguments
+        )
     return [counseling_from_row(row) for row in rows]
+
+
+async def count_counselings(pool: Pool, person_id: UUID) -> int:
+    """Count the counsellings of a person."""
+    async with acquire(pool) as connection:
+        count: int = await connection.fetchval(_COUNT, person_id)
+    return count
 
 
 async def list_pending(connection: Connection, psychologist_id: UUID, *, at: datetime) -> list[Counseling]:
@@ -123,7 +135,8 @@ class _Selection:
         conditions = "\n   AND ".join(self._conditions)
         return f" WHERE {conditions}\n"
 
-    def text(self, limit: int) -> str:
-        """Return the end of a statement: what is selected, in which order, and how many."""
+    def text(self, limit: int, offset: int = 0) -> str:
+        """Return the end of a statement: what is selected, in which order, how many and from where."""
         self.arguments.append(limit)
-        return f"{self.conditions()} ORDER BY {self._order}\n LIMIT ${len(self.arguments)}"
+        text = f"{self.conditions()} ORDER BY {self._order}\n LIMIT ${len(self.arguments)}"
+        return f"{text} OFFSET {offset:d}" if offset else text

@@ -45,9 +45,11 @@ _OF_PERSON = (
     _SHOWN.format(source="notifications")
     + """
  WHERE n.person_id = $1 AND ($2::timestamptz IS NULL OR (n.created_at, n.id) < ($2, $3))
- ORDER BY n.created_at DESC, n.id DESC LIMIT $4
+ ORDER BY n.created_at DESC, n.id DESC LIMIT $4 OFFSET $5
 """
 )
+
+_ONE = _SHOWN.format(source="notifications") + " WHERE n.person_id = $1 AND n.id = $2"
 
 _READ = """
 WITH seen AS (
@@ -55,6 +57,13 @@ WITH seen AS (
 )""" + _SHOWN.format(source="seen")  # noqa: S608 - constant text
 
 _READ_ALL = "UPDATE notifications SET read_at = $2 WHERE person_id = $1 AND read_at IS NULL"
+
+_READ_SOME = _READ_ALL + " AND id = ANY($3)"
+
+_COUNT = (
+    "SELECT count(*) AS told, count(*) FILTER (WHERE read_at IS NULL) AS unread"
+    " FROM notifications WHERE person_id = $1"
+)
 
 _UNREAD = "SELECT count(*) FROM notifications WHERE person_id = $1 AND read_at IS NULL"
 
@@ -127,17 +136,41 @@ async def list_notifications(
     *,
     before: tuple[datetime, UUID] | None,
     limit: int,
+    offset: int = 0,
     keys: DataKeys,
 ) -> tuple[list[Notification], int]:
     """List a person's notifications, newest first, and count the unread ones.
 
-    `before` is the (instant, id) of the last one that the caller has seen.
+    `before` is the (instant, id) of the last one that the caller has seen; `offset`: how many are left out
+    behind that.
     """
     at, notification_id = before or (None, None)
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_OF_PERSON, person_id, at, notification_id, limit)
+        rows = await connection.fetch(_OF_PERSON, person_id, at, notification_id, limit, offset)
         unread: int = await connection.fetchval(_UNREAD, person_id)
         return await _notifications(connection, person_id, rows, keys), unread
+
+
+async def get_notification(
+    pool: Pool, person_id: UUID, notification_id: UUID, *, keys: DataKeys
+) -> Notification | None:
+    """Read a notification of a person; None when it is not theirs."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_ONE, person_id, notification_id)
+        return next(iter(await _notifications(connection, person_id, rows, keys)), None)
+
+
+async def count_notifications(pool: Pool, person_id: UUID) -> tuple[int, int]:
+    """Count a person's notifications, and the unread ones among them."""
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(_COUNT, person_id)
+    return (row["told"], row["unread"]) if row is not None else (0, 0)
+
+
+async def mark_some_read(pool: Pool, person_id: UUID, ids: Sequence[UUID], at: datetime) -> int:
+    """Note that a person has read some of theirs. Return how many were unread."""
+    async with acquire(pool) as connection:
+        return rows_changed(await connection.execute(_READ_SOME, person_id, at, list(ids)))
 
 
 async def mark_read(

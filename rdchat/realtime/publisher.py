@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
+    from rdchat.realtime.supplement import Supplement
 
 log = structlog.get_logger(__name__)
 
@@ -82,9 +83,17 @@ class _Held:
 
 
 class Publisher:
-    """Publishes for one process."""
+    """Publishes for one process; `supplement` adds what readers of another contract hear."""
 
-    def __init__(self, pool: Pool, ably: AblyClient, keys: DataKeys, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        ably: AblyClient,
+        keys: DataKeys,
+        metrics: Metrics,
+        supplement: Supplement | None = None,
+    ) -> None:
+        self._supplement = supplement
         self._pool = pool
         self._ably = ably
         self._keys = keys
@@ -143,7 +152,10 @@ class Publisher:
                 self._metrics.outbox_overflow(len(entry.events))
                 continue
             groups: dict[str, Group] = {}
-            for event in entry.events:
+            events = entry.events
+            if self._supplement is not None:
+                events = self._supplement.regroup(events)
+            for event in events:
                 groups.setdefault(event.base, []).append(event)
             held = self._held[entry.id] = _Held(entry, len(groups), leased_until)
             for group in groups.values():
@@ -193,6 +205,8 @@ class Publisher:
                 if error is None or error.permanent:
                     if error is not None:
                         log.error("Ably refuses an event for good", channel=channel, why=str(error))
+                    elif self._supplement is not None:
+                        self._supplement.published(self._channels[channel][0][1])
                     self._accepted(*self._channels[channel].popleft())
             failed = [error for error in results if error and not error.permanent and not error.crowded]
             if failed:
@@ -205,7 +219,11 @@ class Publisher:
 
     async def _publish(self, groups: list[Group]) -> list[PublishError | None]:
         try:
-            return await self._ably.publish(groups)
+            if self._supplement is None:
+                return await self._ably.publish(groups)
+            return await self._ably.publish(await self._supplement.supplement(groups))
+        except UnavailableError as away:
+            return [PublishError(str(away))] * len(groups)
         except PublishError as error:
             if error.permanent and len(groups) > 1:
                 # One group is at fault; sent alone, each gets its own result.

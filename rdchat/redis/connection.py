@@ -65,6 +65,15 @@ class RedisClient:
             return RedisCluster.from_url(url, **_settings(patient=True, retries=0))
         return Redis.from_url(url, **_settings(patient=True, retries=0))
 
+    def subscriber(self) -> Redis:
+        """Make a client for a subscription to channels; the caller closes it.
+
+        It may be to any node of a cluster: what is published on one is heard on all.
+        """
+        if self._url is None:
+            return self._single
+        return Redis.from_url(self._url, **_settings(patient=True, retries=0))
+
     @property
     def database(self) -> int:
         """The number of the logical database."""

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
     from rdchat.realtime.publisher import Publisher
+    from rdchat.realtime.supplement import MakeSupplement
+    from rdchat.redis.announcements import Announcements
     from rdchat.redis.delay_queue import DelayQueue
     from rdchat.redis.rates import Rates
     from rdchat.security.caller_tokens import CallerTokens
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from rdchat.services.calendars import CalendarService
     from rdchat.services.chat import ChatService
     from rdchat.services.client_notes import ClientNotesService
+    from rdchat.services.conversations import ConversationService
     from rdchat.services.counselings import CounselingService
     from rdchat.services.idempotency import IdempotencyService
     from rdchat.services.notifications import NotificationService
@@ -83,6 +86,7 @@ class Runtime:
     pool: Pool
     queue: DelayQueue
     rates: Rates
+    announcements: Announcements
     ably_local: AblyLocal | None
     ably: AblyClient
     publisher: Publisher
@@ -91,6 +95,7 @@ class Runtime:
     monitor: TimerMonitor
     health: Health
     chat: ChatService
+    conversations: ConversationService
     realtime_access: RealtimeAccessService
     counselings: CounselingService
     rehearsals: RehearsalService
@@ -116,13 +121,22 @@ class Runtime:
 
     @classmethod
     async def start(
-        cls, settings: Settings, *, database_url: str, redis_url: str, clock: Clock | None = None
+        cls,
+        settings: Settings,
+        *,
+        database_url: str,
+        redis_url: str,
+        clock: Clock | None = None,
+        make_supplement: MakeSupplement | None = None,
     ) -> Runtime:
-        """Start a replica on running stores. Raise UnavailableError when PostgreSQL does not answer."""
+        """Start a replica on running stores. Raise UnavailableError when PostgreSQL does not answer.
+
+        `make_supplement` makes what adds to the events that are published.
+        """
         async with AsyncExitStack() as closing:
             base = make_base(settings, clock or CorrectedClock(), closing)
             stores = await open_stores(base, database_url, redis_url)
-            delivery = await start_delivery(base, stores)
+            delivery = await start_delivery(base, stores, make_supplement)
             core = start_engine(base, stores, delivery)
             callers = await start_callers(base, stores, delivery)
             services = start_services(base, stores, delivery, core, callers.access)
@@ -157,6 +171,7 @@ class Runtime:
                 pool=stores.pool,
                 queue=stores.queue,
                 rates=stores.rates,
+                announcements=stores.announcements,
                 ably_local=delivery.ably_local,
                 ably=delivery.ably,
                 publisher=delivery.publisher,
@@ -165,6 +180,7 @@ class Runtime:
                 monitor=timers.monitor,
                 health=health,
                 chat=services.chat,
+                conversations=services.conversations,
                 realtime_access=services.realtime_access,
                 counselings=services.counselings,
                 rehearsals=services.rehearsals,

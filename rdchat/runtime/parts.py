@@ -27,7 +27,9 @@ from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
 from rdchat.realtime.late_revoker import LateRevoker
 from rdchat.realtime.publisher import LEASE, Publisher
+from rdchat.realtime.supplement import EventFacts
 from rdchat.redis import connection as redis_connection
+from rdchat.redis.announcements import Announcements
 from rdchat.redis.delay_queue import DelayQueue
 from rdchat.redis.rates import Rates
 from rdchat.redis.replica_registry import ReplicaRegistry
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from config import Settings
     from rdchat.common.clock import Clock
     from rdchat.postgres.pool import Pool
+    from rdchat.realtime.supplement import MakeSupplement
     from rdchat.redis.connection import RedisClient
     from statemachine import Session
 
@@ -84,6 +87,7 @@ class Stores:
     snapshots: Snapshots
     rates: Rates
     queue: DelayQueue
+    announcements: Announcements
     woken: asyncio.Event
 
 
@@ -147,6 +151,8 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
     rates = Rates(redis, base.settings.rate_limits)
     rates.start()
     base.close_in_turn(rates.close)
+    announcements = Announcements(redis)
+    base.close_in_turn(announcements.close)
     woken = asyncio.Event()
     return Stores(
         pool=pool,
@@ -155,6 +161,7 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
         snapshots=Snapshots(redis, service_key, alarm=keys.alarm),
         rates=rates,
         queue=DelayQueue(redis, on_scheduled=woken.set),
+        announcements=announcements,
         woken=woken,
     )
 
@@ -201,8 +208,13 @@ async def start_local_endpoint(settings: Settings) -> AblyLocal | None:
     return local
 
 
-async def start_delivery(base: Base, stores: Stores) -> Delivery:
-    """Start what delivers; a replica that is no relay delivers only what it has committed itself."""
+async def start_delivery(
+    base: Base, stores: Stores, make_supplement: MakeSupplement | None = None
+) -> Delivery:
+    """Start what delivers; a replica that is no relay delivers only what it has committed itself.
+
+    `make_supplement` makes what adds to the events that are published.
+    """
     settings = base.settings
     is_relay = "relay" in settings.roles
     endpoint = settings.ably_endpoint
@@ -217,7 +229,10 @@ async def start_delivery(base: Base, stores: Stores) -> Delivery:
         public_host=public_host(settings.host, settings.public_url),
     )
     base.close_in_turn(ably.close)
-    publisher = Publisher(stores.pool, ably, stores.keys, base.metrics)
+    supplement = None
+    if make_supplement is not None:
+        supplement = make_supplement(EventFacts(settings, base.clock, stores.pool, stores.announcements))
+    publisher = Publisher(stores.pool, ably, stores.keys, base.metrics, supplement)
     publisher.start(relay=is_relay)
     base.close_in_turn(publisher.close)
     if is_relay:

@@ -17,6 +17,7 @@ from rdchat.services.attachments import AttachmentService
 from rdchat.services.calendars import CalendarService
 from rdchat.services.chat import ChatService
 from rdchat.services.client_notes import ClientNotesService
+from rdchat.services.conversations import ConversationService
 from rdchat.services.counselings import CounselingService
 from rdchat.services.idempotency import IdempotencyService
 from rdchat.services.notifications import NotificationService
@@ -44,6 +45,7 @@ class Services:
     """What handlers call."""
 
     chat: ChatService
+    conversations: ConversationService
     realtime_access: RealtimeAccessService
     counselings: CounselingService
     rehearsals: RehearsalService
@@ -96,6 +98,7 @@ def start_services(
         base.close_in_turn(counselings.reminders.close)
     return Services(
         chat=chat,
+        conversations=ConversationService(pool=stores.pool, chat=chat, keys=stores.keys, clock=base.clock),
         realtime_access=RealtimeAccessService(
             pool=stores.pool,
             keys=stores.keys,

@@ -266,6 +266,10 @@ class CounselingService:
             self.pool, part, person_id=caller.id, at=self.clock.now()
         )
 
+    async def count_counselings(self, caller: Caller) -> int:
+        """Count the caller's counsellings."""
+        return await counseling_lists.count_counselings(self.pool, caller.id)
+
     async def get_notes(self, caller: Caller, counseling: Counseling) -> str | None:
         """Read the client's notes, as one of the two whom they are for; None for all others."""
         if not permissions.may_read_content(caller, counseling):

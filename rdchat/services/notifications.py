@@ -9,6 +9,7 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.postgres import notifications
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -28,15 +29,28 @@ class NotificationService:
     keys: DataKeys
 
     async def list_notifications(
-        self, caller: Caller, *, before: tuple[datetime, UUID] | None, limit: int
+        self, caller: Caller, *, before: tuple[datetime, UUID] | None, limit: int, offset: int = 0
     ) -> tuple[list[Notification], int]:
         """List the caller's notifications, newest first, and count the unread ones.
 
-        `before` is the (instant, id) of the last one that the caller has seen.
+        `before` is the (instant, id) of the last one that the caller has seen; `offset`: how many are left
+        out behind that.
         """
         return await notifications.list_notifications(
-            self.pool, caller.id, before=before, limit=limit, keys=self.keys
+            self.pool, caller.id, before=before, limit=limit, offset=offset, keys=self.keys
         )
+
+    async def count_notifications(self, caller: Caller) -> tuple[int, int]:
+        """Count the caller's notifications, and the unread ones among them."""
+        return await notifications.count_notifications(self.pool, caller.id)
+
+    async def find_notification(self, caller: Caller, notification_id: UUID) -> Notification | None:
+        """Look at a notification of the caller's; None when it is not theirs."""
+        return await notifications.get_notification(self.pool, caller.id, notification_id, keys=self.keys)
+
+    async def mark_some_read(self, caller: Caller, ids: Sequence[UUID]) -> int:
+        """Note that the caller has read some of theirs. Return how many were unread; others' are left."""
+        return await notifications.mark_some_read(self.pool, caller.id, ids, self.clock.now())
 
     async def mark_read(self, caller: Caller, notification_id: UUID) -> Notification:
         """Note that the caller has read a notification of theirs. Raise RdchatError (NOT_FOUND)."""

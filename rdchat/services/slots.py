@@ -75,8 +75,12 @@ class SlotService:
             )
         )
 
-    async def list_shared_slots(self, caller: Caller, wishes: Sequence[Wish]) -> list[SharedSlot]:
+    async def list_shared_slots(
+        self, caller: Caller, wishes: Sequence[Wish], *, taken_too: bool = False
+    ) -> list[SharedSlot]:
         """List the times of several days that the caller can book with any psychologist, earliest first.
+
+        `taken_too`: as if no one had booked yet, so all times at which psychologists work.
 
         Computed beside the event loop, one request at a time. Raise RdchatError (VALIDATION_FAILED) for a
         length or a time zone that cannot be.
@@ -87,7 +91,8 @@ class SlotService:
         if bounds is None:
             return []
         working = await availability.list_working(self.pool)
-        booked = await availability.list_booked(self.pool, [one.id for one, _ in working], *bounds)
+        ids = [] if taken_too else [one.id for one, _ in working]
+        booked = await availability.list_booked(self.pool, ids, *bounds) if ids else {}
         bookable = [Bookable(one, hours, booked.get(one.id, ())) for one, hours in working]
         async with self.one_at_a_time:
             return await asyncio.to_thread(

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rdchat.domain.person import Role
+from tests.support import spoken
 from tests.support.automations import LONG_BEFORE
 from tests.support.calendars import without_calendar
 from tests.support.database_users import planting
@@ -47,6 +48,7 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@spoken.both
 async def test_the_answer_has_exactly_the_fields_of_the_contract(service: Service) -> None:
     psychologist = await service.psychologist("Dr. Sari")
     reply = await book(service.person(), timezone="Asia/Jakarta", notes="Rahasia")
@@ -80,6 +82,7 @@ async def test_the_answer_has_exactly_the_fields_of_the_contract(service: Servic
     assert reply.headers["Content-Type"].startswith("application/json")
 
 
+@spoken.both
 async def test_what_was_booked_can_be_read_by_both_and_is_listed(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()

@@ -12,6 +12,7 @@ import structlog
 
 from rdchat.common.telemetry import configure_logging
 from rdchat.domain.person import Role
+from tests.support import spoken
 from tests.support.database_users import planting
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.raw import exchange, post
@@ -100,6 +101,7 @@ async def test_a_role_that_may_not(service: Service) -> None:
     assert_refused(await client.put(f"/psychologists/{uuid4()}", {"fullName": "Saya"}), *expected)
 
 
+@spoken.both
 async def test_a_bad_body_and_a_bad_query(service: Service) -> None:
     client = service.person()
     body = await client.post("/chat/messages", {"sessionId": "x", "message": 5})
@@ -149,6 +151,7 @@ async def test_a_body_that_is_too_large(service: Service) -> None:
     assert_refused(reply, 413, "PAYLOAD_TOO_LARGE")
 
 
+@spoken.both
 async def test_a_path_that_does_not_exist(service: Service) -> None:
     client = service.person()
     for path in ("/nothing", "/chat", "/chat/sessions/", "/counselings/x/y", "/%00", "/%ff"):

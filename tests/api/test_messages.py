@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from rdchat.domain.person import Role
+from tests.support import spoken
 from tests.support.envelope import assert_refused, envelope_fault
 from tests.support.service import whole_second
 from tests.support.sessions import opened, reaches
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.service import Person, Service
 
 
+@spoken.both
 async def test_a_repeated_client_message_id_is_the_same_message(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     first = await client.say(session_id, "Halo", "a")
@@ -133,6 +135,7 @@ async def test_a_sender_has_the_role_of_the_session_whatever_the_token_says(serv
     assert sent.data["sender"]["role"] == "psychologist"
 
 
+@spoken.both
 async def test_history_is_paged_from_the_newest_backwards(service: Service) -> None:
     client, _, session_id = await opened(service)
     for number in range(3, 26):

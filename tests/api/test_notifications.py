@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from tests.support import spoken
 from tests.support.envelope import assert_refused
 from tests.support.sessions import opened
 from tests.support.soon import in_days
@@ -39,6 +40,7 @@ async def pages(person: Person, limit: int) -> list[list[dict[str, Any]]]:
             return found
 
 
+@spoken.both
 async def test_pages_newest_first_skip_nothing_also_among_equals(service: Service) -> None:
     psychologist, counselings = await booked(service, 7)
     await service.runtime.pool.execute("UPDATE notifications SET created_at = date_trunc('minute', now())")

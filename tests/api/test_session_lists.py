@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from rdchat.domain.person import Role
+from tests.support import spoken
 from tests.support.envelope import envelope_fault
 from tests.support.forms import upload
 from tests.support.service import whole_second
@@ -117,6 +118,7 @@ def wrong_cursors(name: str, nobody: str) -> dict[str, str]:
 
 
 @pytest.mark.wall_time
+@spoken.both
 async def test_the_active_list_has_what_is_open_now(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     waiting = service.person()

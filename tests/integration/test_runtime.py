@@ -45,6 +45,7 @@ ORDER = [
     "Publisher.close",
     "AblyClient.close",
     "AblyLocal.close",
+    "Announcements.close",
     "Rates.close",
     "RedisClient.aclose",
     "ClockKeeper.close",

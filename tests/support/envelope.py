@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.support.spoken import ordinary
+
 if TYPE_CHECKING:
     from tests.support.service import Reply
 
@@ -12,7 +14,7 @@ _KEYS = {"success", "message", "statusCode", "code", "requestId"}
 
 def envelope_fault(reply: Reply) -> str | None:
     """Return what is wrong with the form of an error; None when nothing is."""
-    body = reply.json
+    body = ordinary(reply.json) if "status" in reply.json else reply.json
     if not isinstance(body, dict):
         return f"{reply.status} without envelope: {str(body)[:120]!r}"
     expected = _KEYS | ({"errors"} if body.get("code") == "VALIDATION_FAILED" else set())
