@@ -1,7 +1,7 @@
 """The tests that book by wall time, once at each hour of a day and around the ends that a calendar has.
 
-The hours are those of seven days, so that each day of the week comes as well. Each run begins shortly before the hour, so that it turns while the tests run. `python -m tests.hours 01:00
-"year-end"` runs only these.
+The hours are those of seven days, so that each day of the week comes as well. Each run begins shortly before
+the hour, so that it turns while the tests run. `python -m tests.hours 01:00 "year-end"` runs only these.
 """
 
 from __future__ import annotations
