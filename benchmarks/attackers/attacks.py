@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import resource
 import socket
@@ -250,4 +251,6 @@ async def _serve_orders() -> None:
 
 
 if __name__ == "__main__":
+    # They stand for other machines: what they do with their own processors is not the service's to give.
+    os.nice(19)
     uvloop.run(_serve_orders())

@@ -77,11 +77,12 @@ Python {machine["python"]} ({machine["build"]}); {used_by_others:.0%} of the pro
 
 People send {RATE:.0f} messages a second on connections that they open during the attack, and {OPENINGS}
 sessions start in each second: first while all is quiet, then beside each attack, then beside all of them at
-once. One replica with the limits that it has by default; everything shares the machine, attackers included.
-They come again some two seconds after a cut. *Silent* ones say nothing, *dripping* ones send the head of
-a request a byte at a time, *unread* ones ask for a file of 10 MiB and sixty other things and read no answer,
-*slow readers* take a few bytes of such a file in a second, *diagrams* has pictures drawn, *slow bodies* (half
-of them without a token) send a body a byte at a time, *uploads* send all of a file of 10 MiB but its end.
+once. One replica with the limits that it has by default; everything shares the machine, attackers included,
+who have the lowest claim to its processors: they stand for machines elsewhere. They come again some two
+seconds after a cut. *Silent* ones say nothing, *dripping* ones send the head of a request a byte at a time,
+*unread* ones ask for a file of 10 MiB and sixty other things and read no answer, *slow readers* take a few
+bytes of such a file in a second, *diagrams* has pictures drawn, *slow bodies* (half of them without a token)
+send a body a byte at a time, *uploads* send all of a file of 10 MiB but its end.
 
 Wanted: people's p99 within {_TIMES:.0f} times of quiet (or {_UNNOTICED_MS:.0f} ms), none of them refused,
 chats open within a second, memory within {_GROWTH_MIB:.0f} MiB of quiet (resident), and as much for the

@@ -48,13 +48,16 @@ class PlacesByPerson:
         """How many people have something under way."""
         return len(self._taken)
 
+    def check(self, person_id: UUID) -> None:
+        """Raise RdchatError (RATE_LIMITED) for one who has enough of them."""
+        if self._taken.get(person_id.int, 0) >= self._limit:
+            raise RdchatError(ErrorCode.RATE_LIMITED, retry_after=1)
+
     def enter(self, person_id: UUID) -> None:
         """Take a place. Raise RdchatError (RATE_LIMITED) for one who has enough of them."""
+        self.check(person_id)
         key = person_id.int
-        taken = self._taken.get(key, 0)
-        if taken >= self._limit:
-            raise RdchatError(ErrorCode.RATE_LIMITED, retry_after=1)
-        self._taken[key] = taken + 1
+        self._taken[key] = self._taken.get(key, 0) + 1
 
     def leave(self, person_id: UUID) -> None:
         """Give a place back."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from rdchat.common.telemetry import Metrics
 
     Serve = Callable[[Incoming], Awaitable[JsonAnswer | web.StreamResponse]]
+    #: Raises RdchatError for what is refused without its body.
+    Precheck = Callable[[Incoming], None]
 
 log = structlog.get_logger(__name__)
 
@@ -88,9 +90,25 @@ class Envelope:
 
         return envelope
 
-    def plain(self, path: str, method: str, serve: Serve) -> PlainRoute:
-        """Put it around what serves one route, for requests that are plain and there as a whole."""
-        return PlainRoute(self, path, method, serve)
+    def plain(self, path: str, method: str, serve: Serve, precheck: Precheck | None) -> PlainRoute:
+        """Put it around what serves one route, for requests that are plain and there as a whole.
+
+        `precheck` is asked about those whose body is not there.
+        """
+        return PlainRoute(self, path, method, serve, precheck)
+
+    def refuse_plainly(self, path: str, precheck: Precheck, incoming: Incoming) -> bytes | None:
+        """Return all bytes of the answer to a request that is refused by its head; None if it is not."""
+        started = self._now()
+        try:
+            precheck(incoming)
+        except RdchatError as error:
+            error.headers["Connection"] = "close"
+            answer = self._failed(error, incoming, path, incoming.request_id, incoming.caller_id)
+        else:
+            return None
+        self._observe(path, incoming.method, answer.status, started)
+        return self._writer.write_plain(answer, incoming.request_id, incoming.headers.get("Origin"))
 
     async def answer_plainly(self, path: str, serve: Serve, incoming: Incoming) -> bytes:
         """Have a request served. Return all bytes of its answer."""
@@ -145,12 +163,15 @@ class Envelope:
 class PlainRoute:
     """A route as it is served without aiohttp's request, router and response."""
 
-    __slots__ = ("_envelope", "_path", "_serve", "method")
+    __slots__ = ("_envelope", "_path", "_precheck", "_serve", "method")
 
-    def __init__(self, envelope: Envelope, path: str, method: str, serve: Serve) -> None:
+    def __init__(
+        self, envelope: Envelope, path: str, method: str, serve: Serve, precheck: Precheck | None
+    ) -> None:
         self._envelope = envelope
         self._path = path
         self._serve = serve
+        self._precheck = precheck
         self.method = method
 
     async def answer(
@@ -164,6 +185,14 @@ class PlainRoute:
         headers = message.headers
         incoming = Incoming(self.method, message.url, headers, content, texts, connection, id_of(headers))
         return await self._envelope.answer_plainly(self._path, self._serve, incoming)
+
+    def refusal(self, message: Any, content: StreamReader, connection: Connected) -> bytes | None:  # noqa: ANN401 - aiohttp's
+        """Return the answer to a request that is not worth waiting for its body; None for any other."""
+        if self._precheck is None:
+            return None
+        headers = message.headers
+        incoming = Incoming(self.method, message.url, headers, content, {}, connection, id_of(headers))
+        return self._envelope.refuse_plainly(self._path, self._precheck, incoming)
 
 
 class _NotJsonError(TypeError):

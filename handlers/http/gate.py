@@ -66,6 +66,10 @@ class Gated(Connected, Protocol):
         """Send bytes as they are."""
         ...
 
+    def force_close(self) -> None:
+        """Close the connection, which sends what was written."""
+        ...
+
     def serve_plainly(self, answering: Coroutine[Any, Any, bytes]) -> None:
         """Serve a request beside aiohttp."""
         ...
@@ -144,9 +148,13 @@ class Gate:
         if "Authorization" not in headers and not self._strangers.admits(protocol.address_of(headers)):
             protocol.refuse_stranger(headers.get("Origin"))
             return False
-        if not is_next or message.should_close or not payload.is_eof():
-            # It is not its turn, neither to ask for a place nor to be answered; or its body is not there yet:
-            # then it holds no place, and asks for one when it is.
+        if not is_next:
+            # It is not its turn, neither to ask for a place nor to be answered.
+            return True
+        if not payload.is_eof():
+            # It holds no place yet, and asks for one when its body is there.
+            return not self._refuses(message, payload)
+        if message.should_close:
             return True
         if message.method in CHANGING:
             if not self._admission.expect_one():
@@ -155,6 +163,19 @@ class Gate:
                 return False
             protocol.expected = True
         return not self._serves(message, payload)
+
+    def _refuses(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's
+        """Refuse a request by its head, if its body is not worth waiting for, and close the connection.
+
+        There may be many of them, which do nothing but come again: aiohttp's way would be the dear part.
+        """
+        found = self._routes.find(message.method, message.path)
+        answer = found[0].refusal(message, payload, self._protocol) if found is not None else None
+        if answer is None:
+            return False
+        self._protocol.write_raw(answer)
+        self._protocol.force_close()
+        return True
 
     def _serves(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's
         """Begin to serve a request whose turn it is and that is there as a whole, if it is plain."""

@@ -26,12 +26,12 @@ from rdchat.security.refusals import NO_TOKEN
 from statemachine.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from marshmallow import Schema
 
     from handlers.http.admission import Admission
-    from handlers.http.envelope import Serve
+    from handlers.http.envelope import Precheck, Serve
     from handlers.http.gate import Guards
     from rdchat.redis.rates import RateLimitStatus
     from rdchat.runtime import Runtime
@@ -143,10 +143,11 @@ class Route:
 
 def register(
     app: web.Application, routes: tuple[Route, ...], runtime: Runtime, guards: Guards
-) -> Iterator[tuple[str, str, Serve]]:
+) -> Iterator[tuple[str, str, Serve, Precheck | None]]:
     """Put routes into an application; `guards` give out places to those who call.
 
-    Yield the method and path of each that needs nothing of aiohttp's, and what serves it.
+    Yield the method and path of each that needs nothing of aiohttp's, what serves it, and what refuses by its
+    head one whose body has yet to come.
     """
     for route in routes:
         serve = _server(route, runtime, guards)
@@ -154,7 +155,12 @@ def register(
         for method in methods_of(route):
             app.router.add_route(method, PREFIX + route.path, endpoint, expect_handler=expect)
         if route.admit is None and not route.bare:
-            yield route.method, PREFIX + route.path, serve
+            yield (
+                route.method,
+                PREFIX + route.path,
+                serve,
+                _precheck(route, runtime, admission=guards.admission),
+            )
     for path, methods in _named_ones(routes).items():
         app.router.add_route("*", PREFIX + path, _refusing(methods), expect_handler=expect)
 
@@ -235,6 +241,25 @@ def _server(route: Route, runtime: Runtime, guards: Guards) -> Serve:
         return success(answer.data, answer.message, answer.status, headers, answer.beside)
 
     return serve
+
+
+def _precheck(route: Route, runtime: Runtime, admission: Admission) -> Precheck | None:
+    """Make what refuses, by its head alone, a request whose body is not worth waiting for."""
+    if route.public or route.body is None:
+        return None
+
+    def precheck(incoming: Incoming) -> None:
+        given = incoming.headers.getall("Authorization", ())
+        if not given:
+            raise RdchatError(ErrorCode.UNAUTHENTICATED, reason=NO_TOKEN)
+        try:
+            incoming.caller_id = runtime.tokens.verify(_bearer(given)).id
+        except RdchatError:
+            # Its key may have to be fetched, or its address counted: that is done behind its body.
+            return
+        admission.bodies.check(incoming.caller_id)
+
+    return precheck
 
 
 async def _handled(route: Route, call: Call) -> Answer | web.StreamResponse:
@@ -341,19 +366,24 @@ class _FormRoute:
 
 
 async def _caller(incoming: Incoming, runtime: Runtime, guards: Guards) -> Caller:
-    given = incoming.headers.getall("Authorization", ())
-    # Of two, a proxy may have looked at the other one.
-    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    if scheme.lower() != "bearer" or not token:
+    token = _bearer(incoming.headers.getall("Authorization", ()))
+    if not token:
         raise RdchatError(ErrorCode.UNAUTHENTICATED, reason=NO_TOKEN)
     try:
-        caller = await runtime.tokens.verify_fetching(token.strip())
+        caller = await runtime.tokens.verify_fetching(token)
     except RdchatError as error:
         if error.code is ErrorCode.UNAUTHENTICATED and not guards.strangers.failed(incoming.address):
             raise RdchatError(ErrorCode.RATE_LIMITED, retry_after=1) from error
         raise
     runtime.access.check(caller)
     return caller
+
+
+def _bearer(given: Sequence[str]) -> str:
+    """Return the token of a request by its headers `Authorization`; nothing if it has no usable one."""
+    # Of two, a proxy may have looked at the other one.
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _heeded(incoming: Incoming) -> Mapping[str, str]:

@@ -137,9 +137,9 @@ def build_runner(
     plain_routes = RouteTable[PlainRoute]()
     if not for_operators:
         routes = ROUTES if dialect is None else dialect.routes(ROUTES)
-        for method, path, serve in routing.register(app, routes, runtime, guards):
+        for method, path, serve, precheck in routing.register(app, routes, runtime, guards):
             if plain:
-                plain_routes.add(method, path, envelope.plain(path, method, serve))
+                plain_routes.add(method, path, envelope.plain(path, method, serve, precheck))
         register_app(app, runtime)
         if dialect is not None:
             dialect.attach(app, runtime, guards)

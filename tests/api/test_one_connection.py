@@ -223,3 +223,22 @@ async def test_a_connection_waits_for_the_next_request_from_the_last_answer_on(
         assert await statuses(peer, 1) == [200]
         async with asyncio.timeout(_PATIENCE):
             assert not await peer.reader.read(1)
+
+
+async def test_who_is_refused_anyway_is_not_waited_for(service: Service, serve: Serve) -> None:
+    client, _, session_id = await opened(service)
+    body = f'{{"sessionId": "{session_id}", "message": "Halo"}}'.encode()
+    announced = post("/chat/messages", client.token, b"{", f"Content-Length: {len(body)}")
+    async with serve() as base, peers(base, 20) as (stranger, *own):
+        for peer in own:
+            peer.writer.write(announced)
+        answers = [asyncio.create_task(peer.status(_PATIENCE)) for peer in own]
+        # Sixteen bodies of one person may be on their way.
+        await until(lambda: sum(answer.done() for answer in answers) == 3)
+        assert {answer.result() for answer in answers if answer.done()} == {429}
+        stranger.writer.write(announced.replace(b"Authorization", b"X-Nothing"))
+        assert await stranger.status() == 401
+        for peer, answer in zip(own, answers, strict=True):
+            if not answer.done():
+                peer.writer.write(body[1:])
+        assert sorted(await asyncio.gather(*answers)) == [201] * 16 + [429] * 3
