@@ -66,8 +66,8 @@ class Gated(Connected, Protocol):
         """Send bytes as they are."""
         ...
 
-    def force_close(self) -> None:
-        """Close the connection, which sends what was written."""
+    def turn_away(self, answer: bytes) -> None:
+        """Send the answer to a request whose body is on its way, and close the connection behind that."""
         ...
 
     def serve_plainly(self, answering: Coroutine[Any, Any, bytes]) -> None:
@@ -103,12 +103,16 @@ class Gate:
         self._payload: StreamReader | None = None
         self._head = b""
         self._head_size = 0
+        #: What could not be parsed behind what could.
+        self._fault: HttpProcessingError | None = None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the parser has
         return getattr(self._parser, name)
 
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
         """Parse what has come; leave out what is answered here. Raise HttpProcessingError."""
+        if self._fault is not None:
+            raise self._fault
         in_body = self._payload is not None and not self._payload.is_eof()
         try:
             messages, upgraded, tail = self._parser.feed_data(data)
@@ -121,18 +125,36 @@ class Gate:
             raise
         passed: list[Any] = []
         while messages:
-            taken = 0
-            for one in messages:
-                if self._passes(*one, is_next=not passed and self._protocol.waits):
-                    passed.append(one)
-                else:
-                    taken += 1
-            if not taken or len(messages) == 1:
+            taken = self._take(messages, passed)
+            # Behind an upgrade comes another protocol, or what aiohttp looks at when it has declined.
+            if upgraded or not taken or len(messages) == 1:
                 break
             # The parser keeps back what comes after so many requests. aiohttp asks for that when it has
             # served some; of what was served from here it knows nothing.
-            messages, upgraded, tail = self._parser.feed_data(b"")
+            messages, upgraded, tail = self._parse_more(data, bool(passed))
         return passed, upgraded, tail
+
+    def _take(self, messages: Any, passed: list[Any]) -> int:  # noqa: ANN401 - aiohttp's
+        """Answer and serve what can be from here; put the rest behind what has `passed`. Return how many."""
+        before = len(passed)
+        for one in messages:
+            if self._passes(*one, is_next=not passed and self._protocol.waits):
+                passed.append(one)
+        return len(messages) - (len(passed) - before)
+
+    def _parse_more(self, data: bytes, has_passed: bool) -> tuple[Any, bool, bytes]:  # noqa: FBT001 - of two places
+        try:
+            messages, upgraded, tail = self._parser.feed_data(b"")
+        except HttpProcessingError as error:
+            self._protocol.origin = origin_in(data)
+            if not has_passed:
+                raise
+            # Those before it are answered first.
+            self._fault = error
+            return (), False, b""
+        if messages:
+            self._payload = messages[-1][1]
+        return messages, upgraded, tail
 
     def _a_piece_of_a_head(self, data: bytes) -> None:
         self._protocol.expect_head(begins=not self._head_size)
@@ -173,8 +195,7 @@ class Gate:
         answer = found[0].refusal(message, payload, self._protocol) if found is not None else None
         if answer is None:
             return False
-        self._protocol.write_raw(answer)
-        self._protocol.force_close()
+        self._protocol.turn_away(answer)
         return True
 
     def _serves(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's

@@ -8,6 +8,7 @@ connections on which nothing moves: a head that does not come to its end, an ans
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
@@ -43,6 +44,8 @@ IDLE_SECONDS: Final = 620.0
 _UNSENT_BYTES: Final = 32 * 1024
 #: What is kept of a body that no one reads yet; twice that at the most.
 _UNREAD_BYTES: Final = 64 * 1024
+#: So long the rest of a body is thrown away whose request was refused by its head.
+_LINGERING_SECONDS: Final = 2.0
 
 
 class _Protocol(web.RequestHandler):
@@ -50,6 +53,7 @@ class _Protocol(web.RequestHandler):
         "_behind_proxy",
         "_guards",
         "_head_due",
+        "_held",
         "_parked",
         "_plain_task",
         "_unread",
@@ -70,6 +74,8 @@ class _Protocol(web.RequestHandler):
         #: Of a request that could not be parsed.
         self.origin: str | None = None
         self._head_due = 0.0
+        #: What has come before it was the connection's turn to begin; None once that was.
+        self._held: bytes | None = None
         self._unread: StreamReader | None = None
         self._unsent = Unsent(self._loop)
         #: What serves a request beside aiohttp, and the future that aiohttp's own task waits for meanwhile.
@@ -108,16 +114,25 @@ class _Protocol(web.RequestHandler):
         self._is_not_expected()
         try:
             answer = await answering
-            if self.transport is not None:
-                self.transport.write(answer)
-                if self._paused:
-                    await self._drain_helper()
-        except ConnectionError:
-            # Its sender has gone: no one reads this answer.
-            pass
+        except BaseException:
+            # There is no answer: nothing may follow on this connection, it would be taken for one.
+            self.force_close()
+            raise
+        else:
+            await self._send(answer)
         finally:
             self._plain_task = None
             self._go_on()
+
+    async def _send(self, answer: bytes) -> None:
+        """Send an answer, and wait until as much of it is taken as of others."""
+        if self.transport is None:
+            return
+        self.transport.write(answer)
+        if self._paused:
+            # Its sender may go: then no one reads this answer.
+            with suppress(ConnectionError):
+                await self._drain_helper()
 
     def _go_on(self) -> None:
         """Give the connection back to aiohttp, after a request that was served beside it."""
@@ -160,7 +175,8 @@ class _Protocol(web.RequestHandler):
             tcp.abort()
             return
         super().connection_made(transport)
-        self._guards.newcomers.enter(tcp)
+        if not self._guards.newcomers.enter(self):
+            self._held = b""
         tcp.set_write_buffer_limits(high=_UNSENT_BYTES)
         keep_little_unsent(tcp)
         self._close_by(self._loop.time() + HEAD_SECONDS)
@@ -206,6 +222,40 @@ class _Protocol(web.RequestHandler):
         """Close it at once."""
         if self.transport is not None:
             self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come, or keep it until it is the connection's turn to begin."""
+        if self._held is None:
+            super().data_received(data)
+            return
+        self._held += data
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def begin(self) -> bool:
+        """Have its turn: parse what has come meanwhile. Return False if it has gone."""
+        held, self._held = self._held, None
+        if self.transport is None:
+            return False
+        if held:
+            super().data_received(held)
+        if self.transport is not None and not (self._reading_paused or self._buffer_paused):
+            self.transport.resume_reading()
+        return True
+
+    def turn_away(self, answer: bytes) -> None:
+        """Send the answer to a request whose body is on its way, and close the connection behind that.
+
+        What still comes is thrown away for a moment: closing at once would be a reset, and the answer lost.
+        """
+        transport = self.transport
+        if transport is None:
+            return
+        transport.write(answer)
+        self.close()
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._loop.call_later(_LINGERING_SECONDS, self.force_close)
 
     def refuse_stranger(self, origin: str | None) -> None:
         """Tell one who sends too much without a token, and close the connection."""

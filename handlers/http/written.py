@@ -56,6 +56,9 @@ class Writer:
         return f"{head}{request_id}\r\n{more}\r\n\r\n".encode() + body
 
     def _head(self, status: int, origin: str | None) -> str:
+        if origin is not None and not self._edge.cross_origin.allows(origin):
+            # As without any: strangers do not fill what is kept by inventing some.
+            return self._heads.get((status, None)) or self._head(status, None)
         headers = JSON_HEADERS.copy()
         self._edge.complete(headers, origin)
         head = f"{_lines(status, headers)}{ID_HEADER}: "

@@ -206,7 +206,7 @@ class Publisher:
                     if error is not None:
                         log.error("Ably refuses an event for good", channel=channel, why=str(error))
                     elif self._supplement is not None:
-                        self._supplement.published(self._channels[channel][0][1])
+                        self._note_published(self._supplement, self._channels[channel][0][1])
                     self._accepted(*self._channels[channel].popleft())
             failed = [error for error in results if error and not error.permanent and not error.crowded]
             if failed:
@@ -216,6 +216,14 @@ class Publisher:
             for channel, error in zip(channels, results, strict=True):
                 pause = _CROWDED_SECONDS if error and error.crowded else _CHANNEL_PACE_SECONDS
                 loop.call_at(started + pause, self._release, channel)
+
+    @staticmethod
+    def _note_published(supplement: Supplement, group: Group) -> None:
+        try:
+            supplement.published(group)
+        except Exception:
+            # What was published is published, and its channel goes on.
+            log.exception("a supplement failed")
 
     async def _publish(self, groups: list[Group]) -> list[PublishError | None]:
         try:

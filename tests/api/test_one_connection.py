@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from handlers.http import protocol
+from handlers.http.envelope import Envelope
 from handlers.http.unsent import Unsent
 from tests.support.edges import another_edge
 from tests.support.peers import peers
@@ -242,3 +244,58 @@ async def test_who_is_refused_anyway_is_not_waited_for(service: Service, serve: 
             if not answer.done():
                 peer.writer.write(body[1:])
         assert sorted(await asyncio.gather(*answers)) == [201] * 16 + [429] * 3
+
+
+async def test_where_there_is_no_answer_nothing_follows(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the log cannot be written: the next answer must not be taken for this one."""
+
+    async def fail(*_: Any) -> bytes:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Envelope, "answer_plainly", fail)
+    client = service.person()
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with peers(service.base, 1) as (peer,):
+        peer.writer.write(get(UNREAD, client.token) + get("/healthz", client.token))
+        assert await peer.status() == 0
+    gc.collect()
+    await until(lambda: [type(one["exception"]) for one in failures] == [OSError])
+
+
+@pytest.mark.parametrize("number", [30, 31, 32, 33, 64])
+async def test_a_long_body_behind_a_queue_is_a_body(service: Service, serve: Serve, number: int) -> None:
+    """The parser hands out so many requests at once, and the next with its body open."""
+    client, _, session_id = await opened(service)
+    said = f'{{"sessionId": "{session_id}", "message": "Halo"}}'.encode() + b" " * 60_000
+    last = post("/chat/messages", client.token, said, f"Content-Length: {len(said)}")
+    async with serve() as base, peers(base, 1) as (peer,):
+        peer.writer.write(get(UNREAD, client.token) * number + last[: -len(said) + 100])
+        for at in range(-len(said) + 100, 0, 10_000):
+            # In pieces of their own, each longer than any line of a head.
+            await asyncio.sleep(0.01)
+            peer.writer.write(last[at : at + 10_000 or None] if at + 10_000 < 0 else last[at:])
+        assert await statuses(peer, number + 1) == [200] * number + [201]
+
+
+async def test_what_comes_behind_a_declined_upgrade_is_answered(service: Service, serve: Serve) -> None:
+    client = service.person()
+    upgrade = get(UNREAD, client.token).replace(
+        b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    )
+    async with serve() as base, peers(base, 1) as (peer,):
+        peer.writer.write(get(UNREAD, client.token) + upgrade + get("/healthz", client.token))
+        assert await statuses(peer, 3) == [200] * 3
+
+
+async def test_what_cannot_be_parsed_takes_nothing_from_those_before_it(
+    service: Service, serve: Serve
+) -> None:
+    client = service.person()
+    async with serve() as base, peers(base, 1) as (peer,):
+        peer.writer.write(get(UNREAD, client.token) * 32 + b"\x00\x01\r\n\r\n")
+        assert await statuses(peer, 32) == [200] * 32
+        peer.writer.write(get(UNREAD, client.token))
+        assert await peer.is_cut()

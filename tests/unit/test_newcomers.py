@@ -3,47 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+import time
+from typing import TYPE_CHECKING
 
+import pytest
+import uvloop
+from aiohttp import web
+
+from handlers.http.admission import Admission
+from handlers.http.connections import Connections
+from handlers.http.cors import CrossOrigin
+from handlers.http.edge_headers import EdgeHeaders
+from handlers.http.envelope import Envelope, PlainRoute
+from handlers.http.gate import Guards
 from handlers.http.newcomers import Newcomers
+from handlers.http.protocol import Runner
+from handlers.http.route_table import RouteTable
+from handlers.http.strangers import Strangers
+from handlers.http.written import Writer
+from rdchat.common.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from handlers.http.newcomers import Newcomer
 
 
 class Connection:
     def __init__(self, number: int, begun: list[int]) -> None:
         self.number = number
-        self.closing = False
+        self.has_gone = False
         self._begun = begun
-        self.reading = True
 
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        assert not self.reading
-        self.reading = True
-        self._begun.append(self.number)
-
-    def is_closing(self) -> bool:
-        return self.closing
+    def begin(self) -> bool:
+        if not self.has_gone:
+            self._begun.append(self.number)
+        return not self.has_gone
 
 
-def enter(newcomers: Newcomers, number: int, begun: list[int]) -> list[Connection]:
+def enter(newcomers: Newcomers, number: int, begun: list[int]) -> tuple[list[Connection], list[bool]]:
     made = [Connection(one, begun) for one in range(number)]
-    for one in made:
-        newcomers.enter(cast("asyncio.Transport", one))
-    return made
+    return made, [newcomers.enter(one) for one in made]
 
 
 async def test_a_few_begin_at_once_and_the_others_in_the_rounds_that_follow() -> None:
     newcomers, begun = Newcomers(4), list[int]()
-    made = enter(newcomers, 10, begun)
-    assert [one.reading for one in made] == [True] * 4 + [False] * 6
+    _, at_once = enter(newcomers, 10, begun)
+    assert at_once == [True] * 4 + [False] * 6
     assert len(newcomers) == 6
     await asyncio.sleep(0)
     assert begun == [4, 5, 6, 7]
     # Others come behind those who wait.
-    more = enter(newcomers, 2, begun)
-    assert not any(one.reading for one in more)
+    assert enter(newcomers, 2, begun)[1] == [False, False]
     await asyncio.sleep(0)
     assert begun == [4, 5, 6, 7, 8, 9, 0, 1]
     assert not len(newcomers)
@@ -51,8 +62,8 @@ async def test_a_few_begin_at_once_and_the_others_in_the_rounds_that_follow() ->
 
 async def test_one_that_has_gone_takes_no_turn() -> None:
     newcomers, begun = Newcomers(1), list[int]()
-    made = enter(newcomers, 4, begun)
-    made[1].closing = made[2].closing = True
+    made, _ = enter(newcomers, 4, begun)
+    made[1].has_gone = made[2].has_gone = True
     await asyncio.sleep(0)
     assert begun == [3]
 
@@ -60,7 +71,66 @@ async def test_one_that_has_gone_takes_no_turn() -> None:
 async def test_alone_no_one_waits() -> None:
     newcomers, begun = Newcomers(1), list[int]()
     for _ in range(3):
-        (one,) = enter(newcomers, 1, begun)
-        assert one.reading
+        assert enter(newcomers, 1, begun)[1] == [True]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+
+class Waiting(Newcomers):
+    """Lets no one begin before it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Newcomer] = []
+
+    def enter(self, one: Newcomer) -> bool:
+        self.kept.append(one)
+        return False
+
+
+async def served_in_turn() -> None:
+    served: list[str] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        served.append(await request.text())
+        return web.Response(text="done")
+
+    app = web.Application()
+    app.router.add_post("/", serve)
+    edge = EdgeHeaders(CrossOrigin(frozenset()), behind_tls=False)
+    newcomers = Waiting()
+
+    def ignore() -> None:
+        pass
+
+    guards = Guards(Admission(9, ignore, edge), Connections(9, ignore), Strangers((), ignore), newcomers)
+    envelope = Envelope(Metrics(), time.perf_counter, edge, Writer(edge))
+    runner = Runner(app, envelope, guards, RouteTable[PlainRoute](), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0]
+        ways = [await asyncio.open_connection(host, port) for _ in range(2)]
+        body = b"x" * 200_000
+        for _, writer in ways:
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + body)
+        # More than enough for what is sent on the loopback to be looked at, if it were.
+        for _ in range(200):
+            await asyncio.sleep(0.001)
+        assert len(newcomers.kept) == 2
+        assert served == []
+        assert [one.begin() for one in newcomers.kept] == [True, True]
+        for reader, writer in ways:
+            async with asyncio.timeout(10):
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            writer.close()
+        assert served == [body.decode()] * 2
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_event_loop])
+def test_nothing_is_looked_at_before_its_turn(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """uvloop, which serves, begins to read whatever `connection_made` says."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(served_in_turn())

@@ -83,13 +83,21 @@ class EventSupplement:
 
     async def supplement(self, groups: list[list[Event]]) -> list[list[Event]]:
         """Return the groups with what the app hears. Raise UnavailableError."""
-        known = await self._look_up([event for group in groups for event in group])
+        try:
+            known = await self._look_up([event for group in groups for event in group])
+        except RdchatError:
+            raise
+        except Exception:
+            # Ours go out in any case.
+            log.exception("what events of the dialect need cannot be looked up")
+            return groups
         return [await self._supplemented(group, known) for group in groups]
 
     def published(self, group: list[Event]) -> None:
         """Have people who are connected to any replica told of their notifications."""
         for event in group:
             if event.name == channels.NOTIFICATION:
+                # Of our own making: it has an id.
                 person_id = event.channel.rpartition(":")[2]
                 notification_id = orjson.loads(event.data)["id"]
                 self._facts.announcements.announce(TOPIC, f"{person_id} {notification_id}")
@@ -110,7 +118,7 @@ class EventSupplement:
 
     async def _supplemented(self, group: list[Event], known: _Known) -> list[Event]:
         shown, added = [], []
-        for event in group:
+        for number, event in enumerate(group):
             ours, beside = event, None
             try:
                 if event.name == channels.MESSAGE:
@@ -124,12 +132,12 @@ class EventSupplement:
                 log.exception("an event of the dialect cannot be made", name=event.name)
             shown.append(ours)
             if beside is not None:
-                added.append(beside)
-        first = len(group)
+                # Numbered by the event that it stands beside: the same at every attempt.
+                added.append((len(group) + number, *beside))
         base = group[0].base
         return shown + [
-            Event(group[0].channel, f"{base}:{first + number}", name, as_json(data).decode())
-            for number, (name, data) in enumerate(added)
+            Event(group[0].channel, f"{base}:{number}", name, as_json(data).decode())
+            for number, name, data in added
         ]
 
     def _message(self, event: Event, known: _Known) -> Event:

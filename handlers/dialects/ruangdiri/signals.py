@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from rdchat.common.background import cancel
-from rdchat.common.errors import UnavailableError
+from rdchat.common.errors import RdchatError, UnavailableError
 from rdchat.realtime.ably_client import PublishError
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class Signals:
             return
         try:
             await self._publish(signal, signal.value, publish)
-        except UnavailableError:
+        except RdchatError:
+            # Ably is away, or the session is over by now.
             log.debug("a signal was lost")
 
     async def _publish(self, signal: _Signal, value: object, publish: Callable[[], Awaitable[None]]) -> None:
