@@ -21,6 +21,7 @@ from handlers.server.application import api_document
 from rdchat.common.clock import SystemClock
 from rdchat.common.errors import UnavailableError
 from rdchat.files.links import Links
+from tests.support import spoken
 from tests.support.bucket import BUCKET, s3_server
 from tests.support.envelope import assert_refused
 from tests.support.forms import photo, upload
@@ -206,6 +207,7 @@ async def test_files_of_several_at_once_are_numbered_without_gap(
     assert [row["message_id"] is not None for row in await rows(database_url)] == [True] * 5
 
 
+@spoken.ours_alone("the app reads a file's link from the event")
 async def test_whoever_listens_hears_of_the_file_once_and_gets_no_link(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     ably, heard = await listen(psychologist, session_id)
@@ -427,6 +429,7 @@ async def test_what_may_not_be_sent_is_refused_on_the_field(
     assert len(await client.history(session_id)) == 2
 
 
+@spoken.ours_alone("the app names kinds of files that we do not; they are overlooked")
 async def test_forms_are_read_strictly(service: Service) -> None:
     client, _, session_id = await opened(service)
 

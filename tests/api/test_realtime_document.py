@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft7Validator
 
 from handlers.server.application import ROUTES, events_document
+from tests.support import spoken
 from tests.support.sessions import reaches
 from tests.support.shapes import mismatches
 from tests.support.soon import in_days, session_soon
@@ -51,6 +52,7 @@ def fault(channel: str, event: str, data: Any) -> str | None:
     return f"{event}: {found}" if found else None
 
 
+@spoken.ours_alone("the document describes our own events; the dialect's are in docs/dialects.md")
 async def test_everything_that_is_published_is_described(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ably import AblyRealtime
 
+from tests.support import spoken
 from tests.support.pair import a_pair
 from tests.support.service import whole_second
 from tests.support.sessions import opened
@@ -38,7 +39,12 @@ async def listening(person: Person, session_id: str) -> AsyncIterator[tuple[Any,
         auth_callback=authenticate, endpoint=f"{options['endpoint']}:{options['port']}/", tls=False
     )
     channel = ably.channels.get(access["channelName"])
-    await channel.subscribe(lambda message: heard.append((message.name, message.data)))
+
+    def note(message: Any) -> None:
+        if spoken.is_ours(message.name):
+            heard.append((message.name, message.data))
+
+    await channel.subscribe(note)
     await until(lambda: tokens)
     # What is issued in the very second of the end is not revoked: tokens know no less than seconds.
     await at_instant(whole_second(0))

@@ -44,9 +44,12 @@ class CommandServer:
                 command, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
             theirs.close()
-            yield cls(ours)
-            ours.close()
-            process.wait()
+            try:
+                yield cls(ours)
+            finally:
+                # Not closed alone: a child that a test has forked and lost would keep it open.
+                ours.shutdown(socket.SHUT_RDWR)
+                process.wait()
 
     async def run(self, arguments: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
         """Run a command to its end. Return status and output."""

@@ -24,5 +24,19 @@ def ordinary(body: Any) -> Any:
     return {name: value for name, value in body.items() if name != "status" and name not in _BESIDE_BOOKING}
 
 
+#: What the dialect publishes beside our own events.
+_BESIDE_EVENTS = {"session_status", "read_receipt", "user_presence"}
+
+
+def is_ours(event: str) -> bool:
+    """Whether an event is of the ordinary contract; all are without a dialect."""
+    return DIALECT is None or event not in _BESIDE_EVENTS
+
+
+def ours_alone(changed: str) -> pytest.MarkDecorator:
+    """Mark a test of something that the dialect has otherwise on purpose: `changed` says what, and why."""
+    return pytest.mark.skipif(DIALECT is not None, reason=changed)
+
+
 #: Has a test run in the ordinary contract, and with a dialect on.
 both = pytest.mark.parametrize("service", [None, "ruangdiri"], indirect=True, ids=["ordinary", "ruangdiri"])

@@ -115,10 +115,13 @@ def test_a_forked_child_neither_holds_the_directory_nor_stops_the_server(place: 
         os.read(receive, 1)  # lives until the parent is done
         os._exit(0)
     os.close(receive)
-    assert cached(server.address).ping()
-    server.stop()
-    other = EmbeddedRedis(place / "valkey")
-    other.start()
-    other.stop()
-    os.close(send)
-    assert os.waitpid(child, 0)[1] == 0
+    try:
+        assert cached(server.address).ping()
+        server.stop()
+        other = EmbeddedRedis(place / "valkey")
+        other.start()
+        other.stop()
+    finally:
+        os.close(send)
+        status = os.waitpid(child, 0)[1]
+    assert status == 0
