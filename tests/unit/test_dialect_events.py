@@ -185,6 +185,16 @@ async def test_where_a_session_stands_and_what_was_read(
     assert (receipt["userId"], receipt["readAt"], receipt["timestamp"]) == (str(CLIENT), "then", "then")
 
 
+async def test_what_stands_beside_the_last_event_alone_is_published_with_the_others(
+    publisher: Publisher, ably: Ably
+) -> None:
+    """At the end of a session a message and its state are one publish, whose ids have no gaps."""
+    publisher.hand_over([entry((CHANNEL, channels.MESSAGE, message(1)), status("completed"))])
+    await until(lambda: len(ably.events) == 3, 2)
+    assert [one.name for one in ably.events] == [channels.MESSAGE, channels.SESSION_STATUS, "session_status"]
+    assert ably.requests == 1
+
+
 async def test_a_session_that_is_moved_before_it_opens_is_told_to_our_readers_alone(
     publisher: Publisher, ably: Ably, facts: Facts
 ) -> None:

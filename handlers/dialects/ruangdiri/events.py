@@ -118,7 +118,7 @@ class EventSupplement:
 
     async def _supplemented(self, group: list[Event], known: _Known) -> list[Event]:
         shown, added = [], []
-        for number, event in enumerate(group):
+        for event in group:
             ours, beside = event, None
             try:
                 if event.name == channels.MESSAGE:
@@ -132,12 +132,13 @@ class EventSupplement:
                 log.exception("an event of the dialect cannot be made", name=event.name)
             shown.append(ours)
             if beside is not None:
-                # Numbered by the event that it stands beside: the same at every attempt.
-                added.append((len(group) + number, *beside))
+                added.append(beside)
+        # Ably takes the ids of one publish without gaps only.
+        first = len(group)
         base = group[0].base
         return shown + [
-            Event(group[0].channel, f"{base}:{number}", name, as_json(data).decode())
-            for number, name, data in added
+            Event(group[0].channel, f"{base}:{first + number}", name, as_json(data).decode())
+            for number, (name, data) in enumerate(added)
         ]
 
     def _message(self, event: Event, known: _Known) -> Event:
