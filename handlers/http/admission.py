@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
 from handlers.http.json_answers import failure, new_request_id
+from handlers.http.written import head_lines
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.common.turns import Turns
 
@@ -150,5 +151,4 @@ def whole_answer(error: RdchatError, origin: str | None, edge: EdgeHeaders, requ
     edge.complete(answer.headers, origin)
     body = cast("bytes", answer.body)
     head = {**answer.headers, "Content-Length": str(len(body))}
-    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {head[name]}" for name in head)]
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return f"{head_lines(answer.status, head)}\r\n".encode() + body

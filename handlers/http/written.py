@@ -61,7 +61,7 @@ class Writer:
             return self._heads.get((status, None)) or self._head(status, None)
         headers = JSON_HEADERS.copy()
         self._edge.complete(headers, origin)
-        head = f"{_lines(status, headers)}{ID_HEADER}: "
+        head = f"{head_lines(status, headers)}{ID_HEADER}: "
         if len(self._heads) < _KEPT:
             self._heads[status, origin] = head
         return head
@@ -82,7 +82,7 @@ class Writer:
         if answer.status not in BODILESS:
             headers["Content-Length"] = str(len(body))
         headers["Date"] = rfc822_formatted_time()
-        return f"{_lines(answer.status, headers)}\r\n".encode() + body
+        return f"{head_lines(answer.status, headers)}\r\n".encode() + body
 
 
 def _packed(body: bytes) -> bytes:
@@ -90,7 +90,8 @@ def _packed(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-def _lines(status: int, headers: Mapping[str, str]) -> str:
+def head_lines(status: int, headers: Mapping[str, str]) -> str:
+    """Write the head of an answer, without the empty line that ends it."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"]
     lines += [f"{name}: {text}\r\n" for name, text in headers.items()]
     return "".join(lines)

@@ -97,7 +97,6 @@ class EventSupplement:
         """Have people who are connected to any replica told of their notifications."""
         for event in group:
             if event.name == channels.NOTIFICATION:
-                # Of our own making: it has an id.
                 person_id = event.channel.rpartition(":")[2]
                 notification_id = orjson.loads(event.data)["id"]
                 self._facts.announcements.announce(TOPIC, f"{person_id} {notification_id}")
