@@ -20,6 +20,7 @@ import redis.utils
 from httpx._transports import default as transports
 
 from handlers.pages.static_files import WEB
+from rdchat.common.telemetry import configure_logging
 from rdchat.local.stores import EmbeddedPostgres, EmbeddedRedis
 from rdchat.redis import rates
 from tests.support import spoken
@@ -28,6 +29,7 @@ from tests.support.database_users import OWNER, as_service, make_tables
 from tests.support.node import find_node, install
 from tests.support.receiver import Receiver
 from tests.support.service import Service, service_settings
+from tests.support.watchdog import Watchdog, time_limit
 
 if TYPE_CHECKING:
     import ssl
@@ -72,14 +74,51 @@ transports.create_ssl_context = lambda **options: _read_certificates(  # type: i
 redis.utils.get_lib_version = functools.cache(redis.utils.get_lib_version)
 
 
-def pytest_collection_finish() -> None:
-    """Take what was imported so far out of the garbage collector's sight.
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """See that groups hold, and take what was imported so far out of the garbage collector's sight.
+
+    Tests of a group that run beside each other, browsers above all, are too much for a small machine.
+    A version of pytest has undone the groups without a word.
 
     Every test ends with a collection, so that what it leaked shows: a thousandth of a second instead of a
     twentieth, when modules, schemas and test functions are not looked through each time.
     """
+    if session.config.getoption("loadgroup", False):
+        grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+        assert all("@" in item.nodeid for item in grouped), "pytest-xdist keeps no groups"
     gc.collect()
     gc.freeze()
+
+
+_watchdog = Watchdog()
+#: Where this process reports to: a worker does not.
+_terminal: pytest.TerminalReporter | None = None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    global _terminal  # noqa: PLW0603 - hooks of a conftest share nothing else
+    if not hasattr(session.config, "workerinput"):
+        _terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    _watchdog.start()
+    # As the service has it. The default draws each traceback with all variables: seconds of a processor.
+    configure_logging("text")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    _watchdog.expect_end(item.nodeid, time_limit(item))
+    result = yield
+    _watchdog.ended()
+    return result
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once what has failed: a run that is stopped never comes to its summary."""
+    if report.failed and _terminal is not None:
+        reason = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
+        _terminal.ensure_newline()
+        _terminal.write_line(f"{report.nodeid} ({report.when}): {reason.partition(chr(10))[0][:200]}")
 
 
 @pytest.fixture(scope="session")
