@@ -18,49 +18,26 @@ if find_spec("ably") is None:
         sys.exit("The dependencies are not installed yet. `make run` installs them and starts the service.")
     os.execv(_PYTHON, [str(_PYTHON), *sys.argv])  # noqa: S606 - the same program, by the Python that has it all
 
-import asyncio
-import errno
-import re
-import secrets
-import shutil
-from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
 
 import click
-import orjson
-import uvloop
 
-import config
-from config import rendering
-from handlers.server.application import api_document, events_document
-from handlers.server.serving import serve as serve_replica
-from handlers.server.supervising import ProcessFailedError, serve_shared, supervise
 from rdchat import __version__
-from rdchat.common.clock import SystemClock
-from rdchat.common.errors import RdchatError
-from rdchat.common.telemetry import configure_logging
-from rdchat.domain.booking import is_zone
-from rdchat.domain.person import LONGEST_NAME, Caller, Role, clean_name
-from rdchat.local.ably import alone as ably_alone
-from rdchat.local.probe import is_secret_of_service, service_address
-from rdchat.local.stores import EmbeddedStoreError
-from rdchat.local.stores.choice import any_stores, own_stores
-from rdchat.operations import administration, drawing, key_commands
-from rdchat.operations.doctor import examine
-from rdchat.operations.role_making import make_roles, script_of
-from rdchat.runtime.commands import keep_wall_times
-from rdchat.security.caller_tokens import CallerTokens
-from statemachine import AutomationKind
-from statemachine import diagram as diagrams
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
+    from uuid import UUID
 
     from config import Settings
     from rdchat.common.stores import Addresses
+    from statemachine import diagram as diagrams
 
+# Each command imports what it needs itself: whoever asks for help need not wait for all of it.
+
+#: The roles of a caller and the kinds of automation, by what they are called.
+ROLES = ("client", "student", "employee", "psychologist", "supervisor", "super_admin")
+AUTOMATIONS = ("initial_message", "enable_chat", "end_warning", "auto_end")
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -71,6 +48,9 @@ def _say(text: str) -> None:
 
 
 def _settings() -> Settings:
+    import config
+    from rdchat.common.telemetry import configure_logging
+
     try:
         settings = config.load()
     except config.SettingsError as error:
@@ -94,6 +74,12 @@ def _complain(error: Exception) -> SystemExit:
 
 
 def _with_stores(work: Any) -> Any:  # noqa: ANN401 - `work` takes (settings, addresses), and its result is passed on
+    import asyncio
+
+    from rdchat.common.errors import RdchatError
+    from rdchat.local.stores import EmbeddedStoreError
+    from rdchat.local.stores.choice import any_stores
+
     settings = _settings()
     try:
         with any_stores(settings, _whisper) as addresses:
@@ -126,6 +112,16 @@ def cli() -> None:
 )
 def serve(processes: int) -> None:
     """Serve one replica until Ctrl-C or SIGTERM."""
+    import errno
+
+    import uvloop
+
+    from handlers.server.serving import serve as serve_replica
+    from handlers.server.supervising import ProcessFailedError, supervise
+    from rdchat.common.errors import RdchatError
+    from rdchat.local.stores import EmbeddedStoreError
+    from rdchat.local.stores.choice import own_stores
+
     settings = _settings()
     try:
         with own_stores(settings, _say) as addresses:
@@ -149,6 +145,11 @@ def serve(processes: int) -> None:
 @cli.command(hidden=True)
 def process() -> None:
     """Be one of the processes that `serve --processes` starts."""
+    import uvloop
+
+    from handlers.server.supervising import ProcessFailedError, serve_shared
+    from rdchat.common.errors import RdchatError
+
     settings = _settings()
     try:
         uvloop.run(serve_shared(settings))
@@ -163,6 +164,7 @@ def timezones(*, dry_run: bool) -> None:
 
     What was promised is what a clock shows. `serve` looks at each start after a new release of the database.
     """
+    from rdchat.runtime.commands import keep_wall_times
 
     async def work(settings: Settings, addresses: Addresses) -> list[str]:
         return await keep_wall_times(settings, addresses, dry_run=dry_run)
@@ -174,6 +176,8 @@ def timezones(*, dry_run: bool) -> None:
 @cli.command()
 def migrate() -> None:
     """Update the schema, as its owner (`serve` does so too, unless it has a role of its own)."""
+    from rdchat.operations import administration
+
     applied = _with_stores(administration.migrate_now)
     _say("\n".join(f"applied {name}" for name in applied) or "The schema is up to date.")
 
@@ -195,6 +199,11 @@ def roles(*, apply: bool, owner: str | None, service: str | None, schema: str) -
     may then neither change the schema nor what was written down. It can be run again at any time, by a
     superuser or by an owner of the database who may make roles.
     """
+    import asyncio
+
+    from rdchat.common.errors import RdchatError
+    from rdchat.operations.role_making import make_roles, script_of
+
     settings = _settings()
     try:
         script = script_of(settings, owner=owner, service=service, schema=schema)
@@ -221,7 +230,9 @@ def demo(seconds: int, keep: Path | None) -> None:
 
     Genuine Ably SDK clients listen for both participants; what each saw is compared with what happened.
     """
-    from rdchat.local.demo import play  # noqa: PLC0415 - no other command needs the demo or Ably's realtime client
+    import asyncio
+
+    from rdchat.local.demo import play
 
     raise SystemExit(asyncio.run(play(seconds=seconds, keep=keep)))
 
@@ -254,8 +265,11 @@ def sandbox(*, starts_in: int, seconds: int, port: int, ably_port: int) -> None:
     In a data directory of its own, which is thrown away. Prints addresses, tokens of a client, a psychologist
     and an administrator, a session that is about to start, and lines for a shell to try all of it.
     """
-    from rdchat.local.sandbox import play  # noqa: PLC0415 - no other command needs it
-    from rdchat.local.sandbox.playground import Sandbox  # noqa: PLC0415
+    import asyncio
+    from datetime import timedelta
+
+    from rdchat.local.sandbox import play
+    from rdchat.local.sandbox.playground import Sandbox
 
     wanted = Sandbox(
         starts_in=timedelta(seconds=starts_in),
@@ -267,7 +281,7 @@ def sandbox(*, starts_in: int, seconds: int, port: int, ably_port: int) -> None:
 
 
 @cli.command()
-@click.option("--role", type=click.Choice([role.value for role in Role]), default="client", show_default=True)
+@click.option("--role", type=click.Choice(ROLES), default="client", show_default=True)
 @click.option("--sub", "person_id", type=click.UUID, help="Who it is for; a new id if not given.")
 @click.option("--name", default="Budi", show_default=True, help="Their full name.")
 @click.option("--email")
@@ -295,6 +309,17 @@ def token(
     It is a JWT, as the identity provider would issue it in production. Beside it, on standard error, is said
     whose secret signs it, and whether the service that runs here has another.
     """
+    import asyncio
+    from datetime import timedelta
+    from uuid import uuid4
+
+    import config
+    from rdchat.common.clock import SystemClock
+    from rdchat.domain.booking import is_zone
+    from rdchat.domain.person import LONGEST_NAME, Caller, Role, clean_name
+    from rdchat.local.probe import is_secret_of_service, service_address
+    from rdchat.security.caller_tokens import CallerTokens
+
     if zone is not None and not is_zone(zone):
         raise click.UsageError("--zone must be the IANA name of a time zone, as Asia/Jakarta.")
     if not clean_name(name):
@@ -338,6 +363,8 @@ def psychologist(
     psychologist_id: UUID | None, name: str | None, timezone: str | None, *, active: bool | None
 ) -> None:
     """List psychologists, or create or change one."""
+    from rdchat.operations import administration
+
     if psychologist_id is None and (name, timezone, active) != (None, None, None):
         raise click.UsageError("Whose? Give --id as well.")
 
@@ -363,6 +390,11 @@ def psychologist(
 )
 def diagram(form: str, session_id: UUID | None) -> None:
     """Export the state diagram to standard output."""
+    import orjson
+
+    from rdchat.operations import administration, drawing
+    from statemachine import diagram as diagrams
+
     path = None
     if session_id is not None:
 
@@ -386,12 +418,20 @@ def diagram(form: str, session_id: UUID | None) -> None:
 @cli.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
+    import orjson
+
+    from handlers.server.application import api_document
+
     click.echo(orjson.dumps(api_document(_settings().base_url), option=orjson.OPT_INDENT_2))
 
 
 @cli.command()
 def asyncapi() -> None:
     """Print the AsyncAPI document: the realtime events."""
+    import orjson
+
+    from handlers.server.application import events_document
+
     click.echo(orjson.dumps(events_document(), option=orjson.OPT_INDENT_2))
 
 
@@ -401,6 +441,11 @@ def asyncapi() -> None:
 @click.option("--page", type=_FILE, help="With --markdown: print this page with its rows brought up to date.")
 def show_settings(form: str | None, page: Path | None) -> None:
     """List every setting: its value now (of secrets, only whether there is one), default and meaning."""
+    import shutil
+
+    import config
+    from config import rendering
+
     if page is not None and form != "markdown":
         raise click.UsageError("--page belongs to --markdown.")
     if form == "example":
@@ -418,6 +463,8 @@ def show_settings(form: str | None, page: Path | None) -> None:
 @cli.command()
 def doctor() -> None:
     """Check settings, stores, Ably and where files lie."""
+    from rdchat.operations.doctor import examine
+
     raise SystemExit(_with_stores(examine))
 
 
@@ -453,6 +500,13 @@ def ably(
 
     docs/ably-local.md says what it can do. A service uses it with RDCHAT_ABLY_ENDPOINT=host:port.
     """
+    import re
+    import secrets
+
+    import uvloop
+
+    from rdchat.local.ably import alone as ably_alone
+
     settings = _settings()
     if private_key is not None and certificate is None:
         raise click.UsageError("--private-key belongs to a --certificate.")
@@ -484,6 +538,8 @@ def ably(
 @click.pass_context
 def queue(context: click.Context) -> None:
     """Show the delay queue: depth, head, leases, dead letters, also those of webhooks."""
+    from rdchat.operations import administration
+
     if context.invoked_subcommand is None:
         for line in _with_stores(administration.show_queue):
             click.echo(line)
@@ -493,6 +549,7 @@ def queue(context: click.Context) -> None:
 @click.argument("subject_id", metavar="ID", type=click.UUID)
 def retry(subject_id: UUID) -> None:
     """Schedule the dead letters of a session again; the reminders of a counselling, by its ID."""
+    from rdchat.operations import administration
 
     async def work(_settings: Settings, addresses: Addresses) -> list[str]:
         return await administration.retry_dead_letters(addresses, subject_id)
@@ -503,12 +560,14 @@ def retry(subject_id: UUID) -> None:
 
 @queue.command()
 @click.argument("session_id", type=click.UUID)
-@click.argument("kind", type=click.Choice([kind.value for kind in AutomationKind]))
+@click.argument("kind", type=click.Choice(AUTOMATIONS))
 def drop(session_id: UUID, kind: str) -> None:
     """Cancel one automation of a session, dead letter or not.
 
     The end of a session cannot be dropped: the chat would stay open for ever.
     """
+    from rdchat.operations import administration
+    from statemachine import AutomationKind
 
     async def work(_settings: Settings, addresses: Addresses) -> list[str]:
         return await administration.drop_automation(addresses, session_id, AutomationKind(kind))
@@ -524,6 +583,7 @@ def retry_webhooks(delivery_ids: tuple[UUID, ...]) -> None:
 
     The IDs are those that `queue` shows and the receiver knows as webhook-id.
     """
+    from rdchat.operations import administration
 
     async def work(_settings: Settings, addresses: Addresses) -> list[str]:
         return await administration.retry_webhooks(addresses, delivery_ids)
@@ -540,6 +600,8 @@ def keys() -> None:
 @keys.command("status")
 def show_keys() -> None:
     """List the keys, with the data keys that each wraps. Fails where one is missing or another."""
+    from rdchat.operations import key_commands
+
     lines, fine = _with_stores(key_commands.show_keys)
     for line in lines:
         click.echo(line)
@@ -550,6 +612,8 @@ def show_keys() -> None:
 @click.option("--id", "kid", metavar="KID", help="How the key is called. [default: by the date]")
 def rotate(kid: str | None) -> None:
     """Make a new key, and say how it comes into use without downtime."""
+    from rdchat.operations import key_commands
+
     try:
         lines = key_commands.make_key(_settings(), kid)
     except LookupError as error:
@@ -564,6 +628,7 @@ def rewrap() -> None:
 
     It can be interrupted at any time; called again, it goes on. What was written need not be touched.
     """
+    from rdchat.operations import key_commands
 
     async def work(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
         return await key_commands.rewrap_keys(settings, addresses, say=_whisper)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 _LONGEST_REQUEST = 64 * 1024
 _STATUS = struct.Struct("i")
+#: Between them these import nearly all that commands do.
+_WHAT_COMMANDS_IMPORT = (
+    "handlers.server.serving",
+    "handlers.server.supervising",
+    "rdchat.local.ably.alone",
+    "rdchat.operations.administration",
+    "rdchat.operations.doctor",
+    "rdchat.operations.drawing",
+    "rdchat.operations.key_commands",
+    "rdchat.operations.role_making",
+)
 
 
 class CommandServer:
@@ -128,6 +140,8 @@ def main(control: int) -> None:
     """Serve on a socket until its other end is closed."""
     from run import cli  # noqa: PLC0415 - what the client imports has no use for it
 
+    for name in _WHAT_COMMANDS_IMPORT:
+        importlib.import_module(name)
     with socket.socket(fileno=control) as requests:
         # What was imported is shared with the children: a collection of theirs would copy all of it.
         gc.collect()

@@ -13,7 +13,7 @@ from rdchat.domain import permissions
 ROOT = Path(__file__).parents[2]
 _LOADED = """
 import sys
-import run, handlers.server.serving
+import handlers.server.serving, handlers.server.supervising
 print([name for name in sys.modules if "socketio" in name or "engineio" in name or "ruangdiri" in name])
 """
 
