@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rdchat.engine.change import Change
     from rdchat.engine.result import CommandResult
     from rdchat.engine.storage import Storage
-    from statemachine import Command, Refusal
+    from statemachine import Command, Refusal, Session
 
 log = structlog.get_logger(__name__)
 
@@ -159,6 +159,14 @@ class Engine:
     def prefetch(self, session_ids: Iterable[UUID]) -> None:
         """Have sessions read in the background that will soon get a command. A hint, and no more."""
         self._prefetch.prefetch(session_ids)
+
+    def get_remembered(self, session_id: UUID) -> Session | None:
+        """Return a session as this process knows it, which another may have changed since; None: not at all.
+
+        Only for what is held against the version in the database before it has an effect.
+        """
+        actor = self._actors.get(session_id)
+        return None if actor is None or actor.stale else actor.session
 
     @property
     def live_actors(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rdchat.postgres import outbox
@@ -16,19 +17,32 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys, KeyOwner
     from rdchat.postgres.pool import Connection, Pool
 
-# One statement: the step and its event are both there, or neither is. A step back is none.
+# One statement: the step and its event are both there, or neither is. A step back is none. Nothing is done
+# where the session is no longer as the caller knows it ($9).
 _READ = """
-WITH step AS (
+WITH session AS (SELECT FROM chat_sessions WHERE id = $1 AND (version = $5 OR NOT $9)),
+horizon AS (
+    SELECT up_to_seq, read_at FROM reads
+     WHERE session_id = $1 AND person_id = $2 ORDER BY up_to_seq DESC LIMIT 1
+),
+attended AS (
+    INSERT INTO attendance (session_id, person_id, until) SELECT $1, $2, $4 FROM session WHERE $10
+    ON CONFLICT (session_id, person_id) DO UPDATE SET until = excluded.until
+     WHERE attendance.until < excluded.until
+),
+step AS (
     INSERT INTO reads (session_id, person_id, up_to_seq, read_at)
-    SELECT $1, $2, $3, $4
-     WHERE NOT EXISTS (SELECT FROM reads WHERE session_id = $1 AND person_id = $2 AND up_to_seq >= $3)
-    ON CONFLICT DO NOTHING RETURNING up_to_seq
+    SELECT $1, $2, $3, $4 FROM session
+     WHERE $3::bigint > 0 AND NOT EXISTS (SELECT FROM horizon WHERE up_to_seq >= $3)
+    ON CONFLICT DO NOTHING RETURNING up_to_seq, read_at
 ),
 entry AS (
     INSERT INTO outbox (session_id, version, id, events, created_at, lease_until)
     SELECT $1, $5, $6, $7, $4, clock_timestamp() + $8::interval FROM step
 )
-SELECT EXISTS (SELECT FROM step)
+SELECT EXISTS (SELECT FROM step) AS is_further, reached.up_to_seq, reached.read_at
+  FROM session LEFT JOIN (SELECT * FROM step UNION ALL SELECT * FROM horizon) reached ON true
+ ORDER BY up_to_seq DESC NULLS LAST LIMIT 1
 """
 
 _HORIZON = """
@@ -74,6 +88,15 @@ _UNREAD_SINCE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far a person has read, and since when: 0 and None before they have read anything."""
+
+    up_to_seq: int
+    read_at: datetime | None
+    is_further: bool
+
+
 async def insert_read(
     pool: Pool,
     person_id: UUID,
@@ -83,26 +106,28 @@ async def insert_read(
     owner: KeyOwner,
     keys: DataKeys,
     lease: timedelta,
-) -> bool:
-    """Note that a person has read so far, with the event that tells it. Return whether that is further.
+    is_there: bool,
+    at_version: bool,
+) -> Horizon | None:
+    """Note that a person has read so far, with the event that tells it. Return how far they have read now.
 
     `entry` is the event's, and `owner` its session; two devices of one person may both get further at once,
-    and both are told. Raise DataKeyError.
+    and both are told. `is_there`: they have come to the session, too. `at_version`: only if the session still
+    has the entry's version; None says that it has not, or that there is no such session. Raise DataKeyError.
     """
     async with acquire(pool) as connection:
         encryptor = await keys.get(connection, owner)
         session_id, version, entry_id, encrypted, at = outbox.entry_row(entry, encryptor)
-        further: bool = await connection.fetchval(
-            _READ, session_id, person_id, up_to_seq, at, version, entry_id, encrypted, lease
-        )
-    return further
-
-
-async def get_read_horizon(pool: Pool, session_id: UUID, person_id: UUID) -> tuple[int, datetime | None]:
-    """Return how far a person has read, and since when: 0 and None before they have read anything."""
-    async with acquire(pool) as connection:
-        found = await connection.fetchrow(_HORIZON, session_id, person_id)
-    return (found["up_to_seq"], found["read_at"]) if found is not None else (0, None)
+        values = (session_id, person_id, up_to_seq, at, version, entry_id, encrypted, lease)
+        found = await connection.fetchrow(_READ, *values, at_version, is_there)
+        if found is None:
+            return None
+        reached, read_at = found["up_to_seq"] or 0, found["read_at"]
+        # Another device has taken the same step in this very moment: a statement sees what was before it.
+        again = reached < up_to_seq
+        if again and (row := await connection.fetchrow(_HORIZON, session_id, person_id)) is not None:
+            reached, read_at = row["up_to_seq"], row["read_at"]
+    return Horizon(reached, read_at, found["is_further"])
 
 
 async def list_read_horizons(

@@ -144,24 +144,40 @@ class ChatService:
         Return how far they have read now, and since when. Going back changes nothing, and no one is told.
         Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
         """
+        known = self.engine.get_remembered(session_id)
+        if known is not None and permissions.may_read_content(caller, known):
+            # In most cases it is as it was, which the statement itself sees: one round trip.
+            read = await self._mark_read(caller, known, up_to_seq, at_version=True)
+            if read is not None:
+                return read
         session = await self.get_session(caller, session_id, content=True)
+        read = await self._mark_read(caller, session, up_to_seq, at_version=False)
+        if read is None:  # pragma: no cover - sessions are never deleted
+            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
+        return read
+
+    async def _mark_read(
+        self, caller: Caller, session: Session, up_to_seq: int | None, *, at_version: bool
+    ) -> tuple[int, datetime | None] | None:
         seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
         now = self.clock.now()
-        if session.is_open:
-            await reads.record_attendance(self.pool, [session.id], caller.id, now)
-        if seq > 0:
-            entry = outbox_entry.read_entry(session.id, session.version, caller.id, seq, now)
-            if await reads.insert_read(
-                self.pool,
-                caller.id,
-                seq,
-                entry,
-                owner=session_owner(session),
-                keys=self.keys,
-                lease=LEASE,
-            ):
-                self.publisher.hand_over([entry])
-        return await reads.get_read_horizon(self.pool, session.id, caller.id)
+        entry = outbox_entry.read_entry(session.id, session.version, caller.id, seq, now)
+        horizon = await reads.insert_read(
+            self.pool,
+            caller.id,
+            seq,
+            entry,
+            owner=session_owner(session),
+            keys=self.keys,
+            lease=LEASE,
+            is_there=session.is_open,
+            at_version=at_version,
+        )
+        if horizon is None:
+            return None
+        if horizon.is_further:
+            self.publisher.hand_over([entry])
+        return horizon.up_to_seq, horizon.read_at
 
     async def get_read_horizons(self, caller: Caller, session: Session) -> tuple[int, int] | None:
         """Return how far a participant has read, and how far the other; None for those who only oversee."""

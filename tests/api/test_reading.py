@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rdchat.domain.person import Role
+from rdchat.postgres import sessions
 from tests.support.envelope import assert_refused
 from tests.support.handing_over import hand_over
 from tests.support.pair import Pair, a_pair
@@ -20,7 +21,9 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+    from uuid import UUID
 
+    from statemachine import Session
     from tests.support.service import Person, Reply
 
 
@@ -125,6 +128,27 @@ async def test_many_devices_at_once_tell_one_step_once(pair: Pair) -> None:
     await until(lambda: sorted(told()) == sorted(row["up_to_seq"] for row in rows))
 
 
+async def test_a_session_that_is_in_memory_is_not_read_for_it(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, psychologist, session_id = await opened(pair.one)
+    await client.say(session_id, "Halo")
+    asked = []
+
+    async def noted(pool: Any, session: UUID) -> Session | None:
+        asked.append(str(session))
+        return await get_session(pool, session)
+
+    get_session = sessions.get_session
+    monkeypatch.setattr(sessions, "get_session", noted)
+    assert (await read(psychologist, session_id)).data["upToSeq"] == 3
+    assert asked == []
+    # What this replica remembers is not so any more: the other has gone on.
+    await pair.elsewhere(client).say(session_id, "Masih di situ?")
+    assert (await read(psychologist, session_id)).data["upToSeq"] == 4
+    assert asked == [session_id]
+
+
 async def test_before_the_start_after_the_end_and_by_nobody_else(service: Service) -> None:
     client, psychologist, session_id = await opened(service)
     stranger, admin = service.person(), service.person(Role.SUPER_ADMIN, "Admin")
@@ -191,6 +215,7 @@ async def test_what_a_successor_reads_is_not_read_by_the_client(
         assert (await hand_over(first, booking, second)).status == 200
         # The welcome is the former psychologist's: to the next one, it is nothing of the other's.
         assert (await unread(second), await unread(client)) == ((0, {}), (1, {session_id: 1}))
+        assert_refused(await read(first, session_id), 403, "NOT_PARTICIPANT")
         await read(second, session_id)
         assert [one["isRead"] for one in await second.history(session_id)] == [False]
         assert await marks(second, session_id) == [(1, 0)]
