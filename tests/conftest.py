@@ -90,6 +90,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name files that tests are given by what they are given as: each worker makes its own."""
+    return argname if isinstance(val, bytes) else None
+
+
 _watchdog = Watchdog()
 #: Where this process reports to: a worker does not.
 _terminal: pytest.TerminalReporter | None = None
