@@ -294,7 +294,7 @@ async def nothing_is_left_behind() -> AsyncIterator[None]:
             break
         await asyncio.sleep(0)
     assert not leaked, f"the test leaks tasks: {leaked}"
-    started = [pid for pid in _descendants(os.getpid()) - processes if not _is_store(pid)]
+    started = [_describe(pid) for pid in _descendants(os.getpid()) - processes if not _is_store(pid)]
     assert not started, f"the test leaks processes: {started}"
 
 
@@ -317,6 +317,14 @@ def _is_ours(task: asyncio.Task[Any]) -> bool:
     return task is not asyncio.current_task() and "/site-packages/ably/" not in getattr(
         code, "co_filename", ""
     )
+
+
+def _describe(pid: int) -> str:
+    try:
+        process = psutil.Process(pid)
+        return f"{pid} ({process.status()}, below {process.ppid()}): {' '.join(process.cmdline())}"
+    except psutil.NoSuchProcess:
+        return f"{pid}, which has ended by now"
 
 
 def _is_store(pid: int) -> bool:
