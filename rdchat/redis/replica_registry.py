@@ -34,8 +34,10 @@ for i = 1, #gone do
   redis.call('ZREM', KEYS[1], gone[i])
   redis.call('HDEL', KEYS[2], gone[i])
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3] * 2)
-redis.call('PEXPIRE', KEYS[2], ARGV[3] * 2)
+if redis.call('PTTL', KEYS[1]) < ARGV[3] * 2 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[3] * 2)
+  redis.call('PEXPIRE', KEYS[2], ARGV[3] * 2)
+end
 return 1
 """
 )

@@ -172,7 +172,7 @@ async def test_a_failover_to_an_empty_redis_is_noticed(world: World) -> None:
         assert max(await lateness(world, "enable_chat")) < 1000
 
 
-async def test_rubbish_in_the_queue_harms_no_timer(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_rubbish_in_the_queue_harms_no_timer(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     async with world.service() as service:
         [talk, *_] = await world.book(service.base, starts_in=2.1, lasts=2, count=5)
         client = redis.asyncio.Redis.from_url(world.redis_url)
@@ -188,11 +188,11 @@ async def test_rubbish_in_the_queue_harms_no_timer(world: World, capsys: pytest.
         await client.aclose()
         await world.check(4)
     assert max(await lateness(world, "enable_chat")) < LATE_MS
-    assert "a background loop failed" not in capsys.readouterr().out
+    assert "a background loop failed" not in capfd.readouterr().err
 
 
 async def test_without_notifications_and_without_config(
-    tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, database_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     more = tmp_path / "managed.conf"
     more.write_text('notify-keyspace-events ""\nrename-command CONFIG ""\n')
@@ -203,7 +203,7 @@ async def test_without_notifications_and_without_config(
             a_world(tmp_path, database_url=database_url, redis_url=server.address) as world,
             world.service() as service,
         ):
-            assert "notifications cannot be switched on" in capsys.readouterr().out
+            assert "notifications cannot be switched on" in capfd.readouterr().err
             await world.book(service.base, starts_in=2.6, lasts=2, count=5)
             await world.check(9)
             await on_time(world, 5)
