@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 #: Connections that wait to be accepted: at the full hour all clients come at once.
-_BACKLOG: Final = 1_024
+_BACKLOG: Final = 256
 #: How long a request under way may take once the replica stops.
 _SHUTDOWN_SECONDS: Final = 10.0
 #: So many allocations set off a look at the youngest objects (Python's default is 700).

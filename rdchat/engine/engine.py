@@ -49,6 +49,8 @@ log = structlog.get_logger(__name__)
 _WORKERS: Final = 3
 _WORKERS_FOR_PEOPLE: Final = 1
 _HANGS_SECONDS: Final = 0.05
+#: So many ask the store at a time: the workers, and what reads in advance.
+ASKING: Final = _WORKERS + _WORKERS_FOR_PEOPLE + 1
 _BATCH_SESSIONS: Final = 512
 #: The event loop is busy for about as many tenths of a millisecond while a batch is stepped.
 _BATCH_AUTOMATIONS: Final = 128

@@ -70,14 +70,17 @@ SELECT lower(name) AS name, CASE WHEN name = ANY($2) THEN set_config(name, '0', 
 _ACQUIRE_SECONDS = 5.0
 
 
-async def connect(url: str, *, size: int = 10, patience: float = 30.0) -> Pool:
-    """Open a pool of up to `size` connections, trying for `patience` seconds. Raise UnavailableError."""
+async def connect(url: str, *, size: int = 10, kept: int = 2, patience: float = 30.0) -> Pool:
+    """Open a pool of up to `size` connections, of which `kept` are there at all times.
+
+    Try for `patience` seconds. Raise UnavailableError.
+    """
     deadline = asyncio.get_running_loop().time() + patience
     while True:
         try:
             return await asyncpg.create_pool(
                 url,
-                min_size=2,
+                min_size=kept,
                 max_size=size,
                 command_timeout=_STATEMENT_SECONDS,
                 timeout=_ACQUIRE_SECONDS,

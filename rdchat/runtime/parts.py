@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -14,7 +14,7 @@ from config.addresses import public_host
 from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.common.telemetry import Metrics
 from rdchat.domain.booking import Limits
-from rdchat.engine.engine import Engine
+from rdchat.engine.engine import ASKING, Engine
 from rdchat.engine.passivation import Passivation
 from rdchat.engine.post_commit import PostCommitEffects
 from rdchat.local.ably import AblyLocal
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: To PostgreSQL, for all but the engine, which has its own.
+_CONNECTIONS: Final = 6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
@@ -79,9 +82,13 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """PostgreSQL, Redis, and what keeps things there. `woken` is set when a timer was added to the queue."""
+    """PostgreSQL, Redis, and what keeps things there. `woken` is set when a timer was added to the queue.
+
+    `commits` are connections of the engine's own: a hundred who read at once would hold up those who write.
+    """
 
     pool: Pool
+    commits: Pool
     keys: DataKeys
     redis: RedisClient
     snapshots: Snapshots
@@ -134,11 +141,13 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
     Raise UnavailableError without PostgreSQL, SchemaBehindError if it is another's and behind, WrongKeyError
     for encryption keys that are not this database's.
     """
-    pool = await postgres.connect(database_url)
+    pool = await postgres.connect(database_url, size=_CONNECTIONS, kept=1)
     base.close_in_turn(lambda: postgres.close(pool))
     applied = await bring_up_to_date(pool)
     if applied:
         log.info("migrations applied", names=applied)
+    commits = await postgres.connect(database_url, size=ASKING, kept=1)
+    base.close_in_turn(lambda: postgres.close(commits))
     await _follow_clock(base, pool)
     redis = redis_connection.connect(redis_url)
     base.close_in_turn(redis.aclose)
@@ -156,6 +165,7 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
     woken = asyncio.Event()
     return Stores(
         pool=pool,
+        commits=commits,
         keys=keys,
         redis=redis,
         snapshots=Snapshots(redis, service_key, alarm=keys.alarm),
@@ -267,7 +277,7 @@ def _server_token(base: Base) -> str:
 def start_engine(base: Base, stores: Stores, delivery: Delivery) -> Core:
     """Start the engine, on its storage and with what follows its commits."""
     storage = StoredSessions(
-        stores.pool,
+        stores.commits,
         stores.snapshots,
         keys=stores.keys,
         limits=base.limits,
