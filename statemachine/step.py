@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from inspect import unwrap
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from transitions import EventData, Machine
 
@@ -60,9 +59,8 @@ def _asked(function: Callable[[TransitionContext], T]) -> Callable[[EventData], 
     return ask
 
 
-def _behind(asked: str | Callable[..., object]) -> Any:  # noqa: ANN401 - the guard or the action
-    # transitions would take names of methods as well; `build_machine` gives it functions.
-    return unwrap(cast("Callable[..., object]", asked))
+def _behind(asked: Any) -> Any:  # noqa: ANN401 - the guard or the action that `_asked` has wrapped
+    return asked.__wrapped__
 
 
 MACHINE = build_machine()

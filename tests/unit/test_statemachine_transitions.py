@@ -32,10 +32,12 @@ from statemachine import (
 )
 from statemachine.context import TransitionContext
 from statemachine.schedule import Leads, plan
-from statemachine.step import MACHINE, TRANSITIONS
+from statemachine.step import MACHINE, TRANSITIONS, build_machine
 from statemachine.table import TABLE, Row
 
 if TYPE_CHECKING:
+    from transitions import Machine
+
     from statemachine.effects import Effect
 
 CLIENT, PSYCHOLOGIST, STRANGER, OTHER = (UUID(int=number) for number in range(1, 5))
@@ -93,7 +95,7 @@ def a_session(status: Status) -> Session:
 
 
 def triggered(
-    session: Session, command: Command, now: datetime
+    machine: Machine, session: Session, command: Command, now: datetime
 ) -> tuple[Session, list[Effect]] | RefusalCode | None:
     """What the machine does when it is triggered: the session after it and the effects, or the refusal.
 
@@ -102,7 +104,7 @@ def triggered(
     draft = session.draft()
     context = TransitionContext(draft, command, now)
     try:
-        is_taken = MACHINE.events[command.trigger].trigger(draft, context=context)
+        is_taken = machine.events[command.trigger].trigger(draft, context=context)
     except MachineError:
         return None
     if not is_taken:
@@ -123,6 +125,7 @@ def row_of(session: Session, command: Command, now: datetime) -> Row | None:
 
 
 def test_a_step_does_what_a_trigger_does() -> None:
+    machine = build_machine()
     taken: set[tuple[Row, Status]] = set()
     refused: set[RefusalCode] = set()
     sessions = [a_session(status) for status in Status]
@@ -130,7 +133,7 @@ def test_a_step_does_what_a_trigger_does() -> None:
     for session, command, now in product(sessions, COMMANDS, INSTANTS):
         status = session.status
         case = (status, session.is_over_limit, command, now)
-        stepped, expected = step(session, command, now), triggered(session, command, now)
+        stepped, expected = step(session, command, now), triggered(machine, session, command, now)
         row = row_of(session, command, now)
         if isinstance(stepped, Refusal):
             refused.add(stepped.code)
