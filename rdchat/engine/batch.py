@@ -305,12 +305,13 @@ class Batch:
 
     async def _answer_repetitions(self, work: _Work) -> None:
         """Give those who repeat a message the one that is stored."""
-        keys = [key for pending in work.stored if (key := pending.client_key) is not None]
+        named = [(pending, key) for pending in work.stored if (key := pending.client_key) is not None]
+        keys = [key for _, key in named]
         try:
             found = await self._storage.messages_by_client_id(work.actor.session_id, keys)
         except UnavailableError:
             found = None
-        for pending, key in zip(work.stored, keys, strict=True):
+        for pending, key in named:
             if found is not None and work.actor.session is not None and key in found:
                 pending.reply(CommandResult(work.actor.session, found[key], repeated=True))
                 continue

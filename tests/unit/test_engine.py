@@ -83,6 +83,25 @@ async def engine(storage: MemoryStorage, effects: Effects, clock: SetClock) -> A
     await engine.close()
 
 
+def hurried(
+    monkeypatch: pytest.MonkeyPatch, paused: Callable[[int], None] = lambda _pauses: None
+) -> list[float]:
+    """Let the engine's pauses take no time. Return them, in seconds, as they come."""
+    loop = asyncio.get_running_loop()
+    pauses: list[float] = []
+    later = loop.call_later
+
+    def hurry(delay: float, callback: Callable[..., object], *rest: object) -> asyncio.TimerHandle:
+        if callback.__name__ != "put_back":
+            return later(delay, callback, *rest)
+        pauses.append(delay)
+        paused(len(pauses))
+        return later(0, callback, *rest)
+
+    monkeypatch.setattr(loop, "call_later", hurry)
+    return pauses
+
+
 @pytest.fixture
 def open_session(storage: MemoryStorage, clock: SetClock) -> Session:
     return storage.add(clock, status=Status.ACTIVE)
@@ -751,19 +770,22 @@ async def test_a_repetition_that_cannot_be_looked_up_is_looked_up_again(
         return await find(session_id, keys)
 
     monkeypatch.setattr(storage, "messages_by_client_id", away_once)
+    pauses = hurried(monkeypatch)
     again, new = await asyncio.gather(
         accepted(engine, open_session, message(open_session, "Halo", "a")),
         accepted(engine, open_session, message(open_session, "new", "b")),
     )
     assert (again.repeated, again.message, new.repeated) == (True, first.message, False)
     assert attempts == [[(open_session.client_id, "a")]] * 2
+    assert pauses == [pytest.approx(0.1)], "PostgreSQL is given a moment"
     assert [one.text for one in storage.said(open_session.id)] == ["Halo", "new"]
 
 
 async def test_a_message_that_only_seems_to_be_stored_is_stored(
-    engine: Engine, storage: MemoryStorage, open_session: Session
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when two names have one hash."""
+    pauses = hurried(monkeypatch)
     first = await accepted(engine, open_session, message(open_session, "Halo", "a"))
     engine._actors[open_session.id].remember((open_session.client_id, "b"))  # noqa: SLF001 - no two are known
     outcomes = await asyncio.gather(
@@ -773,6 +795,19 @@ async def test_a_message_that_only_seems_to_be_stored_is_stored(
     assert sorted(one.repeated for one in outcomes) == [False, True, True]
     assert outcomes[0].message == outcomes[2].message
     assert [one.text for one in storage.said(open_session.id)] == ["Halo", "b"]
+    assert pauses == []
+
+
+async def test_a_session_is_remembered_as_it_was_committed_until_it_cannot_be_trusted(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    assert engine.get_remembered(open_session.id) is None
+    outcome = await accepted(engine, open_session, message(open_session))
+    assert engine.get_remembered(open_session.id) == outcome.session == storage.truth[open_session.id]
+    assert engine.get_remembered(uuid4()) is None
+    # A commit under way whose race was lost: until it is read again, nothing is known of it.
+    engine._actors[open_session.id].stale = True  # noqa: SLF001 - it lasts for a moment
+    assert engine.get_remembered(open_session.id) is None
 
 
 async def test_the_latest_named_messages_are_known_without_asking(
@@ -870,18 +905,10 @@ async def test_a_batch_that_fails_is_told_to_its_senders_and_leaves_nothing_in_m
 async def test_while_the_database_is_away_pauses_double_up_to_a_second(
     engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = asyncio.get_running_loop()
-    pauses: list[float] = []
-    later = loop.call_later
+    def come_back(pauses: int) -> None:
+        storage.away = pauses < 6
 
-    def hurry(delay: float, callback: Callable[..., object], *rest: object) -> asyncio.TimerHandle:
-        if callback.__name__ != "put_back":
-            return later(delay, callback, *rest)
-        pauses.append(delay)
-        storage.away = len(pauses) < 6
-        return later(0, callback, *rest)
-
-    monkeypatch.setattr(loop, "call_later", hurry)
+    pauses = hurried(monkeypatch, come_back)
     storage.away = True
     await accepted(engine, open_session, message(open_session))
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from rdchat.common.errors import UnavailableError
 from rdchat.engine import passivation
 from rdchat.engine.passivation import Passivation
 from rdchat.engine.storage import CommitRefusedError
@@ -44,4 +45,7 @@ def test_a_refused_commit_says_why_and_repeats_nothing_unless_it_says_so() -> No
     refused = CommitRefusedError("too long")
     assert str(refused) == "too long"
     assert refused.repeats is False
+    assert refused.failure is None
     assert CommitRefusedError("twice", repeats=True).repeats is True
+    told = UnavailableError("PostgreSQL")
+    assert CommitRefusedError("too much", failure=told).failure is told
