@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.day import bookings, talks, turns
 from tests.support.day.cast import Day
+from tests.support.day.pace import PACE
 from tests.support.day.record import read_record
 from tests.support.day.rules import check_rules
 from tests.support.day.sightings import check_notifications, check_pages, check_phones
@@ -50,7 +51,9 @@ TOLD = {
 
 async def test_a_day_at_the_practice(database_url: str, redis_url: str, tmp_path: Path) -> None:
     settings = service_settings(
-        tmp_path, initial_message_lead=timedelta(seconds=2), end_warning_lead=timedelta(seconds=2)
+        tmp_path,
+        initial_message_lead=timedelta(seconds=2 * PACE),
+        end_warning_lead=timedelta(seconds=2 * PACE),
     )
 
     async def look() -> Record:

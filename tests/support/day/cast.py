@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rdchat.domain.person import Role
+from tests.support.day.pace import PACE
 from tests.support.day.phone import Phone
 from tests.support.service import whole_second
 from tests.support.soon import book_at
@@ -37,7 +38,7 @@ class Day:
         self.admin = service.person(Role.SUPER_ADMIN, "Admin")
         self.phones: dict[tuple[str, str], Phone] = {}
         self._waiting_room = iter(self.clients)
-        self.opens_at = whole_second(_MORNING_SECONDS)
+        self.opens_at = whole_second(_MORNING_SECONDS * PACE)
 
     @classmethod
     @asynccontextmanager
@@ -66,7 +67,7 @@ class Day:
 
     def at(self, seconds: float) -> datetime:
         """An instant of the script: so long after the first chats open."""
-        return self.opens_at + timedelta(seconds=seconds)
+        return self.opens_at + timedelta(seconds=seconds * PACE)
 
     async def comes(self, seconds: float) -> None:
         """Wait for an instant of the script."""
@@ -83,7 +84,7 @@ class Day:
         """Book a counselling of today; `starts`: seconds after the first chats open."""
         if psychologist is not None:
             more["psychologistId"] = str(psychologist.id)
-        return await book_at(client, self.at(starts), lasts, **more)
+        return await book_at(client, self.at(starts), lasts * PACE, **more)
 
     async def chat(
         self, client: Person, psychologist: Person, starts: float, lasts: float, **more: Any

@@ -9,6 +9,7 @@ from ably import AblyRealtime
 from ably.types.channeloptions import ChannelOptions
 from ably.types.tokendetails import TokenDetails
 
+from tests.support.day.pace import PACE
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -70,28 +71,28 @@ class Phone:
     def statuses(self) -> list[str]:
         return [one["status"] for one in self.of("chat", "session-status")]
 
-    async def hears(self, status: str, seconds: float = 30.0) -> None:
+    async def hears(self, status: str, seconds: float = 30.0 * PACE) -> None:
         """Wait for a `session-status`."""
         await until(lambda: status in self.statuses, seconds)
 
-    async def hears_message(self, seq: int, seconds: float = 10.0) -> None:
+    async def hears_message(self, seq: int, seconds: float = 10.0 * PACE) -> None:
         await until(lambda: any(one["seq"] == seq for one in self.messages), seconds)
 
-    async def hears_typing(self, person: Person, seconds: float = 10.0) -> None:
+    async def hears_typing(self, person: Person, seconds: float = 10.0 * PACE) -> None:
         # The sender is who Ably says it is.
         await until(
             lambda: any(one.channel == "typing" and one.client_id == str(person.id) for one in self.heard),
             seconds,
         )
 
-    async def hears_reading(self, person: Person, seq: int, seconds: float = 10.0) -> None:
+    async def hears_reading(self, person: Person, seq: int, seconds: float = 10.0 * PACE) -> None:
         step = str(person.id), seq
         await until(
             lambda: step in [(one["userId"], one["upToSeq"]) for one in self.of("chat", "message-read")],
             seconds,
         )
 
-    async def is_told(self, kind: str, session_id: str, seconds: float = 10.0) -> None:
+    async def is_told(self, kind: str, session_id: str, seconds: float = 10.0 * PACE) -> None:
         """Wait for a notification."""
         told = kind, session_id
         await until(

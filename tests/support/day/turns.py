@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from config import automated_text
+from tests.support.day.pace import PACE
 from tests.support.envelope import assert_refused
 from tests.support.sessions import instant, reaches
 
@@ -146,7 +147,7 @@ def wish(day: Day, booked: dict[str, Any], starts: float, lasts: float) -> dict[
     return {
         "date": f"{start:%Y-%m-%d}",
         "startTime": f"{start:%H:%M:%S}",
-        "endTime": f"{start + timedelta(seconds=lasts):%H:%M:%S}",
+        "endTime": f"{start + timedelta(seconds=lasts * PACE):%H:%M:%S}",
         "timezone": booked["timezone"],
     }
 
