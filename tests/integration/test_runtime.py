@@ -49,6 +49,8 @@ ORDER = [
     "Rates.close",
     "RedisClient.aclose",
     "ClockKeeper.close",
+    # The engine's connections, and all others'.
+    "the pool",
     "the pool",
 ]
 
