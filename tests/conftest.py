@@ -98,6 +98,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 _watchdog = Watchdog()
 #: Where this process reports to: a worker does not.
 _terminal: pytest.TerminalReporter | None = None
+_failed: list[str] = []
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -121,9 +122,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Say at once what has failed: a run that is stopped never comes to its summary."""
     if report.failed and _terminal is not None:
+        _failed.append(report.nodeid)
         reason = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
         _terminal.ensure_newline()
         _terminal.write_line(f"{report.nodeid} ({report.when}): {reason.partition(chr(10))[0][:200]}")
+
+
+def pytest_sessionfinish() -> None:
+    """Write to the file FAILED_TESTS what has failed, without the groups of pytest-xdist."""
+    if _terminal is not None and (file := os.environ.get("FAILED_TESTS")):
+        names = [name if name.rfind("@") <= name.rfind("]") else name.rpartition("@")[0] for name in _failed]
+        Path(file).write_text("".join(f"{name}\n" for name in dict.fromkeys(names)), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ async def test_whoever_ends_a_session_ends_it_once_and_for_both(service: Service
     psychologist = await service.psychologist()
     admin = service.person(Role.SUPER_ADMIN, "Admin")
     clients = [service.person() for _ in range(2)]
-    starts_at = whole_second(1)
+    starts_at = whole_second(3)
     sessions = []
     for client in clients:
         reply = await book_at(client, starts_at, 60)

@@ -200,7 +200,7 @@ async def test_of_two_devices_at_once_no_extension_is_lost_or_undone(pair: Pair)
 @pytest.mark.wall_time
 async def test_at_the_end_it_is_either_extended_or_over(pair: Pair) -> None:
     psychologist = await pair.one.psychologist()
-    ends_at = whole_second(1) + timedelta(seconds=2)
+    ends_at = whole_second(3) + timedelta(seconds=2)
     people = [pair.one.person() for _ in range(5)]
     sessions = [
         (await book_at(one, ends_at - timedelta(seconds=2), 2)).data["chatSession"]["sessionId"]
