@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rdchat.common.stores import Addresses
     from statemachine import diagram as diagrams
 
-# Each command imports what it needs itself: whoever asks for help need not wait for all of it.
+# Each command imports what it needs itself: help comes without waiting for all of it.
 
 #: The roles of a caller and the kinds of automation, by what they are called.
 ROLES = ("client", "student", "employee", "psychologist", "supervisor", "super_admin")

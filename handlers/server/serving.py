@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Connections that wait to be accepted: at the full hour all clients come at once.
+#: Connections that wait to be accepted. At the full hour all clients come at once, and all that wait are
+#: accepted in one turn of the loop: of a thousand, people in a chat notice.
 _BACKLOG: Final = 256
 #: How long a request under way may take once the replica stops.
 _SHUTDOWN_SECONDS: Final = 10.0

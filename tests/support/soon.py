@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 #: Beside other tests everything takes longer, also what has to be done before a chat begins.
-_SPARE_SECONDS = 1.0 if "PYTEST_XDIST_WORKER" in os.environ else 0.0
+BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
+_SPARE_SECONDS = 1.0 if BESIDE_OTHERS else 0.0
 #: Read once: what a test says in days means the same days when it ends as when it began.
 _TODAY = datetime.now(UTC).date()
 

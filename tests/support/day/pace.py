@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from tests.support.soon import BESIDE_OTHERS
 
 #: How long a second of the script is: beside other tests everything takes longer, and it has to be kept.
-PACE = 2 if "PYTEST_XDIST_WORKER" in os.environ else 1
+PACE = 2 if BESIDE_OTHERS else 1
