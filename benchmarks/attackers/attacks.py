@@ -14,6 +14,7 @@ import os
 import random
 import resource
 import socket
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -251,6 +252,9 @@ async def _serve_orders() -> None:
 
 
 if __name__ == "__main__":
-    # They stand for other machines: what they do with their own processors is not the service's to give.
+    # They stand for other machines: what they do with their own processors is not the service's to give. Of a
+    # low priority alone, Linux lets them go on for some milliseconds once they run.
     os.nice(19)
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     uvloop.run(_serve_orders())

@@ -10,6 +10,7 @@ from handlers import schemas
 from handlers.api.idempotency import once
 from handlers.api.presenters import attachment_json, message_json
 from handlers.http import ranges
+from handlers.http.admission import Precedence
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.errors import ErrorCode, invalid
 from rdchat.domain import permissions
@@ -113,6 +114,7 @@ ROUTES = (
         body=schemas.UploadRequest,
         admit=admit_upload,
         rate="upload",
+        precedence=Precedence.CHAT,
         idempotent=True,
         data=schemas.MessageAnswer,
         status=201,

@@ -9,6 +9,7 @@ from handlers import schemas
 from handlers.api import cursors
 from handlers.api.idempotency import once
 from handlers.api.presenters import message_json
+from handlers.http.admission import Precedence
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode
@@ -173,6 +174,7 @@ ROUTES = (
         body=schemas.MessageRequest,
         data=schemas.MessageAnswer,
         rate="message",
+        precedence=Precedence.CHAT,
         idempotent=True,
         status=201,
         also=((200, "The first message of this `clientMessageId`: it was sent before."),),

@@ -10,6 +10,7 @@ from handlers.api import cursors
 from handlers.api.idempotency import once
 from handlers.api.presenters import listed_session_json, marked_session_json, session_json
 from handlers.api.selection import read_part
+from handlers.http.admission import Precedence
 from handlers.http.routing import Answer, Call, Route
 from rdchat.common.clock import iso
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
@@ -190,6 +191,7 @@ ROUTES = (
         body=schemas.ReadRequest,
         data=schemas.ReadAnswer,
         rate="read",
+        precedence=Precedence.CHAT,
         errors=_NO_SESSION,
     ),
     Route(
@@ -198,6 +200,7 @@ ROUTES = (
         handler=extend_session,
         summary="Extend an open session",
         tag="Sessions",
+        precedence=Precedence.CHAT,
         done="The session, with its new end.",
         message="Chat session extended successfully",
         roles=permissions.EVERYONE_SIGNED_IN,
@@ -224,6 +227,7 @@ ROUTES = (
         roles=permissions.EVERYONE_SIGNED_IN,
         data=schemas.SessionAnswer,
         rate=None,
+        precedence=Precedence.ALWAYS,
         errors=(*_NO_SESSION, ErrorCode.ILLEGAL_TRANSITION),
     ),
 )

@@ -8,6 +8,8 @@ So no one holds a place by being slow. What is slow, an unfinished body, has pla
 from __future__ import annotations
 
 from contextlib import contextmanager
+from enum import Enum
+from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from handlers.http.json_answers import failure, new_request_id
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Where the request's id goes in an answer that is made beforehand: as long as one.
 _PLACE: Final = "@" * 32
+#: The part of all places that is for what no chat waits for: the last ones are for people who are in one.
+_REST_SHARE: Final = 0.75
 #: Origins whose refusals are kept. Few are allowed, but for the ports of one's own machine.
 _KEPT_REFUSALS: Final = 64
 #: Requests of one person at a time. A browser has six connections to a server, a page behind HTTP/2 a few
@@ -34,6 +38,18 @@ _UNFINISHED: Final = 16
 _UPLOADS: Final = 2
 _UPLOADS_WAITING: Final = 22
 _PATIENCE_SECONDS: Final = 60.0
+
+
+class Precedence(Enum):
+    """What goes first when there are more requests than places.
+
+    `REST` are those that no chat waits for, as bookings; `CHAT` those of people who are in a chat. `ALWAYS`
+    is for what may never be refused to anyone: it has a place even when there is none.
+    """
+
+    REST = 0
+    CHAT = 1
+    ALWAYS = 2
 
 
 class PlacesByPerson:
@@ -82,9 +98,9 @@ class PlacesByPerson:
 class Admission:
     """How many requests that change something are under way, and how many of any kind by person.
 
-    `limit` bounds the former; `on_refusal` is called for each that is turned away. `edge` completes the
-    headers of what they are told. `bodies` and `uploads` are what people have begun to send: a page sends all
-    the files that were chosen at once, which then wait for each other.
+    `limit` bounds the former, by their `Precedence`; `on_refusal` is called for each that is turned away.
+    `edge` completes the headers of what they are told. `bodies` and `uploads` are what people have begun to
+    send: a page sends all the files that were chosen at once, which then wait for each other.
     """
 
     def __init__(self, limit: int, on_refusal: Callable[[], None], edge: EdgeHeaders) -> None:
@@ -94,7 +110,11 @@ class Admission:
         self.uploads = Turns(
             "uploads", at_once=_UPLOADS, waiting=_UPLOADS_WAITING, in_all=limit, patience=_PATIENCE_SECONDS
         )
-        self._limit = limit
+        self._limits = {
+            Precedence.REST: max(1, int(_REST_SHARE * limit)),
+            Precedence.CHAT: limit,
+            Precedence.ALWAYS: inf,
+        }
         self._on_refusal = on_refusal
         self._under_way = 0
         self._expected = 0
@@ -105,9 +125,9 @@ class Admission:
         """How many have a place, or will ask for one in a moment."""
         return self._under_way + self._expected
 
-    def expect_one(self) -> bool:
+    def expect_one(self, precedence: Precedence) -> bool:
         """Note that one is there as a whole and is about to ask for a place, unless there are enough."""
-        if self._under_way + self._expected >= self._limit:
+        if self._under_way + self._expected >= self._limits[precedence]:
             return False
         self._expected += 1
         return True
@@ -116,18 +136,21 @@ class Admission:
         """Note that one that was expected asks now, or never will."""
         self._expected -= 1
 
-    def enter(self, person_id: UUID, *, changing: bool) -> None:
-        """Take a place. Raise RdchatError: UNAVAILABLE when all are taken, RATE_LIMITED for one's own."""
-        if changing and self._under_way >= self._limit:
+    def enter(self, person_id: UUID, precedence: Precedence | None) -> None:
+        """Take a place; `precedence` is None for what changes nothing.
+
+        Raise RdchatError: UNAVAILABLE when all are taken, RATE_LIMITED for one's own.
+        """
+        if precedence is not None and self._under_way >= self._limits[precedence]:
             self._on_refusal()
             raise UnavailableError("engine")
         self.people.enter(person_id)
-        self._under_way += changing
+        self._under_way += precedence is not None
 
-    def leave(self, person_id: UUID, *, changing: bool) -> None:
+    def leave(self, person_id: UUID, precedence: Precedence | None) -> None:
         """Give a place back."""
         self.people.leave(person_id)
-        self._under_way -= changing
+        self._under_way -= precedence is not None
 
     def refusal(self, origin: str | None) -> bytes:
         """Make the whole answer to a request that is turned away, from a page of `origin` or from none."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from prometheus_client import Histogram
 
+    from handlers.http.admission import Precedence
     from handlers.http.edge_headers import EdgeHeaders
     from handlers.http.incoming import Connected
     from handlers.http.written import Writer
@@ -90,12 +91,14 @@ class Envelope:
 
         return envelope
 
-    def plain(self, path: str, method: str, serve: Serve, precheck: Precheck | None) -> PlainRoute:
+    def plain(
+        self, path: str, method: str, serve: Serve, precheck: Precheck | None, *, precedence: Precedence
+    ) -> PlainRoute:
         """Put it around what serves one route, for requests that are plain and there as a whole.
 
         `precheck` is asked about those whose body is not there.
         """
-        return PlainRoute(self, path, method, serve, precheck)
+        return PlainRoute(self, path, method, serve, precheck, precedence=precedence)
 
     def refuse_plainly(self, path: str, precheck: Precheck, incoming: Incoming) -> bytes | None:
         """Return all bytes of the answer to a request that is refused by its head; None if it is not."""
@@ -163,16 +166,24 @@ class Envelope:
 class PlainRoute:
     """A route as it is served without aiohttp's request, router and response."""
 
-    __slots__ = ("_envelope", "_path", "_precheck", "_serve", "method")
+    __slots__ = ("_envelope", "_path", "_precheck", "_serve", "method", "precedence")
 
     def __init__(
-        self, envelope: Envelope, path: str, method: str, serve: Serve, precheck: Precheck | None
+        self,
+        envelope: Envelope,
+        path: str,
+        method: str,
+        serve: Serve,
+        precheck: Precheck | None,
+        *,
+        precedence: Precedence,
     ) -> None:
         self._envelope = envelope
         self._path = path
         self._serve = serve
         self._precheck = precheck
         self.method = method
+        self.precedence = precedence
 
     async def answer(
         self,

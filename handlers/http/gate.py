@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from aiohttp import HttpVersion11
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 
+from handlers.http.admission import Precedence
 from handlers.http.cors import origin_in
 from handlers.http.envelope import CHANGING
 from handlers.http.incoming import Connected
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from aiohttp import StreamReader
 
@@ -178,13 +179,15 @@ class Gate:
             return not self._refuses(message, payload)
         if message.should_close:
             return True
+        found = self._routes.find(message.method, message.path)
         if message.method in CHANGING:
-            if not self._admission.expect_one():
+            # What is not found here is looked at again where it asks for its place.
+            if not self._admission.expect_one(found[0].precedence if found is not None else Precedence.CHAT):
                 self._message_consumed()
                 protocol.write_raw(self._admission.refusal(headers.get("Origin")))
                 return False
             protocol.expected = True
-        return not self._serves(message, payload)
+        return found is None or not self._serves(message, payload, *found)
 
     def _refuses(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's
         """Refuse a request by its head, if its body is not worth waiting for, and close the connection.
@@ -198,14 +201,15 @@ class Gate:
         self._protocol.turn_away(answer)
         return True
 
-    def _serves(self, message: Any, payload: Any) -> bool:  # noqa: ANN401 - aiohttp's
+    def _serves(self, message: Any, payload: Any, route: PlainRoute, texts: Mapping[str, str]) -> bool:  # noqa: ANN401 - aiohttp's
         """Begin to serve a request whose turn it is and that is there as a whole, if it is plain."""
-        if message.upgrade or message.chunked or message.version != HttpVersion11:
+        if (
+            message.upgrade
+            or message.chunked
+            or message.version != HttpVersion11
+            or "Expect" in message.headers
+        ):
             return False
-        found = self._routes.find(message.method, message.path)
-        if found is None or "Expect" in message.headers:
-            return False
-        route, texts = found
         self._message_consumed()
         protocol = self._protocol
         protocol.serve_plainly(route.answer(message, payload, texts, protocol))

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from handlers.http.admission import Precedence
 from handlers.http.envelope import CHANGING, REQUEST_ID
 from handlers.http.forms import FormReader
 from handlers.http.incoming import INCOMING, Incoming
@@ -102,6 +103,8 @@ class Route:
     its own way of knowing who may, instead of a token, and admits `NO_ROLE`: its handler is called for
     `ANONYMOUS`.
 
+    `precedence` says whether one that changes something goes before others when there are too many.
+
     `largest_body` is how many bytes of a body are read, where it is not what is read of others.
     """
 
@@ -127,6 +130,7 @@ class Route:
     errors: tuple[ErrorCode, ...] = field(default=())
     admit: Callable[[Call], Awaitable[None]] | None = None
     public: bool = False
+    precedence: Precedence = Precedence.REST
     largest_body: int = LARGEST_BODY
     recorded: tuple[ActionKind, SubjectType] | None = None
 
@@ -143,11 +147,11 @@ class Route:
 
 def register(
     app: web.Application, routes: tuple[Route, ...], runtime: Runtime, guards: Guards
-) -> Iterator[tuple[str, str, Serve, Precheck | None]]:
+) -> Iterator[tuple[Route, Serve, Precheck | None]]:
     """Put routes into an application; `guards` give out places to those who call.
 
-    Yield the method and path of each that needs nothing of aiohttp's, what serves it, and what refuses by its
-    head one whose body has yet to come.
+    Yield each that needs nothing of aiohttp's, what serves it, and what refuses by its head one whose body
+    has yet to come.
     """
     for route in routes:
         serve = _server(route, runtime, guards)
@@ -155,12 +159,7 @@ def register(
         for method in methods_of(route):
             app.router.add_route(method, PREFIX + route.path, endpoint, expect_handler=expect)
         if route.admit is None and not route.bare:
-            yield (
-                route.method,
-                PREFIX + route.path,
-                serve,
-                _precheck(route, runtime, admission=guards.admission),
-            )
+            yield route, serve, _precheck(route, runtime, admission=guards.admission)
     for path, methods in _named_ones(routes).items():
         app.router.add_route("*", PREFIX + path, _refusing(methods), expect_handler=expect)
 
@@ -304,15 +303,15 @@ def _rate_limit_headers(route: Route, limit_status: RateLimitStatus) -> dict[str
 
 def _placed(route: Route, admission: Admission) -> Callable[[Call], Awaitable[Answer | web.StreamResponse]]:
     """Make what has a call answered, which has a place meanwhile: the rest is up to us, not to its sender."""
-    changing = route.method in CHANGING
+    precedence = route.precedence if route.method in CHANGING else None
 
     async def answered(call: Call) -> Answer | web.StreamResponse:
         person_id = call.caller.id
-        admission.enter(person_id, changing=changing)
+        admission.enter(person_id, precedence)
         try:
             return await _handled(route, call)
         finally:
-            admission.leave(person_id, changing=changing)
+            admission.leave(person_id, precedence)
 
     return route.handler if route.public else answered
 

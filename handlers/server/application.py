@@ -30,7 +30,6 @@ from handlers.api import (
     slots,
     transcripts,
 )
-from handlers.http import routing
 from handlers.http.admission import Admission
 from handlers.http.connections import Connections
 from handlers.http.cors import CrossOrigin
@@ -41,6 +40,7 @@ from handlers.http.newcomers import Newcomers
 from handlers.http.protocol import Runner
 from handlers.http.reading import LARGEST_BODY
 from handlers.http.route_table import RouteTable
+from handlers.http.routing import PREFIX, register
 from handlers.http.strangers import Strangers
 from handlers.http.written import Writer
 from handlers.openapi import asyncapi, document, page
@@ -137,9 +137,11 @@ def build_runner(
     plain_routes = RouteTable[PlainRoute]()
     if not for_operators:
         routes = ROUTES if dialect is None else dialect.routes(ROUTES)
-        for method, path, serve, precheck in routing.register(app, routes, runtime, guards):
+        for route, serve, precheck in register(app, routes, runtime, guards):
             if plain:
-                plain_routes.add(method, path, envelope.plain(path, method, serve, precheck))
+                path = PREFIX + route.path
+                served = envelope.plain(path, route.method, serve, precheck, precedence=route.precedence)
+                plain_routes.add(route.method, path, served)
         register_app(app, runtime)
         if dialect is not None:
             dialect.attach(app, runtime, guards)

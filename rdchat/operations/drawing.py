@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -312,7 +313,18 @@ def draw_for_ever(source: BinaryIO, target: BinaryIO) -> None:
         target.flush()
 
 
-if __name__ == "__main__":
-    # Those who look at a picture can wait; people who chat, on the same processors, cannot.
+def _give_way() -> None:
+    """Run only while no one else wants the processor, as far as the system lets a process ask for it.
+
+    Those who look at a picture can wait; people who chat, on the same processors, cannot. A lower priority
+    alone is not enough: Linux lets what runs go on for some milliseconds whatever its priority is.
+    """
     os.nice(10)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+if __name__ == "__main__":
+    _give_way()
     draw_for_ever(sys.stdin.buffer, sys.stdout.buffer)

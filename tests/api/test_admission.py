@@ -43,9 +43,11 @@ async def hanging_commits(database_url: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def fill(service: Service, person: Person, session_id: str) -> list[asyncio.Task[Reply]]:
-    sending = [asyncio.create_task(person.say(session_id, f"pesan {number}")) for number in range(LIMIT)]
-    await until(lambda: service.runtime.engine.waiting == LIMIT, 5)
+async def fill(
+    service: Service, person: Person, session_id: str, places: int = LIMIT
+) -> list[asyncio.Task[Reply]]:
+    sending = [asyncio.create_task(person.say(session_id, f"pesan {number}")) for number in range(places)]
+    await until(lambda: service.runtime.engine.waiting == places, 5)
     return sending
 
 
@@ -57,7 +59,7 @@ async def test_whoever_comes_when_it_is_full_is_sent_away_and_may_come_again(
         sending = await fill(service, client, session_id)
         for refused in (
             await psychologist.say(session_id, "penuh"),
-            await psychologist.put(f"/chat/sessions/{session_id}/end"),
+            await psychologist.put(f"/chat/sessions/{session_id}/read", {"upToSeq": 1}),
         ):
             assert (refused.status, refused.code) == (503, "UNAVAILABLE")
             assert int(refused.headers["Retry-After"]) >= 1
@@ -69,6 +71,35 @@ async def test_whoever_comes_when_it_is_full_is_sent_away_and_may_come_again(
     assert b"rdchat_http_turned_away_total 2.0" in service.runtime.metrics.page()
     seqs = [message["seq"] for message in await client.history(session_id)]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+@pytest.mark.parametrize("spelling", ["end", "%65nd"])
+async def test_the_end_of_a_chat_is_never_refused(service: Service, database_url: str, spelling: str) -> None:
+    client, psychologist, session_id = await opened(service)
+    async with hanging_commits(database_url):
+        sending = await fill(service, client, session_id, LIMIT if spelling == "end" else LIMIT - 1)
+        ending = asyncio.create_task(psychologist.put(f"/chat/sessions/{session_id}/{spelling}"))
+        await until(lambda: service.runtime.engine.waiting == len(sending) + 1, 5)
+        # It takes no place from those who have one, and leaves none to others.
+        assert (await psychologist.say(session_id, "penuh")).status == 503
+    assert [reply.status for reply in await asyncio.gather(*sending)] == [201] * len(sending)
+    assert (await ending).data["status"] == "completed"
+
+
+async def test_the_last_places_are_for_people_who_are_in_a_chat(service: Service, database_url: str) -> None:
+    client, psychologist, session_id = await opened(service)
+    async with hanging_commits(database_url):
+        sending = await fill(service, client, session_id, LIMIT - 1)
+        refused = await psychologist.put("/notifications/read-all")
+        assert (refused.status, refused.code) == (503, "UNAVAILABLE")
+        assert envelope_fault(refused) is None
+        assert (
+            await psychologist.post("/chat/typing", {"sessionId": session_id, "isTyping": True})
+        ).status == 503
+        sending.append(asyncio.create_task(psychologist.say(session_id, "masuk")))
+        await until(lambda: service.runtime.engine.waiting == LIMIT, 5)
+    assert [reply.status for reply in await asyncio.gather(*sending)] == [201] * LIMIT
+    assert (await psychologist.put("/notifications/read-all")).status == 200
 
 
 async def test_a_place_is_given_back_with_the_work_not_with_the_connection(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -47,6 +48,8 @@ async def test_few_wait_and_the_others_come_again(rasteriser: Rasteriser) -> Non
     own = [child for child in psutil.Process().children() if child.pid == rasteriser.pid]
     assert len(own) == 1
     assert own[0].nice() == psutil.Process().nice() + 10
+    if sys.platform == "linux":
+        assert os.sched_getscheduler(own[0].pid) == os.SCHED_IDLE
 
 
 async def test_a_process_that_dies_is_replaced(rasteriser: Rasteriser) -> None:
