@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from handlers.http.compression import offer_gzip
-from handlers.http.incoming import INCOMING, Incoming
+from handlers.http.incoming import CALLER_ID, Incoming
 from handlers.http.json_answers import ID_HEADER, JsonAnswer, failure, new_request_id
 from handlers.http.refusals import STATUSES, Refusals
 from rdchat.common.errors import ERRORS, ErrorCode, RdchatError
@@ -80,8 +80,7 @@ class Envelope:
             try:
                 answer = await handler(request)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-                incoming = request.get(INCOMING)
-                caller_id = incoming.caller_id if incoming is not None else None
+                caller_id = request.get(CALLER_ID)
                 answer = self._failed(error, request, _path(request), request_id, caller_id).as_response()
             answer.headers[ID_HEADER] = request_id
             offer_gzip(request, answer)

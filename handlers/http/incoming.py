@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import UUID
 
 from aiohttp import web
 from aiohttp.helpers import parse_content_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
 
     from aiohttp import StreamReader
     from multidict import CIMultiDictProxy, MultiMapping
@@ -106,4 +106,5 @@ class Incoming:
         return kind, parameters.get("charset", "utf-8").lower()
 
 
-INCOMING: Final = web.RequestKey("incoming", Incoming)
+#: Who calls, once that is known.
+CALLER_ID: Final = web.RequestKey("caller_id", UUID)

@@ -13,7 +13,7 @@ from aiohttp import web
 from handlers.http.admission import Precedence
 from handlers.http.envelope import CHANGING, REQUEST_ID
 from handlers.http.forms import FormReader
-from handlers.http.incoming import INCOMING, Incoming
+from handlers.http.incoming import CALLER_ID, Incoming
 from handlers.http.json_answers import JsonAnswer, success
 from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
@@ -193,8 +193,13 @@ def _endpoint(serve: Serve) -> Callable[[web.Request], Awaitable[web.StreamRespo
     """Make aiohttp's handler of a route."""
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        request[INCOMING] = incoming = Incoming.of(request, request[REQUEST_ID])
-        answer = await serve(incoming)
+        incoming = Incoming.of(request, request[REQUEST_ID])
+        try:
+            answer = await serve(incoming)
+        finally:
+            # Not the whole of it: the two would hold each other until the garbage collector comes.
+            if incoming.caller_id is not None:
+                request[CALLER_ID] = incoming.caller_id
         return answer.as_response() if isinstance(answer, JsonAnswer) else answer
 
     return endpoint
