@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import gc
 import os
 import signal
 from dataclasses import dataclass, replace
@@ -24,6 +23,8 @@ from handlers.server.application import build_runner
 from handlers.server.listening import bind, bind_operations
 from handlers.server.metrics_aggregation import MetricsAggregator
 from handlers.server.open_files import raise_limit
+from rdchat.common import collecting
+from rdchat.common.background import cancel, keep_running
 from rdchat.local.people import SARI
 from rdchat.operations.administration import prepare_embedded
 from rdchat.runtime import Runtime
@@ -44,8 +45,9 @@ log = structlog.get_logger(__name__)
 _BACKLOG: Final = 256
 #: How long a request under way may take once the replica stops.
 _SHUTDOWN_SECONDS: Final = 10.0
-#: So many allocations set off a look at the youngest objects (Python's default is 700).
-_YOUNG_OBJECTS: Final = 10_000
+#: A full round of the garbage collector waits for a quiet moment, but not longer. There is little for it to
+#: free: neither messages nor connections leave anything.
+_FULL_ROUND_SECONDS: Final = 24 * 3600.0
 #: M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's <malloc.h>.
 _ARENAS, _LARGE = -8, -3
 _LARGE_BYTES: Final = 256 * 1024
@@ -119,8 +121,11 @@ async def serve(
             await metrics_aggregator.start()
         # Those who watch the service may do so until it has stopped serving.
         await _listen(closing, build(for_operators=True), for_operators)
-        await _listen(closing, build(shutdown_timeout=_SHUTDOWN_SECONDS), sockets)
-        _spare_the_collector()
+        runner = build(shutdown_timeout=_SHUTDOWN_SECONDS)
+        await _listen(closing, runner, sockets)
+        collecting.spare()
+        rounds = keep_running(partial(_collect_when_quiet, runner), "garbage collection")
+        closing.push_async_callback(cancel, rounds)
         if sharing is not None:
             await stopping.when_closed(sharing.lifeline)
         ably = runtime.ably.endpoint
@@ -151,15 +156,11 @@ async def _listen(closing: contextlib.AsyncExitStack, runner: Runner, sockets: l
             await web.SockSite(runner, one, backlog=_BACKLOG).start()
 
 
-def _spare_the_collector() -> None:
-    """Keep what lives for ever out of the garbage collector's rounds, and make these rarer.
+async def _collect_when_quiet(runner: Runner) -> None:
+    def requests() -> int:
+        return runner.server.requests_count if runner.server is not None else 0
 
-    While thousands of sessions start, whatever is allocated is kept for a while. Python's defaults have it
-    looked at again and again, with all that was there before.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
+    await collecting.collect_when_quiet(requests, longest_wait=_FULL_ROUND_SECONDS)
 
 
 class _Stopping:
