@@ -331,11 +331,20 @@ async def test_a_snapshot_that_lost_a_race_is_not_believed_again(
 
 
 async def test_a_commit_that_did_not_happen_is_tried_again(
-    engine: Engine, storage: MemoryStorage, open_session: Session
+    engine: Engine, storage: MemoryStorage, open_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    again: list[bool] = []
+    commit = storage.commit
+
+    async def note(changes: list[Change]) -> dict[UUID, CommitResult]:
+        again.extend(one.again for one in changes)
+        return await commit(changes)
+
+    monkeypatch.setattr(storage, "commit", note)
     storage.lose_before = 2
     await accepted(engine, open_session, message(open_session))
     assert len(storage.said(open_session.id)) == 1
+    assert again == [False, True, True]
     assert engine.live_actors == engine.passivate(idle_seconds=0) == 1
 
 
@@ -407,6 +416,7 @@ async def test_a_repetition_is_recognised_after_the_actor_was_forgotten(
         accepted(engine, open_session, message(open_session, "new", "b")),
     )
     assert (batch[0].repeated, batch[0].message) == (True, first.message)
+    assert batch[0].session.id == open_session.id
     assert not batch[1].repeated
     assert [one.text for one in storage.said(open_session.id)] == ["Halo", "new"]
 
@@ -422,6 +432,23 @@ async def test_a_repetition_after_the_end_is_the_message_and_no_refusal(
     assert again.session.status is Status.COMPLETED
     refused = await engine.submit(open_session.id, message(open_session, "Halo", "b"))
     assert isinstance(refused, Refusal)
+
+
+async def test_one_who_repeats_behind_the_end_keeps_others_from_nothing(
+    engine: Engine, storage: MemoryStorage, open_session: Session
+) -> None:
+    first = await accepted(engine, open_session, message(open_session, "Halo", "a"))
+    engine.passivate(idle_seconds=0)
+    last, repeated, ended, late = await asyncio.gather(
+        accepted(engine, open_session, message(open_session, "last", "b")),
+        accepted(engine, open_session, message(open_session, "last", "b")),
+        accepted(engine, open_session, EndSession(open_session.psychologist_id)),
+        accepted(engine, open_session, message(open_session, "Halo", "a")),
+    )
+    assert len(storage.commits) == 2
+    assert (last.repeated, repeated.repeated, repeated.message) == (False, True, last.message)
+    assert ended.session.status is Status.COMPLETED
+    assert (late.repeated, late.message) == (True, first.message)
 
 
 async def test_who_comes_too_late_ends_the_session(
