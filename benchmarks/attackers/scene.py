@@ -14,13 +14,13 @@ import aiohttp
 import psutil
 
 from benchmarks.attackers.attacks import Target
-from benchmarks.crowd import plant
 from benchmarks.messages.generator import Generator, Load
 from benchmarks.messages.stage import stage
+from benchmarks.openings import lateness, plant_openings
 from benchmarks.quantiles import quantile
 from benchmarks.service import Service
 from benchmarks.side_process import SideProcess
-from rdchat.common.clock import SystemClock, to_ms
+from rdchat.common.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -126,19 +126,11 @@ class Scene:
             phase.told = await self.attackers.ask({"attack": None})
             watching.cancel()
         await asyncio.sleep(_LOOK_SECONDS)
-        self._see_openings(phase, begin, end)
-        return phase
-
-    def _see_openings(self, phase: Phase, begin: float, end: float) -> None:
-        opened: dict[str, int] = {}
-        for channel, message in self.stage.ably.published:
-            data = message.get("data")
-            if message.get("name") == "session-status" and '"chat_enabled"' in str(data):
-                opened.setdefault(channel.rpartition(":")[2], message["timestamp"])
         # One that starts at the very end has the rest of the time that those before it had.
-        due = {one: at for one, at in self.starts.items() if begin <= at <= end - 1000 * _LOOK_SECONDS}
-        phase.lateness = sorted(opened[one] - at for one, at in due.items() if one in opened)
-        phase.unopened = len(due) - len(phase.lateness)
+        phase.lateness, phase.unopened = lateness(
+            self.stage.ably.published, self.starts, begin, end - 1000 * _LOOK_SECONDS
+        )
+        return phase
 
     async def _watch_memory(self, phase: Phase) -> None:
         while True:
@@ -170,7 +162,7 @@ def children_mib(pid: int) -> float:
 async def scene(running: Stores, *, lasts: timedelta) -> AsyncIterator[Scene]:
     """Start a service with people in it, for a benchmark that lasts so long."""
     async with stage(running, sessions=_SESSIONS, recorded=1_000_000) as on:
-        starts = await _plant_openings(on, lasts)
+        starts = await plant_openings(on.connection, first=_FIRST_OPENING, lasts=lasts, a_second=OPENINGS)
         service = Service(
             running.directory,
             running.database_url,
@@ -202,23 +194,6 @@ async def scene(running: Stores, *, lasts: timedelta) -> AsyncIterator[Scene]:
             await made.people.stop()
             await attackers.stop()
             await service.stop()
-
-
-async def _plant_openings(on: Stage, lasts: timedelta) -> dict[str, int]:
-    """Plan sessions that start during the benchmark. Return when each does, in ms since 1970."""
-    now = SystemClock().now()
-    await plant(
-        on.connection,
-        sessions=int(OPENINGS * lasts.total_seconds()),
-        first=now + _FIRST_OPENING,
-        spread=lasts,
-        length=timedelta(hours=1),
-        initial_message_lead=timedelta(seconds=2),
-        end_warning_lead=timedelta(minutes=5),
-        at=now,
-    )
-    rows = await on.connection.fetch("SELECT id, starts_at FROM chat_sessions WHERE starts_at > $1", now)
-    return {str(row["id"]): int(to_ms(row["starts_at"])) for row in rows}
 
 
 async def _send_file(base: str, sender: Speaker) -> str:

@@ -14,12 +14,13 @@ from benchmarks.machine import Elsewhere
 from benchmarks.messages import delivery, growth, pressure, rates, report
 from benchmarks.messages.contenders import Ours, floor, peer
 from benchmarks.messages.stage import stage, stores
+from benchmarks.messages.targets import OURS
 from benchmarks.page import DOCUMENT, RESULTS, write_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.messages.stage import Stage, Stores
+    from benchmarks.messages.stage import Stores
 
 _PARTS = ("rates", "delivery", "pressure", "growth")
 _SESSIONS = 1_000
@@ -93,20 +94,11 @@ async def measure(
                 finally:
                     await contender.stop()
         if "pressure" in parts:
-            await _press(scene, found, capacities[report.OURS], say)
+            found.overloads = await pressure.overloads(scene, capacities[OURS], say)
+            found.faults = await pressure.faults(scene, capacities[OURS], say)
         if "growth" in parts:
             found.growth = await growth.measure(scene, say)
     return found
-
-
-async def _press(scene: Stage, found: report.Findings, capacity: float, say: Callable[[str], None]) -> None:
-    ours = Ours(scene)
-    await ours.start()
-    try:
-        found.overload = await pressure.overload(scene, ours.base, capacity, say)
-    finally:
-        await ours.stop()
-    found.faults = await pressure.faults(scene, capacity, say)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,10 @@ class Ours:
         """Stop."""
         await self._service.stop()
 
+    def memory_mib(self) -> float:
+        """Return what it holds, resident, in MiB."""
+        return self._service.memory_mib()
+
     def cpu_seconds(self) -> float:
         """Return the processor time of all its processes."""
         return family_seconds(psutil.Process(self._service.pid))

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from benchmarks.messages.generator import Speaker
     from benchmarks.messages.stage import Stage
 
-LIVE = (10, 1_000, 100_000)
+LIVE = (10, 1_000, 10_000, 100_000, 200_000)
 SAID = (10, 10_000, 1_000_000)
 _ROUNDS = 3
-_SECONDS = 3.0
+_SECONDS = 4.0
+#: One rate for all sizes, messages a second: at another one batches would have another size.
+_RATE = 600.0
 #: No more than there are sessions, so that no one waits for another's message.
 _CONNECTIONS = 8
+#: Connections on which sessions become live.
+_FILLING = 64
 _PAGES = 300
 _SENT = 300
 
@@ -35,10 +39,14 @@ _SENT = 300
 class Growth:
     """Median processor time of the service per message, by live sessions; median ms by length of history.
 
-    `send_us` is for 8 connections; `send_ms` and the pages, newest and oldest, one request after the other.
+    `send_us` and `post_ms` (p99) are at one rate for all; `fill_rate` is how many sessions a second became
+    live, `memory_mib` what the service holds then. `send_ms` and the pages, newest and oldest, are one
+    request after the other.
     """
 
-    rate: dict[int, float] = field(default_factory=dict)
+    fill_rate: dict[int, float] = field(default_factory=dict)
+    memory_mib: dict[int, float] = field(default_factory=dict)
+    post_ms: dict[int, float] = field(default_factory=dict)
     send_us: dict[int, float] = field(default_factory=dict)
     send_ms: dict[int, float] = field(default_factory=dict)
     newest_ms: dict[int, float] = field(default_factory=dict)
@@ -49,10 +57,12 @@ class Growth:
         return {
             "liveSessions": {
                 str(count): {
-                    "perSecond": round(self.rate[count]),
+                    "filledPerSecond": round(self.fill_rate[count]),
+                    "memoryMib": round(self.memory_mib[count]),
                     "cpuMicroseconds": round(self.send_us[count]),
+                    "postP99Ms": round(self.post_ms[count], 1),
                 }
-                for count in self.rate
+                for count in self.send_us
             },
             "messagesInHistory": {
                 str(count): {
@@ -90,20 +100,27 @@ async def _live_sessions(
         await generator.start()
         try:
             # Everyone says something once, so that all sessions are in memory.
-            said = 0
+            said, took = 0, 0.0
             while said < count:
-                said += (await generator.closed(64, 2.0)).number
-            rates, costs = [], []
+                load = await generator.closed(_FILLING, 2.0)
+                said, took = said + load.number, took + load.seconds
+            growth.fill_rate[count] = said / took
+            costs, waits = [], []
             for _ in range(_ROUNDS):
                 before = ours.cpu_seconds()
-                load = await generator.closed(_CONNECTIONS, _SECONDS)
+                load = await generator.open(_RATE, _CONNECTIONS, _SECONDS)
                 refuse_failures(ours.name, load)
-                rates.append(load.rate)
                 costs.append(1e6 * (ours.cpu_seconds() - before) / load.accepted)
+                waits.append(load.latency(0.99))
         finally:
             await generator.stop()
-        growth.rate[count], growth.send_us[count] = median(rates), median(costs)
-        say(f"{count:>9,} live sessions {growth.rate[count]:>7,.0f}/s  {growth.send_us[count]:.0f} µs each")
+        growth.send_us[count], growth.post_ms[count] = median(costs), median(waits)
+        growth.memory_mib[count] = ours.memory_mib()
+        say(
+            f"{count:>9,} live sessions: {growth.send_us[count]:.0f} µs a message, POST p99 "
+            f"{growth.post_ms[count]:.1f} ms, {growth.memory_mib[count]:,.0f} MiB; "
+            f"filled at {growth.fill_rate[count]:,.0f}/s"
+        )
 
 
 async def _histories(

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
 
 from benchmarks.messages import delivery
 from benchmarks.messages.contenders import Ours
 from benchmarks.messages.generator import Generator
 from benchmarks.messages.listener import Listener
 from benchmarks.messages.slow_way import SlowWay
+from benchmarks.openings import lateness, plant_openings
+from benchmarks.quantiles import quantile
+from benchmarks.service import ABLY_KEY
+from rdchat.common.clock import SystemClock
+from rdchat.local.ably import AblyLocal
+from rdchat.local.ably.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from benchmarks.messages.delivery import Delivery
+    from benchmarks.messages.generator import Speaker
     from benchmarks.messages.stage import Stage
 
-_OVERLOAD = 2.0
+#: Times the capacity that is offered, and on how many connections: more than the service lets wait.
+_OVERLOADS: Final = ((2.0, 2_048), (4.0, 4_096))
 _SECONDS = 8.0
-#: More than the service lets wait.
-_CONNECTIONS = 2_048
+#: Chats that open meanwhile, and such as are ended, in a second.
+_OPENINGS: Final = 10
+_ENDINGS: Final = 5
+_FIRST_OPENING: Final = timedelta(seconds=20)
+_MARGIN_SECONDS: Final = 60.0
 _FAULT_SHARE = 0.2
 _SLOW_POSTGRES_SECONDS = 0.05
 _SLOW_REDIS_SECONDS = 0.5
@@ -29,53 +44,122 @@ _SLOW_REDIS_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Overload:
-    """What came of twice the capacity. `share`: of what is accepted at best, how much still was."""
+    """What came of more than fits, `times` the peak.
 
+    `share`: of what is accepted at best, how much still was. `refusal_us` is the service's processor time for
+    one that is turned away, `message_us` at the peak for one that is accepted. `late` are the ms (ascending)
+    after which chats were said to be open that began meanwhile, `unopened` how many were not; `ends` counts
+    what those were told who ended theirs, by status.
+    """
+
+    times: float
+    peak: float
     offered: float
     accepted: float
     turned_away: float
     others: dict[str, int]
     p50_ms: float
     p99_ms: float
-    share: float
+    message_us: float
+    refusal_us: float
+    late: list[int]
+    unopened: int
+    ends: dict[str, int]
+
+    @property
+    def share(self) -> float:
+        """The part of the peak that was accepted."""
+        return self.accepted / self.peak
 
     def figures(self) -> dict[str, Any]:
         """Return the figures as JSON."""
         return {
+            "times": self.times,
+            "peakPerSecond": round(self.peak),
             "offeredPerSecond": round(self.offered),
             "acceptedPerSecond": round(self.accepted),
             "turnedAwayPerSecond": round(self.turned_away),
             "otherAnswers": self.others,
             "acceptedMs": {"p50": round(self.p50_ms), "p99": round(self.p99_ms)},
             "goodput": round(self.share, 2),
+            "messageMicroseconds": round(self.message_us),
+            "refusalMicroseconds": round(self.refusal_us),
+            "openingsLateMs": {"p99": quantile(self.late, 0.99), "of": len(self.late) + self.unopened},
+            "unopened": self.unopened,
+            "ends": self.ends,
         }
 
 
-async def overload(stage: Stage, base: str, capacity: float, say: Callable[[str], None]) -> Overload:
-    """Offer twice the capacity."""
-    generator = Generator(base, stage.speakers)
+async def overloads(stage: Stage, capacity: float, say: Callable[[str], None]) -> list[Overload]:
+    """Offer more than fits, while chats open and others are ended."""
+    lasts = timedelta(seconds=len(_OVERLOADS) * (_SECONDS + 4.0) + _MARGIN_SECONDS)
+    starts = await plant_openings(stage.connection, first=_FIRST_OPENING, lasts=lasts, a_second=_OPENINGS)
+    to_end = [one for one in stage.speakers if not one.watched][: int(_ENDINGS * _SECONDS * len(_OVERLOADS))]
+    talking = {one.session_id for one in to_end}
+    # One that remembers what was published on it.
+    endpoint = AblyLocal(keys=dict([ABLY_KEY.split(":", 1)]), limits=Limits(recorded=1_000_000))
+    await endpoint.start()
+    ours = Ours(replace(stage, ably=endpoint))
+    await ours.start()
+    generator = Generator(ours.base, [one for one in stage.speakers if one.session_id not in talking])
     await generator.start()
+    found = []
     try:
-        peak = max(capacity, (await generator.closed(256, 4.0)).rate)
-        load = await generator.open(_OVERLOAD * peak, _CONNECTIONS, _SECONDS)
+        await generator.closed(64, 2.0)
+        for number, (times, connections) in enumerate(_OVERLOADS):
+            own = ours.cpu_seconds()
+            at_best = await generator.closed(256, 4.0)
+            message_us = 1e6 * (ours.cpu_seconds() - own) / at_best.accepted
+            peak = max(capacity, at_best.rate)
+            ending = asyncio.create_task(_end(ours.base, to_end[number :: len(_OVERLOADS)]))
+            own, begin = ours.cpu_seconds(), SystemClock().ms()
+            load = await generator.open(times * peak, connections, _SECONDS)
+            own, end = ours.cpu_seconds() - own, SystemClock().ms()
+            ends = await ending
+            await asyncio.sleep(1.0)
+            late, unopened = lateness(endpoint.published, starts, begin, end - 1000.0)
+            answers = dict(load.answers)
+            accepted, away = answers.pop("201", 0), answers.pop("503", 0)
+            one = Overload(
+                times=times,
+                peak=peak,
+                offered=load.number / load.seconds,
+                accepted=accepted / load.seconds,
+                turned_away=away / load.seconds,
+                others=answers,
+                p50_ms=load.latency(0.5),
+                p99_ms=load.latency(0.99),
+                message_us=message_us,
+                refusal_us=max(0.0, 1e6 * own - message_us * accepted) / away if away else 0.0,
+                late=late,
+                unopened=unopened,
+                ends=ends,
+            )
+            say(
+                f"{times:.0f} times the peak: {one.offered:,.0f}/s offered, {one.accepted:,.0f}/s accepted "
+                f"({one.share:.0%} of {peak:,.0f}), {one.turned_away:,.0f}/s turned away at "
+                f"{one.refusal_us:.0f} us each (a message {message_us:.0f}), p99 of the accepted "
+                f"{one.p99_ms:,.0f} ms; {len(late)} chats opened, p99 {quantile(late, 0.99):.0f} ms late, "
+                f"{unopened} did not; ends {ends}"
+            )
+            found.append(one)
     finally:
         await generator.stop()
-    answers = dict(load.answers)
-    accepted, away = answers.pop("201", 0), answers.pop("503", 0)
-    result = Overload(
-        offered=_OVERLOAD * peak,
-        accepted=accepted / load.seconds,
-        turned_away=away / load.seconds,
-        others=answers,
-        p50_ms=load.latency(0.5),
-        p99_ms=load.latency(0.99),
-        share=accepted / load.seconds / peak,
-    )
-    say(
-        f"twice the capacity: {result.accepted:,.0f}/s accepted ({result.share:.0%} of the peak), "
-        f"{result.turned_away:,.0f}/s turned away, p99 of the accepted {result.p99_ms:,.0f} ms"
-    )
-    return result
+        await ours.stop()
+        await endpoint.close()
+    return found
+
+
+async def _end(base: str, speakers: Sequence[Speaker]) -> dict[str, int]:
+    """End sessions, one after the other through the time of the measurement. Return the answers by status."""
+    told: Counter[str] = Counter()
+    async with aiohttp.ClientSession(base) as http:
+        for one in speakers:
+            headers = {"Authorization": f"Bearer {one.token}"}
+            async with http.put(f"/api/v1/chat/sessions/{one.session_id}/end", headers=headers) as answer:
+                told[str(answer.status)] += 1
+            await asyncio.sleep(1 / _ENDINGS)
+    return dict(told)
 
 
 async def faults(stage: Stage, capacity: float, say: Callable[[str], None]) -> dict[str, Delivery]:
