@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -76,10 +76,10 @@ class Stage(Enum):
 class Actor:
     """One live session.
 
-    `session` is None until hydrated. `stale`: the last commit lost its race, so snapshots cannot be trusted
-    either. `is_shared`: others have talked in it through another replica. `named`: the hashes of the latest
-    names that senders have given their messages. One batch at a time has the actor, so that its commands are
-    never worked on in two places.
+    `session` is None until hydrated, `mailbox` while there is no mail. `stale`: the last commit lost its
+    race, so snapshots cannot be trusted either. `is_shared`: others have talked in it through another
+    replica. `named`: the hashes of the latest names that senders have given their messages. One batch at a
+    time has the actor, so that its commands are never worked on in two places.
 
     There are as many as there are live sessions, and most of them wait: so it holds nothing that takes room
     while it is empty, or that the garbage collector would have to look through.
@@ -87,12 +87,24 @@ class Actor:
 
     session_id: UUID
     session: Session | None = None
-    mailbox: list[PendingCommand] = field(default_factory=list)
+    mailbox: list[PendingCommand] | None = None
     stage: Stage = Stage.IDLE
     stale: bool = False
     is_shared: bool = False
     used_at: float = 0.0
     named: array[int] | None = None
+
+    def put(self, pending: PendingCommand) -> None:
+        """Put a command into the mailbox, behind the others."""
+        if self.mailbox is None:
+            self.mailbox = []
+        self.mailbox.append(pending)
+
+    def take(self, most: int) -> list[PendingCommand]:
+        """Take the first commands out of the mailbox, `most` of them at the most."""
+        waiting = self.mailbox or []
+        taken, self.mailbox = waiting[:most], waiting[most:] or None
+        return taken
 
     def remember(self, key: tuple[UUID, str]) -> None:
         """Keep in mind that a message of this sender and name is stored."""

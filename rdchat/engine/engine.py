@@ -153,7 +153,7 @@ class Engine:
         actor = self._actors.get(session_id)
         if actor is None:
             actor = self._actors[session_id] = Actor(session_id)
-        actor.mailbox.append(pending)
+        actor.put(pending)
         actor.used_at = pending.posted_at
         self._make_ready(actor, pending)
         return pending
@@ -256,7 +256,7 @@ class Engine:
     async def _run(self, actors: list[Actor], batch: Batch) -> None:
         """Work on one batch. Whatever happens, every command is answered or back in its mailbox."""
         try:
-            commands = {actor: _take(actor) for actor in actors}
+            commands = {actor: actor.take(_BATCH_COMMANDS) for actor in actors}
             again = await batch.run(commands)
             if batch.uncertain:
                 self._effects.uncertain(batch.uncertain)
@@ -275,7 +275,7 @@ class Engine:
         finally:
             for actor in actors:
                 actor.stage = Stage.IDLE
-                for pending in actor.mailbox:
+                for pending in actor.mailbox or ():
                     self._make_ready(actor, pending)
                 if actor.session is None and actor.stage is Stage.IDLE:
                     # Nothing is known of it, perhaps because there is no such session.
@@ -303,14 +303,14 @@ class Engine:
                 pause = min(_BACKOFF_SECONDS * 2**pending.attempts, _LONGEST_BACKOFF_SECONDS)
                 self._later(pause, actor, pending)
             else:
-                actor.mailbox.append(pending)
+                actor.put(pending)
 
     def _later(self, seconds: float, actor: Actor, pending: PendingCommand) -> None:
         def put_back() -> None:
             del self._paused[pending]
             # The actor may have been forgotten meanwhile; the command goes to its successor.
             present = self._actors.setdefault(actor.session_id, actor)
-            present.mailbox.append(pending)
+            present.put(pending)
             self._make_ready(present, pending)
 
         self._paused[pending] = asyncio.get_running_loop().call_later(seconds, put_back)
@@ -324,9 +324,4 @@ def _take_queued(queue: deque[Actor], limit: int) -> list[Actor]:
         if actor.stage is Stage.QUEUED:
             actor.stage = Stage.RUNNING
             taken.append(actor)
-    return taken
-
-
-def _take(actor: Actor) -> list[PendingCommand]:
-    taken, actor.mailbox = actor.mailbox[:_BATCH_COMMANDS], actor.mailbox[_BATCH_COMMANDS:]
     return taken
