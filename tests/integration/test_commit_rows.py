@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,36 @@ async def test_a_reason_is_kept_encrypted_with_the_counselling_and_its_neighbour
     assert shown == {first.counseling_id: "Saya sakit"}
     assert kept[second.counseling_id]["cancel_reason"] is None
     assert {row["status"] for row in kept.values()} == {"cancelled"}
+
+
+async def test_a_reason_that_people_are_told_is_sealed_for_each_of_them(
+    database: Pool, talking: list[Session]
+) -> None:
+    session = talking[0]
+    cancel = decided(session, (Cancel(None), None, uuid4()))
+    cancel.notifications = [replace(new, reason="Saya sakit") for new in cancel.notifications]
+    assert len(cancel.notifications) == 2
+    await write(database, cancel)
+    told = await rows_of(database, "SELECT reason FROM notifications")
+    assert len(told) == len({row["reason"] for row in told} - {None}) == 2
+    assert not any(b"sakit" in row["reason"] for row in told)
+
+
+async def test_a_reason_is_for_the_people_of_the_session_whatever_the_counselling_says_meanwhile(
+    database: Pool, talking: list[Session]
+) -> None:
+    first, second = talking
+    set_client = "UPDATE counselings SET client_id = $2, client_exclusive = false WHERE id = $1"
+    await database.execute(set_client, first.counseling_id, second.client_id)
+    cancel = decided(first, (Cancel(first.client_id, "Saya sakit"), first.client_id, uuid4()))
+    cancel.cancel_reason = "Saya sakit"
+    await write(database, cancel)
+    for client_id, readable in ((second.client_id, False), (first.client_id, True)):
+        await database.execute(set_client, first.counseling_id, client_id)
+        found = await counselings.get_counseling(database, first.counseling_id, at=SystemClock().now())
+        assert found is not None
+        shown = await counselings.get_cancel_reasons(database, [found], keys=data_keys())
+        assert (shown.get(first.counseling_id) == "Saya sakit") is readable
 
 
 async def test_a_session_that_goes_on_leaves_its_counselling_as_it_is(
