@@ -15,6 +15,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
 from redis.exceptions import RedisError, ResponseError, SlotNotCoveredError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from rdchat.redis.shared_connection import SharedConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,6 +43,8 @@ class RedisClient:
 
     def __init__(self, single: Redis, *, url: str | None = None) -> None:
         self._single = single
+        # What stands in for a server has no connection to share.
+        self._shared = SharedConnection(single.connection_pool, _SECONDS) if url is not None else None
         self._url = url
         self._cluster: RedisCluster | None = None
         self._asked = url is None
@@ -130,9 +135,7 @@ class RedisClient:
             cluster = await self.is_cluster()
         except LOST as error:
             return [error] * len(commands)
-        if not cluster:
-            return await _together(self._single, commands)
-        return await self._spread(commands)
+        return await (self._spread(commands) if cluster else self._run_on_single(commands))
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """Read the values of any keys, None for missing ones. Raise one of LOST."""
@@ -143,6 +146,8 @@ class RedisClient:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        if self._shared is not None:
+            await self._shared.aclose()
         await self._single.aclose()
         if self._cluster is not None:
             await self._cluster.aclose()
@@ -160,6 +165,21 @@ class RedisClient:
                 self._url, require_full_coverage=False, **_settings(retries=0)
             )
         self._asked = True
+
+    async def _run_on_single(self, commands: Sequence[RedisCommand]) -> list[Any]:
+        if self._shared is None:
+            return await _together(self._single, commands)
+        try:
+            answers = await self._shared.run(commands)
+        except RedisTimeoutError as error:
+            # Once more on another connection, as redis-py does it with its own: this one may be dead. Every
+            # command of ours can be repeated.
+            try:
+                async with asyncio.timeout(_SECONDS):
+                    return await _together(self._single, commands)
+            except TimeoutError:
+                return [error] * len(commands)
+        return await _together(self._single, commands) if answers is None else answers
 
     async def _spread(self, commands: Sequence[RedisCommand]) -> list[Any]:
         """Run commands on the nodes that have their keys, all nodes at once; each may fail alone."""
@@ -247,4 +267,4 @@ async def _on_one_node(cluster: RedisCluster, commands: list[RedisCommand]) -> l
 
 
 def _key(command: RedisCommand) -> Any:  # noqa: ANN401 - text or bytes
-    return command[3] if command[0] == "EVAL" else command[1]
+    return command[3] if command[0] in {"EVAL", "EVALSHA"} else command[1]
