@@ -26,3 +26,8 @@ def read_id(text: str) -> UUID:
         return FastUUID(text)
     except ValueError:
         return FastUUID(UUID(text).bytes)
+
+
+def id_from_bytes(value: bytes) -> UUID:
+    """Return the id of these 16 bytes."""
+    return FastUUID(value)

@@ -2,8 +2,9 @@
 
 Per shard there are two sorted sets: `due` (score: due instant, ms since 1970) and `leases` (score: when the
 lease of a claimed job runs out). A job is in exactly one of them. A claim moves jobs that fall due within the
-look-ahead from `due` to `leases`; finishing removes them; a lease that ran out is claimed again. Nothing here
-decides whether an automation runs: that is the commit's affair, so a job claimed twice does no harm.
+look-ahead from `due` to `leases`; finishing removes them; a worker renews the leases of what it holds longer,
+and a lease that ran out is claimed again. Nothing here decides whether an automation runs: that is the
+commit's affair, so a job claimed twice does no harm.
 
 A third key marks how far a shard is filled. With it goes a member of `due` that is no job: when Redis loses
 everything, or that set alone, the next to claim finds out.
@@ -14,21 +15,26 @@ Every script touches the keys of one shard, which share a hash tag, so the queue
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 import structlog
+from redis.exceptions import NoScriptError
 
+from rdchat.common.ids import id_from_bytes
 from rdchat.redis import scripts
 from rdchat.redis.connection import raise_first
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from uuid import UUID
 
-    from rdchat.redis.connection import RedisClient, RedisCommand
+    from rdchat.redis.connection import RedisClient
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +61,9 @@ KIND_CODES: Final[dict[JobKind, int]] = {
 #: Chats that open at the instant of many reminders are claimed and opened before these.
 REMINDER_DELAY_MS: Final = 1
 _KINDS: Final = {code: kind for kind, code in KIND_CODES.items()}
-_MEMBER_BYTES: Final = 19
-#: Its lowest bits choose the shard.
-_LAST_OF_ID: Final = 15
+_MEMBER: Final = Struct(">16sBH")
+#: The last byte of the id, whose lowest bits choose the shard, and that of the kind.
+_LAST_OF_ID, _KIND = 15, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +87,15 @@ class Job:
 
         `list_scheduled` of `rdchat.postgres.scheduled_jobs` has PostgreSQL write the same bytes.
         """
-        return (
-            self.subject_id.bytes + bytes([KIND_CODES[self.kind]]) + (self.number % 65536).to_bytes(2, "big")
-        )
+        return _MEMBER.pack(self.subject_id.bytes, KIND_CODES[self.kind], self.number % 65536)
 
     @classmethod
     def from_member(cls, member: bytes) -> Job:
         """Read a member. Raise ValueError for anything else."""
-        if len(member) != _MEMBER_BYTES or member[16] not in _KINDS:
+        if len(member) != _MEMBER.size or member[_KIND] not in _KINDS:
             raise ValueError(f"not a job: {member!r}")
-        return cls(UUID(bytes=member[:16]), _KINDS[member[16]], int.from_bytes(member[17:], "big"))
+        subject_id, kind, number = _MEMBER.unpack(member)
+        return cls(id_from_bytes(subject_id), _KINDS[kind], number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +110,14 @@ class Claim:
 class ClaimResult:
     """What a claim found.
 
-    `heads`: by shard the due instant (ms) of the first job that stays, where there is one. `complete`: no
+    `heads`: by shard the due instant (ms) of the first job that stays, where there is one. `expiry_ms`: after
+    how many ms the first lease runs out, whatever worker has it; None when nothing is leased. `complete`: no
     shard has been emptied since it was filled. `away`: the shards that could not be asked.
     """
 
     claims: list[Claim]
     heads: dict[int, int]
+    expiry_ms: int | None
     complete: bool
     away: list[int]
 
@@ -156,6 +163,10 @@ def alarm_key(shard: int) -> str:
     return f"rdchat:{{q{shard}}}:alarm"
 
 
+#: The keys of each shard, in the order in which scripts know them.
+_KEYS: Final = [(due_key(shard), leases_key(shard), filled_key(shard)) for shard in range(SHARDS)]
+
+
 class DelayQueue:
     """The queue. Every method raises what redis-py raises (see `redis.connection.LOST`) unless it says more.
 
@@ -169,7 +180,7 @@ class DelayQueue:
 
     async def schedule(self, jobs: Iterable[tuple[Job, int]]) -> None:
         """Add jobs with their due instants (ms), moving those that are there already."""
-        await self._run(scripts.SCHEDULE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
+        await self._run(scripts.SCHEDULE, _by_shard([(job.member(), due_ms) for job, due_ms in jobs]))
         self._on_scheduled()
 
     async def add_missing(self, members: Iterable[tuple[bytes, int]]) -> int:
@@ -191,15 +202,17 @@ class DelayQueue:
         Shards that cannot be asked are listed in the answer; raise when that is all of them.
         """
         limit = min(limit, scripts.MOST)
-        answers = await self._store.many(
-            [_eval(scripts.CLAIM, shard, [look_ahead_ms, lease_ms, limit]) for shard in shards]
+        answers = await self._evaluate(
+            scripts.CLAIM, [(shard, [look_ahead_ms, lease_ms, limit]) for shard in shards]
         )
-        claimed = ClaimResult([], {}, complete=True, away=[])
+        claimed = ClaimResult([], {}, expiry_ms=None, complete=True, away=[])
         for shard, answer in zip(shards, answers, strict=True):
             if isinstance(answer, BaseException):
                 claimed.away.append(shard)
             else:
                 _read_claim(claimed, shard, *answer)
+                # There may be thousands: other tasks run in between.
+                await asyncio.sleep(0)
         if len(claimed.away) == len(shards):
             raise_first(answers)
         return claimed
@@ -224,6 +237,12 @@ class DelayQueue:
             )
         )
 
+    async def renew(self, jobs: Iterable[Job], lease_ms: int) -> None:
+        """Prolong the leases of claimed jobs, counted from now. What has no lease any more gets none."""
+        await self._run(
+            scripts.RENEW, ((shard, [lease_ms, *members]) for shard, members in _members_by_shard(jobs))
+        )
+
     async def postpone(self, jobs: Iterable[tuple[Job, int]]) -> None:
         """Release leased jobs, making them due at the given instants (ms)."""
         await self._run(scripts.POSTPONE, _by_shard((job.member(), due_ms) for job, due_ms in jobs))
@@ -237,15 +256,31 @@ class DelayQueue:
         ]
 
     async def _run(self, script: str, arguments: Iterable[tuple[int, list[Any]]]) -> list[Any]:
-        answers = await self._store.many([_eval(script, shard, own) for shard, own in arguments])
+        answers = await self._evaluate(script, arguments)
         raise_first(answers)
         return answers
 
+    async def _evaluate(self, script: str, arguments: Iterable[tuple[int, list[Any]]]) -> list[Any]:
+        keyed = [(3, *_KEYS[shard], *own) for shard, own in arguments]
+        digest = scripts.digest_of(script)
+        answers = await self._store.many([("EVALSHA", digest, *own) for own in keyed])
+        # A server that has been started or emptied of scripts since does not know them by their digests.
+        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            texts = await self._store.many([("EVAL", script, *keyed[index]) for index in unknown])
+            for index, answer in zip(unknown, texts, strict=True):
+                answers[index] = answer
+        return answers
 
-def _read_claim(claimed: ClaimResult, shard: int, head: int, filled: int, *found: bytes) -> None:
+
+def _read_claim(
+    claimed: ClaimResult, shard: int, head: int, expiry_ms: int, filled: int, *found: bytes
+) -> None:
     claimed.complete = claimed.complete and bool(filled)
     if head >= 0:
         claimed.heads[shard] = head
+    if expiry_ms >= 0:
+        claimed.expiry_ms = expiry_ms if claimed.expiry_ms is None else min(claimed.expiry_ms, expiry_ms)
     for member, due in zip(found[::2], found[1::2], strict=True):
         try:
             job = Job.from_member(member)
@@ -256,27 +291,24 @@ def _read_claim(claimed: ClaimResult, shard: int, head: int, filled: int, *found
         claimed.claims.append(Claim(job, int(float(due))))
 
 
-def _by_shard(members: Iterable[tuple[bytes, int]]) -> Iterator[tuple[int, list[Any]]]:
+def _by_shard(members: Iterable[tuple[bytes, int]]) -> list[tuple[int, list[Any]]]:
     """Turn members and due instants into script arguments: score and member of each, by shard."""
-    shards: dict[int, list[Any]] = {}
+    shards: defaultdict[int, list[Any]] = defaultdict(list)
     for member, due_ms in members:
-        shards.setdefault(member[_LAST_OF_ID] % SHARDS, []).extend((due_ms, member))
-    yield from _in_parts(shards, 2 * scripts.MOST)
+        shards[member[_LAST_OF_ID] % SHARDS] += due_ms, member
+    return _in_parts(shards, 2 * scripts.MOST)
 
 
-def _members_by_shard(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Any]]]:
+def _members_by_shard(jobs: Iterable[Job]) -> list[tuple[int, list[Any]]]:
     shards: dict[int, list[Any]] = {}
     for job in jobs:
         shards.setdefault(job.shard, []).append(job.member())
-    yield from _in_parts(shards, scripts.MOST)
+    return _in_parts(shards, scripts.MOST)
 
 
-def _in_parts(shards: dict[int, list[Any]], size: int) -> Iterator[tuple[int, list[Any]]]:
-    for shard, arguments in shards.items():
-        for start in range(0, len(arguments), size):
-            yield shard, arguments[start : start + size]
-
-
-def _eval(script: str, shard: int, arguments: Sequence[Any]) -> RedisCommand:
-    # The script's text is sent every time: after a restart or SCRIPT FLUSH nothing has to be loaded first.
-    return ("EVAL", script, 3, due_key(shard), leases_key(shard), filled_key(shard), *arguments)
+def _in_parts(shards: dict[int, list[Any]], size: int) -> list[tuple[int, list[Any]]]:
+    return [
+        (shard, arguments[start : start + size])
+        for shard, arguments in shards.items()
+        for start in range(0, len(arguments), size)
+    ]

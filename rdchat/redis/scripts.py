@@ -6,6 +6,8 @@ filled. Members are passed to one command: Redis then notifies once, and not onc
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from typing import Final
 
 #: A member of each set of due instants that is no job: a set that is empty does not exist, and could not be
@@ -13,8 +15,18 @@ from typing import Final
 KEEPER: Final = "keeper"
 KEEPER_MS: Final = 2**53 - 1
 
+#: How long after its job is due a lease runs out at the earliest.
+BEYOND_DUE_MS: Final = 1_000
+
 #: Jobs in one call: Lua hands on at most some 8,000 values.
 MOST: Final = 1_000
+
+
+@cache
+def digest_of(script: str) -> str:
+    """Return what Redis knows a script by once it has run it."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
 
 # Puts the due instant of the first job into `head`: -1 where there is none.
 _HEAD: Final = f"""
@@ -28,31 +40,39 @@ local mark = redis.call('GET', KEYS[3])
 if mark and not redis.call('ZSCORE', KEYS[1], '{KEEPER}') then mark = false end
 """
 
-# ARGV: look-ahead ms, lease ms, limit. Returns: due of the new head (or -1), whether the shard was filled,
-# then per job its member and due instant (0: its lease ran out). Redis' own clock rules: replicas need not
-# agree.
-CLAIM: Final = (
-    _MARK
-    + """
+# Redis' own clock rules: replicas need not agree.
+_NOW: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limit = tonumber(ARGV[3])
-local out = {-1, mark and 1 or 0}
-local leases = {}
+"""
+
+# ARGV: look-ahead ms, lease ms, limit. Returns: due of the new head (or -1), ms until the first lease runs
+# out (or -1), whether the shard was filled, then per job its member and due instant (0: its lease ran out).
+# A lease counts from now, also that of a job that is due later: when its worker dies, the job is not much
+# later for it. But it does not run out before the job has been due for a while: it would come too early, and
+# have to be renewed before it is fired.
+CLAIM: Final = (
+    _MARK
+    + _NOW
+    + f"""
+local lease, limit = tonumber(ARGV[2]), tonumber(ARGV[3])
+local beyond = math.min(lease, {BEYOND_DUE_MS})
+local out = {{-1, -1, mark and 1 or 0}}
+local leases = {{}}
 local lost = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, limit)
 for i = 1, #lost do
-  leases[#leases + 1] = now + ARGV[2]
+  leases[#leases + 1] = now + lease
   leases[#leases + 1] = lost[i]
   out[#out + 1] = lost[i]
   out[#out + 1] = '0'
 end
 if #lost < limit then
-  local gone = {}
+  local gone = {{}}
   local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[1], 'WITHSCORES',
                          'LIMIT', 0, limit - #lost)
   for i = 1, #due, 2 do
     gone[#gone + 1] = due[i]
-    leases[#leases + 1] = math.max(now, due[i + 1]) + ARGV[2]
+    leases[#leases + 1] = math.max(now + lease, due[i + 1] + beyond)
     leases[#leases + 1] = due[i]
     out[#out + 1] = due[i]
     out[#out + 1] = due[i + 1]
@@ -64,7 +84,23 @@ if #leases > 0 then redis.call('ZADD', KEYS[2], unpack(leases)) end
     + _HEAD
     + """
 out[1] = head
+local next = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+if next[2] then out[2] = math.max(0, next[2] - now) end
 return out
+"""
+)
+
+# ARGV: lease ms, members. Prolongs the leases that there are: what was finished or scheduled again has none.
+# That of a worker which has claimed the job meanwhile becomes longer, not shorter.
+RENEW: Final = (
+    _NOW
+    + """
+local leases = {}
+for i = 2, #ARGV do
+  leases[#leases + 1] = now + ARGV[1]
+  leases[#leases + 1] = ARGV[i]
+end
+return redis.call('ZADD', KEYS[2], 'XX', 'GT', 'CH', unpack(leases))
 """
 )
 
@@ -126,9 +162,8 @@ return redis.call('ZADD', KEYS[1], unpack(back))
 # Returns: waiting, leased, overdue by more than ARGV[1] ms, due of the head (or -1).
 LOOK: Final = (
     _HEAD
+    + _NOW
     + f"""
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local waiting = redis.call('ZCARD', KEYS[1])
 if redis.call('ZSCORE', KEYS[1], '{KEEPER}') then waiting = waiting - 1 end
 return {{waiting, redis.call('ZCARD', KEYS[2]), redis.call('ZCOUNT', KEYS[1], '-inf', now - ARGV[1]), head}}

@@ -1,9 +1,9 @@
 """The timer worker: claims jobs a little ahead of time, and fires each at its instant.
 
 It claims whenever one of these comes: an alarm or another change of the queue, the head that it knows coming
-near, the sweep once a second. Claimed jobs wait in a heap and are fired by the clock, never before; meanwhile
-the engine reads their sessions. Claiming, firing and settling are loops of their own, so that a slow Redis
-does not delay jobs already claimed.
+near, a lease running out, the sweep once a second. Claimed jobs wait in a heap and are fired by the clock,
+never before; meanwhile the engine reads their sessions. Claiming, firing and settling are loops of their own,
+so that a slow Redis does not delay jobs already claimed. Beside them `leases` renews what takes long.
 
 Automations go to the engine, reminders to the loops in `reminding`. (Longer than other modules: the loops
 hand the same jobs to each other, and are read together.)
@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import heapq
 import random
+import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -23,6 +24,7 @@ from rdchat.common.background import keep_running
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import SHARDS
 from rdchat.timers.failures import Failures
+from rdchat.timers.leases import LeaseRenewal
 from rdchat.timers.reminding import ReminderRunner
 from rdchat.timers.wakeup import wakeup
 from statemachine import AutomationKind, RunAutomation
@@ -45,12 +47,16 @@ log = structlog.get_logger(__name__)
 _SWEEP_SECONDS: Final = 1.0
 #: Longer than the sweep, so that in ordinary times every job is in the heap before it is due.
 _LOOK_AHEAD_MS: Final = 1_500
-_LEASE_MS: Final = 6_000
+#: When a worker dies, what it held is claimed by another after this. Longer than the look-ahead.
+_LEASE_MS: Final = 2_000
 #: From each shard at a time: small enough for several workers to share what is due at one instant.
 _CLAIM_LIMIT: Final = 128
 _IN_FLIGHT: Final = 16_384
 _FIRED_TOGETHER: Final = 256
+_HELD_TOGETHER: Final = 64
 _CLAIM_PAUSE_SECONDS: Final = 0.005
+#: What can be claimed within this time is claimed together: it is due much later.
+_GATHER_SECONDS: Final = 0.01
 _SETTLE_PAUSE_SECONDS: Final = 0.02
 #: While Redis is away, it is tried this often.
 _REDIS_AWAY_SECONDS: Final = 0.2
@@ -99,7 +105,10 @@ class TimerWorker:
         # Due instant, order of arrival, job: tuples, because heaps compare a lot.
         self._heap: list[tuple[int, int, Job]] = []
         self._held: set[Job] = set()
+        self._leases = LeaseRenewal(queue, lease_ms=_LEASE_MS)
         self._heads: dict[int, int] = {}
+        # When the first lease runs out, of any worker (monotonic seconds).
+        self._expiry: float | None = None
         self._firing: set[asyncio.Task[None]] = set()
         self._reminders = ReminderRunner(reminders, first=self._firing, judge=self._judge)
         self._done: list[Job] = []
@@ -117,6 +126,7 @@ class TimerWorker:
             keep_running(self._claim_loop, "timer claims"),
             keep_running(self._fire_loop, "timer firing"),
         ]
+        self._leases.start()
         self._reminders.start()
         self._settlers = [keep_running(self._settle_loop, "timer settling")]
 
@@ -125,14 +135,18 @@ class TimerWorker:
         self._closing = True
         self._woken.set()
         self._heap_changed.set()
-        await asyncio.gather(*self._loops, *self._firing)
+        await asyncio.gather(*self._loops)
+        # At once, and not when all is done that was fired: it may be due meanwhile.
+        self._later += [(job, due_ms) for due_ms, _, job in self._heap]
+        self._heap.clear()
+        await self._settle()
+        await asyncio.gather(*self._firing)
         now_ms = round(self._clock.ms())
         self._later += [(job, now_ms) for job in await self._reminders.close()]
         self._settling.set()
         await asyncio.gather(*self._settlers)
-        self._later += [(job, due_ms) for due_ms, _, job in self._heap]
-        self._heap.clear()
         await self._settle()
+        await self._leases.close()
 
     @property
     def held(self) -> int:
@@ -147,20 +161,28 @@ class TimerWorker:
     # ---- claiming -----------------------------------------------------------------------------------------
 
     async def _claim_loop(self) -> None:
-        """Claim at every wake-up, when a head comes near, and once a second in any case.
+        """Claim at every wake-up, when a head comes near or a lease runs out, and once a second in any case.
 
         Separate from firing: while Redis hangs, jobs already claimed fire on time.
         """
         while not self._closing:
             self._woken.clear()
             await self._claim()
-            seconds = _SWEEP_SECONDS
-            if self._heads and not self._full:
-                claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - self._clock.ms()) / 1000
-                seconds = min(seconds, max(claimable, 0.001))
-            await _wait(self._woken, seconds)
+            await _wait(self._woken, self._seconds_to_next_claim())
             # A thousand bookings a second wake a thousand times, and one look at the queue answers many.
             await asyncio.sleep(0 if self._closing else _CLAIM_PAUSE_SECONDS)
+
+    def _seconds_to_next_claim(self) -> float:
+        seconds = _SWEEP_SECONDS
+        if self._full:
+            return seconds
+        if self._heads:
+            claimable = (min(self._heads.values()) - _LOOK_AHEAD_MS - self._clock.ms()) / 1000
+            seconds = min(seconds, max(claimable, _GATHER_SECONDS))
+        # At once, if a worker that has died held more than one claim takes.
+        if self._expiry is not None:
+            seconds = min(seconds, max(self._expiry - time.monotonic(), 0.001))
+        return seconds
 
     async def _claim(self) -> None:
         """Claim what is due within the look-ahead, until nothing is left or this worker holds enough."""
@@ -170,31 +192,38 @@ class TimerWorker:
         while more and len(self._held) < _IN_FLIGHT and not self._closing:
             # In random order, so that no worker is always first at a shard.
             shards = random.sample(range(SHARDS), SHARDS)
+            asked_at, asked_ms = time.monotonic(), self._clock.ms()
             try:
                 claimed = await self._queue.claim(
                     shards, look_ahead_ms=_LOOK_AHEAD_MS, lease_ms=_LEASE_MS, limit=_CLAIM_LIMIT
                 )
             except LOST as error:
                 log.debug("the delay queue is away", error=str(error))
-                self._heads = {}
+                self._heads, self._expiry = {}, None
                 self._on_doubt()
                 await asyncio.sleep(_REDIS_AWAY_SECONDS)
                 return
             if claimed.away or not claimed.complete:
                 self._on_doubt()
             self._heads = claimed.heads
-            self._hold(claimed.claims)
+            expiry_ms = claimed.expiry_ms
+            self._expiry = None if expiry_ms is None else time.monotonic() + expiry_ms / 1000
+            for start in range(0, len(claimed.claims), _HELD_TOGETHER):
+                self._hold(claimed.claims[start : start + _HELD_TOGETHER], asked_at, asked_ms)
+                # What is due meanwhile does not wait for all of them.
+                await asyncio.sleep(0)
             more = any(head <= horizon for head in claimed.heads.values())
         self._full = more
         await self._alarms.schedule({shard: head - _LOOK_AHEAD_MS for shard, head in self._heads.items()})
 
-    def _hold(self, claims: list[Claim]) -> None:
+    def _hold(self, claims: list[Claim], asked_at: float, asked_ms: float) -> None:
         new = [claim for claim in claims if claim.job not in self._held]
         for claim in new:
             self._order += 1
             heapq.heappush(self._heap, (claim.due_ms, self._order, claim.job))
             self._held.add(claim.job)
         if new:
+            self._leases.hold(new, asked_at=asked_at, asked_ms=asked_ms)
             self._engine.prefetch(
                 [claim.job.subject_id for claim in new if isinstance(claim.job.kind, AutomationKind)]
             )
@@ -270,8 +299,9 @@ class TimerWorker:
         done, self._done = self._done, []
         later, self._later = self._later, []
         # Before the queue gets them back: a job claimed from now on must be fired.
-        self._held.difference_update(done)
-        self._held.difference_update(job for job, _ in later)
+        for jobs in (done, [job for job, _ in later]):
+            self._held.difference_update(jobs)
+            self._leases.drop(jobs)
         try:
             await self._queue.finish(done)
             await self._queue.postpone(later)

@@ -143,6 +143,89 @@ async def test_a_lease_outlives_a_job_that_is_claimed_ahead(
     assert await client.zscore(leases_key(one.shard), one.member()) == due + 100
 
 
+async def test_a_lease_counts_from_the_claim_but_not_to_before_the_job_is_due(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    soon, later = job(), job()
+    before = now_ms()
+    await queue.schedule([(soon, before + 100), (later, before + 60_000)])
+    await queue.claim(ALL, look_ahead_ms=70_000, lease_ms=9000, limit=10)
+    after = now_ms()
+    lease = await client.zscore(leases_key(soon.shard), soon.member())
+    assert lease is not None
+    assert before + 9000 <= lease <= after + 9000
+    assert await client.zscore(leases_key(later.shard), later.member()) == before + 60_000 + 1000
+
+
+async def test_a_renewed_lease_counts_from_now(queue: DelayQueue, client: redis.asyncio.Redis) -> None:
+    renewed, kept = job(), job()
+    await queue.schedule([(renewed, now_ms()), (kept, now_ms())])
+    await claim(queue, lease_ms=0)
+    before = now_ms()
+    await queue.renew([renewed], 5000)
+    after = now_ms()
+    lease = await client.zscore(leases_key(renewed.shard), renewed.member())
+    assert lease is not None
+    assert before + 5000 <= lease <= after + 5000
+    assert await claim(queue) == {kept: 0}
+
+
+async def test_a_lease_is_never_shortened(queue: DelayQueue, client: redis.asyncio.Redis) -> None:
+    """Another worker may have the job by now."""
+    one = job()
+    await queue.schedule([(one, now_ms())])
+    await claim(queue, lease_ms=8000)
+    lease = await client.zscore(leases_key(one.shard), one.member())
+    await queue.renew([one], 1000)
+    assert await client.zscore(leases_key(one.shard), one.member()) == lease
+
+
+async def test_what_has_no_lease_any_more_gets_none(queue: DelayQueue) -> None:
+    finished, again, postponed, removed, kept = jobs = [job() for _ in range(5)]
+    later = now_ms() + 60_000
+    await queue.schedule((one, now_ms()) for one in jobs)
+    assert set(await claim(queue)) == set(jobs)
+    await queue.finish([finished])
+    await queue.schedule([(again, later)])
+    await queue.postpone([(postponed, later)])
+    await queue.remove([removed])
+    await queue.renew(jobs, 5000)
+    depths = await queue.depth()
+    assert [depth.leased for depth in depths] == [int(shard == kept.shard) for shard in ALL]
+    assert sum(depth.waiting for depth in depths) == 2
+    assert await queue.add_missing((one.member(), later) for one in jobs) == 2
+
+
+async def test_it_is_told_when_the_first_lease_runs_out(queue: DelayQueue) -> None:
+    async def expiry(lease_ms: int) -> int | None:
+        return (await queue.claim(ALL, look_ahead_ms=0, lease_ms=lease_ms, limit=1)).expiry_ms
+
+    assert await expiry(1000) is None
+    jobs = [Job(UUID(int=shard), kind, 1) for shard in (1, 3) for kind in KINDS[:2]]
+    await queue.schedule([(jobs[0], now_ms())])
+    assert await expiry(60_000) == 60_000
+    await queue.schedule([(jobs[2], now_ms())])
+    # The shards are asked together, at one instant or nearly.
+    first = await expiry(20_000)
+    assert first is not None
+    assert 19_900 <= first <= 20_000
+    await queue.schedule([(jobs[1], now_ms())])
+    first = await expiry(40_000)
+    assert first is not None
+    assert 19_000 <= first <= 20_000, "of the lease that was there"
+
+
+async def test_more_lost_leases_than_one_claim_takes_have_run_out(queue: DelayQueue) -> None:
+    jobs = [Job(UUID(int=3), kind, 1) for kind in KINDS[:2]]
+    await queue.schedule((one, now_ms()) for one in jobs)
+    await claim(queue, lease_ms=-1000)
+    found = await queue.claim(ALL, look_ahead_ms=0, lease_ms=60_000, limit=1)
+    assert (len(found.claims), found.expiry_ms) == (1, 0)
+    found = await queue.claim(ALL, look_ahead_ms=0, lease_ms=60_000, limit=1)
+    assert found.expiry_ms is not None
+    assert (len(found.claims), found.expiry_ms > 1000) == (1, True)
+
+
 async def test_the_limit_holds_for_each_shard(queue: DelayQueue) -> None:
     session = uuid4()
     jobs = [Job(session, kind, 1) for kind in KINDS]
@@ -208,6 +291,7 @@ async def test_nothing_to_do_is_no_error(queue: DelayQueue) -> None:
     await queue.finish([])
     await queue.remove([])
     await queue.postpone([])
+    await queue.renew([], 1000)
     assert await queue.add_missing([]) == 0
 
 
@@ -301,6 +385,9 @@ async def test_more_jobs_than_one_call_takes_go_in_several(
     sizes: list[int] = []
     store = RedisClient(client)
     queue, many = DelayQueue(store), store.many
+    # Scripts are known from now on.
+    for call in (queue.schedule([(job(), now_ms())]), queue.remove([job()]), queue.renew([job()], 1000)):
+        await call
 
     async def measured(commands: list[tuple[Any, ...]]) -> list[Any]:
         sizes.extend(len(command) for command in commands)
@@ -314,6 +401,24 @@ async def test_more_jobs_than_one_call_takes_go_in_several(
     sizes.clear()
     await queue.remove(jobs)
     assert sizes == [6 + 2, 6 + 2, 6 + 1]
+    sizes.clear()
+    await queue.renew(jobs, 1000)
+    # The lease's length comes first.
+    assert sizes == [7 + 2, 7 + 2, 7 + 1]
+
+
+async def test_a_server_that_has_forgotten_the_scripts_is_told_them_again(
+    queue: DelayQueue, client: redis.asyncio.Redis
+) -> None:
+    jobs = [Job(UUID(int=shard), KINDS[0], 1) for shard in ALL]
+    for count in (1, 2):
+        await client.script_flush()
+        await queue.schedule([(one, now_ms()) for one in jobs])
+        # One of them alone, so that it is known when the others come.
+        assert len((await queue.claim([3], look_ahead_ms=0, lease_ms=0, limit=1)).claims) == 1
+        await client.script_flush()
+        assert set(await claim(queue)) == set(jobs), f"at the {count}. time"
+        await queue.finish(jobs)
 
 
 async def test_what_only_a_newer_release_knows_is_left_alone(

@@ -514,6 +514,23 @@ async def test_a_worker_that_holds_enough_claims_the_rest_as_it_settles_what_it_
     await until(lambda: worker.held == 0)
 
 
+async def test_others_get_their_turn_while_much_is_claimed(
+    worker: TimerWorker, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_HELD_TOGETHER", 3)
+    held: list[int] = []
+
+    def note(_: Iterable[UUID]) -> None:
+        asyncio.get_running_loop().call_soon(lambda: held.append(worker.held))
+
+    monkeypatch.setattr(engine, "prefetch", note)
+    await queue.schedule((Job(UUID(int=3), KIND, number), in_ms(3_600_000)) for number in range(8))
+    monkeypatch.setattr(worker_module, "_LOOK_AHEAD_MS", 3_700_000)
+    worker.start()
+    await until(lambda: worker.held == 8)
+    assert held[:2] == [3, 6]
+
+
 async def test_without_redis_it_asks_for_the_reconciler_and_goes_on_trying(
     worker: TimerWorker,
     alone: Alone,
@@ -584,6 +601,86 @@ async def test_what_cannot_be_settled_is_left_to_its_lease(
     await queue.schedule([(a_job(), in_ms(0))])
     alone.woken.set()
     await until(lambda: len(engine.seen) == 2)
+
+
+@pytest.mark.parametrize("lease_ms", [300, worker_module._LEASE_MS])  # noqa: SLF001
+async def test_what_a_dead_worker_held_is_claimed_when_its_lease_runs_out(
+    worker: TimerWorker, queue: FailingQueue, engine: StubEngine, lease_ms: int
+) -> None:
+    job = a_job()
+    await queue.schedule([(job, in_ms(0))])
+    died_at = in_ms(0)
+    await queue.claim(range(SHARDS), look_ahead_ms=0, lease_ms=lease_ms, limit=1)
+    queue.claims = 0
+    worker.start()
+    await until(lambda: engine.seen)
+    assert lease_ms <= engine.seen[0][2] - died_at < lease_ms + 900
+    assert queue.claims <= 4, "it sleeps until then"
+
+
+def test_a_lease_is_longer_than_the_look_ahead_and_no_longer_than_two_seconds() -> None:
+    """What is claimed ahead is due before its lease runs out, and a dead worker is noticed within three."""
+    assert worker_module._LOOK_AHEAD_MS < worker_module._LEASE_MS == 2_000  # noqa: SLF001
+
+
+async def test_all_that_a_dead_worker_held_is_claimed_although_it_is_more_than_one_claim_takes(
+    worker: TimerWorker, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_CLAIM_LIMIT", 1)
+    jobs = [Job(UUID(int=3), KIND, number) for number in range(5)]
+    await queue.schedule((job, in_ms(0)) for job in jobs)
+    await queue.claim(range(SHARDS), look_ahead_ms=0, lease_ms=-1, limit=5)
+    worker.start()
+    await until(lambda: is_empty(queue))
+    assert sorted(engine.versions) == list(range(5))
+
+
+async def test_a_living_worker_keeps_what_takes_longer_than_a_lease_also_while_it_closes(
+    alone: Alone, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_LEASE_MS", 200)
+    fired: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    renewed: list[list[Job]] = []
+    renew = queue.renew
+
+    async def renewing(jobs: Iterable[Job], lease_ms: int) -> None:
+        renewed.append(list(jobs))
+        await renew(renewed[-1], lease_ms)
+
+    monkeypatch.setattr(queue, "renew", renewing)
+    monkeypatch.setattr(engine, "post", lambda *_: fired)
+    job = a_job()
+    await queue.schedule([(job, in_ms(0))])
+    worker = alone.make(SystemClock())
+    worker.start()
+    await until(lambda: renewed.count([job]) == 3)
+    closing = asyncio.create_task(worker.close())
+    await until(lambda: renewed.count([job]) == 6)
+    assert [job] not in renewed[:2], "half a lease passes first"
+    fired.set_result(SETTLED)
+    await closing
+    assert await is_empty(queue)
+    assert "timer leases" not in loops()
+
+
+async def test_closing_gives_back_what_is_not_due_before_all_is_done_that_was_fired(
+    worker: TimerWorker, queue: FailingQueue, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fired: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(engine, "post", lambda *_: fired)
+    now, soon = a_job(), a_job()
+    due = in_ms(1_000)
+    await queue.schedule([(now, in_ms(0)), (soon, due)])
+    worker.start()
+    await until(lambda: worker.held == 2)
+    await until(lambda: "fire 1" in loops())
+    closing = asyncio.create_task(worker.close())
+    await until(lambda: waiting_is(queue, 1))
+    assert (await queue.depth())[soon.shard].head_ms == due
+    assert not closing.done()
+    fired.set_result(SETTLED)
+    await closing
+    assert await waiting_is(queue, 1)
 
 
 class CountingClock(SetClock):
@@ -660,6 +757,7 @@ def loops() -> set[str]:
 async def test_each_of_its_loops_says_in_the_log_what_it_is(worker: TimerWorker) -> None:
     worker.start()
     assert loops() > {"timer claims", "timer firing", "timer settling", "reminders 0", "reminders 1"}
+    assert "timer leases" in loops()
 
 
 async def test_who_is_to_come_again_later_does_not_come_before(

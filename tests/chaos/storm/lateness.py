@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 #: What was hit takes a moment to find its feet: a connection to be opened again, a queue to be filled.
 _RECOVERY: Final = timedelta(seconds=2)
-#: Shorter than the lease of a claimed timer (6 s). Later than this in calm, and a timer was forgotten.
+#: Longer than the lease of a claimed timer (2 s), on a busy machine. Later than this in calm, and a timer was
+#: forgotten, not merely lost by a worker that was slow to renew its lease.
 UNEXPLAINED: Final = timedelta(seconds=5)
 CALM: Final = "calm"
 

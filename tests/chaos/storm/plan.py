@@ -31,7 +31,7 @@ class FaultKind(StrEnum):
     POSTGRES_CUT = "PostgreSQL connections cut"
 
 
-#: How long each lasts, from and to (seconds). A pause outlasts the lease of a claimed timer, which is 6 s.
+#: How long each lasts, from and to (seconds). A pause outlasts the lease of a claimed timer, which is 2 s.
 _LASTS: Final = {
     FaultKind.REPLICA_KILLED: (0.1, 2.0),
     FaultKind.REPLICA_PAUSED: (7.0, 9.5),

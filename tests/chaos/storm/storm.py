@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _WAVE_SECONDS: Final = 0.5
 _PROGRESS_SECONDS: Final = 5.0
-#: After the last instant: a lease of a timer (6 s), one of an event (10 s), and a busy machine.
+#: After the last instant: a lease of a timer (2 s), one of an event (10 s), and a busy machine.
 GRACE_SECONDS: Final = 45.0
 #: Sessions that the subscriber attends.
 _ATTENDED: Final = 50
