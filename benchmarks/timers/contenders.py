@@ -56,7 +56,7 @@ CONTENDERS = (
         title="rdchat",
         db=0,  # and 1, in which its alarms live
         scheduling="`DelayQueue.schedule`, 1,000 jobs a call",
-        settings="as `run.py serve` has it (uvloop, hiredis); a stub in the engine's place",
+        settings="as `run.py serve` has it (uvloop, hiredis, fewer looks for garbage); a stub for the engine",
         cancelling="`DelayQueue.remove`, 1,000 jobs a call",
     ),
     Contender(

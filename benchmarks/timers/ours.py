@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import uvloop
 
 from benchmarks.timers.drivers import protocol
+from rdchat.common import collecting
 from rdchat.common.clock import SystemClock
+from rdchat.common.ids import read_id
 from rdchat.common.telemetry import Metrics
 from rdchat.redis.alarms import Alarms
 from rdchat.redis.connection import connect
@@ -22,7 +23,8 @@ from rdchat.timers.worker import TimerWorker
 from statemachine import AutomationKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
 
     from statemachine import Command
 
@@ -44,7 +46,9 @@ class _Client:
         await self._store.probe()
 
     def prepare(self, jobs: list[protocol.Job], *, exact: bool) -> list[tuple[Job, int]]:  # noqa: ARG002
-        return [(Job(UUID(job.session), AutomationKind(job.kind), job.version), job.due_ms) for job in jobs]
+        return [
+            (Job(read_id(job.session), AutomationKind(job.kind), job.version), job.due_ms) for job in jobs
+        ]
 
     async def schedule(self, prepared: list[tuple[Job, int]]) -> None:
         await self._queue.schedule(prepared)
@@ -82,6 +86,13 @@ class _Engine:
         """Do nothing: there are no sessions to read."""
 
 
+class _Reminders:
+    """In the place of what runs reminders: the benchmark has none."""
+
+    async def remind(self, jobs: Sequence[Job]) -> list[BaseException | None]:
+        return [None] * len(jobs)
+
+
 async def _work(options: dict[str, Any]) -> None:
     process = protocol.start_worker(options)
     queue = DelayQueue(connect(_url(options)))
@@ -92,6 +103,7 @@ async def _work(options: dict[str, Any]) -> None:
         alarms=alarms,
         pool=None,  # asked only after a failure, and the stub never fails
         engine=_Engine(process.recorder),
+        reminders=_Reminders(),
         clock=SystemClock(),
         metrics=Metrics(),
         woken=woken,
@@ -100,6 +112,8 @@ async def _work(options: dict[str, Any]) -> None:
     await alarms.start()
     worker.start()
     await alarms.listening.wait()
+    # As `run.py serve` does, whose settings these are.
+    collecting.spare()
     process.ready()
     await asyncio.sleep(_FOREVER)
 

@@ -17,6 +17,9 @@ class Plan:
     cancel_seconds: float = 15.0
     lateness: int = 8_000
     rate: int = 1_000
+    #: For rdchat alone: none of the peers runs so many.
+    lateness_fast: int = 20_000
+    fast_rate: int = 5_000
     lateness_tail_seconds: float = 10.0
     drain: int = 5_000
     drain_seconds: float = 15.0
@@ -33,6 +36,7 @@ QUICK = Plan(
     cancel=200,
     lateness=500,
     rate=500,
+    lateness_fast=2_000,
     drain=200,
     rounds=1,
     recovery_seconds=12.0,

@@ -61,6 +61,9 @@ def meaning(plan: dict[str, Any]) -> str:
             last one was due; *twice* ran more than once. One round: a library that runs little more than
             {plan["rate"]:,} jobs a second at its best (next line) is at its limit here, and its p99 differs
             tenfold from one run to the next.""",
+        "Late at 5,000/s": f"""
+            the same with {plan["lateness_fast"]:,} jobs, {plan["fast_rate"]:,} a second, of rdchat alone:
+            more than any of the peers can run.""",
         "At one instant": f"""
             {plan["drain"]:,} jobs due together; jobs a second from that instant to the start of the last
             handler; the median of up to {plan["rounds"]} rounds. After {plan["drain_seconds"]:.0f} s a
