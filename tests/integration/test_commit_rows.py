@@ -15,6 +15,7 @@ from config import Organizations
 from rdchat.common.clock import SystemClock
 from rdchat.engine.change import ChangeBuilder
 from rdchat.postgres import commit, counselings, pool, webhooks
+from rdchat.postgres.data_keys import DataKeyError
 from rdchat.texts.wording import automated_text
 from statemachine import Cancel, EndSession, Refusal, RunAutomation, SendMessage, step
 from statemachine.session import AutomationKind
@@ -135,21 +136,20 @@ async def test_a_reason_that_people_are_told_is_sealed_for_each_of_them(
     assert not any(b"sakit" in row["reason"] for row in told)
 
 
-async def test_a_reason_is_for_the_people_of_the_session_whatever_the_counselling_says_meanwhile(
+async def test_no_reason_is_kept_for_people_who_were_put_into_the_counselling(
     database: Pool, talking: list[Session]
 ) -> None:
     first, second = talking
-    set_client = "UPDATE counselings SET client_id = $2, client_exclusive = false WHERE id = $1"
-    await database.execute(set_client, first.counseling_id, second.client_id)
+    await database.execute(
+        "UPDATE counselings SET client_id = $2, client_exclusive = false WHERE id = $1",
+        first.counseling_id,
+        second.client_id,
+    )
     cancel = decided(first, (Cancel(first.client_id, "Saya sakit"), first.client_id, uuid4()))
     cancel.cancel_reason = "Saya sakit"
-    await write(database, cancel)
-    for client_id, readable in ((second.client_id, False), (first.client_id, True)):
-        await database.execute(set_client, first.counseling_id, client_id)
-        found = await counselings.get_counseling(database, first.counseling_id, at=SystemClock().now())
-        assert found is not None
-        shown = await counselings.get_cancel_reasons(database, [found], keys=data_keys())
-        assert (shown.get(first.counseling_id) == "Saya sakit") is readable
+    with pytest.raises(DataKeyError):
+        await write(database, cancel)
+    assert await rows_of(database, "SELECT 1 FROM counselings WHERE cancel_reason IS NOT NULL") == []
 
 
 async def test_a_session_that_goes_on_leaves_its_counselling_as_it_is(
