@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from statemachine.states import CALLED_OFF, OPEN, TERMINAL, EndReason, SessionOutcome, Status
+from statemachine.values import value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,7 +42,7 @@ class AutomationStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Automation:
     """One scheduled step of a session.
 

@@ -68,9 +68,10 @@ def marked_session_json(session: Session, read: tuple[int, int] | None) -> dict[
 
 def listed_session_json(entry: SessionEntry) -> dict[str, Any]:
     """Show a session in a list of the caller's own."""
-    last = entry.last_message
-    return marked_session_json(entry.session, entry.read) | {
-        "unreadCount": entry.unread,
+    marks = entry.marks
+    last = marks.last_message
+    return marked_session_json(entry.session, marks.read) | {
+        "unreadCount": marks.unread,
         "lastMessage": {
             "id": str(last.id),
             "seq": last.seq,

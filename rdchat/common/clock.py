@@ -55,8 +55,17 @@ def to_us(instant: datetime) -> int:
 def iso(instant: datetime) -> str:
     """Format an instant as the contract does: UTC, milliseconds, `Z`.
 
-    Cached, because an instant is formatted several times: in an event, in a response.
+    Cached, because an instant is formatted several times: in an event, in a response. A list has
+    hundreds of them: `isoformat` would ask for the offset of each, and take twice as long.
     """
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
-    return f"{instant.isoformat(timespec='milliseconds')[:-6]}Z"
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (  # noqa: UP031 - quicker than an f-string with as many formats
+        instant.year,
+        instant.month,
+        instant.day,
+        instant.hour,
+        instant.minute,
+        instant.second,
+        instant.microsecond // 1000,
+    )

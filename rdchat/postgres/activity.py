@@ -8,19 +8,20 @@ index each finds both kinds, and what has to be sorted stays small.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rdchat.domain.message import MessagePreview, preview
-from rdchat.postgres.data_keys import session_owner
-from rdchat.postgres.messages import MESSAGE, verified
+from rdchat.postgres.messages import WRITTEN, verified_of
 from rdchat.postgres.pool import acquire
 from rdchat.postgres.sessions import SESSION, list_page
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
     from datetime import datetime
     from uuid import UUID
 
+    from rdchat.domain.message import Message
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from statemachine import Session, Status
@@ -52,11 +53,35 @@ _BY_ACTIVITY: Final = (
 """
 )
 
-# `seq` is dense, so the last message is the one that has the session's `last_seq`.
-_LAST_MESSAGES: Final = (
-    MESSAGE + " JOIN unnest($1::uuid[], $2::bigint[]) AS wanted (session_id, seq) "
-    "ON wanted.session_id = m.session_id AND wanted.seq = m.seq"
-)
+# How far the two have read, what the caller has not, and the last message. `seq` is dense: that is the one
+# that has the session's `last_seq`. The other's, and OFFSET 0: as in `reads.py`.
+_ENTRIES: Final = f"""
+SELECT {WRITTEN}, s.id AS of, read.own, read.other,
+       CASE WHEN read.own >= s.last_seq THEN 0
+            ELSE (SELECT count(*) FROM messages u
+                   WHERE u.session_id = s.id AND u.seq > read.own
+                     AND (u.sender_id = s.client_id) <> (s.client_id = $1)) END AS unread
+  FROM unnest($2::uuid[], $3::bigint[]) AS wanted (session_id, seq)
+  JOIN chat_sessions s ON s.id = wanted.session_id
+ CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT max(r.up_to_seq) FROM reads r
+                      WHERE r.session_id = s.id AND r.person_id = $1), 0) AS own,
+           coalesce((SELECT max(r.up_to_seq) FROM reads r
+                      WHERE r.session_id = s.id
+                        AND (r.person_id = s.client_id) <> (s.client_id = $1)), 0) AS other
+    OFFSET 0
+) read
+  LEFT JOIN messages m ON m.session_id = wanted.session_id AND m.seq = wanted.seq
+"""  # noqa: S608 - ours
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a list shows of a session to one of its two; `read`: how far they have read, and the other."""
+
+    unread: int
+    read: tuple[int, int]
+    last_message: MessagePreview | None
 
 
 def activity(session: Session) -> datetime:
@@ -79,29 +104,35 @@ async def list_sessions_by_activity(
     return await list_page(pool, _BY_ACTIVITY, person_id, statuses=statuses, before=before, limit=limit)
 
 
-async def list_last_messages(
-    pool: Pool, sessions: Sequence[Session], *, keys: DataKeys
-) -> dict[UUID, MessagePreview]:
-    """Read the last message of each session; those without are left out."""
-    talked = {session.id: session for session in sessions if session.last_seq}
-    if not talked:
-        return {}
+async def list_marks(
+    pool: Pool,
+    person_id: UUID,
+    sessions: Sequence[Session],
+    readable: Container[UUID],
+    *,
+    keys: DataKeys,
+) -> dict[UUID, Marks]:
+    """Read what a list shows of sessions; the last message only of those of which the person may read any."""
+    by_id = {session.id: session for session in sessions}
+    last = {one.id: one.last_seq if one.id in readable else 0 for one in sessions}
     async with acquire(pool) as connection:
-        rows = await connection.fetch(
-            _LAST_MESSAGES, list(talked), [session.last_seq for session in talked.values()]
-        )
-        read = await verified(connection, map(session_owner, talked.values()), rows, keys)
-    for session_id in talked.keys() - {message.session_id for message in read}:
-        keys.alarm("message", session_id)
-    found = {}
-    for message in read:
-        file_name = message.attachment.file_name if message.attachment is not None else None
-        found[message.session_id] = MessagePreview(
-            id=message.id,
-            seq=message.seq,
-            sender_id=message.sender_id,
-            message_type=message.message_type,
-            text=preview(message.text, file_name),
-            created_at=message.created_at,
-        )
-    return found
+        rows = await connection.fetch(_ENTRIES, person_id, list(last), list(last.values()))
+        written = [row for row in rows if row["id"] is not None]
+        read = await verified_of(connection, by_id, written, keys)
+    found = {message.session_id: _preview(message) for message in read}
+    for session_id, seq in last.items():
+        if seq and session_id not in found:
+            keys.alarm("message", session_id)
+    return {row["of"]: Marks(row["unread"], (row["own"], row["other"]), found.get(row["of"])) for row in rows}
+
+
+def _preview(message: Message) -> MessagePreview:
+    file_name = message.attachment.file_name if message.attachment is not None else None
+    return MessagePreview(
+        id=message.id,
+        seq=message.seq,
+        sender_id=message.sender_id,
+        message_type=message.message_type,
+        text=preview(message.text, file_name),
+        created_at=message.created_at,
+    )

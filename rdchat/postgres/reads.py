@@ -56,13 +56,23 @@ ON CONFLICT (session_id, person_id) DO UPDATE SET until = excluded.until
  WHERE attendance.until < excluded.until
 """
 
-# The other's: of a psychologist also what the one before a hand-over has sent, to the client alone.
-_UNREAD = """
-SELECT s.id, count(m.seq) AS unread
+# The other's: of a psychologist also what the one before a hand-over has sent, to the client alone. OFFSET 0
+# keeps what has been found from being looked for again wherever it is named.
+_UNREAD_SINCE = """
+SELECT s.id, m.unread
   FROM chat_sessions s
-  JOIN messages m ON m.session_id = s.id AND (m.sender_id = s.client_id) <> (s.client_id = $1)
-   AND m.seq > coalesce((SELECT max(r.up_to_seq) FROM reads r
-                          WHERE r.session_id = s.id AND r.person_id = $1), 0)
+ CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT max(r.up_to_seq) FROM reads r
+                      WHERE r.session_id = s.id AND r.person_id = $1), 0) AS own
+    OFFSET 0
+) read
+ CROSS JOIN LATERAL (
+    SELECT count(*) AS unread, max(m.created_at) AS latest FROM messages m
+     WHERE m.session_id = s.id AND m.seq > read.own AND (m.sender_id = s.client_id) <> (s.client_id = $1)
+) m
+ WHERE (s.client_id = $1 OR s.psychologist_id = $1) AND s.starts_at >= $2
+   AND s.last_seq > read.own AND m.unread > 0
+ ORDER BY m.latest DESC
 """
 
 # As the messages show it that are read, see `messages.py`.
@@ -76,16 +86,6 @@ SELECT s.id,
   FROM chat_sessions s
  WHERE s.id = ANY($2)
 """
-
-_UNREAD_IN = _UNREAD + "WHERE s.id = ANY($2) GROUP BY s.id"
-
-_UNREAD_SINCE = (
-    _UNREAD
-    + """
- WHERE (s.client_id = $1 OR s.psychologist_id = $1) AND s.starts_at >= $2
- GROUP BY s.id ORDER BY max(m.created_at) DESC
-"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +153,6 @@ async def record_attendance_on(
 ) -> None:
     """Do what `record_attendance` does on a connection; within a transaction if there is one."""
     await connection.execute(_ATTEND, session_ids, person_id, until)
-
-
-async def count_unread_in(pool: Pool, person_id: UUID, session_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Count what a person has not read of others in some sessions; those without are left out."""
-    async with acquire(pool) as connection:
-        rows = await connection.fetch(_UNREAD_IN, person_id, list(session_ids))
-    return {row["id"]: row["unread"] for row in rows}
 
 
 async def count_unread_since(pool: Pool, person_id: UUID, since: datetime) -> dict[UUID, int]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from rdchat.domain.booking import LONGEST
 from rdchat.domain.timeline import TimelineEntry
@@ -24,7 +27,6 @@ from statemachine import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     import asyncpg
@@ -33,10 +35,18 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
 
+# By value: calling an enumeration takes four times as long as looking it up, and a list needs hundreds.
+_STATUSES: Final = {one.value: one for one in Status}
+_KINDS: Final = {one.value: one for one in AutomationKind}
+_AUTOMATION_STATUSES: Final = {one.value: one for one in AutomationStatus}
+_END_REASONS: Final = {one.value: one for one in EndReason}
+_OUTCOMES: Final = {one.value: one for one in SessionOutcome}
+
+# Automations as JSON: reading them as an array of rows takes four times as long.
 _ROWS = """
 SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psychologist_name,
        c.client_timezone, c.psychologist_timezone,
-       (SELECT array_agg((a.kind, a.due_at, a.status, a.executed_at, a.lateness_ms, a.reason))
+       (SELECT json_agg(json_build_array(a.kind, a.due_at, a.status, a.executed_at, a.lateness_ms, a.reason))
           FROM automations a
          WHERE a.session_id = s.id AND a.schedule_version = s.schedule_version) AS automations
        {more}
@@ -216,7 +226,7 @@ def session_from_row(row: asyncpg.Record, *, is_over_limit: bool = False) -> Ses
         ends_at=row["ends_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        status=Status(row["status"]),
+        status=_STATUSES[row["status"]],
         version=row["version"],
         state_version=row["state_version"],
         last_seq=row["last_seq"],
@@ -228,18 +238,25 @@ def session_from_row(row: asyncpg.Record, *, is_over_limit: bool = False) -> Ses
         organization_id=row["organization_id"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
-        end_reason=EndReason(row["end_reason"]) if row["end_reason"] else None,
-        outcome=SessionOutcome(row["outcome"]) if row["outcome"] else None,
+        end_reason=_END_REASONS[row["end_reason"]] if row["end_reason"] else None,
+        outcome=_OUTCOMES[row["outcome"]] if row["outcome"] else None,
         is_over_limit=is_over_limit,
-        automations=_automations(row["automations"] or ()),
+        automations=_automations(row["automations"]),
     )
 
 
-def _automations(rows: Sequence[Any]) -> dict[AutomationKind, Automation]:
+def _automations(stored: str | None) -> dict[AutomationKind, Automation]:
+    if stored is None:
+        return {}
     read = {}
-    for kind, due_at, status, executed_at, lateness_ms, reason in rows:
-        automation = Automation(
-            AutomationKind(kind), due_at, AutomationStatus(status), executed_at, lateness_ms, reason
+    for kind, due_at, status, executed_at, lateness_ms, reason in orjson.loads(stored):
+        read[kind] = Automation(
+            _KINDS[kind],
+            datetime.fromisoformat(due_at),
+            _AUTOMATION_STATUSES[status],
+            None if executed_at is None else datetime.fromisoformat(executed_at),
+            lateness_ms,
+            reason,
         )
-        read[automation.kind] = automation
+    # Members of the enumeration are texts, and equal to their values.
     return {kind: read[kind] for kind in RUN_ORDER if kind in read}

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.common.clock import Clock
-    from rdchat.domain.message import Message, MessagePreview
+    from rdchat.domain.message import Message
     from rdchat.domain.person import Caller
     from rdchat.domain.timeline import TimelineEntry
     from rdchat.engine.engine import Engine
     from rdchat.engine.post_commit import EntryPublisher
     from rdchat.engine.result import CommandResult
+    from rdchat.postgres.activity import Marks
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
@@ -43,15 +44,10 @@ _TRANSCRIPT_PAGE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SessionEntry:
-    """A session in a list, with what the caller may read of it; `active_at`: when something happened last.
-
-    `read`: how far the caller has read, and how far the other.
-    """
+    """A session in a list, with what the caller may read of it; `active_at`: when something happened last."""
 
     session: Session
-    unread: int
-    read: tuple[int, int]
-    last_message: MessagePreview | None
+    marks: Marks
     active_at: datetime
 
 
@@ -217,21 +213,9 @@ class ChatService:
         """List the caller's sessions, latest start first, or latest activity first."""
         list_ = activity.list_sessions_by_activity if by_activity else sessions.list_sessions
         found = await list_(self.pool, caller.id, statuses=statuses, before=before, limit=limit)
-        ids = [session.id for session in found]
-        unread = await reads.count_unread_in(self.pool, caller.id, ids)
-        read = await reads.list_read_horizons(self.pool, caller.id, ids)
-        own = [session for session in found if permissions.may_read_content(caller, session)]
-        last = await activity.list_last_messages(self.pool, own, keys=self.keys)
-        return [
-            SessionEntry(
-                session=session,
-                unread=unread.get(session.id, 0),
-                read=read[session.id],
-                last_message=last.get(session.id),
-                active_at=activity.activity(session),
-            )
-            for session in found
-        ]
+        readable = {session.id for session in found if permissions.may_read_content(caller, session)}
+        marks = await activity.list_marks(self.pool, caller.id, found, readable, keys=self.keys)
+        return [SessionEntry(session, marks[session.id], activity.activity(session)) for session in found]
 
     async def list_messages(
         self, caller: Caller, session_id: UUID, window: Window
