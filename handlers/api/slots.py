@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
+    from rdchat.domain.booking import Slot
     from rdchat.domain.free_slots import FreeSlot, SharedSlot
 
 
@@ -78,26 +80,30 @@ def _slot_json(found: FreeSlot) -> dict[str, Any]:
 
 def shared_slots_json(found: Iterable[SharedSlot]) -> orjson.Fragment:
     """Write times that can be booked with some; who they are is written once for all of them."""
-    known: dict[UUID, orjson.Fragment] = {}
-    shown = []
+    known: dict[UUID, bytes] = {}
+    written = []
     for one in found:
-        wall = one.slot.wall_times()
         for who in one.psychologists:
             if who.id not in known:
-                written = orjson.dumps({"id": str(who.id), "fullName": who.full_name})
-                known[who.id] = orjson.Fragment(written)
-        shown.append(
-            {
-                "date": wall.day.isoformat(),
-                "startTime": clock_time(wall.start),
-                "endDate": wall.end_day.isoformat(),
-                "endTime": clock_time(wall.end),
-                "startsAt": iso(one.slot.starts_at),
-                "endsAt": iso(one.slot.ends_at),
-                "psychologists": [known[who.id] for who in one.psychologists],
-            }
-        )
-    return orjson.Fragment(orjson.dumps(shown))
+                known[who.id] = orjson.dumps({"id": str(who.id), "fullName": who.full_name})
+        who_are_free = b",".join([known[who.id] for who in one.psychologists])
+        written.append(b'%b,"psychologists":[%b]}' % (_times_json(one.slot), who_are_free))
+    return orjson.Fragment(b"[%b]" % b",".join(written))
+
+
+@lru_cache(maxsize=2048)
+def _times_json(slot: Slot) -> bytes:
+    """Write an object with the times of a slot, without its end. Remembered: they are asked for again."""
+    wall = slot.wall_times()
+    shown = {
+        "date": wall.day.isoformat(),
+        "startTime": clock_time(wall.start),
+        "endDate": wall.end_day.isoformat(),
+        "endTime": clock_time(wall.end),
+        "startsAt": iso(slot.starts_at),
+        "endsAt": iso(slot.ends_at),
+    }
+    return orjson.dumps(shown)[:-1]
 
 
 ROUTES = (

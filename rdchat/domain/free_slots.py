@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from rdchat.domain.availability import covers, to_instant, without
+from rdchat.domain.availability import covers, merged, to_instant, without
 from rdchat.domain.booking import Slot, clipped, instant, max_overlap, zone
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from rdchat.domain.person import Psychologist
 
 _DAY: Final = timedelta(days=1)
+#: An instant, or the seconds until it.
+Edge = TypeVar("Edge", datetime, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +52,29 @@ class Wish:
             return None
         return to_instant(self.day, time(0), tz), to_instant(self.day + _DAY, time(0), tz)
 
-    def slots(self) -> Iterator[Slot]:
-        """Yield the slots that start on the day, at times that exist and that a booking can say.
+    def slots(self) -> tuple[Slot, ...]:
+        """Return the slots that start on the day, at times that exist and that a booking can say.
 
         Of times that come twice, the first, as in a booking by the clock.
         """
-        tz = zone(self.timezone)
-        midnight = datetime.combine(self.day, time(0))
-        for number in range(_DAY // self.step):
-            starts_at = instant(self.day, (midnight + number * self.step).time(), tz)
-            if starts_at is None:
-                continue
-            ends_at = starts_at + self.length
-            end = ends_at.astimezone(tz)
-            if instant(end.date(), end.time(), tz) == ends_at:
-                yield Slot(starts_at, ends_at, self.timezone)
+        return _slots(self)
+
+
+@lru_cache(maxsize=128)
+def _slots(wish: Wish) -> tuple[Slot, ...]:
+    """Remembered: what the calendar says of a day is the same for all who look at the weeks ahead."""
+    tz = zone(wish.timezone)
+    midnight = datetime.combine(wish.day, time(0))
+    found = []
+    for number in range(_DAY // wish.step):
+        starts_at = instant(wish.day, (midnight + number * wish.step).time(), tz)
+        if starts_at is None:
+            continue
+        ends_at = starts_at + wish.length
+        end = ends_at.astimezone(tz)
+        if instant(end.date(), end.time(), tz) == ends_at:
+            found.append(Slot(starts_at, ends_at, wish.timezone))
+    return tuple(found)
 
 
 def free_slots(
@@ -104,11 +115,12 @@ class SharedSlot:
 
 @dataclass(frozen=True, slots=True)
 class Bookable:
-    """A psychologist, when they work, and what they have already."""
+    """A psychologist, when they work, and what they have already, or just when they can have no more."""
 
     psychologist: Psychologist
     working: Availability
-    booked: Sequence[Range]
+    booked: Sequence[Range] = ()
+    full: Sequence[Range] = ()
 
 
 def bounds_of(wishes: Iterable[Wish], *, limits: Limits, now: datetime) -> Range | None:
@@ -137,32 +149,36 @@ def shared_slots(
     if bounds is None:
         return []
     days = [wish for wish in wishes if wish.bounds(limits=limits, now=now) is not None]
-    found = [
-        SharedSlot(slot, [])
-        for wish in days
-        for slot in wish.slots()
-        if slot.starts_at >= earliest and now < slot.starts_at <= now + limits.horizon
-    ]
+    slots = [slot for wish in days for slot in wish.slots()]
+    starts = [slot.starts_at for slot in slots]
     length = days[0].length
-    starts = [one.slot.starts_at for one in found]
+    # What begins after `now`, no later than the horizon, and not before `earliest`.
+    begin = max(bisect_right(starts, now), bisect_left(starts, earliest))
+    end = bisect_right(starts, now + limits.horizon)
+    people: list[list[Psychologist]] = [[] for _ in starts]
     for one in bookable:
-        full = _at_capacity(one.booked, limits.per_psychologist)
-        for since, until in without(one.working.ranges(*bounds), full):
-            for number in range(bisect_left(starts, since), bisect_right(starts, until - length)):
-                found[number].psychologists.append(one.psychologist)
-    return [one for one in found if one.psychologists]
+        booked = at_capacity(
+            (start for start, _ in one.booked), (end for _, end in one.booked), limits.per_psychologist
+        )
+        full = merged([*one.full, *booked])
+        for since, until in without(_working(one.working, *bounds), full):
+            first, stop = bisect_left(starts, since), bisect_right(starts, until - length)
+            for some in people[max(first, begin) : min(stop, end)]:
+                some.append(one.psychologist)
+    return [SharedSlot(slot, some) for slot, some in zip(slots, people, strict=True) if some]
 
 
-def _at_capacity(booked: Iterable[Range], capacity: int) -> list[Range]:
-    """Return where at least so many ranges overlap, in order. Ends are exclusive."""
-    edges = sorted(edge for start, end in booked for edge in ((start, 1), (end, -1)))
-    full: list[Range] = []
-    present, since = 0, None
-    for at, change in edges:
-        present += change
-        if present >= capacity and since is None:
-            since = at
-        elif present < capacity and since is not None:
-            full.append((since, at))
-            since = None
-    return full
+@lru_cache(maxsize=256)
+def _working(hours: Availability, since: datetime, until: datetime) -> list[Range]:
+    """Return when one works, to be looked at only. Remembered by the hours themselves."""
+    return hours.ranges(since, until)
+
+
+def at_capacity(starts: Iterable[Edge], ends: Iterable[Edge], capacity: int) -> list[tuple[Edge, Edge]]:
+    """Return where at least so many overlap of ranges with these starts and ends, which are exclusive.
+
+    It is in order, and parts of it may overlap. From the n-th start on there are so many, unless the end has
+    come by then that leaves one less of them.
+    """
+    pairs = zip(sorted(starts)[capacity - 1 :], sorted(ends), strict=False)
+    return [(start, end) for start, end in pairs if start < end]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rdchat.domain.booking import LONGEST, clipped, max_overlap
+from rdchat.domain.free_slots import at_capacity
 from rdchat.postgres.people import psychologist_from_row
 from rdchat.postgres.pool import acquire
 from rdchat.postgres.working_time import get_working_time, hours_document, hours_from_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from rdchat.domain.availability import Availability, Range
@@ -19,11 +20,22 @@ if TYPE_CHECKING:
     from rdchat.domain.person import Psychologist
     from rdchat.postgres.pool import Connection, Pool
 
-_BOOKED = """
-SELECT psychologist_id, starts_at, ends_at FROM counselings
+_BETWEEN = """
  WHERE psychologist_id = ANY($1) AND status = 'pending'
-   AND starts_at < $3 AND starts_at > $4 AND ends_at > $2 AND id IS DISTINCT FROM $5
+   AND starts_at < $3 AND starts_at > $4 AND ends_at > $2
 """
+
+_BOOKED = f"""
+SELECT psychologist_id, starts_at, ends_at FROM counselings {_BETWEEN} AND id IS DISTINCT FROM $5
+"""  # noqa: S608 - ours
+
+# Weeks of all psychologists are thousands of counsellings: as numbers, and a row each psychologist, they are
+# read in a twentieth of the time.
+_EDGES = f"""
+SELECT psychologist_id, array_agg(date_part('epoch', starts_at)) AS starts,
+       array_agg(date_part('epoch', ends_at)) AS ends
+  FROM counselings {_BETWEEN} GROUP BY psychologist_id
+"""  # noqa: S608 - ours
 
 _ACTIVE = """
 SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id)
@@ -69,6 +81,21 @@ async def list_booked(
     for row in rows:
         found.setdefault(row["psychologist_id"], []).append((row["starts_at"], row["ends_at"]))
     return found
+
+
+async def list_full(
+    pool: Pool, psychologist_ids: Sequence[UUID], since: datetime, until: datetime, capacity: int
+) -> dict[UUID, list[Range]]:
+    """Read where psychologists have at least so many counsellings at once, between two instants."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_EDGES, list(psychologist_ids), since, until, since - LONGEST)
+    return {
+        row["psychologist_id"]: [
+            (datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
+            for start, end in at_capacity(row["starts"], row["ends"], capacity)
+        ]
+        for row in rows
+    }
 
 
 async def list_working(pool: Pool) -> list[tuple[Psychologist, Availability]]:

@@ -92,8 +92,9 @@ class SlotService:
             return []
         working = await availability.list_working(self.pool)
         ids = [] if taken_too else [one.id for one, _ in working]
-        booked = await availability.list_booked(self.pool, ids, *bounds) if ids else {}
-        bookable = [Bookable(one, hours, booked.get(one.id, ())) for one, hours in working]
+        most = limits.per_psychologist
+        full = await availability.list_full(self.pool, ids, *bounds, most) if ids else {}
+        bookable = [Bookable(one, hours, full=full.get(one.id, ())) for one, hours in working]
         async with self.one_at_a_time:
             return await asyncio.to_thread(
                 shared_slots,
