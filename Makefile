@@ -15,7 +15,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run web test coverage mutants test-hours security watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-attackers bench-pages e2e screenshots check lint types imports hooks map docs lock clean
+.PHONY: help run web test coverage mutants test-hours security watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-attackers bench-reading bench-pages e2e screenshots check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ chaos-timers: $(READY_DEV) ## ten minutes of faults while thousands of timers fa
 
 bench-messages: $(READY_DEV) ## messages beside bare aiohttp and NestJS: rates, delivery, pressure, growth (ten minutes)
 	@$(BIN)/python -m benchmarks.messages --write
+
+bench-reading: $(READY_DEV) ## reading beside NestJS - history, sessions, unread counts, slots -, receipts, bookings (six minutes)
+	@$(BIN)/python -m benchmarks.reading --write
 
 bench-timers: $(READY_DEV) ## the timers beside seven other libraries, then their whole effect (under ten minutes)
 	@$(BIN)/python -m benchmarks.timers

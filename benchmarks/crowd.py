@@ -29,22 +29,24 @@ SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS counseling_id, gen_rando
   FROM generate_series(0, $1::int - 1) AS n
 """
 
-# Five sessions in a row have one psychologist.
+# So many sessions in a row have one person.
 _SHARE = """
-UPDATE crowd SET psychologist_id = first.psychologist_id
-  FROM crowd AS first WHERE first.n = crowd.n - crowd.n % 5 AND crowd.n % 5 > 0
+UPDATE crowd SET {person} = first.{person}
+  FROM crowd AS first WHERE first.n = crowd.n - crowd.n % $1::int AND crowd.n % $1::int > 0
 """
 
 _ROWS = (
     """
 INSERT INTO people (id, role, full_name, seen_at)
-SELECT client_id, 'client', 'Client ' || n, booked_at FROM crowd
+SELECT client_id, 'client', 'Client ' || min(n), min(booked_at) FROM crowd GROUP BY client_id
 UNION ALL
-SELECT psychologist_id, 'psychologist', 'Psychologist ' || n, booked_at FROM crowd WHERE n % 5 = 0
+SELECT psychologist_id, 'psychologist', 'Psychologist ' || min(n), min(booked_at) FROM crowd
+ GROUP BY psychologist_id
 """,
     """
 INSERT INTO psychologists (id, timezone, is_active, created_at, updated_at)
-SELECT psychologist_id, 'Asia/Jakarta', true, booked_at, booked_at FROM crowd WHERE n % 5 = 0
+SELECT psychologist_id, 'Asia/Jakarta', true, min(booked_at), min(booked_at) FROM crowd
+ GROUP BY psychologist_id
 """,
     """
 INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_at, ends_at, timezone,
@@ -94,9 +96,12 @@ async def plant(
     end_warning_lead: timedelta,
     at: datetime,
     checked: bool = True,
+    per_client: int = 1,
+    per_psychologist: int = 5,
 ) -> None:
     """Write `sessions` pending sessions that start evenly from `first` on, over `spread`.
 
+    So many in a row have one client, or psychologist.
     `at` is when they were booked. The delay queue is left alone: the reconciler fills it. Unless `checked`,
     PostgreSQL neither follows foreign keys nor compares each session with all others of its client: with a
     million that takes minutes, and is not what is measured.
@@ -116,7 +121,8 @@ async def plant(
             checked,
             timeout=600,
         )
-        await connection.execute(_SHARE, timeout=600)
+        for person, share in (("client_id", per_client), ("psychologist_id", per_psychologist)):
+            await connection.execute(_SHARE.format(person=person), share, timeout=600)
         for statement in _ROWS:
             await connection.execute(statement, timeout=1800)
         rows = await connection.fetch("SELECT id, client_id, psychologist_id FROM crowd", timeout=600)

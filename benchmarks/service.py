@@ -62,7 +62,10 @@ def _spent(process: psutil.Process) -> float:
 
 
 class Service:
-    """One replica, of every role unless said otherwise. `base` is its address once it has started."""
+    """One replica, of every role unless said otherwise. `base` is its address once it has started.
+
+    `limits`: how much a person may have at once and ahead, as by default; else anything.
+    """
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Service:
         *,
         roles: str = "api,worker,relay",
         processes: int = 1,
+        limits: bool = False,
         rate_limits: str = "off",
     ) -> None:
         self.base = ""
@@ -92,13 +96,14 @@ class Service:
             ),
             "RDCHAT_INITIAL_MESSAGE_LEAD": str(initial_message_lead.total_seconds()),
             "RDCHAT_ROLES": roles,
-            # A crowd shares a few psychologists, and one person writes as many do.
-            "RDCHAT_MAX_ACTIVE_PER_PSYCHOLOGIST": "1000000",
-            "RDCHAT_MAX_PENDING_PER_CLIENT": "1000000",
+            # One person writes as many do. What is empty is as it is by default.
             "RDCHAT_RATE_LIMITS": rate_limits,
             "RDCHAT_DRAIN_SECONDS": "0",
             "PYTHONUNBUFFERED": "1",
         }
+        if not limits:
+            # A crowd shares a few psychologists.
+            own["RDCHAT_MAX_ACTIVE_PER_PSYCHOLOGIST"] = own["RDCHAT_MAX_PENDING_PER_CLIENT"] = "1000000"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")}
         self._environment = inherited | own
         self._options = ["--processes", str(processes)] if processes > 1 else []

@@ -16,6 +16,7 @@ from benchmarks.messages.contenders import Ours, floor, peer
 from benchmarks.messages.stage import stage, stores
 from benchmarks.messages.targets import OURS
 from benchmarks.page import DOCUMENT, RESULTS, write_section
+from benchmarks.rates import TYPICAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ async def measure(
         for contender in contenders:
             await contender.start()
         try:
-            wanted = connections if "rates" in parts else (rates.TYPICAL,)
+            wanted = connections if "rates" in parts else (TYPICAL,)
             measured = await rates.measure(scene, contenders, say, wanted)
             capacities = {contender.name: measured.capacity(contender.name) for contender in contenders}
             found.rates = measured if "rates" in parts else None

@@ -54,6 +54,8 @@ class Ours:
         processes: int = 1,
         database_url: str | None = None,
         redis_url: str | None = None,
+        limits: bool = False,
+        rate_limits: str = "off",
     ) -> None:
         self.name = "rdchat" if processes == 1 else f"rdchat, {processes} processes"
         self._service = Service(
@@ -63,6 +65,8 @@ class Ours:
             stage.ably.address,
             timedelta(minutes=10),
             processes=processes,
+            limits=limits,
+            rate_limits=rate_limits,
         )
 
     @property
@@ -134,8 +138,8 @@ async def peer(stage: Stage) -> Contender:
     schema = (Path(__file__).parents[1] / "peers" / "nestjs" / "schema.sql").read_text()
     async with stage.connection.transaction():
         await stage.connection.execute(schema)
-        await stage.connection.execute(_COPY_PEOPLE)
-        await stage.connection.execute(_COPY_SESSIONS)
+        for copy in _COPIES:
+            await stage.connection.execute(copy)
     await stage.connection.execute("VACUUM ANALYZE")
     environment = {
         "NODE_ENV": "production",
@@ -148,12 +152,26 @@ async def peer(stage: Stage) -> Contender:
     return _Program("NestJS", [*node, "dist/main.js"], cwd=BENCH / "nestjs", environment=environment)
 
 
-_COPY_PEOPLE = "INSERT INTO peer.people SELECT id, role, full_name FROM public.people"
-
-_COPY_SESSIONS = """
-INSERT INTO peer.chat_sessions (id, client_id, client_name, psychologist_id, psychologist_name, status)
-SELECT s.id, s.client_id, client.full_name, s.psychologist_id, psychologist.full_name, s.status
+_COPIES = (
+    "INSERT INTO peer.people SELECT id, role, full_name FROM public.people",
+    "INSERT INTO peer.psychologists SELECT id, timezone FROM public.psychologists",
+    """
+INSERT INTO peer.counselings
+SELECT id, client_id, psychologist_id, status, starts_at, ends_at FROM public.counselings
+""",
+    """
+INSERT INTO peer.chat_sessions (id, counseling_id, client_id, client_name, psychologist_id, psychologist_name,
+                                status, last_seq, starts_at, ends_at, started_at, ended_at, end_reason,
+                                outcome, created_at, updated_at)
+SELECT s.id, s.counseling_id, s.client_id, client.full_name, s.psychologist_id, psychologist.full_name,
+       s.status, s.last_seq, s.starts_at, s.ends_at, s.started_at, s.ended_at, s.end_reason, s.outcome,
+       s.created_at, s.updated_at
   FROM public.chat_sessions s
   JOIN public.people client ON client.id = s.client_id
   JOIN public.people psychologist ON psychologist.id = s.psychologist_id
-"""
+""",
+    """
+INSERT INTO peer.automations
+SELECT session_id, kind, due_at, status, executed_at, lateness_ms, reason FROM public.automations
+""",
+)

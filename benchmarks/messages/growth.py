@@ -12,8 +12,8 @@ import aiohttp
 
 from benchmarks.messages.contenders import Ours
 from benchmarks.messages.generator import Generator
-from benchmarks.messages.rates import refuse_failures
 from benchmarks.messages.stage import open_crowd, speakers_of
+from benchmarks.rates import refuse_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,11 @@ import pygal
 from pygal.style import CleanStyle
 
 from benchmarks.machine import describe
-from benchmarks.messages.rates import CONNECTIONS, TYPICAL
+from benchmarks.messages.rates import CONNECTIONS
 from benchmarks.messages.targets import targets
 from benchmarks.quantiles import quantile
+from benchmarks.rates import TYPICAL
+from benchmarks.targets import render_targets, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.messages.delivery import Delivery
     from benchmarks.messages.growth import Growth
     from benchmarks.messages.pressure import Overload
-    from benchmarks.messages.rates import Rates
+    from benchmarks.rates import Rates
 
 
 @dataclass(slots=True)
@@ -48,24 +50,16 @@ class Findings:
             "overloads": [one.figures() for one in self.overloads],
             "faults": {name: one.figures() for name, one in self.faults.items()},
             "growth": self.growth.figures() if self.growth else None,
-            "targets": [
-                {"target": one.text, "reached": one.reached, "holds": one.holds} for one in targets(self)
-            ],
+            "targets": [one.figures() for one in targets(self)],
         }
 
 
 # ---- tables -----------------------------------------------------------------------------------------------
 
 
-def _table(heading: list[str], rows: list[list[str]]) -> str:
-    align = ["---", *(["--:"] * (len(heading) - 1))]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heading, align, *rows))
-
-
 def target_table(found: Findings) -> str:
     """Render the targets."""
-    rows = [[one.text, one.reached, "holds" if one.holds else "**does not hold**"] for one in targets(found)]
-    return _table(["target", "reached", ""], rows)
+    return render_targets(targets(found))
 
 
 def _rates_table(rates: Rates) -> str:
@@ -95,12 +89,12 @@ def _rates_table(rates: Rates) -> str:
         "PostgreSQL's",
         "commits each",
     ]
-    return _table(heading, rows)
+    return table(heading, rows)
 
 
 def _delivery_table(deliveries: list[Delivery]) -> str:
     heading = ["", "of its capacity", "messages/s", "POST p50", "p99", "delivery p50", "p99", "heard"]
-    return _table(
+    return table(
         heading,
         [
             [
@@ -133,7 +127,7 @@ def _overload_table(overloads: list[Overload]) -> str:
         "p99 late",
         "ends",
     ]
-    return _table(
+    return table(
         heading,
         [
             [
@@ -176,9 +170,9 @@ def _growth_tables(growth: Growth) -> str:
         for count in growth.send_ms
     ]
     return (
-        _table(["live sessions", "processor time a message", "POST p99", "memory", "filled, a second"], live)
+        table(["live sessions", "processor time a message", "POST p99", "memory", "filled, a second"], live)
         + "\n\n"
-        + _table(["messages in the history", "send, p50", "newest page, p50", "oldest page, p50"], said)
+        + table(["messages in the history", "send, p50", "newest page, p50", "oldest page, p50"], said)
     )
 
 
@@ -249,7 +243,7 @@ ended by their people.
 At a fifth of the capacity. PostgreSQL is waited for, there and back; Redis and Ably are not. What could not
 be published is published when Ably is back.
 
-{_table(["", "POST p50", "p99", "delivery p50", "p99", "heard"], rows)}""")
+{table(["", "POST p50", "p99", "delivery p50", "p99", "heard"], rows)}""")
     if found.growth is not None:
         parts.append(f"""### When there is more of everything
 

@@ -124,7 +124,7 @@ async def open_crowd(connection: asyncpg.Connection[asyncpg.Record], sessions: i
 async def speakers_of(connection: asyncpg.Connection[asyncpg.Record]) -> list[Speaker]:
     """Return all who may send messages, in random order."""
     rows = await connection.fetch("SELECT id, client_id, psychologist_id FROM chat_sessions ORDER BY id")
-    tokens = _Tokens()
+    tokens = Tokens()
     speakers = [
         Speaker(str(row["id"]), tokens.of(row[whose], role), watched=number % WATCHED_SHARE == 0)
         for number, row in enumerate(rows)
@@ -135,7 +135,9 @@ async def speakers_of(connection: asyncpg.Connection[asyncpg.Record]) -> list[Sp
     return speakers
 
 
-class _Tokens:
+class Tokens:
+    """Tokens that the contenders accept, one for each person."""
+
     def __init__(self) -> None:
         self._issuer = CallerTokens(
             algorithms=("HS256",),
@@ -147,6 +149,7 @@ class _Tokens:
         self._issued: dict[UUID, str] = {}
 
     def of(self, person_id: UUID, role: Role) -> str:
+        """Return the token of a person."""
         token = self._issued.get(person_id)
         if token is None:
             caller = Caller(person_id, role, f"{role.value.title()} {str(person_id)[:8]}")

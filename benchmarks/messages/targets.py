@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.messages.rates import TYPICAL
 from benchmarks.quantiles import quantile
+from benchmarks.rates import TYPICAL
+from benchmarks.targets import Target
 
 if TYPE_CHECKING:
     from benchmarks.messages.growth import Growth
     from benchmarks.messages.pressure import Overload
-    from benchmarks.messages.rates import Rates
     from benchmarks.messages.report import Findings
+    from benchmarks.rates import Rates
 
 FLOOR, PEER, OURS = "bare aiohttp", "NestJS", "rdchat"
 #: Times the peer by processes, times the peer with one connection, and of bare aiohttp.
@@ -24,15 +24,6 @@ _HALF, _BUSY = 0.5, 0.8
 _GOODPUT, _REFUSAL, _LATE_MS = 0.9, 1 / 6, 50.0
 #: How much more the dearest of live sessions, and of histories, may cost than the cheapest.
 _FLAT_LIVE, _FLAT = 0.1, 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A target, the figure that was reached, and whether it holds."""
-
-    text: str
-    reached: str
-    holds: bool
 
 
 def targets(found: Findings) -> list[Target]:

@@ -7,6 +7,8 @@ import { DatabaseModule } from './database/database.module.js';
 import { validateEnvironment } from './environment.js';
 import { HealthController } from './health.controller.js';
 import { RealtimeModule } from './realtime/realtime.module.js';
+import { SessionsModule } from './sessions/sessions.module.js';
+import { SlotsModule } from './slots/slots.module.js';
 
 @Module({
   imports: [
@@ -15,6 +17,8 @@ import { RealtimeModule } from './realtime/realtime.module.js';
     DatabaseModule,
     RealtimeModule,
     ChatModule,
+    SessionsModule,
+    SlotsModule,
   ],
   controllers: [HealthController],
 })

@@ -34,15 +34,22 @@ export interface Message {
   message: string;
   messageType: string;
   isAutomated: false;
-  isRead: false;
-  readAt: null;
+  isRead: boolean;
+  readAt: string | null;
   clientMessageId?: string;
   createdAt: string;
 }
 
+/** How far the other participant has read. */
+export interface ReadHorizon {
+  up_to_seq: string;
+  read_at: Date;
+}
+
 /** Show a stored message. Only the two participants send, so an id tells the role. */
-export function toMessage(row: MessageRow, participants: Participants): Message {
+export function toMessage(row: MessageRow, participants: Participants, read?: ReadHorizon): Message {
   const byPsychologist = row.sender_id === participants.psychologist_id;
+  const isRead = read !== undefined && Number(row.seq) <= Number(read.up_to_seq);
   return {
     id: row.id,
     sessionId: row.session_id,
@@ -56,8 +63,8 @@ export function toMessage(row: MessageRow, participants: Participants): Message 
     message: row.body,
     messageType: row.message_type,
     isAutomated: false,
-    isRead: false,
-    readAt: null,
+    isRead,
+    readAt: isRead ? read.read_at.toISOString() : null,
     clientMessageId: row.client_message_id ?? undefined,
     createdAt: row.created_at.toISOString(),
   };

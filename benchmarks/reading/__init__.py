@@ -1,0 +1,1 @@
+"""What people read - history, sessions, unread counts, slots -, receipts, bookings: beside a common stack."""
