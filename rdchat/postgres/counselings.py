@@ -50,22 +50,22 @@ INSERT INTO counselings (id, client_id, psychologist_id, method, status, starts_
 VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)
 """
 
+# One statement: a booking holds two people's rows, and each round trip is time in which others wait for them.
 _INSERT_SESSION = """
-INSERT INTO chat_sessions (id, counseling_id, client_id, psychologist_id, status, version, last_seq,
-                           schedule_version, language, starts_at, ends_at, created_at, updated_at,
-                           organization_id)
-VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $10, $11)
-"""
-
-_INSERT_AUTOMATION = """
-INSERT INTO automations (session_id, kind, schedule_version, due_at, status)
-VALUES ($1, $2, $3, $4, 'scheduled')
-"""
-
-_INSERT_TIMELINE = """
+WITH session AS (
+    INSERT INTO chat_sessions (id, counseling_id, client_id, psychologist_id, status, version, last_seq,
+                               schedule_version, language, starts_at, ends_at, created_at, updated_at,
+                               organization_id)
+    VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $10, $11)
+),
+automation AS (
+    INSERT INTO automations (session_id, kind, schedule_version, due_at, status)
+    SELECT $1, kind, $6, due_at, 'scheduled'
+      FROM unnest($12::text[], $13::timestamptz[]) AS plan (kind, due_at)
+)
 INSERT INTO timeline (session_id, version, position, command_id, trigger, actor_id, from_status,
                       to_status, at)
-VALUES ($1, 0, 0, $2, 'book', $3, 'pending', 'pending', $4)
+VALUES ($1, 0, 0, $14, 'book', $15, 'pending', 'pending', $10)
 """
 
 #: The day is given as instants: PostgreSQL need not know the same time zones as we do.
@@ -305,15 +305,11 @@ async def insert_session(
         session.ends_at,
         session.created_at,
         session.organization_id,
+        [one.kind.value for one in session.automations.values()],
+        [one.due_at for one in session.automations.values()],
+        command_id,
+        actor_id,
     )
-    await connection.executemany(
-        _INSERT_AUTOMATION,
-        [
-            (session.id, one.kind.value, session.schedule_version, one.due_at)
-            for one in session.automations.values()
-        ],
-    )
-    await connection.execute(_INSERT_TIMELINE, session.id, command_id, actor_id, session.created_at)
 
 
 async def get_counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counseling | None:
