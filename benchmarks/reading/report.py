@@ -74,11 +74,11 @@ def targets(found: Findings) -> list[Target]:
     for words, rates in found.read.items():
         for connections in CONNECTIONS:
             times = rates.ratio(OURS, PEER, connections)
-            cost = rates.cost_ratio(PEER, OURS, connections)
+            cost = rates.cost_ratio(OURS, PEER, connections)
             result.append(
                 Target(
                     f"{words}: at least {_PER_PEER:.0f} times the peer, {connections} connections",
-                    f"{times:.1f} times, for 1/{cost:.1f} of its processor time",
+                    f"{times:.1f} times, for {cost:.0%} of its processor time",
                     times >= _PER_PEER,
                 )
             )
