@@ -85,6 +85,17 @@ async def test_talk_gets_no_place_that_it_brought_no_code_for(database: Pool, ta
     assert [text for _, text in await texts_of(database, third)] == list("abcdefghi")
 
 
+async def test_nothing_is_written_beside_a_session_that_has_no_key(
+    database: Pool, talking: list[Session]
+) -> None:
+    other, one, _ = talking
+    without = replace(one, id=uuid4())
+    with pytest.raises(DataKeyError) as refused:
+        await write(database, talk(other, "Hai"), talk(without, "Halo"))
+    assert refused.value.owner == without.id
+    assert await database.fetchval("SELECT count(*) FROM messages") == 0
+
+
 @pytest.mark.parametrize("side", ["client_id", "psychologist_id"])
 async def test_a_commit_is_refused_for_people_whom_the_row_does_not_name(
     database: Pool, talking: list[Session], side: str
