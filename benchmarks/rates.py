@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.service import stores_seconds
+import psutil
+
+from benchmarks.service import process_seconds, stores_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,11 +24,15 @@ _SECONDS = 4.0
 _WARM_SECONDS = 3.0
 #: PostgreSQL's counters are up to a second behind.
 _COUNTED_AFTER_SECONDS = 1.1
+_OWN, _POSTGRES = "own", "PostgreSQL"
 
 
 @dataclass(slots=True)
 class Rate:
-    """What one contender did on so many connections. Costs are per request accepted."""
+    """What one contender did on so many connections. Costs are per request accepted.
+
+    `other_cpu_us` is what Redis, this process (with its Ably endpoint) and the load generator took, by name.
+    """
 
     contender: str
     connections: int
@@ -36,6 +42,7 @@ class Rate:
     own_cpu_us: float
     postgres_cpu_us: float
     commits: float
+    other_cpu_us: dict[str, float]
 
     @property
     def cpu_us(self) -> float:
@@ -52,6 +59,9 @@ class Rate:
             "ownCpuSecondsPer1000": round(self.own_cpu_us / 1000, 3),
             "postgresCpuSecondsPer1000": round(self.postgres_cpu_us / 1000, 3),
             "commitsEach": round(self.commits, 3),
+            "othersCpuSecondsPer1000": {
+                name: round(cpu_us / 1000, 3) for name, cpu_us in self.other_cpu_us.items()
+            },
         }
 
 
@@ -131,11 +141,14 @@ async def _measure(
     stage: Stage, contender: Contender, generator: Generator, connections: int, seconds: float
 ) -> Rate:
     await asyncio.sleep(_COUNTED_AFTER_SECONDS)
-    own, stores, commits = contender.cpu_seconds(), stores_seconds(), await stage.commits()
+    commits = await stage.commits()
+    before = _spent(contender, generator)
     load = await generator.closed(connections, seconds)
     refuse_failures(contender.name, load)
-    own = contender.cpu_seconds() - own
-    postgres = stores_seconds()["PostgreSQL"] - stores["PostgreSQL"]
+    spent = {
+        part: 1e6 * (seconds - before[part]) / load.accepted
+        for part, seconds in _spent(contender, generator).items()
+    }
     await asyncio.sleep(_COUNTED_AFTER_SECONDS)
     commits = await stage.commits() - commits
     return Rate(
@@ -144,10 +157,20 @@ async def _measure(
         rate=load.rate,
         p50_ms=load.latency(0.5),
         p99_ms=load.latency(0.99),
-        own_cpu_us=1e6 * own / load.accepted,
-        postgres_cpu_us=1e6 * postgres / load.accepted,
+        own_cpu_us=spent.pop(_OWN),
+        postgres_cpu_us=spent.pop(_POSTGRES),
         commits=commits / load.accepted,
+        other_cpu_us=spent,
     )
+
+
+def _spent(contender: Contender, generator: Generator) -> dict[str, float]:
+    """Return the processor time so far, in seconds, of all that a request keeps busy."""
+    return stores_seconds() | {
+        _OWN: contender.cpu_seconds(),
+        "Ably endpoint": process_seconds(psutil.Process()),
+        "load generator": generator.cpu_seconds(),
+    }
 
 
 def refuse_failures(name: str, load: Load) -> None:

@@ -39,7 +39,7 @@ def data_keys() -> DataKeys:
 
 def family_seconds(process: psutil.Process) -> float:
     """Return the processor time of a process and all that came from it."""
-    return sum(_spent(one) for one in [process, *process.children(recursive=True)])
+    return sum(process_seconds(one) for one in [process, *process.children(recursive=True)])
 
 
 def stores_seconds() -> dict[str, float]:
@@ -53,7 +53,8 @@ def stores_seconds() -> dict[str, float]:
     return spent
 
 
-def _spent(process: psutil.Process) -> float:
+def process_seconds(process: psutil.Process) -> float:
+    """Return the processor time of a process, 0 of one that has ended."""
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
@@ -142,7 +143,7 @@ class Service:
     def cpu_seconds(self) -> dict[str, float]:
         """Return the processor time so far of the replica, the stores, and this process with its endpoint."""
         spent = {
-            "Ably endpoint": _spent(psutil.Process()),
+            "Ably endpoint": process_seconds(psutil.Process()),
             "rdchat": family_seconds(psutil.Process(self.pid)),
         }
         return spent | stores_seconds()

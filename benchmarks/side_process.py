@@ -9,6 +9,10 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
+from benchmarks.service import family_seconds
+
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
@@ -44,6 +48,10 @@ class SideProcess:
             raise RuntimeError(f"{self._module} has died")
         result: dict[str, Any] = json.loads(answer)
         return result
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the process has used."""
+        return family_seconds(psutil.Process(self._process.pid)) if self._process is not None else 0.0
 
     async def kill(self) -> None:
         """End the process at once, whatever it is doing."""

@@ -92,6 +92,26 @@ def _rates_table(rates: Rates) -> str:
     return table(heading, rows)
 
 
+def _parts_table(rates: Rates) -> str:
+    parts = list(rates.measured[0].other_cpu_us)
+    heading = ["", "messages/s", "own", "PostgreSQL", *parts, "together", "messages/s by all of one core"]
+    rows = []
+    for name in rates.contenders():
+        one = rates.of(name, TYPICAL)
+        together = one.cpu_us + sum(one.other_cpu_us.values())
+        rows.append(
+            [
+                name,
+                f"{one.rate:,.0f}",
+                *(f"{cost:.0f} µs" for cost in (one.own_cpu_us, one.postgres_cpu_us)),
+                *(f"{one.other_cpu_us[part]:.0f} µs" for part in parts),
+                f"{together:.0f} µs",
+                f"{1e6 / together:,.0f}",
+            ]
+        )
+    return table(heading, rows)
+
+
 def _delivery_table(deliveries: list[Delivery]) -> str:
     heading = ["", "of its capacity", "messages/s", "POST p50", "p99", "delivery p50", "p99", "heard"]
     return table(
@@ -200,7 +220,13 @@ at rest, the state machine, dense `seq`, outbox, publishing.
 
 {_rates_table(found.rates)}
 
-At {TYPICAL} connections the middle one of three rounds; contenders take turns, ratios are by round.""")
+At {TYPICAL} connections the middle one of three rounds; contenders take turns, ratios are by round.
+
+Where the processors' time goes at {TYPICAL} connections, per message. All of it is on the cores of this
+machine; elsewhere endpoint and people have machines of their own, and what a core can do is a second divided
+by the sum of the parts that it has.
+
+{_parts_table(found.rates)}""")
         if plots:
             parts.append("![Messages a second by connections](images/bench-messages-rates.svg)")
     if found.deliveries:
