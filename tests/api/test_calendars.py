@@ -12,9 +12,8 @@ from rdchat.common.clock import iso
 from rdchat.domain.person import Role
 from tests.support.calendars import calendar_link, event_of, events_in, open_calendar
 from tests.support.envelope import assert_refused
-from tests.support.service import whole_second
 from tests.support.sessions import reaches
-from tests.support.soon import in_days
+from tests.support.soon import in_days, second_ahead
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Service
@@ -73,7 +72,7 @@ async def test_it_shows_what_happened_to_a_counselling_from_booking_on(service: 
 async def test_what_was_held_stays_where_it_was_and_an_extension_is_shown(service: Service) -> None:
     psychologist = await service.psychologist()
     client = service.person()
-    start = whole_second(2)
+    start = second_ahead(2)
     booked = await book(client, start)
     session_id = booked["chatSession"]["sessionId"]
     await reaches(client, session_id, "active")

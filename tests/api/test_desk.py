@@ -18,7 +18,7 @@ from ably.util.exceptions import AblyException
 from rdchat.domain.person import Role
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.sessions import reaches
-from tests.support.soon import in_days, session_soon
+from tests.support.soon import in_days, second_ahead, session_soon
 from tests.support.waiting import until
 from tests.support.world import at_instant
 
@@ -164,7 +164,7 @@ async def at_desk(person: Person) -> AsyncIterator[tuple[Any, list[tuple[str, An
 async def test_five_sessions_and_one_connection_of_which_one_ends(service: Service) -> None:
     psychologist = await service.psychologist()
     clients = [service.person(name=f"Klien {number}") for number in range(5)]
-    start = whole_second(2)
+    start = second_ahead(2)
     session_ids = [await one.book_session(start, start + HOUR) for one in clients]
     await reaches(psychologist, session_ids[-1], "active")
     async with at_desk(psychologist) as (ably, heard, answers):

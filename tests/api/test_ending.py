@@ -12,9 +12,8 @@ import pytest
 from rdchat.domain.person import Role
 from tests.support.calendars import without_calendar
 from tests.support.envelope import assert_refused
-from tests.support.service import whole_second
 from tests.support.sessions import CLOSING, OPENING, SESSION_KEYS, WELCOME, instant, opened, reaches
-from tests.support.soon import book_at, in_days
+from tests.support.soon import book_at, in_days, second_ahead
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ async def test_whoever_ends_a_session_ends_it_once_and_for_both(service: Service
     psychologist = await service.psychologist()
     admin = service.person(Role.SUPER_ADMIN, "Admin")
     clients = [service.person() for _ in range(2)]
-    starts_at = whole_second(3)
+    starts_at = second_ahead(3)
     sessions = []
     for client in clients:
         reply = await book_at(client, starts_at, 60)
@@ -125,7 +124,7 @@ async def test_a_cancelled_counselling_cancels_its_session_and_all_automations(s
 async def test_a_cancelled_session_never_starts_and_an_open_one_can_be_cancelled(service: Service) -> None:
     await service.psychologist()
     before, during = service.person(), service.person()
-    starts_at = whole_second(2.5)
+    starts_at = second_ahead(2.5)
     first, second = [(await book_at(client, starts_at, 60)).data for client in (before, during)]
     assert (await before.put(f"/counselings/{first['id']}/cancel")).status == 200
     session_id = second["chatSession"]["sessionId"]

@@ -11,9 +11,8 @@ from uuid import uuid4
 from rdchat.domain.person import Role
 from tests.support import spoken
 from tests.support.envelope import assert_refused, envelope_fault
-from tests.support.service import whole_second
 from tests.support.sessions import opened, reaches
-from tests.support.soon import book_at, in_days, session_soon
+from tests.support.soon import book_at, in_days, second_ahead, session_soon
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Service
@@ -94,7 +93,7 @@ async def test_a_client_message_id_with_other_words_is_refused(service: Service)
 async def test_the_same_client_message_id_in_two_sessions_is_two_messages(service: Service) -> None:
     psychologist = await service.psychologist()
     one, other = service.person(), service.person()
-    starts_at = whole_second(1)
+    starts_at = second_ahead(1)
     ids = []
     bookings = [(await book_at(client, starts_at, 60)).data for client in (one, other)]
     for booking in bookings:

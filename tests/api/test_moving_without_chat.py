@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.envelope import assert_refused
-from tests.support.service import whole_second
 from tests.support.sessions import instant
-from tests.support.soon import book_at, in_days
+from tests.support.soon import book_at, in_days, second_ahead
 from tests.support.world import at_instant
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.wall_time
 async def test_what_has_begun_is_not_moved(service: Service) -> None:
     await service.psychologist()
     client = service.person()
-    starts_at = whole_second(1)
+    starts_at = second_ahead(1)
     booked = (await book_at(client, starts_at, 60, method="online")).data
     path = f"/counselings/{booked['id']}"
     wish = {"date": f"{in_days(30):%Y-%m-%d}", "startTime": "10:00", "endTime": "11:00"}

@@ -18,8 +18,8 @@ from rdchat.domain.person import Caller, Role
 from tests.support.bases import request_of
 from tests.support.envelope import envelope_fault
 from tests.support.forms import upload
-from tests.support.service import SECRET, Person, Reply, whole_second
-from tests.support.soon import book_at, in_days
+from tests.support.service import SECRET, Person, Reply
+from tests.support.soon import book_at, in_days, second_ahead
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ async def world(service: Service) -> World:
         )
         for owner in ("client", "student", "employee", "psychologist", "admin")
     }
-    starts_at = whole_second(2)
+    starts_at = second_ahead(2)
     bookings = {
         owner: (await book_at(client, starts_at, 120, psychologistId=str(psychologist.id))).data
         for owner, client in clients.items()

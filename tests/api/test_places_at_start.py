@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.service import Service, service_settings
 from tests.support.sessions import reaches
-from tests.support.soon import book_at, whole_second
+from tests.support.soon import book_at, second_ahead
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ async def test_whoever_comes_last_is_turned_away_where_there_is_no_place(
     async with Service.running(booked_with, database_url=database_url, redis_url=redis_url) as service:
         psychologist = await service.psychologist()
         clients = [service.person() for _ in range(3)]
-        starts_at = whole_second(2)
+        starts_at = second_ahead(2)
         bookings = [(await book_at(client, starts_at, 30)).data for client in clients]
     started_with = service_settings(tmp_path, max_active_per_psychologist=2)
     async with Service.running(started_with, database_url=database_url, redis_url=redis_url) as service:
@@ -47,7 +47,7 @@ async def test_one_that_follows_directly_on_another_opens(service: Service) -> N
     """The one before is over at that very instant: it takes no place, although no one reports its end."""
     await service.psychologist()
     client = service.person()
-    starts_at = whole_second(1)
+    starts_at = second_ahead(1)
     follows_at = starts_at + timedelta(seconds=2)
     assert (await book_at(client, starts_at, 2, method="online")).status == 201
     booking = (await book_at(client, follows_at, 30)).data

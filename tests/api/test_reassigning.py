@@ -15,9 +15,9 @@ from tests.support.envelope import assert_refused
 from tests.support.handing_over import REASSIGNED, hand_over, told
 from tests.support.keys import reassign_row
 from tests.support.pair import a_pair
-from tests.support.service import Service, service_settings, whole_second
+from tests.support.service import Service, service_settings
 from tests.support.sessions import instant, reaches
-from tests.support.soon import book_at, book_soon, in_days
+from tests.support.soon import book_at, book_soon, in_days, second_ahead
 from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 
@@ -272,7 +272,7 @@ async def test_what_was_sent_stays_the_formers_and_the_rest_comes_from_the_new_o
         service = pair.one
         sari, rina = await service.psychologist("Sari"), await service.psychologist("Rina")
         client = service.person()
-        start = whole_second(2.5)
+        start = second_ahead(2.5)
         booking = (await book_at(client, start, 60, psychologistId=str(sari.id))).data
         session_id = booking["chatSession"]["sessionId"]
 

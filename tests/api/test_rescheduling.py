@@ -16,7 +16,7 @@ from tests.support.envelope import assert_refused
 from tests.support.pair import a_pair
 from tests.support.service import whole_second
 from tests.support.sessions import instant, opened, reaches
-from tests.support.soon import book_at, in_days, sunday
+from tests.support.soon import book_at, in_days, second_ahead, sunday
 from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 from tests.support.world import at_instant
@@ -204,7 +204,7 @@ async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
     async with a_pair(tmp_path, database_url=database_url, redis_url=redis_url) as pair:
         await pair.one.psychologist()
         near, far, claimed = (pair.one.person() for _ in range(3))
-        first = whole_second(2.5)
+        first = second_ahead(2.5)
         bookings = {}
         for person in (near, claimed):
             bookings[person.id] = (await book_at(person, first, 4)).data
@@ -212,7 +212,7 @@ async def test_the_former_plan_does_nothing_and_the_new_one_is_on_time(
         # Claimed by a worker already: its start is less than the look-ahead away.
         await at_instant(first, offset=-1)
         assert (await move(pair.elsewhere(claimed), bookings[claimed.id], in_days(3))).status == 200
-        soon = whole_second(2)
+        soon = second_ahead(2)
         reply = await move(pair.elsewhere(near), bookings[near.id], soon, timedelta(seconds=3))
         assert reply.status == 200, reply.json
         reply = await move(far, bookings[far.id], soon, timedelta(seconds=3))

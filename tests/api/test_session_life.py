@@ -13,7 +13,7 @@ import pytest
 from tests.support.envelope import assert_refused
 from tests.support.service import Service, service_settings, whole_second
 from tests.support.sessions import CLOSING, MARKED_KEYS, OPENING, WELCOME, instant, reaches
-from tests.support.soon import book_at
+from tests.support.soon import book_at, second_ahead
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def shown_in_counseling(person: Person, counseling_id: str) -> tuple[str, 
 async def test_a_session_lives_from_booking_to_its_end_by_itself(service: Service) -> None:  # noqa: PLR0915 - one life, told in order
     psychologist = await service.psychologist("Sari")
     client = service.person(name="Budi")
-    starts_at = whole_second(2.2)
+    starts_at = second_ahead(2.2)
     ends_at = starts_at + timedelta(seconds=3)
     booking = (await book_at(client, starts_at, 3)).data
     session_id = booking["chatSession"]["sessionId"]
@@ -232,7 +232,7 @@ async def test_who_books_late_is_welcomed_at_once(database_url: str, redis_url: 
     async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
         await service.psychologist()
         client = service.person()
-        starts_at = whole_second(2)
+        starts_at = second_ahead(2)
         session_id = (await book_at(client, starts_at, 60)).data["chatSession"]["sessionId"]
         session = await client.session(session_id)
         assert session["automations"][0]["dueAt"] == session["createdAt"]

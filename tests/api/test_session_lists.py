@@ -14,9 +14,8 @@ from rdchat.domain.person import Role
 from tests.support import spoken
 from tests.support.envelope import envelope_fault
 from tests.support.forms import upload
-from tests.support.service import whole_second
 from tests.support.sessions import MARKED_KEYS, OPENING, opened, reaches
-from tests.support.soon import in_days
+from tests.support.soon import in_days, second_ahead
 
 if TYPE_CHECKING:
     from tests.support.service import Person, Service
@@ -178,7 +177,7 @@ async def test_the_list_shows_the_last_message_of_each_session(service: Service)
 async def test_sessions_are_listed_by_what_happened_last(service: Service) -> None:
     psychologist = await service.psychologist()
     clients = [service.person(name=f"Klien {number}") for number in range(6)]
-    starts_at = whole_second(2)
+    starts_at = second_ahead(2)
     ids = []
     for number, client in enumerate(clients):
         start = starts_at if number < 3 else in_days(20 + number)

@@ -11,9 +11,9 @@ import pytest
 from config import automated_text, organizations
 from rdchat.domain.person import Caller, Role
 from tests.support.envelope import assert_refused
-from tests.support.service import Person, Service, service_settings, whole_second
+from tests.support.service import Person, Service, service_settings
 from tests.support.sessions import WELCOME, reaches
-from tests.support.soon import book_at, in_days
+from tests.support.soon import book_at, in_days, second_ahead
 from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 
@@ -64,7 +64,7 @@ async def said(person: Person, session_id: str, count: int) -> list[str]:
 
 @pytest.mark.wall_time
 async def test_an_organisation_speaks_in_its_own_words_and_language(worded: Service) -> None:
-    starts_at = whole_second(2)
+    starts_at = second_ahead(2)
     booked = on_the_clock(starts_at, starts_at + timedelta(seconds=90))
     start, end = (booked[name].removesuffix(":00") for name in ("startTime", "endTime"))
     welcomes = {
@@ -84,7 +84,7 @@ async def test_an_organisation_speaks_in_its_own_words_and_language(worded: Serv
 
 async def test_the_end_is_said_in_the_default_words(worded: Service) -> None:
     client = member(worded, None)
-    reply = await book_at(client, whole_second(1), 60)
+    reply = await book_at(client, second_ahead(1), 60)
     session_id = reply.data["chatSession"]["sessionId"]
     await reaches(client, session_id, "active")
     assert (await client.put(f"/chat/sessions/{session_id}/end")).status == 200

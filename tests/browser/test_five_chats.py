@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.service import whole_second
-from tests.support.soon import book_at
+from tests.support.soon import book_at, second_ahead
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ async def test_five_are_answered_by_the_keyboard_and_none_hears_anothers_words(
     psychologist = await practice.psychologist("Dr. Sari Wulandari")
     clients = {f"Klien {number}": practice.person(name=f"Klien {number}") for number in range(1, 6)}
     # Five bookings take a while on a busy machine.
-    starts_at = whole_second(2)
+    starts_at = second_ahead(2)
     booked = {name: await book_at(client, starts_at, 120) for name, client in clients.items()}
     sessions = {reply.data["chatSession"]["sessionId"]: name for name, reply in booked.items()}
     sari = await visitors.open(psychologist, viewport={"width": 1900, "height": 1000})

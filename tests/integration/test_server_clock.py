@@ -13,7 +13,8 @@ from rdchat.common.clock import SystemClock
 from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.postgres import server_clock
 from rdchat.postgres.server_clock import ClockKeeper, measure
-from tests.support.service import Service, service_settings, whole_second
+from tests.support.service import Service, service_settings
+from tests.support.soon import second_ahead
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ async def test_a_chat_opens_at_its_instant_though_the_machine_is_off(
     ) as service:
         psychologist = await service.psychologist()
         client = service.person()
-        starts_at = whole_second(2)
+        starts_at = second_ahead(2)
         session_id = await client.book_session(
             starts_at, starts_at + timedelta(seconds=5), psychologistId=str(psychologist.id)
         )

@@ -25,9 +25,14 @@ def in_days(days: int, at: time = time(12), zone: str = "UTC") -> datetime:
     return datetime.combine(_TODAY + timedelta(days=days), at, ZoneInfo(zone))
 
 
+def second_ahead(seconds: float) -> datetime:
+    """Give the first whole second that is at least so far away, for what has to be prepared until then."""
+    return whole_second(seconds + _SPARE_SECONDS)
+
+
 async def book_soon(person: Person, starts_in: float, lasts: float, **more: Any) -> Reply:
     """Book a chat at the first whole second that is at least so far away."""
-    return await book_at(person, whole_second(starts_in + _SPARE_SECONDS), lasts, **more)
+    return await book_at(person, second_ahead(starts_in), lasts, **more)
 
 
 async def book_at(person: Person, starts_at: datetime, lasts: float, **more: Any) -> Reply:
