@@ -19,8 +19,6 @@ from importlib import resources
 from typing import BinaryIO, Final, Literal
 from xml.etree import ElementTree as ET
 
-import resvg_py
-
 from statemachine.diagram import INITIAL, Arrow, Path, arrows
 from statemachine.states import OPEN, TERMINAL, Status
 
@@ -127,6 +125,8 @@ def png(path: Path | None = None) -> bytes:
 
 
 def _rasterised(drawn: str) -> bytes:
+    import resvg_py  # noqa: PLC0415 - a service has a process of its own for it
+
     return bytes(
         resvg_py.svg_to_bytes(
             svg_string=drawn,
