@@ -138,6 +138,7 @@ ROUTES = (
         roles=permissions.EVERYONE_SIGNED_IN,
         query=schemas.DiagramQuery,
         rate="diagram",
+        dear=True,
         bare=(*(content_type for content_type, _ in _DRAWN.values()), _JSON, "image/png"),
         errors=_NO_SESSION,
     ),

@@ -38,6 +38,10 @@ _UNFINISHED: Final = 16
 _UPLOADS: Final = 2
 _UPLOADS_WAITING: Final = 22
 _PATIENCE_SECONDS: Final = 60.0
+#: Requests of one person at a time that cost much; as many wait as one may have under way.
+_DEAR: Final = 2
+_DEAR_IN_ALL: Final = 64
+_DEAR_PATIENCE_SECONDS: Final = 20.0
 
 
 class Precedence(Enum):
@@ -100,7 +104,8 @@ class Admission:
 
     `limit` bounds the former, by their `Precedence`; `on_refusal` is called for each that is turned away.
     `edge` completes the headers of what they are told. `bodies` and `uploads` are what people have begun to
-    send: a page sends all the files that were chosen at once, which then wait for each other.
+    send: a page sends all the files that were chosen at once, which then wait for each other; so does what is
+    `dear`.
     """
 
     def __init__(self, limit: int, on_refusal: Callable[[], None], edge: EdgeHeaders) -> None:
@@ -109,6 +114,13 @@ class Admission:
         self.bodies = PlacesByPerson(_UNFINISHED)
         self.uploads = Turns(
             "uploads", at_once=_UPLOADS, waiting=_UPLOADS_WAITING, in_all=limit, patience=_PATIENCE_SECONDS
+        )
+        self.dear = Turns(
+            "requests that cost much",
+            at_once=_DEAR,
+            waiting=PER_PERSON - _DEAR,
+            in_all=_DEAR_IN_ALL,
+            patience=_DEAR_PATIENCE_SECONDS,
         )
         self._limits = {
             Precedence.REST: max(1, int(_REST_SHARE * limit)),

@@ -11,8 +11,9 @@ import asyncio
 from collections import deque
 from typing import Final, Protocol
 
-#: A head takes some hundred microseconds until it is refused: this is a few milliseconds.
-AT_ONCE: Final = 16
+#: A head takes some hundred microseconds until it is refused, and one may bring sixty requests: this is a few
+#: milliseconds, and those in a chat wait for several rounds.
+AT_ONCE: Final = 4
 
 
 class Newcomer(Protocol):

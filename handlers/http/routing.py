@@ -105,6 +105,8 @@ class Route:
 
     `precedence` says whether one that changes something goes before others when there are too many.
 
+    A `dear` one costs as much as some dozen others: those of one person wait for each other.
+
     `largest_body` is how many bytes of a body are read, where it is not what is read of others.
     """
 
@@ -131,6 +133,7 @@ class Route:
     admit: Callable[[Call], Awaitable[None]] | None = None
     public: bool = False
     precedence: Precedence = Precedence.REST
+    dear: bool = False
     largest_body: int = LARGEST_BODY
     recorded: tuple[ActionKind, SubjectType] | None = None
 
@@ -318,7 +321,13 @@ def _placed(route: Route, admission: Admission) -> Callable[[Call], Awaitable[An
         finally:
             admission.leave(person_id, precedence)
 
-    return route.handler if route.public else answered
+    async def answered_in_turn(call: Call) -> Answer | web.StreamResponse:
+        async with admission.dear.turn(call.caller.id):
+            return await answered(call)
+
+    if route.public:
+        return route.handler
+    return answered_in_turn if route.dear else answered
 
 
 def _body_loader(

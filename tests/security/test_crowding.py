@@ -25,6 +25,7 @@ from rdchat.common.errors import UnavailableError
 from rdchat.operations.rasterising import Rasteriser
 from rdchat.security.encryption import DecryptionError, Encryptor
 from rdchat.security.sealed_files import SealedFiles
+from rdchat.services.chat import ChatService
 from tests.support.forms import upload
 from tests.support.objects import ObjectsInMemory
 from tests.support.peers import Peer, head, peers
@@ -36,7 +37,9 @@ from tests.support.world import a_world
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+    from uuid import UUID
 
+    from rdchat.domain.person import Caller
     from tests.support.attacks import Attacks
     from tests.support.service import Person
 
@@ -343,6 +346,31 @@ async def test_pictures_are_drawn_a_few_at_a_time(attacks: Attacks) -> None:
     finally:
         await rasteriser.close()
     attacks.count("pictures at once", tried=60, through=[*drawn[8:], *others])
+
+
+async def test_diagrams_of_one_person_wait_for_each_other(
+    tmp_path: Path, database_url: str, redis_url: str, attacks: Attacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way = most = 0
+    get_timeline = ChatService.get_timeline
+
+    async def counted(self: ChatService, caller: Caller, session_id: UUID) -> Any:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await get_timeline(self, caller, session_id)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(ChatService, "get_timeline", counted)
+    settings = service_settings(tmp_path)
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+        client, _, session_id = await opened(service)
+        path = f"/chat/sessions/{session_id}/diagram"
+        asked = await asyncio.gather(*(client.get(path, format="mermaid") for _ in range(40)))
+        assert {reply.status for reply in asked} == {200}
+    attacks.count("diagrams of one person at once", tried=40, through=[most] if most > 2 else [])
 
 
 async def test_what_comes_without_a_token_is_limited_by_address(
