@@ -16,7 +16,7 @@ from rdchat.postgres.notifications import list_notifications
 from tests.support.calendars import calendar_link, event_of, events_in, open_calendar
 from tests.support.service import Person, Service, service_settings, whole_second
 from tests.support.sessions import reaches
-from tests.support.soon import book_at, in_days, second_ahead
+from tests.support.soon import book_at, in_days
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ async def test_of_a_chat_from_booking_to_end(service: Service, receiver: Receive
 @pytest.mark.wall_time
 async def test_of_a_chat_that_ends_by_itself_both_are_told(service: Service, receiver: Receiver) -> None:
     pair = await Pair.of(service)
-    booked = (await book_at(pair.client, second_ahead(1), 2)).data
+    booked = (await book_at(pair.client, whole_second(1), 2)).data
     await reaches(pair.client, booked["chatSession"]["sessionId"], "completed")
     for person in pair.both:
         data = about(booked, person, pair) | {"timezone": _zone_of(person, booked, pair)}
