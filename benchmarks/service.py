@@ -28,6 +28,8 @@ JWT_SECRET = "b7QkXw1Zr8Tn4Hc9Ms2Vp6Yd3Lf5Gj0A"  # noqa: S105 - it guards nothin
 #: The key of the tests' services as well, for which sessions are seeded in the same way.
 ENCRYPTION_KEYS = {"test": hashlib.sha256(b"of tests").digest()}
 ABLY_KEY = "rdchat.bench:secret-of-the-local-ably-key-0123456789"
+#: The same, as an endpoint takes it: secrets by the names of their keys.
+ABLY_KEYS = dict([ABLY_KEY.split(":", 1)])
 _ROOT = Path(__file__).parents[1]
 _SERVING = re.compile(r"serving on (http://\S+)")
 

@@ -15,9 +15,11 @@ from benchmarks.messages.contenders import Ours
 from benchmarks.messages.generator import Generator
 from benchmarks.messages.listener import Listener
 from benchmarks.messages.slow_way import SlowWay
+from benchmarks.messages.stage import open_crowd, speakers_of
 from benchmarks.openings import lateness, plant_openings
 from benchmarks.quantiles import quantile
-from benchmarks.service import ABLY_KEY
+from benchmarks.rates import TYPICAL
+from benchmarks.service import ABLY_KEYS
 from rdchat.common.clock import SystemClock
 from rdchat.local.ably import AblyLocal
 from rdchat.local.ably.limits import Limits
@@ -35,7 +37,7 @@ _SECONDS = 8.0
 #: Chats that open meanwhile, and such as are ended, in a second.
 _OPENINGS: Final = 10
 _ENDINGS: Final = 5
-_FIRST_OPENING: Final = timedelta(seconds=20)
+_FIRST_OPENING: Final = timedelta(seconds=8)
 _MARGIN_SECONDS: Final = 60.0
 _FAULT_SHARE = 0.2
 _SLOW_POSTGRES_SECONDS = 0.05
@@ -93,19 +95,19 @@ class Overload:
 async def overloads(stage: Stage, capacity: float, say: Callable[[str], None]) -> list[Overload]:
     """Offer more than fits, while chats open and others are ended."""
     lasts = timedelta(seconds=len(_OVERLOADS) * (_SECONDS + 4.0) + _MARGIN_SECONDS)
+    to_end = await _more_sessions(stage, int(_ENDINGS * _SECONDS * len(_OVERLOADS)))
+    # Behind that, which opens all that there are.
     starts = await plant_openings(stage.connection, first=_FIRST_OPENING, lasts=lasts, a_second=_OPENINGS)
-    to_end = [one for one in stage.speakers if not one.watched][: int(_ENDINGS * _SECONDS * len(_OVERLOADS))]
-    talking = {one.session_id for one in to_end}
     # One that remembers what was published on it.
-    endpoint = AblyLocal(keys=dict([ABLY_KEY.split(":", 1)]), limits=Limits(recorded=1_000_000))
+    endpoint = AblyLocal(keys=ABLY_KEYS, limits=Limits(recorded=1_000_000))
     await endpoint.start()
     ours = Ours(replace(stage, ably=endpoint))
     await ours.start()
-    generator = Generator(ours.base, [one for one in stage.speakers if one.session_id not in talking])
+    generator = Generator(ours.base, stage.speakers)
     await generator.start()
     found = []
     try:
-        await generator.closed(64, 2.0)
+        await generator.closed(TYPICAL, 2.0)
         for number, (times, connections) in enumerate(_OVERLOADS):
             own = ours.cpu_seconds()
             at_best = await generator.closed(256, 4.0)
@@ -148,6 +150,14 @@ async def overloads(stage: Stage, capacity: float, say: Callable[[str], None]) -
         await ours.stop()
         await endpoint.close()
     return found
+
+
+async def _more_sessions(stage: Stage, count: int) -> list[Speaker]:
+    """Open sessions in which no one talks. Return one of the two people of each."""
+    before = {one.session_id for one in stage.speakers}
+    await open_crowd(stage.connection, count)
+    opened = {one.session_id: one for one in await speakers_of(stage.connection)}
+    return [one for session_id, one in opened.items() if session_id not in before]
 
 
 async def _end(base: str, speakers: Sequence[Speaker]) -> dict[str, int]:

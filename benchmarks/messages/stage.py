@@ -14,7 +14,7 @@ import asyncpg
 
 from benchmarks.crowd import open_all, plant
 from benchmarks.messages.generator import Speaker
-from benchmarks.service import ABLY_KEY, JWT_SECRET
+from benchmarks.service import ABLY_KEYS, JWT_SECRET
 from rdchat.common.clock import SystemClock
 from rdchat.domain.person import Caller, Role
 from rdchat.local.ably import AblyLocal
@@ -87,8 +87,7 @@ def stores() -> Iterator[Stores]:
 @asynccontextmanager
 async def stage(running: Stores, *, sessions: int, recorded: int = 1) -> AsyncIterator[Stage]:
     """Open `sessions` sessions for hours, and an endpoint that remembers the last `recorded` events."""
-    key_name, _, secret = ABLY_KEY.partition(":")
-    ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=recorded, history_messages=10))
+    ably = AblyLocal(keys=ABLY_KEYS, limits=Limits(recorded=recorded, history_messages=10))
     await ably.start()
     database = await pool.connect(running.owner_url)
     await migrate(database)
@@ -123,7 +122,10 @@ async def open_crowd(connection: asyncpg.Connection[asyncpg.Record], sessions: i
 
 async def speakers_of(connection: asyncpg.Connection[asyncpg.Record]) -> list[Speaker]:
     """Return all who may send messages, in random order."""
-    rows = await connection.fetch("SELECT id, client_id, psychologist_id FROM chat_sessions ORDER BY id")
+    rows = await connection.fetch(
+        "SELECT id, client_id, psychologist_id FROM chat_sessions "
+        "WHERE status IN ('active', 'ending_soon') ORDER BY id"
+    )
     tokens = Tokens()
     speakers = [
         Speaker(str(row["id"]), tokens.of(row[whose], role), watched=number % WATCHED_SHARE == 0)

@@ -23,7 +23,7 @@ from benchmarks.crowd import plant, plant_reminders
 from benchmarks.opening.people import Talkers
 from benchmarks.opening.report import Wave, section, table
 from benchmarks.page import RESULTS, write_section
-from benchmarks.service import ABLY_KEY, Service
+from benchmarks.service import ABLY_KEYS, Service
 from rdchat.common.clock import SystemClock, to_ms
 from rdchat.local.ably import AblyLocal
 from rdchat.local.ably.limits import Limits
@@ -79,8 +79,7 @@ async def measure(
     directory: Path, database_url: str, redis_url: str, *, sessions: int, talkers: int, split: bool
 ) -> list[Wave]:
     """Run the service through the waves; returns one for each kind of job."""
-    key_name, _, secret = ABLY_KEY.partition(":")
-    ably = AblyLocal(keys={key_name: secret}, limits=Limits(recorded=10 * sessions, recorded_bytes=2**40))
+    ably = AblyLocal(keys=ABLY_KEYS, limits=Limits(recorded=10 * sessions, recorded_bytes=2**40))
     await ably.start()
     database = await pool.connect(database_url)
     await migrate(database)

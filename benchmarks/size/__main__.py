@@ -23,7 +23,7 @@ import uvloop
 
 from benchmarks.crowd import plant
 from benchmarks.page import RESULTS, write_section
-from benchmarks.service import ABLY_KEY, JWT_SECRET, Service
+from benchmarks.service import ABLY_KEYS, JWT_SECRET, Service
 from rdchat.common.clock import SystemClock
 from rdchat.domain.person import Caller, Role
 from rdchat.local.ably import AblyLocal
@@ -137,8 +137,7 @@ def table(size: Size) -> str:
 async def measure(directory: Path, database_url: str, redis_url: str, *, sessions: int, days: float) -> Size:
     """Seed the sessions, and start, idle, restart and empty."""
     size = Size(sessions, days)
-    key_name, _, secret = ABLY_KEY.partition(":")
-    ably = AblyLocal(keys={key_name: secret})
+    ably = AblyLocal(keys=ABLY_KEYS)
     await ably.start()
     database = await pool.connect(database_url)
     await migrate(database)
