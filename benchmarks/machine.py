@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from typing import Any
 
+import click
 import psutil
 
 
@@ -67,6 +68,11 @@ class Elsewhere:
             except psutil.Error:
                 continue
             self._used[process.pid] = times.user + times.system
+
+    def say(self, text: str) -> None:
+        """Tell how it gets on, and measure our processes."""
+        click.echo(text)
+        self.sample()
 
     def stop(self) -> None:
         """Set `share`: the part of all processor time since the start that others used, 0 to 1."""

@@ -53,13 +53,8 @@ def main(*, quick: bool, only: str | None, write: bool, strict: bool) -> None:
     if write and (quick or only):
         raise click.UsageError("--write needs the whole of it.")
     began, elsewhere = time.monotonic(), Elsewhere()
-
-    def say(text: str) -> None:
-        click.echo(text)
-        elsewhere.sample()
-
     with stores() as running:
-        phases = uvloop.run(measure(running, chosen, _QUICK_SECONDS if quick else _SECONDS, say))
+        phases = uvloop.run(measure(running, chosen, _QUICK_SECONDS if quick else _SECONDS, elsewhere.say))
     elsewhere.stop()
     seconds = time.monotonic() - began
     click.echo("\n" + report.table(phases))

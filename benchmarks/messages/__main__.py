@@ -47,12 +47,7 @@ def main(*, only: str, quick: bool, processes: str, write: bool) -> None:
     began, elsewhere = time.monotonic(), Elsewhere()
     with stores() as running:
         counts = [int(count) for count in processes.split(",")]
-
-        def say(text: str) -> None:
-            click.echo(text)
-            elsewhere.sample()
-
-        found = uvloop.run(measure(running, parts, counts, say, quick=quick))
+        found = uvloop.run(measure(running, parts, counts, elsewhere.say, quick=quick))
     elsewhere.stop()
     found.seconds, found.used_by_others = time.monotonic() - began, elsewhere.share
     click.echo()

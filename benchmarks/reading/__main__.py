@@ -52,13 +52,8 @@ def main(*, only: str, rounds: int, alone: bool, write: bool) -> None:
     if write and (alone or rounds != _ROUNDS or parts != set(_PARTS)):
         raise click.UsageError("--write needs the whole of it.")
     began, elsewhere = time.monotonic(), Elsewhere()
-
-    def say(text: str) -> None:
-        click.echo(text)
-        elsewhere.sample()
-
     with stores() as running:
-        found = uvloop.run(measure(running, parts, rounds, say, alone=alone))
+        found = uvloop.run(measure(running, parts, rounds, elsewhere.say, alone=alone))
     elsewhere.stop()
     found.seconds, found.used_by_others = time.monotonic() - began, elsewhere.share
     if not alone:

@@ -115,12 +115,11 @@ class SharedSlot:
 
 @dataclass(frozen=True, slots=True)
 class Bookable:
-    """A psychologist, when they work, and what they have already, or just when they can have no more."""
+    """A psychologist, when they work, and when they can have no more (see `at_capacity`)."""
 
     psychologist: Psychologist
     working: Availability
-    booked: Sequence[Range] = ()
-    full: Sequence[Range] = ()
+    full: Sequence[Range]
 
 
 def bounds_of(wishes: Iterable[Wish], *, limits: Limits, now: datetime) -> Range | None:
@@ -157,11 +156,7 @@ def shared_slots(
     end = bisect_right(starts, now + limits.horizon)
     people: list[list[Psychologist]] = [[] for _ in starts]
     for one in bookable:
-        booked = at_capacity(
-            (start for start, _ in one.booked), (end for _, end in one.booked), limits.per_psychologist
-        )
-        full = merged([*one.full, *booked])
-        for since, until in without(_working(one.working, *bounds), full):
+        for since, until in without(_working(one.working, *bounds), merged(one.full)):
             first, stop = bisect_left(starts, since), bisect_right(starts, until - length)
             for some in people[max(first, begin) : min(stop, end)]:
                 some.append(one.psychologist)

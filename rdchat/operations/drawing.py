@@ -9,16 +9,15 @@ long are measures and colours.
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from typing import BinaryIO, Final, Literal
 from xml.etree import ElementTree as ET
 
+from rdchat.common.priority import give_way
 from statemachine.diagram import INITIAL, Arrow, Path, arrows
 from statemachine.states import OPEN, TERMINAL, Status
 
@@ -313,18 +312,7 @@ def draw_for_ever(source: BinaryIO, target: BinaryIO) -> None:
         target.flush()
 
 
-def _give_way() -> None:
-    """Run only while no one else wants the processor, as far as the system lets a process ask for it.
-
-    Those who look at a picture can wait; people who chat, on the same processors, cannot. A lower priority
-    alone is not enough: Linux lets what runs go on for some milliseconds whatever its priority is.
-    """
-    os.nice(10)
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
 if __name__ == "__main__":
-    _give_way()
+    # Those who look at a picture can wait; people who chat, on the same processors, cannot.
+    give_way(10)
     draw_for_ever(sys.stdin.buffer, sys.stdout.buffer)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from rdchat.domain.message import MessagePreview, preview
 from rdchat.postgres.messages import WRITTEN, verified_of
 from rdchat.postgres.pool import acquire
+from rdchat.postgres.reads import OTHER, OWN, UNREAD
 from rdchat.postgres.sessions import SESSION, list_page
 
 if TYPE_CHECKING:
@@ -54,23 +55,13 @@ _BY_ACTIVITY: Final = (
 )
 
 # How far the two have read, what the caller has not, and the last message. `seq` is dense: that is the one
-# that has the session's `last_seq`. The other's, and OFFSET 0: as in `reads.py`.
+# that has the session's `last_seq`.
 _ENTRIES: Final = f"""
 SELECT {WRITTEN}, s.id AS of, read.own, read.other,
-       CASE WHEN read.own >= s.last_seq THEN 0
-            ELSE (SELECT count(*) FROM messages u
-                   WHERE u.session_id = s.id AND u.seq > read.own
-                     AND (u.sender_id = s.client_id) <> (s.client_id = $1)) END AS unread
+       CASE WHEN read.own >= s.last_seq THEN 0 ELSE (SELECT count(*) {UNREAD}) END AS unread
   FROM unnest($2::uuid[], $3::bigint[]) AS wanted (session_id, seq)
   JOIN chat_sessions s ON s.id = wanted.session_id
- CROSS JOIN LATERAL (
-    SELECT coalesce((SELECT max(r.up_to_seq) FROM reads r
-                      WHERE r.session_id = s.id AND r.person_id = $1), 0) AS own,
-           coalesce((SELECT max(r.up_to_seq) FROM reads r
-                      WHERE r.session_id = s.id
-                        AND (r.person_id = s.client_id) <> (s.client_id = $1)), 0) AS other
-    OFFSET 0
-) read
+ CROSS JOIN LATERAL (SELECT {OWN}, {OTHER} OFFSET 0) read
   LEFT JOIN messages m ON m.session_id = wanted.session_id AND m.seq = wanted.seq
 """  # noqa: S608 - ours
 

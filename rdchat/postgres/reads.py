@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rdchat.postgres import outbox
 from rdchat.postgres.pool import acquire
@@ -56,36 +56,30 @@ ON CONFLICT (session_id, person_id) DO UPDATE SET until = excluded.until
  WHERE attendance.until < excluded.until
 """
 
-# The other's: of a psychologist also what the one before a hand-over has sent, to the client alone. OFFSET 0
-# keeps what has been found from being looked for again wherever it is named.
-_UNREAD_SINCE = """
+#: How far the person $1 has read a session `s`, and how far the other: as the messages show it that are read
+#: (see `messages.py`).
+OWN: Final = """coalesce((SELECT max(r.up_to_seq) FROM reads r
+                  WHERE r.session_id = s.id AND r.person_id = $1), 0) AS own"""
+OTHER: Final = """coalesce((SELECT max(r.up_to_seq) FROM reads r
+                  WHERE r.session_id = s.id
+                    AND (r.person_id = s.client_id) <> (s.client_id = $1)), 0) AS other"""
+#: What the other has sent in a session `s` that $1 has not read: of a psychologist also what the one before a
+#: hand-over has sent, to the client alone. `read` has what was found of it, and OFFSET 0, which keeps it from
+#: being looked for again wherever it is named.
+UNREAD: Final = """FROM messages u
+     WHERE u.session_id = s.id AND u.seq > read.own AND (u.sender_id = s.client_id) <> (s.client_id = $1)"""
+
+_UNREAD_SINCE = f"""
 SELECT s.id, m.unread
   FROM chat_sessions s
- CROSS JOIN LATERAL (
-    SELECT coalesce((SELECT max(r.up_to_seq) FROM reads r
-                      WHERE r.session_id = s.id AND r.person_id = $1), 0) AS own
-    OFFSET 0
-) read
- CROSS JOIN LATERAL (
-    SELECT count(*) AS unread, max(m.created_at) AS latest FROM messages m
-     WHERE m.session_id = s.id AND m.seq > read.own AND (m.sender_id = s.client_id) <> (s.client_id = $1)
-) m
+ CROSS JOIN LATERAL (SELECT {OWN} OFFSET 0) read
+ CROSS JOIN LATERAL (SELECT count(*) AS unread, max(u.created_at) AS latest {UNREAD}) m
  WHERE (s.client_id = $1 OR s.psychologist_id = $1) AND s.starts_at >= $2
    AND s.last_seq > read.own AND m.unread > 0
  ORDER BY m.latest DESC
-"""
+"""  # noqa: S608 - ours
 
-# As the messages show it that are read, see `messages.py`.
-_HORIZONS = """
-SELECT s.id,
-       coalesce((SELECT max(r.up_to_seq) FROM reads r
-                  WHERE r.session_id = s.id AND r.person_id = $1), 0) AS own,
-       coalesce((SELECT max(r.up_to_seq) FROM reads r
-                  WHERE r.session_id = s.id
-                    AND (r.person_id = s.client_id) <> (s.client_id = $1)), 0) AS other
-  FROM chat_sessions s
- WHERE s.id = ANY($2)
-"""
+_HORIZONS = f"SELECT s.id, {OWN}, {OTHER} FROM chat_sessions s WHERE s.id = ANY($2)"  # noqa: S608 - ours
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class SlotService:
         ids = [] if taken_too else [one.id for one, _ in working]
         most = limits.per_psychologist
         full = await availability.list_full(self.pool, ids, *bounds, most) if ids else {}
-        bookable = [Bookable(one, hours, full=full.get(one.id, ())) for one, hours in working]
+        bookable = [Bookable(one, hours, full.get(one.id, ())) for one, hours in working]
         async with self.one_at_a_time:
             return await asyncio.to_thread(
                 shared_slots,

@@ -13,7 +13,7 @@ from rdchat.domain.person import Caller, Role
 from tests.support.envelope import assert_refused
 from tests.support.service import Person, Service, service_settings
 from tests.support.sessions import WELCOME, reaches
-from tests.support.soon import book_at, in_days, second_ahead
+from tests.support.soon import book_at, book_soon, in_days, second_ahead
 from tests.support.spans import on_the_clock
 from tests.support.waiting import until
 
@@ -84,7 +84,7 @@ async def test_an_organisation_speaks_in_its_own_words_and_language(worded: Serv
 
 async def test_the_end_is_said_in_the_default_words(worded: Service) -> None:
     client = member(worded, None)
-    reply = await book_at(client, second_ahead(1), 60)
+    reply = await book_soon(client, 1, 60)
     session_id = reply.data["chatSession"]["sessionId"]
     await reaches(client, session_id, "active")
     assert (await client.put(f"/chat/sessions/{session_id}/end")).status == 200

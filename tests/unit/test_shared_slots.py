@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time as clock
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -12,8 +13,11 @@ import pytest
 from handlers.api.slots import shared_slots_json
 from rdchat.domain.availability import Availability, DayException, Hours, WeeklyHours
 from rdchat.domain.booking import Limits
-from rdchat.domain.free_slots import Bookable, Wish, free_slots, shared_slots
+from rdchat.domain.free_slots import Bookable, Wish, at_capacity, free_slots, shared_slots
 from rdchat.domain.person import Psychologist
+
+if TYPE_CHECKING:
+    from rdchat.domain.availability import Range
 
 LIMITS = Limits(timedelta(minutes=1), timedelta(hours=4), timedelta(days=366), 1, 2)
 #: Days before and after clocks change, in zones that do it at night, at midnight and by half an hour.
@@ -21,7 +25,12 @@ ZONES = ("Asia/Jakarta", "America/New_York", "Africa/Cairo", "Australia/Lord_How
 CHANGES = (date(2027, 3, 12), date(2027, 4, 2), date(2027, 9, 3), date(2027, 10, 29), date(2027, 11, 5))
 
 
-def made_up(chance: random.Random, number: int, since: datetime, days: int) -> Bookable:
+def full(booked: list[Range]) -> list[Range]:
+    starts, ends = zip(*booked, strict=True)
+    return at_capacity(starts, ends, LIMITS.per_psychologist)
+
+
+def made_up(chance: random.Random, number: int, since: datetime, days: int) -> tuple[Bookable, list[Range]]:
     def hours() -> Hours:
         first, last = sorted(chance.sample(range(48), 2))
         return Hours(time(first // 2, first % 2 * 30), time(last // 2, last % 2 * 30))
@@ -36,7 +45,7 @@ def made_up(chance: random.Random, number: int, since: datetime, days: int) -> B
     booked = [(start, start + timedelta(minutes=chance.randrange(5, 200))) for start in starts]
     who = Psychologist(UUID(int=number), f"P{number}", chance.choice(ZONES), True, since, since)
     plan = chance.choice([(weekly, exceptions), (weekly, ()), ((), exceptions), ((), ())])
-    return Bookable(who, Availability(who.timezone, *plan), booked)
+    return Bookable(who, Availability(who.timezone, *plan), full(booked)), booked
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -50,14 +59,13 @@ def test_they_are_those_of_each_day_and_psychologist(seed: int) -> None:
         Wish(day=first + timedelta(days=n), timezone=zone, length=length, step=timedelta(minutes=30))
         for n in range(days)
     ]
-    bookable = [made_up(chance, number, now - timedelta(days=1), days + 2) for number in range(4)]
+    everyone = [made_up(chance, number, now - timedelta(days=1), days + 2) for number in range(4)]
     expected: dict[datetime, list[str]] = {}
     for wish in wishes:
-        for one in bookable:
-            for free in free_slots(
-                wish, one.working, list(one.booked), limits=LIMITS, now=now, earliest=earliest
-            ):
+        for one, booked in everyone:
+            for free in free_slots(wish, one.working, booked, limits=LIMITS, now=now, earliest=earliest):
                 expected.setdefault(free.slot.starts_at, []).append(one.psychologist.full_name)
+    bookable = [one for one, _ in everyone]
     found = shared_slots(wishes, bookable, limits=LIMITS, now=now, earliest=earliest)
     starts = [one.slot.starts_at for one in found]
     assert starts == sorted(set(starts))
@@ -68,18 +76,7 @@ def test_they_are_those_of_each_day_and_psychologist(seed: int) -> None:
 def test_five_weeks_of_twenty_psychologists_take_a_moment() -> None:
     now = datetime(2027, 3, 1, tzinfo=UTC)
     office = tuple(WeeklyHours(day, Hours(time(8), time(17))) for day in range(1, 8))
-    bookable = [
-        Bookable(
-            Psychologist(UUID(int=number), f"P{number}", "America/New_York", True, now, now),
-            Availability("America/New_York", office if number % 2 else ()),
-            [
-                (start, start + timedelta(hours=1))
-                for hour in range(840)
-                for start in [now + timedelta(hours=hour)]
-            ],
-        )
-        for number in range(20)
-    ]
+    hours = [now + timedelta(hours=hour) for hour in range(840)]
     wishes = [
         Wish(
             day=date(2027, 3, 1) + timedelta(days=n),
@@ -90,6 +87,14 @@ def test_five_weeks_of_twenty_psychologists_take_a_moment() -> None:
         for n in range(35)
     ]
     began = clock.process_time()
+    bookable = [
+        Bookable(
+            Psychologist(UUID(int=number), f"P{number}", "America/New_York", True, now, now),
+            Availability("America/New_York", office if number % 2 else ()),
+            full([(start, start + timedelta(hours=1)) for start in hours]),
+        )
+        for number in range(20)
+    ]
     found = shared_slots(wishes, bookable, limits=LIMITS, now=now, earliest=now)
     shared_slots_json(found)
     assert len(found) > 3000
