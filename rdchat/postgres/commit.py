@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rdchat.domain.audit import AuditEntry, AuditKind
 from rdchat.engine.storage import CommitResult
+from rdchat.postgres import audit, notifications, outbox, webhooks
 from rdchat.postgres import commit_parts as parts
-from rdchat.postgres import notifications, outbox, webhooks
 from rdchat.postgres.counselings import encrypted_reason
 from rdchat.postgres.data_keys import DataKeyError, KeyOwner, person_owner, session_owner
 from rdchat.postgres.messages import message_context, place_context
@@ -77,12 +78,14 @@ async def write(
         statement = parts.COMMIT_ALL_ATTACHED if attached else parts.COMMIT_ALL
         told = [new for one in changes for new in one.notifications]
         own |= await keys.ensure(connection, _further_owners(changes, endpoints))
+        service = await keys.get_service_key(connection)
         deliveries = await notifications.delivery_rows(connection, told, endpoints=endpoints, encryptors=own)
         arguments = (
             *_columns(parts.SESSION, (_session_row(one, own) for one in changes)),
             *_columns(parts.MESSAGE, (row for one in changes for row in _message_rows(one, own))),
             *_columns(parts.AUTOMATION, (row for one in changes for row in _automation_rows(one))),
             *_columns(parts.TIMELINE, (row for one in changes for row in _timeline_rows(one))),
+            *_columns(audit.COMMIT_PART, (row for one in changes for row in _audit_rows(one, service))),
             *_columns(
                 parts.NOTIFICATION,
                 (notifications.notification_row(new, own) for new in told),
@@ -230,6 +233,24 @@ def _timeline_rows(change: Change) -> Iterable[tuple[Any, ...]]:
             entry.outcome,
             entry.reason,
         )
+
+
+def _audit_rows(change: Change, service: Encryptor) -> Iterable[tuple[Any, ...]]:
+    for entry in change.timeline:
+        # What was called off with the session changed no state.
+        if not entry.called_off:
+            yield audit.entry_row(
+                AuditEntry(
+                    at=entry.at,
+                    kind=AuditKind.STATE_CHANGED,
+                    action=entry.trigger,
+                    outcome=entry.destination,
+                    actor_id=entry.actor_id,
+                    subject_id=change.after.counseling_id,
+                    session_id=change.after.id,
+                ),
+                service,
+            )
 
 
 _LANDED = """

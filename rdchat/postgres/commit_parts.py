@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rdchat.postgres import webhooks
+from rdchat.postgres import audit, webhooks
 
 #: A part of a statement, and how many parameters it has: `{n}` stands for the n-th of them, counted from 0.
 StatementPart = tuple[str, int]
@@ -197,10 +197,25 @@ def _statement(*parts: StatementPart) -> str:
 #: When people just talk, as nearly always: less to do, and what others say meanwhile is no conflict.
 COMMIT_TALK: Final = _statement(TALK_SESSION, TALK_MESSAGE, TALK_OUTBOX_ENTRY)
 COMMIT_ALL: Final = _statement(
-    SESSION, MESSAGE, AUTOMATION, TIMELINE, NOTIFICATION, webhooks.COMMIT_PART, OUTBOX_ENTRY
+    SESSION,
+    MESSAGE,
+    AUTOMATION,
+    TIMELINE,
+    audit.COMMIT_PART,
+    NOTIFICATION,
+    webhooks.COMMIT_PART,
+    OUTBOX_ENTRY,
 )
 #: The same with attachments among the messages. The outbox entries stay last: the lease follows them.
 COMMIT_TALK_ATTACHED: Final = _statement(TALK_SESSION, TALK_MESSAGE, ATTACHMENT, TALK_OUTBOX_ENTRY)
 COMMIT_ALL_ATTACHED: Final = _statement(
-    SESSION, MESSAGE, AUTOMATION, TIMELINE, NOTIFICATION, webhooks.COMMIT_PART, ATTACHMENT, OUTBOX_ENTRY
+    SESSION,
+    MESSAGE,
+    AUTOMATION,
+    TIMELINE,
+    audit.COMMIT_PART,
+    NOTIFICATION,
+    webhooks.COMMIT_PART,
+    ATTACHMENT,
+    OUTBOX_ENTRY,
 )

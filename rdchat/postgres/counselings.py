@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from asyncpg import ExclusionViolationError, UniqueViolationError
 
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.domain.audit import AuditEntry, AuditKind
 from rdchat.domain.availability import to_instant
 from rdchat.domain.booking import LONGEST, Slot, clipped, max_overlap, zone
 from rdchat.domain.counseling import Counseling
-from rdchat.postgres import people
+from rdchat.postgres import audit, people
 from rdchat.postgres.data_keys import KeyOwner, session_owner
 from rdchat.postgres.pool import acquire, rows_changed
 from rdchat.postgres.working_time import hours_from_row
@@ -310,6 +311,16 @@ async def insert_session(
         command_id,
         actor_id,
     )
+    entry = AuditEntry(
+        at=session.created_at,
+        kind=AuditKind.STATE_CHANGED,
+        action="book",
+        outcome=session.status.value,
+        actor_id=actor_id,
+        subject_id=session.counseling_id,
+        session_id=session.id,
+    )
+    await audit.insert_entries(connection, [entry], keys=keys)
 
 
 async def get_counseling(pool: Pool, counseling_id: UUID, *, at: datetime) -> Counseling | None:

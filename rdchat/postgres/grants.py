@@ -16,6 +16,8 @@ _DELETE: Final = "SELECT, INSERT, UPDATE, DELETE"
 #: default privileges; a test wants every table here.
 GRANTS: Final = {
     # What was said and done stays as it was written: the service cannot change or delete it.
+    "audit": _APPEND,
+    "audit_checkpoints": _APPEND,
     "encryption_keys": _APPEND,
     "messages": _APPEND,
     "operator_actions": _APPEND,
@@ -45,6 +47,9 @@ GRANTS: Final = {
     "outbox": _DELETE,
     "quick_replies": _DELETE,
     "webhook_deliveries": _DELETE,
+    # The trigger of `audit` writes these, with its owner's rights.
+    "audit_chains": _READ,
+    "audit_links": _READ,
     # `serve` looks whether it is up to date.
     "migrations": _READ,
 }

@@ -92,6 +92,10 @@ class Encryptor:
         """Tell whether a code is the one of a context."""
         return mac is not None and hmac.compare_digest(mac, self.mac(context))
 
+    def derive(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for another purpose, which says nothing of this one."""
+        return blake2b(b"derived\0" + purpose.encode(), key=self._mac_key, digest_size=KEY_BYTES).digest()
+
 
 class KeyRing:
     """The keys that wrap data keys: `keys` maps a key id to 32 bytes. The first one wraps, all unwrap."""
