@@ -35,9 +35,21 @@ if TYPE_CHECKING:
 
 # Each command imports what it needs itself: help comes without waiting for all of it.
 
-#: The roles of a caller and the kinds of automation, by what they are called.
+#: The roles of a caller, the kinds of automation and of entries of the audit, by what they are called.
 ROLES = ("client", "student", "employee", "psychologist", "supervisor", "super_admin")
 AUTOMATIONS = ("initial_message", "enable_chat", "end_warning", "auto_end")
+AUDIT_KINDS = (
+    "sign_in_refused",
+    "access_refused",
+    "token_issued",
+    "content_read",
+    "state_changed",
+    "administration",
+    "person_exported",
+    "person_erased",
+    "hold_changed",
+    "retention_applied",
+)
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -547,12 +559,13 @@ def queue(context: click.Context) -> None:
 
 @queue.command()
 @click.argument("subject_id", metavar="ID", type=click.UUID)
-def retry(subject_id: UUID) -> None:
+@click.option("--reason", help="Why, for the audit.")
+def retry(subject_id: UUID, reason: str | None) -> None:
     """Schedule the dead letters of a session again; the reminders of a counselling, by its ID."""
     from rdchat.operations import administration
 
-    async def work(_settings: Settings, addresses: Addresses) -> list[str]:
-        return await administration.retry_dead_letters(addresses, subject_id)
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        return await administration.retry_dead_letters(settings, addresses, subject_id, reason=reason)
 
     for line in _with_stores(work):
         click.echo(line)
@@ -561,7 +574,8 @@ def retry(subject_id: UUID) -> None:
 @queue.command()
 @click.argument("session_id", type=click.UUID)
 @click.argument("kind", type=click.Choice(AUTOMATIONS))
-def drop(session_id: UUID, kind: str) -> None:
+@click.option("--reason", help="Why, for the audit.")
+def drop(session_id: UUID, kind: str, reason: str | None) -> None:
     """Cancel one automation of a session, dead letter or not.
 
     The end of a session cannot be dropped: the chat would stay open for ever.
@@ -569,8 +583,10 @@ def drop(session_id: UUID, kind: str) -> None:
     from rdchat.operations import administration
     from statemachine import AutomationKind
 
-    async def work(_settings: Settings, addresses: Addresses) -> list[str]:
-        return await administration.drop_automation(addresses, session_id, AutomationKind(kind))
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        return await administration.drop_automation(
+            settings, addresses, session_id, AutomationKind(kind), reason=reason
+        )
 
     for line in _with_stores(work):
         click.echo(line)
@@ -578,15 +594,16 @@ def drop(session_id: UUID, kind: str) -> None:
 
 @queue.command("retry-webhooks")
 @click.argument("delivery_ids", metavar="[ID]...", type=click.UUID, nargs=-1)
-def retry_webhooks(delivery_ids: tuple[UUID, ...]) -> None:
+@click.option("--reason", help="Why, for the audit.")
+def retry_webhooks(delivery_ids: tuple[UUID, ...], reason: str | None) -> None:
     """Schedule dead webhooks again: those named, or all.
 
     The IDs are those that `queue` shows and the receiver knows as webhook-id.
     """
     from rdchat.operations import administration
 
-    async def work(_settings: Settings, addresses: Addresses) -> list[str]:
-        return await administration.retry_webhooks(addresses, delivery_ids)
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        return await administration.retry_webhooks(settings, addresses, delivery_ids, reason=reason)
 
     for line in _with_stores(work):
         click.echo(line)
@@ -637,6 +654,59 @@ def rewrap() -> None:
     for line in lines:
         click.echo(line)
     raise SystemExit(0 if fine else 1)
+
+
+@cli.group()
+def audit() -> None:
+    """Look at what was done, seen and refused, and see that it is as it was written."""
+
+
+@audit.command("list")
+@click.option("--kind", type=click.Choice(AUDIT_KINDS), help="Only entries of this kind.")
+@click.option("--person", type=click.UUID, help="Only what this person did, or what was done to them.")
+@click.option("--session", type=click.UUID, help="Only what is about this session.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="The latest.")
+def list_audit(kind: str | None, person: UUID | None, session: UUID | None, limit: int) -> None:
+    """List the latest entries, a line each."""
+    from rdchat.domain.audit import AuditFilter, AuditKind
+    from rdchat.operations import audit_commands
+
+    wanted = AuditFilter(
+        kinds=(AuditKind(kind),) if kind is not None else None, person_id=person, session_id=session
+    )
+
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        return await audit_commands.list_audit(settings, addresses, wanted=wanted, limit=limit)
+
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+@audit.command("verify")
+@click.option(
+    "--checkpoints",
+    type=_FILE,
+    help="Checkpoints that lay outside of the database. [default: RDCHAT_AUDIT_CHECKPOINTS]",
+)
+def verify_audit(checkpoints: Path | None) -> None:
+    """Find any row that was altered, taken out, put in or exchanged. Fails where there is one."""
+    from rdchat.operations import audit_commands
+
+    async def work(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
+        return await audit_commands.verify_audit(settings, addresses, kept=checkpoints, say=_whisper)
+
+    lines, holds = _with_stores(work)
+    for line in lines:
+        click.echo(line)
+    raise SystemExit(0 if holds else 1)
+
+
+@audit.command("key")
+def show_public_key() -> None:
+    """Print the public key (Ed25519) of checkpoints and receipts."""
+    from rdchat.operations import audit_commands
+
+    click.echo(_with_stores(audit_commands.show_public_key))
 
 
 if __name__ == "__main__":

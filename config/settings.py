@@ -437,6 +437,16 @@ class Settings:
         "for development: also `http`, and addresses of this machine and its network",
     )
 
+    audit_checkpoints: Path | None = optional(
+        "AUDIT_CHECKPOINTS",
+        values.path,
+        "a file to which signed checkpoints of the audit are appended: on another disk, or shipped elsewhere",
+        details="With it `run.py audit verify` also finds what was taken off the end.",
+        section="Audit (docs/audit.md)",
+        unset="in the database alone",
+        example="/var/log/rdchat/audit-checkpoints.jsonl",
+    )
+
     @property
     def base_url(self) -> str:
         """Return what every link begins with; there is no slash at its end."""

@@ -31,6 +31,8 @@ PSYCHOLOGISTS: Final = "psychologists"
 DEAD_LETTERS: Final = "dead letters"
 DEAD_WEBHOOKS: Final = "dead webhooks"
 OPERATOR_ACTIONS: Final = "operator actions"
+AUDIT: Final = "audit"
+SESSION_READERS: Final = "session readers"
 _HISTORY: Final = "history"
 _LARGEST_SEQ: Final = 2**53
 

@@ -18,6 +18,7 @@ from handlers.http.incoming import CALLER_ID, Incoming
 from handlers.http.json_answers import ID_HEADER, JsonAnswer, failure, new_request_id
 from handlers.http.refusals import STATUSES, Refusals
 from rdchat.common.errors import ERRORS, ErrorCode, RdchatError
+from rdchat.common.ids import read_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from handlers.http.incoming import Connected
     from handlers.http.written import Writer
     from rdchat.common.telemetry import Metrics
+    from rdchat.services.audit import RefusalKey
 
     Serve = Callable[[Incoming], Awaitable[JsonAnswer | web.StreamResponse]]
     #: Raises RdchatError for what is refused without its body.
@@ -55,15 +57,22 @@ _AIOHTTP: Final = {
 class Envelope:
     """Gives every request an id and every error its form, lets pages read both, and measures them.
 
-    `now` is a monotonic clock in seconds.
+    `now` is a monotonic clock in seconds; `write_down` takes each refusal for the audit.
     """
 
-    def __init__(self, metrics: Metrics, now: Callable[[], float], edge: EdgeHeaders, writer: Writer) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        now: Callable[[], float],
+        edge: EdgeHeaders,
+        writer: Writer,
+        write_down: Callable[[RefusalKey], None],
+    ) -> None:
         self._metrics = metrics
         self._now = now
         self._edge = edge
         self._writer = writer
-        self._refusals = Refusals(metrics, now)
+        self._refusals = Refusals(metrics, now, write_down)
         self._seen: dict[tuple[str, str, int], Histogram] = {}
 
     def around(self, handler: Handler) -> Handler:
@@ -144,7 +153,13 @@ class Envelope:
         if isinstance(error, RdchatError):
             if error.status in STATUSES:
                 self._refusals.note(
-                    error, route=path, method=request.method, person_id=caller_id, request_id=request_id
+                    error,
+                    route=path,
+                    method=request.method,
+                    person_id=caller_id,
+                    # A stranger may name whatever they like.
+                    subject_id=_subject_of(request) if caller_id is not None else None,
+                    request_id=request_id,
                 )
             return failure(error, request_id, self._edge.beside_failures)
         if isinstance(error, web.HTTPException):
@@ -160,6 +175,16 @@ class Envelope:
         )
         fault = RdchatError(ErrorCode.INTERNAL, ERRORS[ErrorCode.INTERNAL][1])
         return failure(fault, request_id, self._edge.beside_failures)
+
+
+def _subject_of(request: web.Request | Incoming) -> UUID | None:
+    """Return the id in the path, or that of a session in the query, if there is one."""
+    texts = request.path_texts if isinstance(request, Incoming) else request.match_info
+    text = texts.get("id") or request.query.get("sessionId")
+    try:
+        return read_id(text) if text is not None else None
+    except ValueError:
+        return None
 
 
 class PlainRoute:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from aiohttp import web
 from marshmallow import EXCLUDE, ValidationError
@@ -12,7 +13,7 @@ from handlers.http import strict_json
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from marshmallow import Schema
 
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 _BODY_SECONDS: Final = 10
 #: The longest body of nearly all routes is a message of 4,096 characters, escaped in the longest way.
 LARGEST_BODY: Final = 64 * 1024
+REASON_HEADER: Final = "Audit-Reason"
+_LONGEST_REASON: Final = 500
+
+
+def read_reason(headers: Mapping[str, str]) -> str | None:
+    """Return why an operator does something, if they say so: in `Audit-Reason`, UTF-8 percent-encoded.
+
+    Raise RdchatError (VALIDATION_FAILED).
+    """
+    given = headers.get(REASON_HEADER)
+    if given is None:
+        return None
+    reason = unquote(given).strip()
+    if not reason or len(reason) > _LONGEST_REASON or not reason.isprintable():
+        raise invalid(REASON_HEADER, f"Must be a text of 1 to {_LONGEST_REASON} characters.")
+    return reason
 
 
 def load_query(schema: Schema | None, incoming: Incoming) -> dict[str, Any]:

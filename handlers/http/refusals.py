@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from rdchat.security.refusals import reason_of
+from rdchat.services.audit import RefusalKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,21 +26,35 @@ _A_SECOND: Final = 1.0
 
 
 class Refusals:
-    """Counts each refusal, and logs as many as are read. `now` is a monotonic clock in seconds."""
+    """Counts each refusal, logs as many as are read, and has all of them written down.
 
-    def __init__(self, metrics: Metrics, now: Callable[[], float]) -> None:
+    `now` is a monotonic clock in seconds; `write_down` takes each for the audit.
+    """
+
+    def __init__(
+        self, metrics: Metrics, now: Callable[[], float], write_down: Callable[[RefusalKey], None]
+    ) -> None:
         self._metrics = metrics
+        self._write_down = write_down
         self._now = now
         self._left = _AT_ONCE
         self._counted_at = now()
         self._not_logged = 0
 
     def note(
-        self, error: RdchatError, *, route: str, method: str, person_id: UUID | None, request_id: str
+        self,
+        error: RdchatError,
+        *,
+        route: str,
+        method: str,
+        person_id: UUID | None,
+        subject_id: UUID | None,
+        request_id: str,
     ) -> None:
         """Count one, and log it if there is room. `route` is the path as declared, not as asked for."""
         reason = reason_of(error)
         self._metrics.refusal(error.code, reason)
+        self._write_down(RefusalKey(error.code, f"{method} {route}", person_id, subject_id))
         now = self._now()
         self._left = min(_AT_ONCE, self._left + (now - self._counted_at) * _A_SECOND)
         self._counted_at = now

@@ -17,7 +17,7 @@ from handlers.http.incoming import CALLER_ID, Incoming
 from handlers.http.json_answers import JsonAnswer, success
 from handlers.http.protocol import expect
 from handlers.http.quick_load import loader
-from handlers.http.reading import LARGEST_BODY, load_body, load_checked, load_query
+from handlers.http.reading import LARGEST_BODY, load_body, load_checked, load_query, read_reason
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.common.ids import read_id
 from rdchat.domain import permissions
@@ -61,7 +61,7 @@ class Call:
     @property
     def operator(self) -> Operator:
         """Who calls, and by which request, for what is written down of those who run the service."""
-        return Operator(self.caller.id, self.request_id)
+        return Operator(self.caller.id, self.request_id, read_reason(self.headers))
 
 
 @value
@@ -275,7 +275,7 @@ async def _handled(route: Route, call: Call) -> Answer | web.StreamResponse:
         return await route.handler(call)
     kind, subject_type = route.recorded
     operator_log = call.runtime.operator_log
-    action_id = await operator_log.begin(call.operator, kind, ActionSubject(subject_type, call.path["id"]))
+    action = await operator_log.begin(call.operator, kind, ActionSubject(subject_type, call.path["id"]))
     outcome: str = ErrorCode.INTERNAL
     try:
         answer = await route.handler(call)
@@ -284,7 +284,7 @@ async def _handled(route: Route, call: Call) -> Answer | web.StreamResponse:
         outcome = error.code
         raise
     finally:
-        await operator_log.settle(action_id, outcome)
+        await operator_log.settle(action, outcome)
     return answer
 
 

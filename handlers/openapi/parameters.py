@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from handlers.http.reading import REASON_HEADER
 from handlers.schemas import parts
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def parameters_of(route: Route, plugin: MarshmallowPlugin) -> list[Node]:
         found.append(_idempotency_key(route))
     if route.tagged:
         found.append(_precondition(route))
+    if route.recorded is not None or (route.tag == "Operations" and route.method != "GET"):
+        found.append(_reason())
     if route.ranged:
         found += _range_headers()
     return found
@@ -67,6 +70,23 @@ def _query_parameters(query: type[Schema] | None, plugin: MarshmallowPlugin) -> 
             if "enum" in schema:
                 schema["enum"].remove(None)
         yield parameter
+
+
+def _reason() -> Node:
+    return {
+        "name": REASON_HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Why, in words for the audit: UTF-8, percent-encoded where it is not ASCII. Heeded of "
+        "those who run or oversee the service.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 500,
+            "pattern": "^[!-$&-~][ -$&-~]*$",
+            "example": "Asked for by the clinic",
+        },
+    }
 
 
 def _idempotency_key(route: Route) -> Node:

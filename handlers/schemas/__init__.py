@@ -18,6 +18,7 @@ from handlers.schemas.attachments import (
     AttachmentQuery,
     UploadRequest,
 )
+from handlers.schemas.audit import AuditAnswer, AuditQuery, SessionReadersAnswer
 from handlers.schemas.availability import (
     AvailabilityAnswer,
     AvailabilityRequest,
@@ -147,6 +148,8 @@ __all__ = [
     "AttachmentAnswer",
     "AttachmentFacts",
     "AttachmentQuery",
+    "AuditAnswer",
+    "AuditQuery",
     "AutomationAnswer",
     "AvailabilityAnswer",
     "AvailabilityRequest",
@@ -240,6 +243,7 @@ __all__ = [
     "SessionAnswer",
     "SessionChannels",
     "SessionQuery",
+    "SessionReadersAnswer",
     "SessionStatusEvent",
     "SessionsAnswer",
     "SessionsQuery",

@@ -10,6 +10,7 @@ from aiohttp import web
 from handlers import dialects
 from handlers.api import (
     attachments,
+    audit,
     availability,
     calendars,
     chat,
@@ -76,6 +77,7 @@ ROUTES: Final = (
     *overviews.ROUTES,
     *dead_letters.ROUTES,
     *operator_actions.ROUTES,
+    *audit.ROUTES,
     *people.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
@@ -133,7 +135,7 @@ def build_runner(
         Strangers(runtime.settings.trusted_proxies, refused.labels("address").inc),
         Newcomers(),
     )
-    envelope = Envelope(runtime.metrics, time.perf_counter, edge, Writer(edge))
+    envelope = Envelope(runtime.metrics, time.perf_counter, edge, Writer(edge), runtime.audit.note_refusal)
     plain_routes = RouteTable[PlainRoute]()
     if not for_operators:
         routes = ROUTES if dialect is None else dialect.routes(ROUTES)

@@ -72,7 +72,7 @@ class AuditRow:
 class AuditFilter:
     """Which entries: all that is None is left open. `person_id` is the actor or the subject."""
 
-    kind: AuditKind | None = None
+    kinds: tuple[AuditKind, ...] | None = None
     person_id: UUID | None = None
     session_id: UUID | None = None
     since: datetime | None = None

@@ -1,4 +1,4 @@
-"""What those have changed who run the service: when, who, what, and what became of it. Never why."""
+"""What those have changed who run the service: when, who, what, and what became of it."""
 
 from __future__ import annotations
 
@@ -51,15 +51,19 @@ class ActionSubject:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who acts, by which request; None of both: someone at the command line."""
+    """Who acts, by which request, and why; None of all: someone at the command line, who did not say."""
 
     actor_id: UUID | None = None
     request_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorAction:
-    """An action. `detail` is the kind of a timer; `outcome` is BEGUN, DONE or the code of the refusal."""
+    """An action. `detail` is the kind of a timer; `outcome` is BEGUN, DONE or the code of the refusal.
+
+    `reason`: in the words of the one who acts; for the audit alone, which encrypts it.
+    """
 
     id: UUID
     at: datetime
@@ -70,3 +74,4 @@ class OperatorAction:
     outcome: str
     request_id: str | None
     actor_name: str | None = None
+    reason: str | None = None

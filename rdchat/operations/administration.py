@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rdchat.common.clock import SystemClock, from_ms, iso
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
+from rdchat.common.telemetry import Metrics
 from rdchat.domain.booking import zone
 from rdchat.domain.operator_action import Operator
 from rdchat.domain.person import LONGEST_NAME, clean_name
@@ -24,10 +25,13 @@ from rdchat.postgres import (
     webhooks,
     working_time,
 )
+from rdchat.postgres.data_keys import DataKeys
+from rdchat.postgres.key_checks import check_ring
 from rdchat.postgres.migrate import bring_up_to_date, migrate
-from rdchat.postgres.pool import close, connect, transaction
+from rdchat.postgres.pool import acquire, close, connect, transaction
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.delay_queue import DelayQueue, ReminderKind
+from rdchat.security.encryption import KeyRing
 from rdchat.webhooks.delivery_worker import place_of
 from statemachine import AutomationKind, diagram
 
@@ -63,9 +67,12 @@ async def _queue(addresses: Addresses) -> AsyncIterator[DelayQueue]:
 
 
 @asynccontextmanager
-async def _dead_letters(addresses: Addresses) -> AsyncIterator[DeadLetters]:
+async def _dead_letters(settings: Settings, addresses: Addresses) -> AsyncIterator[DeadLetters]:
+    keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
     async with _queue(addresses) as queue, opened_database(addresses) as pool:
-        yield DeadLetters(pool=pool, queue=queue, clock=SystemClock())
+        async with acquire(pool) as connection:
+            await check_ring(connection, keys.ring)
+        yield DeadLetters(pool=pool, queue=queue, clock=SystemClock(), keys=keys)
 
 
 async def migrate_now(_settings: Settings, addresses: Addresses) -> list[str]:
@@ -187,25 +194,36 @@ async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
     return lines
 
 
-async def drop_automation(addresses: Addresses, session_id: UUID, kind: AutomationKind) -> list[str]:
+async def drop_automation(
+    settings: Settings,
+    addresses: Addresses,
+    session_id: UUID,
+    kind: AutomationKind,
+    *,
+    reason: str | None = None,
+) -> list[str]:
     """Cancel one automation of a session, dead letter or not. Return a line for each that was dropped.
 
     Raise RdchatError (FORBIDDEN) for the end of a session.
     """
-    async with _dead_letters(addresses) as letters:
-        jobs = await letters.drop(Operator(), session_id, kind, only_dead=False)
+    async with _dead_letters(settings, addresses) as letters:
+        jobs = await letters.drop(Operator(reason=reason), session_id, kind, only_dead=False)
     return [f"dropped {job.kind.value}" for job in jobs] or ["Nothing of this kind waits."]
 
 
-async def retry_dead_letters(addresses: Addresses, subject_id: UUID) -> list[str]:
+async def retry_dead_letters(
+    settings: Settings, addresses: Addresses, subject_id: UUID, *, reason: str | None = None
+) -> list[str]:
     """Schedule the dead letters of a session again, or of a counselling. Return a line for each."""
-    async with _dead_letters(addresses) as letters:
-        jobs = await letters.retry(Operator(), subject_id)
+    async with _dead_letters(settings, addresses) as letters:
+        jobs = await letters.retry(Operator(reason=reason), subject_id)
     return [f"scheduled {job.kind.value}" for job in jobs] or ["No dead letters."]
 
 
-async def retry_webhooks(addresses: Addresses, delivery_ids: Sequence[UUID]) -> list[str]:
+async def retry_webhooks(
+    settings: Settings, addresses: Addresses, delivery_ids: Sequence[UUID], *, reason: str | None = None
+) -> list[str]:
     """Schedule dead webhooks again: those named, or all of them. Return a line for each."""
-    async with _dead_letters(addresses) as letters:
-        revived = await letters.retry_webhooks(Operator(), delivery_ids or None)
+    async with _dead_letters(settings, addresses) as letters:
+        revived = await letters.retry_webhooks(Operator(reason=reason), delivery_ids or None)
     return [f"scheduled {delivery_id}  {kind}" for delivery_id, kind in revived] or ["No dead webhooks."]

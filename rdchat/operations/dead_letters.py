@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from rdchat.common.clock import Clock
     from rdchat.domain.dead_letter import DeadDelivery, DeadLetter
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.redis.delay_queue import DelayQueue, Job
 
@@ -48,6 +49,7 @@ class DeadLetters:
     pool: Pool
     queue: DelayQueue
     clock: Clock
+    keys: DataKeys
 
     # ---- automations and reminders ------------------------------------------------------------------------
 
@@ -130,6 +132,7 @@ class DeadLetters:
                     )
                     for delivery_id, event_type in revived
                 ],
+                keys=self.keys,
             )
         return revived
 
@@ -143,7 +146,7 @@ class DeadLetters:
             made.append(
                 self._action(operator, action, ActionSubject(subject, job.subject_id), job.kind.value)
             )
-        await operator_actions.insert_actions(connection, made)
+        await operator_actions.insert_actions(connection, made, keys=self.keys)
 
     def _action(
         self, operator: Operator, action: ActionKind, subject: ActionSubject, detail: str
@@ -157,4 +160,5 @@ class DeadLetters:
             detail=detail,
             outcome=DONE,
             request_id=operator.request_id,
+            reason=operator.reason,
         )

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
 from rdchat.common.errors import UnavailableError
 from rdchat.domain.operator_action import BEGUN, ActionKind, ActionSubject, Operator, OperatorAction
 from rdchat.postgres import operator_actions
-from rdchat.postgres.pool import acquire
+from rdchat.postgres.pool import transaction
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from rdchat.common.clock import Clock
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
 
 log = structlog.get_logger(__name__)
@@ -33,9 +35,10 @@ class OperatorLog:
 
     pool: Pool
     clock: Clock
+    keys: DataKeys
 
-    async def begin(self, operator: Operator, kind: ActionKind, subject: ActionSubject) -> UUID:
-        """Write down that an action is begun. Return its id. Raise UnavailableError."""
+    async def begin(self, operator: Operator, kind: ActionKind, subject: ActionSubject) -> OperatorAction:
+        """Write down that an action is begun. Return it, as it is to be settled. Raise UnavailableError."""
         action = OperatorAction(
             id=uuid4(),
             at=self.clock.now(),
@@ -45,17 +48,20 @@ class OperatorLog:
             detail=None,
             outcome=BEGUN,
             request_id=operator.request_id,
+            reason=operator.reason,
         )
-        async with acquire(self.pool) as connection:
-            await operator_actions.insert_action(connection, action)
-        return action.id
+        async with transaction(self.pool) as connection:
+            await operator_actions.insert_actions(connection, [action], keys=self.keys)
+        return action
 
-    async def settle(self, action_id: UUID, outcome: str) -> None:
+    async def settle(self, action: OperatorAction, outcome: str) -> None:
         """Write down what became of an action. While PostgreSQL is away, it stays begun."""
         try:
-            await operator_actions.settle_action(self.pool, action_id, outcome)
+            await operator_actions.settle_action(
+                self.pool, action, outcome, at=self.clock.now(), keys=self.keys
+            )
         except UnavailableError:
-            log.warning("what became of an action was not written down", id=str(action_id), outcome=outcome)
+            log.warning("what became of an action was not written down", id=str(action.id), outcome=outcome)
 
     async def list_actions(self, *, before: tuple[datetime, UUID] | None, limit: int) -> list[OperatorAction]:
         """List actions, latest first; `before` is the (instant, id) of the last one that was seen."""

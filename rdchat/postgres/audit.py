@@ -56,7 +56,7 @@ audited AS (
 #: Statements are planned once: one that leaves a filter open must not look as if it had it.
 _CONDITIONS: Final = {
     "before": "(at, id) < ({0}, {1}::uuid)",
-    "kind": "kind = {0}",
+    "kinds": "kind = ANY({0}::text[])",
     "person_id": "(actor_id = {0} OR subject_id = {0})",
     "session_id": "session_id = {0}",
     "since": "at >= {0}",

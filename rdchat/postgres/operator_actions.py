@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rdchat.domain.audit import AuditEntry, AuditKind
 from rdchat.domain.operator_action import ActionSubject, OperatorAction, SubjectType
-from rdchat.postgres.pool import acquire
+from rdchat.postgres import audit
+from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
+    from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
 
 _INSERT = """
@@ -33,15 +36,34 @@ SELECT a.*, coalesce(o.outcome, a.outcome) AS settled,
 _LATEST = _LIST.replace("(a.at, a.id) < ($1, $2)", "$1::timestamptz IS NULL AND $2::uuid IS NULL")
 
 
-async def insert_action(connection: Connection, action: OperatorAction) -> None:
-    """Write an action, within a transaction if there is one."""
-    await insert_actions(connection, [action])
-
-
-async def insert_actions(connection: Connection, actions: Sequence[OperatorAction]) -> None:
-    """Write actions, within a transaction if there is one."""
+async def insert_actions(
+    connection: Connection, actions: Sequence[OperatorAction], *, keys: DataKeys
+) -> None:
+    """Write actions, also to the audit, in a transaction."""
     if actions:
         await connection.execute(_INSERT, *zip(*map(_row, actions), strict=True))
+        await audit.insert_entries(
+            connection, [_entry(one, at=one.at, outcome=one.outcome) for one in actions], keys=keys
+        )
+
+
+def _entry(action: OperatorAction, *, at: datetime, outcome: str) -> AuditEntry:
+    subject = action.subject
+    words = {
+        "reason": action.reason,
+        "detail": action.detail,
+        "requestId": action.request_id,
+    }
+    return AuditEntry(
+        at=at,
+        kind=AuditKind.ADMINISTRATION,
+        action=action.action,
+        outcome=outcome,
+        actor_id=action.actor_id,
+        subject_id=subject.id,
+        session_id=subject.id if subject.type is SubjectType.SESSION else None,
+        detail={name: text for name, text in words.items() if text is not None} or None,
+    )
 
 
 def _row(action: OperatorAction) -> tuple[object, ...]:
@@ -58,10 +80,13 @@ def _row(action: OperatorAction) -> tuple[object, ...]:
     )
 
 
-async def settle_action(pool: Pool, action_id: UUID, outcome: str) -> None:
-    """Note what became of an action."""
-    async with acquire(pool) as connection:
-        await connection.execute(_SETTLE, action_id, outcome)
+async def settle_action(
+    pool: Pool, action: OperatorAction, outcome: str, *, at: datetime, keys: DataKeys
+) -> None:
+    """Note what became of an action that was begun, also in the audit."""
+    async with transaction(pool) as connection:
+        await connection.execute(_SETTLE, action.id, outcome)
+        await audit.insert_entries(connection, [_entry(action, at=at, outcome=outcome)], keys=keys)
 
 
 async def list_actions(

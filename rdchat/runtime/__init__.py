@@ -16,7 +16,7 @@ from rdchat.operations.gauges import show_gauges
 from rdchat.operations.health import Health
 from rdchat.operations.rasterising import Rasteriser
 from rdchat.runtime.callers import start_callers
-from rdchat.runtime.console import start_console
+from rdchat.runtime.console import start_checkpoints, start_console
 from rdchat.runtime.parts import (
     make_base,
     open_stores,
@@ -26,6 +26,7 @@ from rdchat.runtime.parts import (
 )
 from rdchat.runtime.services import start_services
 from rdchat.runtime.timers import start_timers
+from rdchat.services.audit import AuditTrail
 
 if TYPE_CHECKING:
     from config import Settings
@@ -117,6 +118,7 @@ class Runtime:
     dead_letters: DeadLetters
     operator_log: OperatorLog
     rasteriser: Rasteriser
+    audit: AuditTrail
     _closing: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -139,7 +141,11 @@ class Runtime:
             delivery = await start_delivery(base, stores, make_supplement)
             core = start_engine(base, stores, delivery)
             callers = await start_callers(base, stores, delivery)
-            services = start_services(base, stores, delivery, core, callers.access)
+            audit = AuditTrail(pool=stores.pool, keys=stores.keys, clock=base.clock)
+            audit.start()
+            base.close_in_turn(audit.close)
+            await start_checkpoints(base, stores)
+            services = start_services(base, stores, delivery, core, callers.access, audit=audit)
             timers = await start_timers(base, stores, core, services.counselings.reminders, redis_url)
             health = Health(
                 stores.pool,
@@ -202,6 +208,7 @@ class Runtime:
                 dead_letters=console.dead_letters,
                 operator_log=console.operator_log,
                 rasteriser=rasteriser,
+                audit=audit,
                 _closing=closing.pop_all(),
             )
 

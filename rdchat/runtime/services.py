@@ -38,6 +38,7 @@ from statemachine.schedule import Leads
 if TYPE_CHECKING:
     from rdchat.runtime.parts import Base, Core, Delivery, Stores
     from rdchat.services.access_list import AccessList
+    from rdchat.services.audit import AuditTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +67,11 @@ class Services:
 
 
 def start_services(
-    base: Base, stores: Stores, delivery: Delivery, core: Core, access: AccessList
+    base: Base, stores: Stores, delivery: Delivery, core: Core, access: AccessList, *, audit: AuditTrail
 ) -> Services:
     """Make the services, and start those that tidy up after themselves."""
     reminders = _reminders(base, stores, delivery)
-    counselings = _counselings(base, stores, core, reminders)
+    counselings = _counselings(base, stores, core, reminders, audit)
     chat = ChatService(
         pool=stores.pool,
         engine=core.engine,
@@ -78,6 +79,7 @@ def start_services(
         publisher=delivery.publisher,
         keys=stores.keys,
         clock=base.clock,
+        audit=audit,
     )
     idempotency = IdempotencyService(pool=stores.pool, keys=stores.keys, clock=base.clock)
     idempotency.start()
@@ -106,6 +108,7 @@ def start_services(
             ably_key=base.settings.ably_key,
             clock=base.clock,
             lifetime=base.settings.ably_token_lifetime,
+            audit=audit,
         ),
         counselings=counselings,
         rehearsals=RehearsalService(counselings=counselings),
@@ -117,7 +120,7 @@ def start_services(
             pool=stores.pool, counselings=counselings, changes=changes, clock=base.clock
         ),
         wall_times=wall_times,
-        attachments=_start_attachments(base, stores, chat, access),
+        attachments=_start_attachments(base, stores, chat, access, audit),
         psychologists=psychologists,
         access_control=AccessControl(
             pool=stores.pool, access=access, psychologists=psychologists, clock=base.clock
@@ -135,7 +138,7 @@ def start_services(
             organizations=base.settings.organizations, language=base.settings.language
         ),
         quick_replies=QuickReplyService(pool=stores.pool, keys=stores.keys, clock=base.clock),
-        client_notes=ClientNotesService(pool=stores.pool, keys=stores.keys, clock=base.clock),
+        client_notes=ClientNotesService(pool=stores.pool, keys=stores.keys, clock=base.clock, audit=audit),
         idempotency=idempotency,
     )
 
@@ -152,7 +155,9 @@ def _reminders(base: Base, stores: Stores, delivery: Delivery) -> ReminderServic
     )
 
 
-def _counselings(base: Base, stores: Stores, core: Core, reminders: ReminderService) -> CounselingService:
+def _counselings(
+    base: Base, stores: Stores, core: Core, reminders: ReminderService, audit: AuditTrail
+) -> CounselingService:
     settings = base.settings
     return CounselingService(
         pool=stores.pool,
@@ -171,6 +176,7 @@ def _counselings(base: Base, stores: Stores, core: Core, reminders: ReminderServ
         leads=Leads(settings.initial_message_lead, settings.end_warning_lead),
         language=settings.language,
         organizations=settings.organizations,
+        audit=audit,
     )
 
 
@@ -200,7 +206,7 @@ def _rescheduling(
 
 
 def _start_attachments(
-    base: Base, stores: Stores, chat: ChatService, access: AccessList
+    base: Base, stores: Stores, chat: ChatService, access: AccessList, audit: AuditTrail
 ) -> AttachmentService:
     settings = base.settings
     attachments = AttachmentService(
@@ -215,6 +221,7 @@ def _start_attachments(
         links=Links(settings.encryption_keys.values(), base.clock, base_url=settings.base_url),
         keys=stores.keys,
         clock=base.clock,
+        audit=audit,
     )
     if "worker" in settings.roles:
         attachments.start()

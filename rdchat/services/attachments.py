@@ -20,6 +20,7 @@ from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.common.turns import Turns
 from rdchat.domain import permissions
+from rdchat.domain.audit import AuditKind
 from rdchat.postgres import attachments, messages, sessions
 from rdchat.postgres.data_keys import KeyOwner, session_owner
 from rdchat.postgres.pool import acquire
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
     from rdchat.security.sealed_files import SealedFile, SealedFiles
     from rdchat.services.access_list import AccessList
+    from rdchat.services.audit import AuditTrail
     from rdchat.services.chat import ChatService
     from statemachine import Session
 
@@ -91,6 +93,7 @@ class AttachmentService:
     links: Links
     keys: DataKeys
     clock: Clock
+    audit: AuditTrail
     reading: Turns = field(
         default_factory=lambda: Turns("readers of files", at_once=16, waiting=64, in_all=256, patience=20.0)
     )
@@ -221,7 +224,7 @@ class AttachmentService:
         return self.links.sign(attachment_id, caller.id)
 
     async def open_file(self, attachment_id: UUID, token: str) -> OpenedFile:
-        """Open an attachment by a link.
+        """Open an attachment by a link. It is written down that its person did.
 
         Raise RdchatError: FORBIDDEN for a link that is forged, expired or of another attachment; NOT_FOUND,
         UNAVAILABLE.
@@ -235,6 +238,13 @@ class AttachmentService:
         file = await self._file(found.session_id, attachment_id)
         if file is None:
             raise RdchatError(ErrorCode.NOT_FOUND)
+        await self.audit.record(
+            AuditKind.CONTENT_READ,
+            "attachment",
+            person_id,
+            session_id=found.session_id,
+            subject_id=attachment_id,
+        )
         changed = partial(self.keys.alarm, "file", found.session_id)
         return OpenedFile(found.attachment, file.size, file, person_id, self.reading, changed)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
 from rdchat.domain import permissions
+from rdchat.domain.audit import AuditKind
 from rdchat.events import channels, outbox_entry, payloads
 from rdchat.postgres import activity, messages, reads, sessions
 from rdchat.postgres.data_keys import session_owner
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
+    from rdchat.services.audit import AuditTrail
     from statemachine import Attachment, Session
 
 #: No one is reminded of what they left unread in sessions that started before.
@@ -80,6 +82,7 @@ class ChatService:
     publisher: EntryPublisher
     keys: DataKeys
     clock: Clock
+    audit: AuditTrail
 
     # ---- writing ------------------------------------------------------------------------------------------
 
@@ -220,10 +223,11 @@ class ChatService:
     async def list_messages(
         self, caller: Caller, session_id: UUID, window: Window
     ) -> tuple[Session, list[Message]]:
-        """Read a window of the messages, oldest first."""
+        """Read a window of the messages, oldest first. It is written down that the caller did."""
         session = await self.get_session(caller, session_id, content=True)
         first, stop = window.bounds(session.last_seq)
         found = await messages.list_messages(self.pool, session, first=first, stop=stop, keys=self.keys)
+        await self.audit.record(AuditKind.CONTENT_READ, "history", caller.id, session_id=session_id)
         return session, found
 
     async def get_timeline(self, caller: Caller, session_id: UUID) -> tuple[Session, list[TimelineEntry]]:
@@ -240,6 +244,7 @@ class ChatService:
         is held between pages, however slowly they are taken. Raise RdchatError like `get_session`.
         """
         session = await self.get_session(caller, session_id, content=True)
+        await self.audit.record(AuditKind.CONTENT_READ, "transcript", caller.id, session_id=session_id)
         timeline = await sessions.list_timeline(self.pool, session.id)
         return session, timeline, self._pages(session, await self._page(session, 1))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.domain.audit import AuditKind
 from rdchat.domain.client_notes import ClientNotes
 from rdchat.postgres import client_notes, people
 from rdchat.postgres.data_keys import DataKeyError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rdchat.domain.person import Caller
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
+    from rdchat.services.audit import AuditTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +34,18 @@ class ClientNotesService:
     pool: Pool
     keys: DataKeys
     clock: Clock
+    audit: AuditTrail
 
     async def get_client_notes(self, caller: Caller, client_id: UUID) -> ClientNotes:
-        """Read what the caller has noted about a client. Raise RdchatError (NOT_FOUND)."""
+        """Read what the caller has noted about a client. Raise RdchatError (NOT_FOUND).
+
+        It is written down that they did.
+        """
         async with acquire(self.pool) as connection:
-            return await self._get(connection, caller, client_id)
+            found = await self._get(connection, caller, client_id)
+        if found.text:
+            await self.audit.record(AuditKind.CONTENT_READ, "client_notes", caller.id, subject_id=client_id)
+        return found
 
     async def save_client_notes(
         self,

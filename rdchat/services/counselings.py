@@ -15,6 +15,7 @@ from rdchat.common.clock import to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.appointment import Appointment
+from rdchat.domain.audit import AuditKind
 from rdchat.domain.reminder import plan_reminders
 from rdchat.postgres import counseling_lists, counselings, people, reminders, sessions
 from rdchat.postgres.pool import transaction
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
     from rdchat.redis.delay_queue import DelayQueue
+    from rdchat.services.audit import AuditTrail
     from rdchat.services.notifier import Notifier
     from rdchat.services.reminders import ReminderService
 
@@ -67,6 +69,7 @@ class CounselingService:
     leads: Leads
     language: str
     organizations: Organizations
+    audit: AuditTrail
     keeps_hours: bool = True
 
     def make_slot(self, said: Times, timezone: str) -> Slot:
@@ -271,10 +274,22 @@ class CounselingService:
         return await counseling_lists.count_counselings(self.pool, caller.id)
 
     async def get_notes(self, caller: Caller, counseling: Counseling) -> str | None:
-        """Read the client's notes, as one of the two whom they are for; None for all others."""
+        """Read the client's notes, as one of the two whom they are for; None for all others.
+
+        It is written down that they did.
+        """
         if not permissions.may_read_content(caller, counseling):
             return None
-        return await counselings.get_notes(self.pool, counseling, keys=self.keys)
+        notes = await counselings.get_notes(self.pool, counseling, keys=self.keys)
+        if notes is not None:
+            await self.audit.record(
+                AuditKind.CONTENT_READ,
+                "booking_notes",
+                caller.id,
+                session_id=counseling.session_id,
+                subject_id=counseling.id,
+            )
+        return notes
 
     async def get_cancel_reasons(self, caller: Caller, some: Iterable[Counseling]) -> dict[UUID, str]:
         """Read why counsellings were cancelled, in the words of the one who did; none but for the two."""

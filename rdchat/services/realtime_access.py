@@ -6,12 +6,14 @@ begin within an hour. One connection is enough for it.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
+from rdchat.domain.audit import AuditKind
 from rdchat.events import channels
 from rdchat.postgres import late_revocations, reads, sessions
 from rdchat.postgres.data_keys import session_owner
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
+    from rdchat.services.audit import AuditTrail
 
 #: Operations on a session's two channels, in this order.
 _Rights = tuple[list[str], list[str]]
@@ -68,6 +71,7 @@ class RealtimeAccessService:
     ably_key: str
     clock: Clock
     lifetime: timedelta
+    audit: AuditTrail
 
     async def grant_session(
         self, caller: Caller, session_id: UUID, *, as_token_request: bool
@@ -168,8 +172,22 @@ class RealtimeAccessService:
                 now=now,
                 revocation_key=revocation_key,
             )
+        await self._record(caller, list(rights), session_id)
         return RealtimeAccess(
             token, until, caller.id, capability, session_id, list(rights), self.ably.client_options
+        )
+
+    async def _record(self, caller: Caller, heard: list[UUID], session_id: UUID | None) -> None:
+        """Write down what someone may hear now: one session, or all of a desk's."""
+        if session_id is not None:
+            await self.audit.record(AuditKind.TOKEN_ISSUED, "session", caller.id, session_id=session_id)
+            return
+        opened: list[UUID | None] = [*heard]
+        await asyncio.gather(
+            *(
+                self.audit.record(AuditKind.TOKEN_ISSUED, "desk", caller.id, session_id=one)
+                for one in opened or [None]
+            )
         )
 
 

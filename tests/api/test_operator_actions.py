@@ -83,7 +83,7 @@ async def test_a_change_that_cannot_be_written_down_is_not_made(
     admin = administrator(service)
     session_id = await dead(service, "enable_chat")
 
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise UnavailableError("PostgreSQL")
 
     monkeypatch.setattr(operator_actions, "insert_actions", fail)
@@ -103,8 +103,10 @@ async def test_the_command_line_is_written_down_as_well(
     start = len(await actions(admin))
     addresses = Addresses(database_url, redis_url, embedded=False)
     session_id = await dead(service, "enable_chat")
-    await administration.retry_dead_letters(addresses, UUID(session_id))
-    await administration.drop_automation(addresses, UUID(session_id), AutomationKind.END_WARNING)
+    await administration.retry_dead_letters(service.runtime.settings, addresses, UUID(session_id))
+    await administration.drop_automation(
+        service.runtime.settings, addresses, UUID(session_id), AutomationKind.END_WARNING
+    )
     listed = (await actions(admin))[start:]
     assert [short(one) for one in listed] == [
         ("retry_dead_letter", session_id, "enable_chat", "done"),
@@ -177,7 +179,7 @@ async def test_what_became_of_it_may_stay_unknown(service: Service, monkeypatch:
     """As where the process dies, or PostgreSQL does: that it was begun is known."""
     admin = administrator(service)
 
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise UnavailableError("PostgreSQL")
 
     monkeypatch.setattr(operator_actions, "settle_action", fail)

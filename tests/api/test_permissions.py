@@ -161,6 +161,8 @@ MATRIX = {
     ("GET", "/operations/dead-webhooks"): _RUN,
     ("POST", "/operations/dead-webhooks/retry"): _RUN,
     ("GET", "/operations/actions"): _RUN,
+    ("GET", "/audit"): _RUN,
+    ("GET", "/chat/sessions/{id}/access"): _CONTENT,
     # Last, because they end what the others need.
     ("PUT", "/chat/sessions/{id}/end"): _CONTENT,
     ("PUT", "/counselings/{id}/cancel"): replace(_COUNSELING, supervisor=FORBIDDEN),

@@ -346,7 +346,7 @@ async def test_one_that_fails_is_tried_again_given_up_and_retried_by_hand(
     assert f"  {bad['id']}  reminder  attempts 8  ValueError" in shown
     assert "dead letters: 1" in shown
     monkeypatch.undo()
-    lines = await administration.retry_dead_letters(addresses, UUID(bad["id"]))
+    lines = await administration.retry_dead_letters(service.runtime.settings, addresses, UUID(bad["id"]))
     assert lines == ["scheduled reminder"]
 
     async def is_done() -> bool:

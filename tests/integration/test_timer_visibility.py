@@ -103,7 +103,9 @@ async def test_the_queue_is_shown(idle: Service, addresses: Addresses) -> None:
 async def test_one_automation_is_dropped(idle: Service, addresses: Addresses) -> None:
     session_id = await booked(idle)
     [before] = await fetch(idle, "SELECT version FROM chat_sessions WHERE id = $1", session_id)
-    dropped = await administration.drop_automation(addresses, session_id, AutomationKind.END_WARNING)
+    dropped = await administration.drop_automation(
+        idle.runtime.settings, addresses, session_id, AutomationKind.END_WARNING
+    )
     assert dropped == ["dropped end_warning"]
     [row] = await fetch(
         idle,
@@ -114,7 +116,9 @@ async def test_one_automation_is_dropped(idle: Service, addresses: Addresses) ->
     [after] = await fetch(idle, "SELECT version FROM chat_sessions WHERE id = $1", session_id)
     assert after["version"] == before["version"] + 1, "whoever has the session in memory must read it again"
     assert sum(depth.waiting for depth in await idle.runtime.queue.depth()) == len(ALWAYS) - 1
-    again = await administration.drop_automation(addresses, session_id, AutomationKind.END_WARNING)
+    again = await administration.drop_automation(
+        idle.runtime.settings, addresses, session_id, AutomationKind.END_WARNING
+    )
     assert again == ["Nothing of this kind waits."]
 
 
@@ -122,7 +126,9 @@ async def test_a_dead_letter_is_dropped(idle: Service, addresses: Addresses) -> 
     session_id = await booked(idle)
     await fetch(idle, "UPDATE automations SET status = 'failed' WHERE kind = 'enable_chat'")
     assert len(await automations.list_dead_letters(idle.runtime.pool)) == 1
-    await administration.drop_automation(addresses, session_id, AutomationKind.ENABLE_CHAT)
+    await administration.drop_automation(
+        idle.runtime.settings, addresses, session_id, AutomationKind.ENABLE_CHAT
+    )
     assert await automations.list_dead_letters(idle.runtime.pool) == []
 
 
@@ -141,7 +147,9 @@ async def test_a_dead_letter_of_a_former_plan_cannot_be_retried(idle: Service, a
     assert moved.status == 200, moved.json
     assert await automations.list_dead_letters(idle.runtime.pool) == []
     waiting = await idle.runtime.queue.depth()
-    assert await administration.retry_dead_letters(addresses, session_id) == ["No dead letters."]
+    assert await administration.retry_dead_letters(idle.runtime.settings, addresses, session_id) == [
+        "No dead letters."
+    ]
     assert await idle.runtime.queue.depth() == waiting, "nothing of the former plan is to run"
     plans = await fetch(
         idle, "SELECT schedule_version, status, reason FROM automations WHERE session_id = $1", session_id
@@ -160,19 +168,25 @@ async def test_a_dead_letter_of_the_present_plan_is_retried(idle: Service, addre
         "UPDATE automations SET status = 'failed', attempts = 8, executed_at = now(), reason = 'poison'"
         " WHERE kind = 'enable_chat'",
     )
-    assert await administration.retry_dead_letters(addresses, session_id) == ["scheduled enable_chat"]
+    assert await administration.retry_dead_letters(idle.runtime.settings, addresses, session_id) == [
+        "scheduled enable_chat"
+    ]
     [row] = await fetch(
         idle,
         "SELECT status, attempts, executed_at, reason FROM automations WHERE kind = 'enable_chat'",
     )
     assert tuple(row) == ("scheduled", 0, None, None)
     assert sum(depth.waiting for depth in await idle.runtime.queue.depth()) == 1
-    assert await administration.retry_dead_letters(addresses, session_id) == ["No dead letters."]
+    assert await administration.retry_dead_letters(idle.runtime.settings, addresses, session_id) == [
+        "No dead letters."
+    ]
 
 
-async def test_the_end_of_a_session_cannot_be_dropped(addresses: Addresses) -> None:
+async def test_the_end_of_a_session_cannot_be_dropped(idle: Service, addresses: Addresses) -> None:
     with pytest.raises(RdchatError) as caught:
-        await administration.drop_automation(addresses, UUID(int=1), AutomationKind.AUTO_END)
+        await administration.drop_automation(
+            idle.runtime.settings, addresses, UUID(int=1), AutomationKind.AUTO_END
+        )
     assert caught.value.code is ErrorCode.FORBIDDEN
 
 
@@ -183,9 +197,9 @@ async def test_a_session_goes_on_without_what_was_dropped(
     client = service.person()
     session_id = await session_soon(client, 2.5, 3)
     addresses = Addresses(database_url, redis_url, embedded=False)
-    assert await administration.drop_automation(addresses, UUID(session_id), AutomationKind.END_WARNING) == [
-        "dropped end_warning"
-    ]
+    assert await administration.drop_automation(
+        service.runtime.settings, addresses, UUID(session_id), AutomationKind.END_WARNING
+    ) == ["dropped end_warning"]
 
     async def ended() -> bool:
         return (await client.session(session_id))["status"] == "completed"

@@ -63,6 +63,8 @@ BEYOND_SCHEMA: dict[str, frozenset[str]] = {
     "list_dead_letters": frozenset({"cursor"}),
     "list_dead_webhooks": frozenset({"cursor"}),
     "list_operator_actions": frozenset({"cursor"}),
+    "list_audit": frozenset({"cursor", "from", "to", "timezone"}),
+    "list_readers": frozenset({"cursor"}),
     # A zone that exists, and a name for a new one.
     "put_psychologist": frozenset({"fullName", "timezone"}),
 }

@@ -104,7 +104,7 @@ async def served_in_turn() -> None:
         pass
 
     guards = Guards(Admission(9, ignore, edge), Connections(9, ignore), Strangers((), ignore), newcomers)
-    envelope = Envelope(Metrics(), time.perf_counter, edge, Writer(edge))
+    envelope = Envelope(Metrics(), time.perf_counter, edge, Writer(edge), lambda _: None)
     runner = Runner(app, envelope, guards, RouteTable[PlainRoute](), access_log=None)
     await runner.setup()
     try:

@@ -32,12 +32,12 @@ def test_claims_that_are_none_are_told_from_other_faults() -> None:
 
 def test_lines_that_were_left_out_are_counted_in_the_next() -> None:
     now = [0.0]
-    refusals = Refusals(Metrics(), lambda: now[0])
+    refusals = Refusals(Metrics(), lambda: now[0], lambda _: None)
 
     def refuse(times: int) -> None:
         for _ in range(times):
             error = RdchatError(ErrorCode.FORBIDDEN)
-            refusals.note(error, route="", method="GET", person_id=None, request_id="id")
+            refusals.note(error, route="", method="GET", person_id=None, subject_id=None, request_id="id")
 
     with capture_logs() as logged:
         refuse(100)

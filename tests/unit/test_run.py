@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rdchat.domain.audit import AuditKind
 from rdchat.domain.person import Role
-from run import AUTOMATIONS, ROLES
+from run import AUDIT_KINDS, AUTOMATIONS, ROLES
 from statemachine import AutomationKind
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,7 @@ print(*sorted(name for name in sys.modules if name.partition(".")[0] in own))
 def test_what_may_be_chosen_is_all_there_is() -> None:
     assert list(ROLES) == list(Role)
     assert list(AUTOMATIONS) == list(AutomationKind)
+    assert list(AUDIT_KINDS) == list(AuditKind)
 
 
 def test_help_imports_nothing_of_the_service() -> None:
