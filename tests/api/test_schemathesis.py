@@ -48,13 +48,13 @@ _NEVER: dict[Role, set[str]] = {
     # No content, state only, of what is not their own.
     Role.SUPERVISOR: {
         *("get_ably_token", "send_message", "upload_message", "get_history", "get_transcript", "set_typing"),
-        *("end_session", "extend_session", "read_session", "read_notification"),
+        *("end_session", "extend_session", "read_session", "read_notification", "list_readers"),
         *("get_attachment", "download_attachment", "reschedule_counseling", "cancel_counseling"),
     },
     # No content, state only, except of what they happen to book for themselves.
     Role.SUPER_ADMIN: {
         *("send_message", "upload_message", "get_history", "get_transcript", "set_typing"),
-        *("end_session", "extend_session", "read_session", "read_notification"),
+        *("end_session", "extend_session", "read_session", "read_notification", "list_readers"),
         *("get_attachment", "download_attachment"),
     },
 }
