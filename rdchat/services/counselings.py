@@ -15,9 +15,9 @@ from rdchat.common.clock import to_ms
 from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain import permissions
 from rdchat.domain.appointment import Appointment
-from rdchat.domain.audit import AuditKind
+from rdchat.domain.audit import AuditEntry, AuditKind
 from rdchat.domain.reminder import plan_reminders
-from rdchat.postgres import counseling_lists, counselings, people, reminders, sessions
+from rdchat.postgres import audit, counseling_lists, counselings, people, reminders, sessions
 from rdchat.postgres.pool import transaction
 from rdchat.redis.connection import LOST
 from rdchat.redis.delay_queue import Job
@@ -112,6 +112,10 @@ class CounselingService:
                 await counselings.insert_session(
                     connection, session, command_id=command_id, actor_id=caller.id, keys=self.keys
                 )
+            else:
+                await self.write_down(
+                    connection, counseling_id, "book", Status.PENDING, actor_id=caller.id, at=now
+                )
             planned = plan_reminders(counseling_id, booking.slot.starts_at, self.reminders.leads, now)
             await reminders.insert_reminders(connection, planned)
             counseling = await counselings.get_counseling_on(connection, counseling_id, at=now)
@@ -131,6 +135,27 @@ class CounselingService:
             await schedule_timers(self.queue, session, self.clock.now())
         await self.reminders.schedule(planned)
         return counseling
+
+    async def write_down(
+        self,
+        connection: Connection,
+        counseling_id: UUID,
+        action: str,
+        status: Status,
+        *,
+        actor_id: UUID | None,
+        at: datetime,
+    ) -> None:
+        """Write down for the audit what becomes of a counselling without chat, in the open transaction."""
+        entry = AuditEntry(
+            at=at,
+            kind=AuditKind.STATE_CHANGED,
+            action=action,
+            outcome=status.value,
+            actor_id=actor_id,
+            subject_id=counseling_id,
+        )
+        await audit.insert_entries(connection, [entry], keys=self.keys)
 
     async def notify_others(
         self,
@@ -218,6 +243,10 @@ class CounselingService:
             cancelled = await counselings.cancel_without_chat(
                 connection, present, by, reason, keys=self.keys, at=now
             )
+            if cancelled:
+                await self.write_down(
+                    connection, present.id, Cancel.trigger, Status.CANCELLED, actor_id=caller.id, at=now
+                )
             entries = (
                 await self.notify_others(
                     connection, present, by, NotificationType.SESSION_CANCELLED, now, reason=reason

@@ -135,6 +135,9 @@ class ReassigningService:
                 now,
                 keys=self.counselings.keys,
             )
+            await self.counselings.write_down(
+                connection, former.id, Reassign.trigger, Status.PENDING, actor_id=caller.id, at=now
+            )
             present = replace(
                 former,
                 psychologist_id=chosen.id,

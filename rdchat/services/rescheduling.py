@@ -57,7 +57,7 @@ class ReschedulingService:
         self.counselings.rules.check_moving(caller, counseling, slot, self.clock.now())
         by = permissions.acting_participant(caller)
         if counseling.session_id is None:
-            await self._move_without_chat(counseling, slot, by)
+            await self._move_without_chat(counseling, slot, by, caller.id)
         else:
             command = Reschedule(by, slot.starts_at, slot.ends_at, self.leads)
             session = await self.changes.get_session(counseling.session_id)
@@ -73,7 +73,7 @@ class ReschedulingService:
         Raise RdchatError like `reschedule`.
         """
         if counseling.session_id is None:
-            await self._move_without_chat(counseling, slot, None)
+            await self._move_without_chat(counseling, slot, None, None)
             return
         command = Reschedule(None, slot.starts_at, slot.ends_at, self.leads)
         await self._move(counseling, slot, command, actor_id=None, command_id=uuid4())
@@ -119,7 +119,9 @@ class ReschedulingService:
         )
         await self.counselings.reminders.schedule(planned, replaced)
 
-    async def _move_without_chat(self, counseling: Counseling, slot: Slot, by: UUID | None) -> None:
+    async def _move_without_chat(
+        self, counseling: Counseling, slot: Slot, by: UUID | None, actor_id: UUID | None
+    ) -> None:
         if counseling.status != Status.PENDING:
             raise _too_late()
         if _is_pending_at(counseling, slot):
@@ -136,6 +138,9 @@ class ReschedulingService:
             planned, replaced = await self._replace_reminders(connection, counseling, slot, now)
             if not await schedule.move_counseling(connection, counseling.id, slot, now, begun_too=False):
                 raise _too_late()
+            await self.counselings.write_down(
+                connection, counseling.id, Reschedule.trigger, Status.PENDING, actor_id=actor_id, at=now
+            )
             entries = await self.counselings.notify_others(
                 connection, replace(present, slot=slot), by, NotificationType.SESSION_RESCHEDULED, now
             )

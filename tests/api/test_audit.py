@@ -156,3 +156,29 @@ async def test_notes_about_a_client_are_nothing_that_others_see(service: Service
     assert (read["action"], read["actorId"]) == ("client_notes", str(psychologist.id))
     assert read["sessionId"] is None
     assert WORDS not in str(read)
+
+
+async def test_counselings_without_a_chat_are_written_down_as_well(service: Service) -> None:
+    await service.psychologist()
+    admin, client = administrator(service), service.person()
+    booked = await client.book(in_days(30), in_days(30) + HOUR, method="offline")
+    counseling_id = booked.data["id"]
+    later = {"startsAt": (in_days(31)).isoformat(), "endsAt": (in_days(31) + HOUR).isoformat()}
+    assert (await client.put(f"/counselings/{counseling_id}/reschedule", later)).status == 200
+    colleague = await service.psychologist("Ayu")
+    path = f"/counselings/{counseling_id}/reassign"
+    assert (await admin.put(path, {"psychologistId": str(colleague.id)})).status == 200
+    assert (await client.put(f"/counselings/{counseling_id}/cancel", {})).status == 200
+    # Again: nothing happens, and nothing is written.
+    assert (await client.put(f"/counselings/{counseling_id}/cancel", {})).status == 200
+    found = [
+        (one["action"], one["outcome"], one["actorId"])
+        for one in await entries(admin, kind="state_changed")
+        if one["subjectId"] == counseling_id
+    ]
+    assert found == [
+        ("book", "pending", str(client.id)),
+        ("reschedule", "pending", str(client.id)),
+        ("reassign", "pending", str(admin.id)),
+        ("cancel", "cancelled", str(client.id)),
+    ]
