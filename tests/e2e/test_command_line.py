@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from run import cli
+from tests.support.database_users import as_owner
 from tests.support.program import PATIENCE, ROOT, environment, run
 from tests.support.service import ENCRYPTION_KEY, SECRET
 
@@ -261,7 +262,8 @@ async def test_dead_webhooks_are_shown_and_revived(database_url: str, redis_url:
     assert f"  {ids[0]}  notification.x  https://hooks.example/rdchat  attempts 10  answered 500" in output
     assert "hidden" not in output
     assert ids[2] not in output
-    status, output = await run(tmp_path, "queue", "retry-webhooks", ids[0], **stores)
+    why = ("--reason", "its receiver is back")
+    status, output = await run(tmp_path, "queue", "retry-webhooks", *why, ids[0], **stores)
     assert (status, output.split()) == (0, ["scheduled", ids[0], "notification.x"])
     status, output = await run(tmp_path, "queue", "retry-webhooks", **stores)
     assert (status, output.split()) == (0, ["scheduled", ids[1], "notification.x"])
@@ -270,6 +272,27 @@ async def test_dead_webhooks_are_shown_and_revived(database_url: str, redis_url:
     left = await connection.fetch("SELECT DISTINCT attempts, due_at <= now() FROM webhook_deliveries")
     assert sorted(tuple(one) for one in left) == [(0, True), (10, True)]
     await connection.close()
+
+    status, output = await run(tmp_path, "audit", "list", **stores)
+    assert status == 0, output
+    assert [ids[0] in line for line in output.splitlines()] == [True, False]
+    assert "administration     retry_webhook  done  by -" in output
+    assert "reason='its receiver is back'" in output
+    status, output = await run(tmp_path, "audit", "verify", **stores)
+    assert (status, output.strip()) == (
+        0,
+        "2 rows, 0 checkpoints, none of them kept outside: all as it was written",
+    )
+    owner = await asyncpg.connect(as_owner(database_url))
+    altered = await owner.fetchval(
+        "UPDATE audit SET actor_id = gen_random_uuid() WHERE subject_id = $1 RETURNING id", UUID(ids[1])
+    )
+    await owner.close()
+    status, output = await run(tmp_path, "audit", "verify", **stores)
+    assert (status, output.count("WRONG")) == (1, 1)
+    assert f"WRONG: row {altered} " in output
+    status, output = await run(tmp_path, "audit", "key", **stores)
+    assert (status, len(output.strip())) == (0, 64)
 
 
 async def test_operators_commands_work_without_the_service(tmp_path: Path) -> None:
@@ -373,6 +396,7 @@ async def test_every_command_explains_itself(tmp_path: Path) -> None:
         "settings",
         "doctor",
         "queue",
+        "audit",
         "ably",
     } <= set(commands)
     # In this process: what they explain is the same, and a Python for each takes a second of a whole core.
