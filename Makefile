@@ -15,7 +15,7 @@ WATCHED := run.py config statemachine rdchat handlers web tests pyproject.toml
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run web test coverage mutants test-hours security watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-attackers bench-reading bench-pages e2e screenshots check lint types imports hooks map docs lock clean
+.PHONY: help run web test coverage mutants test-hours security supply sbom advisories secrets watch demo sandbox browser chaos-timers bench-messages bench-timers bench-size bench-ably bench-attackers bench-reading bench-pages e2e screenshots check lint types imports hooks map docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,9 +32,20 @@ coverage: $(READY_DEV) $(WEB) ## the complete test suite, with what it covers; f
 mutants: $(READY_DEV) ## change what must not be wrong and see that tests notice (ARGS="engine tokens"; --again: survivors)
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-security: $(READY_DEV) $(WEB) ## attack the service in every way that the tests know, then beside people who chat
+security: supply $(WEB) ## supply, then attack the service in every way that tests know, also beside people who chat
 	@$(BIN)/python -m pytest tests/security $(or $(ARGS),-n 2)
 	@$(BIN)/python -m benchmarks.attackers --quick
+
+supply: sbom secrets advisories ## the three below: what is served, keys left lying about, known vulnerabilities
+
+sbom: $(READY_DEV) ## the bill of materials of what is served, as CycloneDX: build/sbom/rdchat.cdx.json
+	@$(BIN)/python -m tools.supply.sbom build/sbom/rdchat.cdx.json
+
+secrets: $(READY_DEV) ## look for keys and passwords in every commit, and in what is not committed
+	@$(BIN)/python -m tools.supply.leaked_secrets
+
+advisories: $(READY_DEV) ## known vulnerabilities of all that is pinned (ARGS=--strict: fail where none can be asked)
+	@$(BIN)/python -m tools.supply.advisories $(if $(filter --strict,$(ARGS)),--strict)
 
 watch: $(READY_DEV) $(WEB) ## run tests again at each save (ARGS=tests/unit/test_engine.py; else all of tests/unit)
 	@exec $(BIN)/watchfiles --verbosity warning --sigint-timeout 10 "$(BIN)/python -m pytest $(or $(ARGS),tests/unit)" $(WATCHED)
@@ -116,7 +127,7 @@ lock: $(READY_DEV) ## resolve both lock files, keeping the pins that still fit (
 	@$(COMPILE) $(ARGS) --constraints requirements.lock --group dev -o requirements-dev.lock
 
 clean: ## remove the virtual environment, npm packages and caches (never the data)
-	rm -rf $(VENV) web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .mutants
+	rm -rf $(VENV) build web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .mutants
 
 # pip checks every hash; nothing outside the lock files is installed.
 $(READY): requirements.lock

@@ -40,7 +40,7 @@ _OTHERS: Final = {
     "tests/security": "Attacks on the service and its stores, counted: `make security` shows them.",
     "tests/unit": "Tests without servers.",
     "tests/unit/desk": "The modules of the desk alone, under Node.",
-    "tools": "Small programs for development, on the standard library alone.",
+    "tools": "Small programs for development; but for the package in it, on the standard library alone.",
     "web": "What browsers load.",
     "web/app": "The pages at `/app`, as modules that browsers load as they are.",
     "web/app/chat": "A chat as both of its people see it: messages, what is written, waiting and the end.",
