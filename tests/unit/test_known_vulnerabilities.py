@@ -59,20 +59,19 @@ def test_what_pip_audit_skipped_was_not_checked(report: str, said: str) -> None:
 def test_a_service_is_believed_once_it_names_what_has_long_been_known(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[tuple[str, list[list[str]]]] = []
+    asked: list[tuple[str, list[str]]] = []
     known: dict[str, list[Advisory]] = {"pypi": [], "osv": [BAD]}
 
-    def audit(lists: list[list[str]], service: str, _scratch: Path) -> list[Advisory]:
-        asked.append((service, lists))
-        return known[service] if lists == [[ask_pip_audit.CONTROL]] else []
+    def audit(pins: list[str], service: tuple[str, ...], _scratch: Path) -> list[Advisory]:
+        asked.append((service[-1], pins))
+        return known[service[-1]] if pins == [ask_pip_audit.CONTROL] else []
 
     monkeypatch.setattr(ask_pip_audit, "_audit", audit)
-    packages = [
-        Package("pypi", name, version, ()) for name, version in (("av", "18"), ("av", "19"), ("a", "1"))
-    ]
+    pins = (("av", "18"), ("av", "19"), ("a", "1"))
+    packages = [Package("pypi", name, version, ()) for name, version in pins]
     assert ask_pip_audit.known_vulnerabilities([*packages, packages[0]], tmp_path) == []
-    control = [[ask_pip_audit.CONTROL]]
-    assert asked == [("pypi", control), ("osv", control), ("osv", [["av==18", "a==1"], ["av==19"]])]
+    control = [ask_pip_audit.CONTROL]
+    assert asked == [("pypi", control), ("osv", control), ("osv", ["av==18", "a==1"]), ("osv", ["av==19"])]
     known["osv"] = []
     with pytest.raises(NoAnswerError, match=r"pypi: knows nothing of jinja2==2.10.*; osv: knows nothing"):
         ask_pip_audit.known_vulnerabilities(packages, tmp_path)
@@ -83,8 +82,8 @@ def test_what_npm_found_is_told_once_and_by_its_cause() -> None:
         "auditReportVersion": 2,
         "vulnerabilities": {
             "lodash": {
-                "range": "<4.17.12",
-                "via": [{"url": "https://github.com/advisories/GHSA-jf85-cpcp-j695"}],
+                "range": "",
+                "via": [{"range": "<4.17.12", "url": "https://github.com/advisories/GHSA-jf85-cpcp-j695"}],
             },
             "needs-lodash": {"range": "*", "via": ["lodash"]},
         },

@@ -68,7 +68,7 @@ def read_report(report: str) -> list[Advisory]:
     if "vulnerabilities" not in content or "auditReportVersion" not in content:
         raise NoAnswerError(f"npm: {content.get('message') or content.get('error') or 'no report'}")
     return [
-        Advisory(name, vulnerability["range"], (cause["url"].rpartition("/")[2],))
+        Advisory(name, cause["range"], (cause["url"].rpartition("/")[2],))
         for name, vulnerability in content["vulnerabilities"].items()
         # What only needs a package that has one is named as well, by that package's name.
         for cause in vulnerability["via"]

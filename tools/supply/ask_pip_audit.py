@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from tools.supply.lock_files import Package
 
-SERVICES: Final = ("pypi", "osv")
+#: What pip-audit is told, for each that is asked, until one answers.
+SERVICES: Final = (("--vulnerability-service", "pypi"), ("--vulnerability-service", "osv"))
 #: Has let templates leave their sandbox, which has been known since 2019.
 CONTROL: Final = "jinja2==2.10"
 _SECONDS: Final = 300.0
@@ -23,24 +24,26 @@ _SECONDS: Final = 300.0
 _LONGEST_REASON: Final = 300
 
 
-def known_vulnerabilities(packages: Iterable[Package], scratch: Path) -> list[Advisory]:
+def known_vulnerabilities(
+    packages: Iterable[Package], scratch: Path, services: Iterable[tuple[str, ...]] = SERVICES
+) -> list[Advisory]:
     """Return the advisories of the versions that are pinned, for whatever system. Raise NoAnswerError."""
+    packages = list(packages)
     reasons = []
-    for service in SERVICES:
+    for service in services:
         try:
-            if not _audit([[CONTROL]], service, scratch):
+            if not _audit([CONTROL], service, scratch):
                 raise NoAnswerError(f"knows nothing of {CONTROL}, which has known vulnerabilities")  # noqa: TRY301
-            return _audit(_apart(packages), service, scratch)
+            return [advisory for pins in _apart(packages) for advisory in _audit(pins, service, scratch)]
         except NoAnswerError as error:
-            reasons.append(f"{service}: {error}")
+            reasons.append(f"{service[-1]}: {error}")
     raise NoAnswerError("; ".join(reasons))
 
 
 def _apart(packages: Iterable[Package]) -> list[list[str]]:
-    """Return the pins in lists that have each package once: some have a version for each Python."""
+    """Return the pins in lists with each package once, as pip-audit wants it: some have two versions."""
     lists: list[dict[str, str]] = []
-    for package in dict.fromkeys((package.name, package.version) for package in packages):
-        name, version = package
+    for name, version in dict.fromkeys((package.name, package.version) for package in packages):
         free = next((one for one in lists if name not in one), None)
         if free is None:
             lists.append(free := {})
@@ -48,21 +51,19 @@ def _apart(packages: Iterable[Package]) -> list[list[str]]:
     return [list(one.values()) for one in lists]
 
 
-def _audit(lists: list[list[str]], service: str, scratch: Path) -> list[Advisory]:
-    """Run pip-audit on lists of pins. Raise NoAnswerError, also if a single package was not answered."""
+def _audit(pins: list[str], service: tuple[str, ...], scratch: Path) -> list[Advisory]:
+    """Run pip-audit on pins. Raise NoAnswerError, also if a single package was not answered."""
+    file = scratch / "pins.txt"
+    file.write_text("\n".join(pins) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--progress-spinner", "off"]
-    command += ["--vulnerability-service", service, "--timeout", "15", "--format", "json"]
-    for number, pins in enumerate(lists):
-        file = scratch / f"pins-{number}.txt"
-        file.write_text("\n".join(pins) + "\n", encoding="utf-8")
-        command += ["--requirement", str(file)]
+    command += [*service, "--timeout", "15", "--format", "json", "--requirement", str(file)]
     try:
         done = subprocess.run(  # noqa: S603 - pip-audit, with our own arguments
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False
         )
     except subprocess.TimeoutExpired as late:
         raise NoAnswerError(f"no answer after {_SECONDS:g} s") from late
-    return read_report(done.stdout, done.stderr, asked=sum(map(len, lists)))
+    return read_report(done.stdout, done.stderr, asked=len(pins))
 
 
 def read_report(report: str, said: str, *, asked: int) -> list[Advisory]:
