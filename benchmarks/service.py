@@ -67,7 +67,8 @@ def process_seconds(process: psutil.Process) -> float:
 class Service:
     """One replica, of every role unless said otherwise. `base` is its address once it has started.
 
-    `limits`: how much a person may have at once and ahead, as by default; else anything.
+    `limits`: how much a person may have at once and ahead, as by default; else anything. `cipher`: what is
+    said is encrypted on its way.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Service:
         processes: int = 1,
         limits: bool = False,
         rate_limits: str = "off",
+        cipher: bool = False,
     ) -> None:
         self.base = ""
         data = Path(tempfile.mkdtemp(prefix="data-", dir=directory))
@@ -101,6 +103,7 @@ class Service:
             "RDCHAT_ROLES": roles,
             # One person writes as many do. What is empty is as it is by default.
             "RDCHAT_RATE_LIMITS": rate_limits,
+            "RDCHAT_ABLY_CIPHER": str(cipher),
             "RDCHAT_DRAIN_SECONDS": "0",
             "PYTHONUNBUFFERED": "1",
         }

@@ -47,6 +47,8 @@ def contradictions(values: Mapping[str, Any], given: Collection[str], *, default
     notice, horizon = values.get("booking_notice"), values.get("booking_horizon")
     if notice and horizon and notice >= horizon:
         faults.append("RDCHAT_BOOKING_NOTICE: must be shorter than RDCHAT_BOOKING_HORIZON.")
+    if values.get("ably_cipher") and values.get("dialect") is not None:
+        faults.append("RDCHAT_ABLY_CIPHER: the app that RDCHAT_DIALECT is for has no key; set one of them.")
     faults += _algorithm_faults(values, given)
     if ("oidc_authority" in given) != ("oidc_client_id" in given):
         faults.append("RDCHAT_OIDC_AUTHORITY, RDCHAT_OIDC_CLIENT_ID: set both of them, or neither.")

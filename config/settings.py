@@ -159,6 +159,15 @@ class Settings:
         "how long clients listen by one token at most, and never longer than to the end and five minutes",
         unit="seconds",
     )
+    ably_cipher: bool = setting(
+        "ABLY_CIPHER",
+        values.flag,
+        "false",
+        "whether what is said is encrypted on its way through Ably, with a key for each session; clients are "
+        "given it with their token (docs/realtime.md)",
+        details="The same for every replica. Change it while no chat is open: clients learn the other name "
+        "of a channel with their next token.",
+    )
 
     jwt_secret: str | None = generated(
         "JWT_SECRET",

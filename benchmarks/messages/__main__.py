@@ -33,8 +33,9 @@ _IMAGES = Path(DOCUMENT).parent / "images"
 @click.option("--only", default=",".join(_PARTS), show_default=True, help="Which parts, with commas.")
 @click.option("--quick", is_flag=True, help="Fewer connections, to see that it works.")
 @click.option("--processes", default="1,2", show_default=True, help="rdchat with so many processes.")
+@click.option("--cipher", is_flag=True, help="rdchat with RDCHAT_ABLY_CIPHER as well; with --only rates.")
 @click.option("--write", is_flag=True, help="Write to docs/benchmarks.md, docs/images/ and results/.")
-def main(*, only: str, quick: bool, processes: str, write: bool) -> None:
+def main(*, only: str, quick: bool, processes: str, cipher: bool, write: bool) -> None:
     """Measure the path of a message beside bare aiohttp and a NestJS service, and print what holds.
 
     Takes less than ten minutes. The first run installs the peer into .bench/.
@@ -44,10 +45,13 @@ def main(*, only: str, quick: bool, processes: str, write: bool) -> None:
         raise click.UsageError(f"--only takes some of {', '.join(_PARTS)}.")
     if write and (quick or parts != set(_PARTS)):
         raise click.UsageError("--write needs the whole of it.")
+    if cipher and parts != {"rates"}:
+        # Those who listen have no key.
+        raise click.UsageError("--cipher needs --only rates.")
     began, elsewhere = time.monotonic(), Elsewhere()
     with stores() as running:
         counts = [int(count) for count in processes.split(",")]
-        found = uvloop.run(measure(running, parts, counts, elsewhere.say, quick=quick))
+        found = uvloop.run(measure(running, parts, counts, elsewhere.say, quick=quick, cipher=cipher))
     elsewhere.stop()
     found.seconds, found.used_by_others = time.monotonic() - began, elsewhere.share
     click.echo()
@@ -61,13 +65,21 @@ def main(*, only: str, quick: bool, processes: str, write: bool) -> None:
 
 
 async def measure(
-    running: Stores, parts: set[str], processes: list[int], say: Callable[[str], None], *, quick: bool
+    running: Stores,
+    parts: set[str],
+    processes: list[int],
+    say: Callable[[str], None],
+    *,
+    quick: bool,
+    cipher: bool = False,
 ) -> report.Findings:
     """Measure the parts one after the other."""
     found = report.Findings()
     async with stage(running, sessions=_SESSIONS) as scene:
         connections = _QUICK_CONNECTIONS if quick else rates.CONNECTIONS
         contenders = [floor(), await peer(scene), *(Ours(scene, processes=count) for count in processes)]
+        if cipher:
+            contenders += [Ours(scene, processes=count, cipher=True) for count in processes]
         capacities: dict[str, float] = {}
         for contender in contenders:
             await contender.start()

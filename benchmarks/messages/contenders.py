@@ -56,8 +56,11 @@ class Ours:
         redis_url: str | None = None,
         limits: bool = False,
         rate_limits: str = "off",
+        cipher: bool = False,
     ) -> None:
         self.name = "rdchat" if processes == 1 else f"rdchat, {processes} processes"
+        if cipher:
+            self.name += ", encrypted"
         self._service = Service(
             stage.stores.directory,
             database_url or stage.stores.service_url,
@@ -67,6 +70,7 @@ class Ours:
             processes=processes,
             limits=limits,
             rate_limits=rate_limits,
+            cipher=cipher,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.files.links import Link
+    from rdchat.security.encryption import ChannelKeys
     from rdchat.services.realtime_access import RealtimeAccess
 
 _NO_SESSION = (ErrorCode.SESSION_NOT_FOUND, ErrorCode.NOT_PARTICIPANT)
@@ -137,15 +139,20 @@ def _access_json(access: RealtimeAccess) -> dict[str, Any]:
         "clientOptions": access.client_options,
     }
     if access.session_id is not None:
-        return shown | _channels_json(access.session_id)
-    return shown | {"sessions": [{"sessionId": str(one), **_channels_json(one)} for one in access.sessions]}
+        return shown | _channels_json(access.session_id, access.sessions[access.session_id])
+    listed = [{"sessionId": str(one), **_channels_json(one, keys)} for one, keys in access.sessions.items()]
+    return shown | {"sessions": listed}
 
 
-def _channels_json(session_id: UUID) -> dict[str, str]:
-    return {
-        "channelName": channels.chat_channel(session_id),
+def _channels_json(session_id: UUID, keys: ChannelKeys | None) -> dict[str, str]:
+    shown = {
+        "channelName": channels.chat_channel(session_id, sealed=keys is not None),
         "typingChannelName": channels.typing_channel(session_id),
     }
+    if keys is not None:
+        shown["cipherKey"] = b64encode(keys.cipher).decode()
+        shown["proofKey"] = b64encode(keys.proof).decode()
+    return shown
 
 
 ROUTES = (

@@ -27,6 +27,11 @@ _ABOUT: Final = (
     "Order messages by `seq`, which has no gaps: where one is missing, ask `GET /api/v1/chat/history` with "
     "`after`. Drop a message whose `id` has been shown."
 )
+_ABOUT_CHAT: Final = (
+    "Messages and status of a session. Only the server publishes; participants may be present.\n\n"
+    "Where the service encrypts what is said, the answer with the token has a `cipherKey` for the SDK, and "
+    "its `channelName` ends in `:sealed`; each payload there also has a `proof`, which `proofKey` verifies."
+)
 _CHAT: Final = "chat"
 _TYPING: Final = "typing"
 _NOTIFICATIONS: Final = "notifications"
@@ -43,7 +48,7 @@ _CHANNELS: Final[tuple[tuple[str, str, str, Node, str], ...]] = (
         "chat:session:{sessionId}",
         "sessionId",
         _SESSION,
-        "Messages and status of a session. Only the server publishes; participants may be present.",
+        _ABOUT_CHAT,
     ),
     (
         _TYPING,

@@ -31,6 +31,15 @@ from rdchat.events import channels
 _CHAT: Final = channels.chat_channel(UUID(SESSION_ID))
 _TYPING: Final = channels.typing_channel(UUID(SESSION_ID))
 _NOTIFICATIONS: Final = channels.notification_channel(UUID(CLIENT_ID))
+_MAY_BE_SEALED: Final = "Where `cipherKey` is there, it ends in `:sealed`."
+_CIPHER_KEY: Final = about(
+    "Where the service encrypts what is said: the key of the chat channel, as the SDKs take it for `cipher`.",
+    "c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlLi4=",
+)
+_PROOF_KEY: Final = about(
+    "With `cipherKey`: the key that `proof` of the channel's events is verified with.",
+    "YW5vdGhlciBrZXksIGFsc28gb2YgdGhpcnR5LXR3byE=",
+)
 
 
 class SenderSchema(Person):
@@ -90,8 +99,10 @@ class SessionChannels(AnswerSchema):
     """The channels of a session."""
 
     session_id = identity("sessionId", "The session.", SESSION_ID)
-    channel_name = text("channelName", "Messages and status of the session.", _CHAT)
+    channel_name = text("channelName", f"Messages and status of the session. {_MAY_BE_SEALED}", _CHAT)
     typing_channel_name = text("typingChannelName", "Who is typing.", _TYPING)
+    cipher_key = fields.String(data_key="cipherKey", metadata=_CIPHER_KEY)
+    proof_key = fields.String(data_key="proofKey", metadata=_PROOF_KEY)
 
 
 class TokenAnswer(AnswerSchema):
@@ -125,8 +136,12 @@ class TokenAnswer(AnswerSchema):
     )
     channel_name = fields.String(
         data_key="channelName",
-        metadata=about("Messages and status of the session that `sessionId` has named.", _CHAT),
+        metadata=about(
+            f"Messages and status of the session that `sessionId` has named. {_MAY_BE_SEALED}", _CHAT
+        ),
     )
+    cipher_key = fields.String(data_key="cipherKey", metadata=_CIPHER_KEY)
+    proof_key = fields.String(data_key="proofKey", metadata=_PROOF_KEY)
     typing_channel_name = fields.String(
         data_key="typingChannelName", metadata=about("Who is typing there.", _TYPING)
     )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
+from typing import Final
+from uuid import UUID
 
 MESSAGE: Final = "message"
 
@@ -23,9 +20,21 @@ NOTIFICATION: Final = "notification"
 MESSAGE_READ: Final = "message-read"
 
 
-def chat_channel(session_id: UUID) -> str:
+_CHAT: Final = "chat:session:"
+
+
+#: What the name of a channel ends in whose data is encrypted: who has no key never listens there by mistake.
+SEALED: Final = ":sealed"
+
+
+def chat_channel(session_id: UUID, *, sealed: bool = False) -> str:
     """Return the channel of a session: messages and status, published by the server alone."""
-    return f"chat:session:{session_id}"
+    return f"{_CHAT}{session_id}{SEALED if sealed else ''}"
+
+
+def session_of_chat(channel: str) -> UUID | None:
+    """Return whose channel of messages and status this is, not sealed; None for a channel of another kind."""
+    return UUID(channel[len(_CHAT) :]) if channel.startswith(_CHAT) else None
 
 
 def typing_channel(session_id: UUID) -> str:

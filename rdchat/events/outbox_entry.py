@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rdchat.common.json import as_json
 from rdchat.events import channels, payloads
@@ -31,6 +31,9 @@ class Event:
     together, so that a retry repeats the very same ids.
     """
 
+    #: How Ably's SDKs read `data`.
+    encoding: ClassVar[str] = "json"
+
     channel: str
     ably_id: str
     name: str
@@ -40,6 +43,18 @@ class Event:
     def base(self) -> str:
         """Return the group that this event is published with."""
         return self.ably_id.rpartition(":")[0]
+
+
+@value
+class SealedEvent:
+    """An event whose data is encrypted: Ably's SDKs decrypt it who have the channel's key."""
+
+    encoding: ClassVar[str] = "json/utf-8/cipher+aes-256-cbc"
+
+    channel: str
+    ably_id: str
+    name: str
+    data: bytes
 
 
 def new_entry_id() -> int:
@@ -62,7 +77,8 @@ class OutboxEntry:
     events: list[Event]
 
 
-#: Ably refuses a publish over 64 KiB (error 40009); the rest is room for names, ids and framing.
+#: Ably refuses a publish over 64 KiB (error 40009); the rest is room for names, ids and framing, and for the
+#: 67 bytes at the most that encrypting an event adds.
 _GROUP_BYTES: Final = 48 * 1024
 
 

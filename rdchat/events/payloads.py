@@ -56,7 +56,9 @@ def attachment_data(attachment: Attachment) -> dict[str, Any]:
     if attachment.width is not None:
         data |= {"width": attachment.width, "height": attachment.height}
     if attachment.duration_ms is not None:
-        data["durationSeconds"] = attachment.duration_ms / 1000
+        seconds = attachment.duration_ms / 1000
+        # As JavaScript writes it: who proves what was published writes it again.
+        data["durationSeconds"] = int(seconds) if seconds.is_integer() else seconds
     return data
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Opened keys that are kept at hand: as many as sessions can be live at a time. About 300 bytes each.
+#: Opened keys that are kept at hand: as many as sessions can be live at a time. About 400 bytes each.
 _HELD: Final = 100_000
 
 #: Places of alarms that are remembered, so that none is logged again and again.
@@ -158,6 +158,11 @@ class DataKeys:
         for owner_id in sought.keys() - found.keys():
             raise DataKeyError(owner_id)
         return found
+
+    def at_hand(self, owner_id: UUID) -> Encryptor | None:
+        """Return what encrypts for an owner, if its key is at hand."""
+        held = self._held.get(owner_id)
+        return None if held is None else held.encryptor
 
     async def get(self, connection: Connection, owner: KeyOwner) -> Encryptor:
         """Return what encrypts for an owner that has a key. Raise DataKeyError."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rdchat.domain.booking import Limits
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Connection, Pool
+    from rdchat.security.encryption import Encryptor
 
 # By value: calling an enumeration takes four times as long as looking it up, and a list needs hundreds.
 _STATUSES: Final = {one.value: one for one in Status}
@@ -169,6 +170,7 @@ class SessionToHear:
     id: UUID
     ends_at: datetime
     is_open: bool
+    encryptor: Encryptor
 
 
 async def list_sessions_to_hear(
@@ -180,7 +182,7 @@ async def list_sessions_to_hear(
         owners = [KeyOwner(row["id"], (row["client_id"], row["psychologist_id"])) for row in rows]
         opened = await keys.find(connection, owners)
     return [
-        SessionToHear(row["id"], row["ends_at"], Status(row["status"]) in OPEN)
+        SessionToHear(row["id"], row["ends_at"], Status(row["status"]) in OPEN, opened[row["id"]])
         for row in rows
         if row["id"] in opened
     ]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
+    from rdchat.realtime.channel_cipher import ChannelCipher
     from rdchat.realtime.supplement import Supplement
 
 log = structlog.get_logger(__name__)
@@ -83,7 +84,10 @@ class _Held:
 
 
 class Publisher:
-    """Publishes for one process; `supplement` adds what readers of another contract hear."""
+    """Publishes for one process.
+
+    `supplement` adds what readers of another contract hear; `cipher` keeps from Ably what is said.
+    """
 
     def __init__(
         self,
@@ -92,8 +96,11 @@ class Publisher:
         keys: DataKeys,
         metrics: Metrics,
         supplement: Supplement | None = None,
+        *,
+        cipher: ChannelCipher | None = None,
     ) -> None:
         self._supplement = supplement
+        self._cipher = cipher
         self._pool = pool
         self._ably = ably
         self._keys = keys
@@ -227,9 +234,11 @@ class Publisher:
 
     async def _publish(self, groups: list[Group]) -> list[PublishError | None]:
         try:
-            if self._supplement is None:
+            if self._supplement is not None:
+                groups = await self._supplement.supplement(groups)
+            if self._cipher is None:
                 return await self._ably.publish(groups)
-            return await self._ably.publish(await self._supplement.supplement(groups))
+            return await self._ably.publish(await self._cipher.seal(groups))
         except UnavailableError as away:
             return [PublishError(str(away))] * len(groups)
         except PublishError as error:

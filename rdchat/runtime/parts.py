@@ -25,6 +25,7 @@ from rdchat.postgres.migrate import bring_up_to_date
 from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
+from rdchat.realtime.channel_cipher import ChannelCipher
 from rdchat.realtime.late_revoker import LateRevoker
 from rdchat.realtime.publisher import LEASE, Publisher
 from rdchat.realtime.supplement import EventFacts
@@ -242,7 +243,8 @@ async def start_delivery(
     supplement = None
     if make_supplement is not None:
         supplement = make_supplement(EventFacts(settings, base.clock, stores.pool, stores.announcements))
-    publisher = Publisher(stores.pool, ably, stores.keys, base.metrics, supplement)
+    cipher = ChannelCipher(stores.pool, stores.keys) if settings.ably_cipher else None
+    publisher = Publisher(stores.pool, ably, stores.keys, base.metrics, supplement, cipher=cipher)
     publisher.start(relay=is_relay)
     base.close_in_turn(publisher.close)
     if is_relay:

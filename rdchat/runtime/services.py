@@ -109,6 +109,7 @@ def start_services(
             clock=base.clock,
             lifetime=base.settings.ably_token_lifetime,
             audit=audit,
+            is_sealed=base.settings.ably_cipher,
         ),
         counselings=counselings,
         rehearsals=RehearsalService(counselings=counselings),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hmac
 import os
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -60,14 +60,22 @@ def context(purpose: str, *parts: UUID | int | str | None) -> bytes:
     return b"".join(encoded)
 
 
+class ChannelKeys(NamedTuple):
+    """The keys of a channel, of 32 bytes: `cipher` encrypts what is published, `proof` says who wrote it."""
+
+    cipher: bytes
+    proof: bytes
+
+
 class Encryptor:
     """Encrypts and authenticates with one data key of 32 bytes."""
 
-    __slots__ = ("_cipher", "_mac_key")
+    __slots__ = ("_cipher", "_mac_key", "_realtime")
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(_derived(key, b"rdchat values"))
         self._mac_key = _derived(key, b"rdchat codes")
+        self._realtime = blake2b(b"rdchat realtime", key=key, digest_size=2 * KEY_BYTES).digest()
 
     def encrypt(self, plaintext: bytes, context: bytes) -> bytes:
         """Encrypt `plaintext` for `context`."""
@@ -82,6 +90,11 @@ class Encryptor:
             return self._cipher.decrypt(encrypted[1:_START], encrypted[_START:], context)
         except (InvalidTag, ValueError) as error:
             raise DecryptionError("changed, or of another context") from error
+
+    @property
+    def channel_keys(self) -> ChannelKeys:
+        """The keys for what is published. Participants are given them: they open nothing that is stored."""
+        return ChannelKeys(self._realtime[:KEY_BYTES], self._realtime[KEY_BYTES:])
 
     def mac(self, context: bytes) -> bytes:
         """Return the code of 16 bytes that only those can make who have the key."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
     from rdchat.realtime.ably_client import AblyClient
+    from rdchat.security.encryption import ChannelKeys, Encryptor
     from rdchat.services.audit import AuditTrail
 
 #: Operations on a session's two channels, in this order.
@@ -49,7 +50,7 @@ class RealtimeAccess:
     """What a person needs to listen. `token` is an Ably JWT, or a TokenRequest.
 
     `session_id` is the session that was asked for, None for a desk; `sessions` are those whose channels it
-    opens.
+    opens, each with the keys of its channel, None where that is not encrypted.
     """
 
     token: str | dict[str, Any]
@@ -57,13 +58,16 @@ class RealtimeAccess:
     client_id: UUID
     capability: dict[str, list[str]]
     session_id: UUID | None
-    sessions: list[UUID]
+    sessions: dict[UUID, ChannelKeys | None]
     client_options: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealtimeAccessService:
-    """Lets people listen to what is theirs. `lifetime`: of a token at most."""
+    """Lets people listen to what is theirs.
+
+    `lifetime`: of a token at most. `is_sealed`: what is said is encrypted.
+    """
 
     pool: Pool
     keys: DataKeys
@@ -72,6 +76,7 @@ class RealtimeAccessService:
     clock: Clock
     lifetime: timedelta
     audit: AuditTrail
+    is_sealed: bool
 
     async def grant_session(
         self, caller: Caller, session_id: UUID, *, as_token_request: bool
@@ -93,13 +98,14 @@ class RealtimeAccessService:
             raise RdchatError(ErrorCode.SESSION_ENDED)
         async with acquire(self.pool) as connection:
             # What is published is heard at once, but not by one who was put into the row past the service.
-            await self.keys.get(connection, session_owner(session))
+            encryptor = await self.keys.get(connection, session_owner(session))
         until = min(now + self.lifetime, last)
         if not session.is_over:
             await reads.record_attendance(self.pool, [session.id], caller.id, until)
         return await self._grant(
             caller,
             {session.id: _rights(is_open=session.is_open, is_over=session.is_over)},
+            {session.id: encryptor},
             now,
             until,
             session_id=session.id,
@@ -130,6 +136,7 @@ class RealtimeAccessService:
         return await self._grant(
             caller,
             {one.id: _rights(is_open=one.is_open, is_over=False) for one in listed},
+            {one.id: one.encryptor for one in listed},
             now,
             until,
             session_id=None,
@@ -141,6 +148,7 @@ class RealtimeAccessService:
         self,
         caller: Caller,
         rights: dict[UUID, _Rights],
+        encryptors: dict[UUID, Encryptor],
         now: datetime,
         until: datetime,
         *,
@@ -150,7 +158,7 @@ class RealtimeAccessService:
     ) -> RealtimeAccess:
         capability = {channels.notification_channel(caller.id): ["history", "subscribe"]}
         for one, (in_chat, of_typing) in rights.items():
-            capability[channels.chat_channel(one)] = in_chat
+            capability[channels.chat_channel(one, sealed=self.is_sealed)] = in_chat
             if of_typing:
                 capability[channels.typing_channel(one)] = of_typing
         token: str | dict[str, Any]
@@ -173,9 +181,8 @@ class RealtimeAccessService:
                 revocation_key=revocation_key,
             )
         await self._record(caller, list(rights), session_id)
-        return RealtimeAccess(
-            token, until, caller.id, capability, session_id, list(rights), self.ably.client_options
-        )
+        keys = {one: encryptors[one].channel_keys if self.is_sealed else None for one in rights}
+        return RealtimeAccess(token, until, caller.id, capability, session_id, keys, self.ably.client_options)
 
     async def _record(self, caller: Caller, heard: list[UUID], session_id: UUID | None) -> None:
         """Write down what someone may hear now: one session, or all of a desk's."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
+from rdchat.events import channels
+from rdchat.events.outbox_entry import Event
 from rdchat.local.demo.appointment import Appointment
+from rdchat.local.demo.listener import decrypted
 from rdchat.local.demo.picture import picture
 from rdchat.local.demo.script import GOODBYE, TALK, Plan
+from rdchat.realtime.channel_cipher import EventSealer
+from rdchat.security.encryption import Encryptor
 
 
 @pytest.mark.parametrize("hour", range(24))
@@ -50,3 +57,11 @@ def test_a_session_that_was_called_off() -> None:
     assert drawn[3].startswith("┗━━━━┳━━━━┛")
     assert drawn[4].startswith("     ┃")
     assert drawn[5].endswith("▷ cancelled ◀")
+
+
+def test_what_is_encrypted_is_read_as_the_sdk_reads_it() -> None:
+    keys = Encryptor(b"d" * 32).channel_keys
+    event = Event(channels.chat_channel(uuid4()), "base:0", channels.MESSAGE, '{"content":"Halo 😊"}')
+    sealed = EventSealer(keys).seal(event)
+    read = decrypted(sealed.data, b64encode(keys.cipher).decode())
+    assert (read["content"], set(read)) == ("Halo 😊", {"content", "proof"})

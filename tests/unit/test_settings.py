@@ -578,3 +578,10 @@ def test_an_identity_provider_is_named_as_a_whole(
 ) -> None:
     with pytest.raises(config.SettingsError, match="RDCHAT_OIDC_"):
         load(monkeypatch, **given)
+
+
+def test_what_is_said_is_encrypted_for_clients_that_have_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load(monkeypatch).ably_cipher
+    assert load(monkeypatch, RDCHAT_ABLY_CIPHER="yes").ably_cipher
+    told = faults(monkeypatch, RDCHAT_ABLY_CIPHER="yes", RDCHAT_DIALECT="ruangdiri")
+    assert told == ["RDCHAT_ABLY_CIPHER: the app that RDCHAT_DIALECT is for has no key; set one of them."]

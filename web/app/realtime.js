@@ -1,9 +1,9 @@
 /** Ably's SDK, of which only what a chat needs is taken. */
-import { BaseRealtime, FetchRequest, RealtimePresence, WebSocketTransport } from "ably/modular";
+import { BaseRealtime, Crypto, FetchRequest, RealtimePresence, WebSocketTransport } from "ably/modular";
 
 export const Realtime = BaseRealtime;
 export const options = {
-  plugins: { FetchRequest, RealtimePresence, WebSocketTransport },
+  plugins: { Crypto, FetchRequest, RealtimePresence, WebSocketTransport },
   transports: ["web_socket"],
   disableConnectivityCheck: true,
 };

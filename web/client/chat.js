@@ -64,6 +64,10 @@ export class Chat extends EventTarget {
   #channel = null;
   /** @type {any} */
   #typingChannel = null;
+  /** Of what comes by the channel, where that is encrypted. @type {import("./seal.js").Seal | null} */
+  #seal = null;
+  /** Until what has come is opened, one after the other. @type {Promise<void>} */
+  #opened = Promise.resolve();
   #catchingUp = false;
   #again = false;
   #begun = false;
@@ -185,6 +189,7 @@ export class Chat extends EventTarget {
     }
     this.#channel = live.chat;
     this.#typingChannel = live.typing;
+    this.#seal = live.seal ?? null;
     live.chat.on(["attached", "update"], this.#onAttached);
     live.chat.on(["suspended", "failed", "detached", "attaching"], this.#onLost);
     // Subscribing attaches; what is published from then on waits behind the gap until the history has filled it.
@@ -197,7 +202,10 @@ export class Chat extends EventTarget {
 
   #onAttached = () => void this.#attached();
   #onLost = () => this.#lost();
-  #onEvent = (/** @type {any} */ message) => this.#received(message);
+  #onEvent = (/** @type {any} */ message) => {
+    if (this.#seal === null) this.#received(message);
+    else this.#opened = this.#opened.then(() => this.#unseal(message));
+  };
   #onPresence = () => void this.#countPresent();
   #onTyping = (/** @type {any} */ message) => this.#someoneTypes(message);
 
@@ -302,6 +310,14 @@ export class Chat extends EventTarget {
     this.#conversation.prepend(page.data);
     this.#changed();
     return page.data.length;
+  }
+
+  /** Take in an event that the service has proven; what it has not is not believed, but asked for. @param {any} message */
+  async #unseal(message) {
+    const data = (await this.#seal?.open(message)) ?? null;
+    if (this.#closed) return;
+    if (data === null || data.sessionId !== this.id) void this.catchUp();
+    else this.#received({ name: message.name, data });
   }
 
   /** @param {any} event */

@@ -14,6 +14,7 @@
 import { Api, ApiError } from "./api.js";
 import { Chat, WrongChatError } from "./chat.js";
 import { ServerClock } from "./clock.js";
+import { Seal } from "./seal.js";
 import { Storage } from "./storage.js";
 
 export { Api, ApiError, Chat, ServerClock, Storage, WrongChatError };
@@ -45,6 +46,8 @@ export class Rdchat extends EventTarget {
   #opened = new Map();
   /** @type {Record<string, string[]>} */
   #capability = {};
+  /** The channels of the sessions that the token serves for. @type {Map<string, {channelName: string, typingChannelName: string, cipherKey?: string, proofKey?: string}>} */
+  #channels = new Map();
   /** @type {any} */
   #realtime = null;
   /** @type {Chat | null} */
@@ -153,6 +156,7 @@ export class Rdchat extends EventTarget {
   async #fetchToken() {
     const granted = await this.api.get("/chat/ably-token");
     this.#capability = granted.capability;
+    this.#channels = new Map((granted.sessions ?? []).map((/** @type {any} */ one) => [one.sessionId, one]));
     return granted;
   }
 
@@ -236,23 +240,29 @@ export class Rdchat extends EventTarget {
 
   /**
    * The channels of a session, once the token grants them; null while it does not (an hour before the start it will).
+   * `seal` is null where the chat is not encrypted.
    *
    * @param {string} sessionId
-   * @returns {Promise<{chat: any, typing: any} | null>}
+   * @returns {Promise<{chat: any, typing: any, seal?: Seal | null} | null>}
    */
   async realtimeFor(sessionId) {
-    const chat = `chat:session:${sessionId}`;
-    const typing = `typing:session:${sessionId}`;
     if (this.#realtime === null) return null;
-    if (!(chat in this.#capability)) await this.renew();
-    if (!(chat in this.#capability)) return null;
+    if (!(this.#channelsOf(sessionId).channelName in this.#capability)) await this.renew();
+    const { channelName, typingChannelName, cipherKey, proofKey = "" } = this.#channelsOf(sessionId);
+    if (!(channelName in this.#capability)) return null;
+    const seal = cipherKey === undefined ? null : new Seal(cipherKey, proofKey);
     const { channels } = this.#realtime;
-    return { chat: channels.get(chat), typing: channels.get(typing) };
+    return { chat: channels.get(channelName, seal?.channelOptions), typing: channels.get(typingChannelName), seal };
+  }
+
+  /** The names of a session's channels, as the last token said; as they are by default where it said nothing. @param {string} sessionId */
+  #channelsOf(sessionId) {
+    return this.#channels.get(sessionId) ?? { channelName: `chat:session:${sessionId}`, typingChannelName: `typing:session:${sessionId}` };
   }
 
   /** Whether one may type and be present in a session: the token says so once its chat is open. @param {string} sessionId */
   mayTakePart(sessionId) {
-    const operations = this.#capability[`chat:session:${sessionId}`] ?? [];
+    const operations = this.#capability[this.#channelsOf(sessionId).channelName] ?? [];
     return operations.includes("presence") || operations.includes("*");
   }
 

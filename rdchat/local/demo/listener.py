@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from base64 import b64decode
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import ably
+import orjson
 from ably import AblyException, AblyRealtime
 from ably.types.tokendetails import TokenDetails
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from rdchat.events import channels, payloads
 from rdchat.local.demo.evidence import Heard, Witness
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 15.0
 _ANSWER_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 4.0
+_BLOCK: Final = 16
 
 
 def hush(loop: asyncio.AbstractEventLoop) -> None:
@@ -56,6 +60,14 @@ async def _bounded(what: str, seconds: float) -> AsyncIterator[None]:
         raise UnexpectedAnswerError(f"{what} with the Ably SDK failed: {error!r}") from error
 
 
+def decrypted(data: bytes, cipher_key: str) -> Any:  # noqa: ANN401 - JSON
+    """Read an encrypted payload, as the SDK does with its extra `crypto`, which serving needs not."""
+    vector, encrypted = data[:_BLOCK], data[_BLOCK:]
+    decryptor = Cipher(algorithms.AES(b64decode(cipher_key)), modes.CBC(vector)).decryptor()
+    padded = decryptor.update(encrypted) + decryptor.finalize()
+    return orjson.loads(padded[: -padded[-1]])
+
+
 class Listener:
     """Listens for one person. What it hears goes to `witness`; `hook` is called with each event."""
 
@@ -69,6 +81,7 @@ class Listener:
         self._ably: Any = None
         self._chat: Any = None
         self._typing: Any = None
+        self._cipher_key: str | None = None
 
     async def open(self) -> None:
         """Connect and subscribe: before the chat opens, that is all that a token allows.
@@ -82,6 +95,7 @@ class Listener:
             endpoint=f"{options['endpoint']}:{options['port']}/",
             tls=options["tls"],
         )
+        self._cipher_key = access.get("cipherKey")
         self._chat = self._ably.channels.get(access["channelName"])
         self._typing = self._ably.channels.get(access["typingChannelName"])
         notifications = self._ably.channels.get(access["notificationChannelName"])
@@ -97,7 +111,8 @@ class Listener:
         """
         async with _bounded("entering", _ANSWER_SECONDS):
             await self._ably.auth.authorize()
-            await self._chat.presence.enter({"name": self.person.name})
+            # Of presence only the clientId counts, and data that is plain Ably would read.
+            await self._chat.presence.enter({})
 
     async def look_around(self) -> None:
         """Note who is present."""
@@ -141,7 +156,10 @@ class Listener:
                 await self._ably.close()
 
     def _hear(self, message: Any) -> None:  # noqa: ANN401 - the SDK has no types
-        heard = Heard(message.name, message.data, message.client_id, self._clock.now())
+        data = message.data
+        if isinstance(data, bytes | bytearray) and self._cipher_key is not None:
+            data = decrypted(bytes(data), self._cipher_key)
+        heard = Heard(message.name, data, message.client_id, self._clock.now())
         self.witness.heard.append(heard)
         self._news.set()
         self._hook(heard)

@@ -32,6 +32,8 @@ _TAIL_LINES: Final = 30
 _ADDRESS: Final = re.compile(r"serving on (http://\S+)")
 #: How the service logs what it should not have to.
 _FAULT: Final = re.compile(r"\[(error|critical)\s*\]|^Traceback |^(ERROR|CRITICAL) ")
+#: A session plays in the same way with it and without.
+_WAY_OF_DELIVERY: Final = "RDCHAT_ABLY_CIPHER"
 #: A process that the kernel has been asked to watch over stays who it is.
 _SAME_ACCOUNT: Final = ("-1", "-1")
 
@@ -155,8 +157,12 @@ async def _spawn(environment: dict[str, str]) -> Process:
 
 
 def _environment(plan: Plan, directory: Path, jwt_secret: str) -> dict[str, str]:
-    # No setting of the caller gets through: it must not touch their stores or their Ably.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RDCHAT_")}
+    # No setting of the caller gets through but one: it must not touch their stores or their Ably.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("RDCHAT_") or name == _WAY_OF_DELIVERY
+    }
     return inherited | {
         "RDCHAT_HOST": "127.0.0.1",
         "RDCHAT_PORT": "0",

@@ -11,8 +11,10 @@ import orjson
 import pytest
 
 from rdchat.events import channels
-from rdchat.events.outbox_entry import Event
+from rdchat.events.outbox_entry import Event, SealedEvent
 from rdchat.local.ably.faults import Fault, FaultKind, Operation
+from rdchat.realtime.channel_cipher import EventSealer
+from rdchat.security.encryption import Encryptor
 from tests.support.service import Service, service_settings
 from tests.support.soon import session_soon
 
@@ -74,18 +76,34 @@ class Outside:
         assert self._service.runtime.ably_local is not None
         self._service.runtime.ably_local.drop_sockets()
 
+    async def forge(self) -> None:
+        """Publish as one can who has the channel at Ably, and no key."""
+        channel = f"chat:session:{self._session_id}"
+        data = {"sessionId": self._session_id, "seq": 5, "content": "Bukan kata siapa pun", "proof": "AAAA"}
+        forged = orjson.dumps(data | {"id": "1", "senderId": "2", "senderName": "3"}).decode()
+        ably = self._service.runtime.ably
+        events: list[Event | SealedEvent] = [
+            Event(f"{channel}{channels.SEALED}", "forged:0", channels.MESSAGE, forged),
+            EventSealer(Encryptor(b"e" * 32).channel_keys).seal(
+                Event(channel, "forged:1", channels.MESSAGE, forged)
+            ),
+        ]
+        assert await ably.publish([events]) == [None]
+
     async def revoke(self, person: UUID) -> None:
         key, before = channels.desk_revocation_key(person), int(self._service.runtime.clock.ms())
         data = orjson.dumps({"revocationKey": key, "issuedBefore": before}).decode()
         assert await self._service.runtime.ably.revoke([Event("", "", "", data)]) is None
 
 
-async def play(node: Path, service: Service, tokens: list[str], session_id: str) -> dict[str, Any]:
+async def play(
+    node: Path, service: Service, tokens: list[str], session_id: str, script: str = "client.mjs"
+) -> dict[str, Any]:
     """Let two people hold a session, do what they ask for, and return what came of it."""
     outside = Outside(service, session_id)
     process = await asyncio.create_subprocess_exec(
         str(node),
-        "client.mjs",
+        script,
         service.base,
         *tokens,
         session_id,
@@ -142,3 +160,17 @@ async def test_two_hold_a_session_and_miss_nothing(practice: Service, node: Path
         "discarded": [0, "terlambat"],
         "refused": "SESSION_NOT_FOUND",
     }
+
+
+async def test_two_talk_where_what_is_said_is_encrypted(
+    tmp_path: Path, database_url: str, redis_url: str, node: Path, sdk: object
+) -> None:
+    assert (JAVASCRIPT / "node_modules" / "ably").exists(), f"the SDK is not installed: {sdk}"
+    settings = service_settings(tmp_path, dialect=None, ably_cipher=True)
+    async with Service.running(settings, database_url=database_url, redis_url=redis_url) as service:
+        psychologist, client = await service.psychologist(), service.person()
+        session_id = await session_soon(client, 3, LASTS, psychologistId=str(psychologist.id))
+        tokens = [client.token, psychologist.token]
+        outcome = await play(node, service, tokens, session_id, "sealed_client.mjs")
+    said = ["Halo 😊", 'baris\nkedua "kutip" \\ مرحبا \u2028', "Saya di sini."]
+    assert outcome == {"live": 0, "texts": [said, said], "dense": [True, True]}

@@ -11,9 +11,10 @@ import * as faults from './faults.mjs';
 import * as presence from './presence.mjs';
 import * as publishing from './publishing.mjs';
 import * as rest from './rest.mjs';
+import * as sealed from './sealed.mjs';
 import { scenario } from './shared.mjs';
 
-const areas = [apps, channels, continuity, credentials, faults, presence, publishing, rest];
+const areas = [apps, channels, continuity, credentials, faults, presence, publishing, rest, sealed];
 const scenarios = Object.assign({}, ...areas);
 
 console.log(JSON.stringify({ outcome: await scenarios[scenario]() }));
