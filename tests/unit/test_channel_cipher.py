@@ -119,16 +119,6 @@ def test_a_proof_is_of_one_event_alone() -> None:
     assert len(made) == 8
 
 
-def test_the_keys_of_a_channel_are_its_own() -> None:
-    """Of a fixed data key: clients of before and behind an upgrade hear each other."""
-    keys = Encryptor(bytes(range(32))).channel_keys
-    assert (keys.cipher.hex(), keys.proof.hex()) == (
-        "3912f64680d0c31fd5f410c258ad69ebef4221e34683a0639f99d1423978da08",
-        "ca2863410b4df4851b031f62a728c20809dd4b13701985bc59ecbc1d0523a375",
-    )
-    assert Encryptor(bytes(32)).channel_keys != keys
-
-
 async def test_chats_are_encrypted_and_the_rest_goes_without_words(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {
         "id": "1",

@@ -135,3 +135,15 @@ def test_what_was_stored_before_still_opens() -> None:
     ring = KeyRing({"one": key})
     assert ring.unwrap("one", wrapped, context("session", PLACE)) == bytes(32)
     assert ring.check_value("one").hex() == "430ba1fbd31facfe45b53c58c41ad736"
+
+
+def test_the_keys_of_a_channel_are_its_own() -> None:
+    """Of a fixed data key: clients of before and behind an upgrade hear each other."""
+    keys = Encryptor(bytes(range(32))).channel_keys
+    assert (keys.cipher.hex(), keys.proof.hex()) == (
+        "3912f64680d0c31fd5f410c258ad69ebef4221e34683a0639f99d1423978da08",
+        "ca2863410b4df4851b031f62a728c20809dd4b13701985bc59ecbc1d0523a375",
+    )
+    assert Encryptor(bytes(32)).channel_keys != keys
+    assert keys.cipher != keys.proof
+    assert {len(key) for key in keys} == {32}
