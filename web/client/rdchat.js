@@ -21,6 +21,8 @@ export { Api, ApiError, Chat, ServerClock, Storage, WrongChatError };
 
 /** A message is not sent within this time of a change of the visible chat: the writer may not have seen it yet. */
 const JUST_CHANGED_MS = 300;
+/** So many notifications are asked for where one came without its words. */
+const NEWEST = 20;
 /** A link is not given out when it is about to run out. */
 const LINK_MARGIN_MS = 30_000;
 
@@ -178,9 +180,22 @@ export class Rdchat extends EventTarget {
 
   /** @param {any} notification */
   #notified(notification) {
-    this.dispatchEvent(new CustomEvent("notification", { detail: notification }));
+    const tell = (/** @type {any} */ detail) => this.dispatchEvent(new CustomEvent("notification", { detail }));
+    // Where Ably is not to read, it carries the title alone.
+    if (notification.message === notification.title) void this.#wordsOf(notification).then(tell);
+    else tell(notification);
     const chat = this.#chats.get(notification.data?.sessionId ?? "");
     if (chat !== undefined) void chat.catchUp();
+  }
+
+  /** The notification as the service keeps it; as it came, where that cannot be asked. @param {any} notification */
+  async #wordsOf(notification) {
+    try {
+      const newest = await this.api.get("/notifications", { query: { limit: NEWEST } });
+      return newest.data.find((/** @type {any} */ one) => one.id === notification.id) ?? notification;
+    } catch {
+      return notification;
+    }
   }
 
   /**

@@ -19,7 +19,7 @@ function proven(name, payload) {
 }
 
 /** A chat that listens to an encrypted channel, and what the service was asked of its history. */
-async function listening() {
+async function listening(told = []) {
   const asked = { sessions: 0 };
   const channels = new Map();
   const history = [];
@@ -35,6 +35,7 @@ async function listening() {
   };
   const fetch = async (url) => {
     const path = url.pathname.replace("/api/v1", "");
+    if (path === "/notifications") return new Response(JSON.stringify({ data: { data: told } }), { status: told.length > 0 ? 200 : 503 });
     if (path === "/chat/sessions/a") asked.sessions++;
     const session = { id: "a", clientId: "budi", psychologistId: "sari", status: "active", isChatEnabled: true, lastSeq: history.length, endsAt: "", scheduledAt: "" };
     const page = { data: history.slice(Number(url.searchParams.get("after") ?? 0)), metadata: { hasNextPage: false } };
@@ -59,7 +60,7 @@ async function listening() {
   const chat = await rdchat.openChat("a");
   await turns();
   asked.sessions = 0;
-  return { rdchat, chat, channel: channels.get("chat:session:a:sealed"), history, asked };
+  return { rdchat, chat, channel: channels.get("chat:session:a:sealed"), notifications: channels.get("n"), history, asked };
 }
 
 /** Codes are computed beside this thread: wait until a chat has come so far, or give up after a second. */
@@ -116,5 +117,24 @@ test("a page that cannot decrypt hears that something was said, and reads what",
     rdchat.close();
   } finally {
     Object.defineProperty(globalThis, "crypto", web);
+  }
+});
+
+test("a notification that came without its words is told with them, if the service can say them", async () => {
+  const whole = { id: "1", title: "Sesi dibatalkan", message: "Sesi konseling dengan Sari dibatalkan.", data: { reason: "Sakit" } };
+  const bare = { ...whole, message: whole.title, data: { reason: null } };
+  for (const [told, sent, expected] of [
+    [[{ id: "0" }, whole], bare, whole],
+    [[{ id: "0" }], bare, bare],
+    [[], bare, bare],
+    [[], whole, whole],
+  ]) {
+    const { rdchat, notifications } = await listening(told);
+    const heard = [];
+    rdchat.addEventListener("notification", (event) => heard.push(event.detail));
+    notifications.hear({ data: sent });
+    await until(() => heard.length > 0);
+    assert.deepEqual(heard, [expected]);
+    rdchat.close();
   }
 });
