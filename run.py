@@ -380,9 +380,9 @@ def psychologist(
     if psychologist_id is None and (name, timezone, active) != (None, None, None):
         raise click.UsageError("Whose? Give --id as well.")
 
-    async def work(_settings: Settings, addresses: Addresses) -> list[str]:
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
         return await administration.psychologists(
-            addresses, psychologist_id, name=name, timezone=timezone, is_active=active
+            settings, addresses, psychologist_id, name=name, timezone=timezone, is_active=active
         )
 
     for line in _with_stores(work):
@@ -410,8 +410,8 @@ def diagram(form: str, session_id: UUID | None) -> None:
     path = None
     if session_id is not None:
 
-        async def work(_settings: Settings, addresses: Addresses) -> diagrams.Path:
-            return await administration.path_of(addresses, session_id)
+        async def work(settings: Settings, addresses: Addresses) -> diagrams.Path:
+            return await administration.path_of(settings, addresses, session_id)
 
         path = _with_stores(work)
     if form == "png":

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.service import data_keys
 from rdchat.postgres.data_keys import KeyOwner
+from rdchat.postgres.names import seal_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
+    from uuid import UUID
 
 
 Connection = Any  # asyncpg's, from a pool or not
@@ -36,13 +39,6 @@ UPDATE crowd SET {person} = first.{person}
 """
 
 _ROWS = (
-    """
-INSERT INTO people (id, role, full_name, seen_at)
-SELECT client_id, 'client', 'Client ' || min(n), min(booked_at) FROM crowd GROUP BY client_id
-UNION ALL
-SELECT psychologist_id, 'psychologist', 'Psychologist ' || min(n), min(booked_at) FROM crowd
- GROUP BY psychologist_id
-""",
     """
 INSERT INTO psychologists (id, timezone, is_active, created_at, updated_at)
 SELECT psychologist_id, 'Asia/Jakarta', true, min(booked_at), min(booked_at) FROM crowd
@@ -79,10 +75,40 @@ SELECT id, 0, 0, gen_random_uuid(), 'book', client_id, 'pending', 'pending', boo
 """,
 )
 
+_PEOPLE = """
+SELECT client_id, 'client', 'Client ' || min(n) FROM crowd GROUP BY client_id
+UNION ALL
+SELECT psychologist_id, 'psychologist', 'Psychologist ' || min(n) FROM crowd GROUP BY psychologist_id
+"""
+
+_INSERT_PEOPLE = """
+WITH made AS (
+    INSERT INTO data_keys (owner, kid, wrapped) SELECT t.id, $5, t.wrapped
+      FROM unnest($1::uuid[], $4::bytea[]) AS t (id, wrapped)
+)
+INSERT INTO people (id, role, sealed_name, seen_at)
+SELECT t.id, t.role, t.sealed_name, $6
+  FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS t (id, role, sealed_name)
+"""
+
 _REMINDERS = """
 INSERT INTO reminders (counseling_id, number, lead, due_at, status)
 SELECT id, 1, $1::interval, starts_at - $1::interval, 'scheduled' FROM counselings WHERE starts_at = $2
 """
+
+
+async def insert_people(
+    connection: Connection, people: Sequence[tuple[UUID, str, str]], at: datetime
+) -> None:
+    """Write people who were not seen before: id, role, name."""
+    keys = data_keys()
+    rows = []
+    for person_id, role, name in people:
+        wrapped, encryptor = keys.propose(person_id)
+        rows.append((person_id, role, seal_name(encryptor, person_id, name), wrapped))
+    if rows:
+        columns = zip(*rows, strict=True)
+        await connection.execute(_INSERT_PEOPLE, *columns, keys.ring.current, at, timeout=600)
 
 
 async def plant(
@@ -123,6 +149,9 @@ async def plant(
         )
         for person, share in (("client_id", per_client), ("psychologist_id", per_psychologist)):
             await connection.execute(_SHARE.format(person=person), share, timeout=600)
+        people = [(row[0], row[1], row[2]) for row in await connection.fetch(_PEOPLE, timeout=600)]
+        for start in range(0, len(people), _KEYS_AT_ONCE):
+            await insert_people(connection, people[start : start + _KEYS_AT_ONCE], at)
         for statement in _ROWS:
             await connection.execute(statement, timeout=1800)
         rows = await connection.fetch("SELECT id, client_id, psychologist_id FROM crowd", timeout=600)

@@ -157,7 +157,7 @@ async def peer(stage: Stage) -> Contender:
 
 
 _COPIES = (
-    "INSERT INTO peer.people SELECT id, role, full_name FROM public.people",
+    "INSERT INTO peer.people SELECT id, role, initcap(role) || ' ' || left(id::text, 6) FROM public.people",
     "INSERT INTO peer.psychologists SELECT id, timezone FROM public.psychologists",
     """
 INSERT INTO peer.counselings
@@ -171,8 +171,8 @@ SELECT s.id, s.counseling_id, s.client_id, client.full_name, s.psychologist_id, 
        s.status, s.last_seq, s.starts_at, s.ends_at, s.started_at, s.ended_at, s.end_reason, s.outcome,
        s.created_at, s.updated_at
   FROM public.chat_sessions s
-  JOIN public.people client ON client.id = s.client_id
-  JOIN public.people psychologist ON psychologist.id = s.psychologist_id
+  JOIN peer.people client ON client.id = s.client_id
+  JOIN peer.people psychologist ON psychologist.id = s.psychologist_id
 """,
     """
 INSERT INTO peer.automations

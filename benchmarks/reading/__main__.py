@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import click
 import uvloop
 
+from benchmarks.crowd import insert_people
 from benchmarks.generator import Generator
 from benchmarks.machine import Elsewhere
 from benchmarks.messages.contenders import Ours, peer
@@ -18,6 +20,7 @@ from benchmarks.rates import measure as measure_rates
 from benchmarks.reading import report
 from benchmarks.reading.practice import furnish, furnish_peer
 from benchmarks.reading.routes import QUESTIONS, bookings, first_words
+from rdchat.common.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,25 +110,22 @@ async def measure(
 
 
 _PSYCHOLOGISTS = """
-WITH person AS (
-    INSERT INTO people (id, role, full_name, seen_at)
-    SELECT gen_random_uuid(), 'psychologist', 'Psychologist ' || n, now()
-      FROM generate_series(1, $1::int) AS n
-    RETURNING id
-)
 INSERT INTO psychologists (id, timezone, is_active, created_at, updated_at)
-SELECT id, 'Asia/Jakarta', true, now(), now() FROM person RETURNING id
+SELECT id, 'Asia/Jakarta', true, now(), now() FROM unnest($1::uuid[]) AS t (id)
 """
 
 
 async def _book(
     scene: Stage, practice: Practice, tokens: Tokens, rounds: int, say: Callable[[str], None]
 ) -> Rates:
-    rows = await scene.connection.fetch(_PSYCHOLOGISTS, _MORE_PSYCHOLOGISTS)
+    ids = [uuid4() for _ in range(_MORE_PSYCHOLOGISTS)]
+    named = [(one, "psychologist", f"Psychologist {number}") for number, one in enumerate(ids, 1)]
+    await insert_people(scene.connection, named, SystemClock().now())
+    await scene.connection.execute(_PSYCHOLOGISTS, ids)
     ours = Ours(scene, limits=True, rate_limits="")
     await ours.start()
     try:
-        prepared = bookings(practice, [row["id"] for row in rows], tokens, _PREPARED)
+        prepared = bookings(practice, ids, tokens, _PREPARED)
         return await measure_rates(
             scene,
             [(ours, Generator(ours.base, prepared, accepted=201))],

@@ -92,7 +92,7 @@ async def serve(
             closing.callback(one.close)
         settings = replace(settings, port=sockets[0].getsockname()[1])
         if sharing is None:
-            await prepare_embedded(addresses)
+            await prepare_embedded(addresses, settings)
         if for_operators:
             settings = replace(settings, operations_port=for_operators[0].getsockname()[1])
         runtime = await Runtime.start(

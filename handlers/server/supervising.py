@@ -60,7 +60,7 @@ async def supervise(
     Raise ProcessFailedError when one does not start, OSError when the port is taken.
     """
     port = _reserve(settings.host, settings.port)
-    await prepare_embedded(addresses)
+    await prepare_embedded(addresses, settings)
     operations_port = None
     if settings.operations_port is not None:
         operations_port = _reserve(settings.operations_host, settings.operations_port)

@@ -18,7 +18,8 @@ class Notification:
 
     `session_id` is None for a counselling without chat, `read_at` until it is read. `starts_at` and `ends_at`
     are the counselling's at that moment, `timezone` the zone in which this person reads them. `reason` is
-    why, in the words of the one who cancelled.
+    why, in the words of the one who cancelled. `message` is `template` with the names of the client and of
+    the psychologist, who is `psychologist_id`.
     """
 
     id: UUID
@@ -26,8 +27,10 @@ class Notification:
     type: NotificationType
     title: str
     message: str
+    template: str
     session_id: UUID | None
     counseling_id: UUID
+    psychologist_id: UUID
     starts_at: datetime
     ends_at: datetime
     timezone: str

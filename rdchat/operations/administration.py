@@ -45,11 +45,16 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def opened_database(addresses: Addresses, *, as_owner: bool = False) -> AsyncIterator[Pool]:
-    """Connect to the database, brought up to date; `as_owner` of its schema, where that address is known."""
-    await prepare_embedded(addresses)
+async def opened_database(
+    addresses: Addresses, settings: Settings, *, as_owner: bool = False
+) -> AsyncIterator[Pool]:
+    """Connect to the database, brought up to date; `as_owner` of its schema, where that address is known.
+
+    `settings` have the keys, which open names.
+    """
+    await prepare_embedded(addresses, settings)
     url = addresses.owner_url if as_owner else None
-    pool = await connect(url or addresses.database_url, size=2, patience=3.0)
+    pool = await connect(url or addresses.database_url, keys=_keys(settings), size=2, patience=3.0)
     try:
         await bring_up_to_date(pool)
         yield pool
@@ -68,26 +73,31 @@ async def _queue(addresses: Addresses) -> AsyncIterator[DelayQueue]:
 
 @asynccontextmanager
 async def _dead_letters(settings: Settings, addresses: Addresses) -> AsyncIterator[DeadLetters]:
-    keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
-    async with _queue(addresses) as queue, opened_database(addresses) as pool:
+    keys = _keys(settings)
+    async with _queue(addresses) as queue, opened_database(addresses, settings) as pool:
         async with acquire(pool) as connection:
             await check_ring(connection, keys.ring)
         yield DeadLetters(pool=pool, queue=queue, clock=SystemClock(), keys=keys)
 
 
-async def migrate_now(_settings: Settings, addresses: Addresses) -> list[str]:
+def _keys(settings: Settings) -> DataKeys:
+    return DataKeys(KeyRing(settings.encryption_keys), Metrics())
+
+
+async def migrate_now(settings: Settings, addresses: Addresses) -> list[str]:
     """Apply migrations, as the schema's owner. Return their names."""
-    pool = await connect(addresses.owner_url or addresses.database_url, size=2, patience=3.0)
+    url = addresses.owner_url or addresses.database_url
+    pool = await connect(url, keys=_keys(settings), size=2, patience=3.0)
     try:
         return await migrate(pool)
     finally:
         await close(pool)
 
 
-async def prepare_embedded(addresses: Addresses) -> None:
+async def prepare_embedded(addresses: Addresses, settings: Settings) -> None:
     """Apply migrations to a private database; one of the operator's own is left to its owner."""
     if addresses.embedded:
-        pool = await connect(addresses.owner_url or addresses.database_url, size=2)
+        pool = await connect(addresses.owner_url or addresses.database_url, keys=_keys(settings), size=2)
         try:
             await migrate(pool)
         finally:
@@ -95,6 +105,7 @@ async def prepare_embedded(addresses: Addresses) -> None:
 
 
 async def psychologists(
+    settings: Settings,
     addresses: Addresses,
     psychologist_id: UUID | None,
     *,
@@ -112,7 +123,7 @@ async def psychologists(
     if timezone is not None:
         zone(timezone)
     affected: list[str] = []
-    async with opened_database(addresses) as pool:
+    async with opened_database(addresses, settings) as pool:
         if psychologist_id is not None:
             now = SystemClock().now()
             async with transaction(pool) as connection:
@@ -147,9 +158,9 @@ def _name(given: str) -> str:
     return name
 
 
-async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
+async def path_of(settings: Settings, addresses: Addresses, session_id: UUID) -> diagram.Path:
     """Read the way that a session took. Raise RdchatError (SESSION_NOT_FOUND)."""
-    async with opened_database(addresses) as pool:
+    async with opened_database(addresses, settings) as pool:
         session = await sessions.get_session(pool, session_id)
         if session is None:
             raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
@@ -158,9 +169,9 @@ async def path_of(addresses: Addresses, session_id: UUID) -> diagram.Path:
         )
 
 
-async def show_queue(_settings: Settings, addresses: Addresses) -> list[str]:
+async def show_queue(settings: Settings, addresses: Addresses) -> list[str]:
     """Describe the delay queue, the outbox, the webhooks and the dead letters."""
-    async with _queue(addresses) as queue, opened_database(addresses) as pool:
+    async with _queue(addresses) as queue, opened_database(addresses, settings) as pool:
         depths = await queue.depth()
         dead = await automations.list_dead_letters(pool)
         dead_reminders = await reminders.list_dead_letters(pool)

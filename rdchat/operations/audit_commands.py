@@ -37,7 +37,7 @@ async def verify_audit(
     lines = []
     if outside is not None and (kept is not None or outside.exists()):
         lines = outside.read_text(encoding="ascii").splitlines()
-    async with opened_database(addresses) as pool, acquire(pool) as connection:
+    async with opened_database(addresses, settings) as pool, acquire(pool) as connection:
         await check_ring(connection, keys.ring)
         service = await keys.get_service_key(connection)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -64,7 +64,7 @@ async def list_audit(
 ) -> list[str]:
     """List the latest entries, oldest first, a line each. Raise UnavailableError."""
     keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
-    async with opened_database(addresses) as pool:
+    async with opened_database(addresses, settings) as pool:
         rows = await audit.list_entries(pool, wanted, before=None, limit=limit, keys=keys)
     lines = []
     for row in reversed(rows):
@@ -86,5 +86,5 @@ async def list_audit(
 async def show_public_key(settings: Settings, addresses: Addresses) -> str:
     """Return the public key that checkpoints and receipts are verified with, in hexadecimal."""
     keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
-    async with opened_database(addresses) as pool, acquire(pool) as connection:
+    async with opened_database(addresses, settings) as pool, acquire(pool) as connection:
         return audit_signer(await keys.get_service_key(connection)).public_key.hex()

@@ -41,7 +41,7 @@ _STEPS = """\
 async def show_keys(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
     """List the keys, and how many data keys each wraps. Return the lines, and whether nothing is wrong."""
     keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
-    async with opened_database(addresses, as_owner=True) as pool:
+    async with opened_database(addresses, settings, as_owner=True) as pool:
         uses = await list_key_uses(pool, keys)
     width = max(len(one.kid) for one in uses)
     lines = [
@@ -78,7 +78,7 @@ async def rewrap_keys(
     """
     keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
     # Keys are forgotten by none but the owner.
-    async with opened_database(addresses, as_owner=True) as pool:
+    async with opened_database(addresses, settings, as_owner=True) as pool:
         async with acquire(pool) as connection:
             await check_ring(connection, keys.ring)
         result = await rewrap(pool, keys, progress=lambda done: say(f"{done:,} data keys"))

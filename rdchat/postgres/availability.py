@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rdchat.domain.booking import LONGEST, clipped, max_overlap
 from rdchat.domain.free_slots import at_capacity
-from rdchat.postgres.people import psychologist_from_row
+from rdchat.postgres.people import by_name
 from rdchat.postgres.pool import acquire
 from rdchat.postgres.working_time import get_working_time, hours_document, hours_from_row
 
@@ -38,9 +38,7 @@ SELECT psychologist_id, array_agg(date_part('epoch', starts_at)) AS starts,
 """  # noqa: S608 - ours
 
 _ACTIVE = """
-SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id)
- WHERE s.is_active AND ($1::text IS NULL OR (p.full_name, s.id) > ($1, $2::uuid))
- ORDER BY p.full_name, s.id
+SELECT s.*, p.sealed_name FROM psychologists s JOIN people p USING (id) WHERE s.is_active
 """
 
 
@@ -101,8 +99,10 @@ async def list_full(
 async def list_working(pool: Pool) -> list[tuple[Psychologist, Availability]]:
     """List the psychologists that can be booked, by name, and when they work."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_ACTIVE, None, None)
-    return [(psychologist_from_row(row), hours_from_row(row)) for row in rows]
+        rows = await connection.fetch(_ACTIVE)
+        psychologists = await by_name(connection, rows)
+    hours = {row["id"]: hours_from_row(row) for row in rows}
+    return [(one, hours[one.id]) for one in psychologists]
 
 
 async def list_free_psychologists(
@@ -110,12 +110,15 @@ async def list_free_psychologists(
 ) -> list[Psychologist]:
     """List who can be booked for a slot, by name; `after` is the (name, id) of the last one seen."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_ACTIVE, *(after or (None, None)))
-    working = [row for row in rows if hours_from_row(row).covers(slot.starts_at, slot.ends_at)]
-    taken = await list_booked(pool, [row["id"] for row in working], slot.starts_at, slot.ends_at)
+        rows = await connection.fetch(_ACTIVE)
+        working = await by_name(
+            connection,
+            [row for row in rows if hours_from_row(row).covers(slot.starts_at, slot.ends_at)],
+            after=after,
+        )
+    taken = await list_booked(pool, [one.id for one in working], slot.starts_at, slot.ends_at)
     return [
-        psychologist_from_row(row)
-        for row in working
-        if max_overlap(clipped(taken.get(row["id"], ()), slot.starts_at, slot.ends_at))
-        < limits.per_psychologist
+        one
+        for one in working
+        if max_overlap(clipped(taken.get(one.id, ()), slot.starts_at, slot.ends_at)) < limits.per_psychologist
     ]

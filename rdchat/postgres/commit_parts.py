@@ -146,16 +146,16 @@ line AS (
 NOTIFICATION: StatementPart = (
     """
 notification AS (
-    INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, starts_at,
-                               ends_at, timezone, reason, created_at)
+    INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id,
+                               psychologist_id, starts_at, ends_at, timezone, reason, created_at)
     SELECT n.* FROM unnest({0}::uuid[], {1}::uuid[], {2}::uuid[], {3}::text[], {4}::text[], {5}::text[],
-                           {6}::uuid[], {7}::timestamptz[], {8}::timestamptz[], {9}::text[], {10}::bytea[],
-                           {11}::timestamptz[])
-        AS n (session_id, person_id, id, type, title, message, counseling_id, starts_at, ends_at, timezone,
-              reason, created_at)
+                           {6}::uuid[], {7}::uuid[], {8}::timestamptz[], {9}::timestamptz[], {10}::text[],
+                           {11}::bytea[], {12}::timestamptz[])
+        AS n (session_id, person_id, id, type, title, message, counseling_id, psychologist_id, starts_at,
+              ends_at, timezone, reason, created_at)
     WHERE n.session_id IN (SELECT id FROM won)
 )""",
-    12,
+    13,
 )
 OUTBOX_ENTRY: StatementPart = (
     """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rdchat.domain.message import FROM_PEOPLE, WITH_ATTACHMENT
-from rdchat.postgres.data_keys import session_owner
+from rdchat.postgres.data_keys import keys_of, session_owner
 from rdchat.postgres.messages import MESSAGE, verified
+from rdchat.postgres.names import names_in
 from rdchat.postgres.pool import acquire
-from rdchat.postgres.sessions import SESSION, session_from_row
+from rdchat.postgres.sessions import SESSION, sessions_from_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from rdchat.domain.message import Message
     from rdchat.postgres.data_keys import DataKeys
-    from rdchat.postgres.pool import Pool
+    from rdchat.postgres.pool import Connection, Pool
     from statemachine import Session
 
 _SAID: Final = sorted(FROM_PEOPLE)
@@ -25,14 +26,19 @@ _SAID: Final = sorted(FROM_PEOPLE)
 # UNION: one who booked with themselves has a session once.
 _OWN: Final = """
 WITH own AS (
-    SELECT s.id, coalesce(s.ended_at, s.updated_at) AS at
-      FROM chat_sessions s JOIN people other ON other.id = s.psychologist_id
-     WHERE s.client_id = $1 AND ($2::text IS NULL OR strpos(lower(other.full_name), lower($2)) > 0)
+    SELECT s.id, coalesce(s.ended_at, s.updated_at) AS at FROM chat_sessions s
+     WHERE s.client_id = $1 AND ($2::uuid[] IS NULL OR s.psychologist_id = ANY($2))
      UNION
-    SELECT s.id, coalesce(s.ended_at, s.updated_at) AS at
-      FROM chat_sessions s JOIN people other ON other.id = s.client_id
-     WHERE s.psychologist_id = $1 AND ($2::text IS NULL OR strpos(lower(other.full_name), lower($2)) > 0)
+    SELECT s.id, coalesce(s.ended_at, s.updated_at) AS at FROM chat_sessions s
+     WHERE s.psychologist_id = $1 AND ($2::uuid[] IS NULL OR s.client_id = ANY($2))
 )
+"""
+
+_OTHERS: Final = """
+SELECT p.id, p.sealed_name FROM people p
+ WHERE p.id IN (SELECT psychologist_id FROM chat_sessions WHERE client_id = $1
+                 UNION
+                SELECT client_id FROM chat_sessions WHERE psychologist_id = $1)
 """
 
 _COUNT: Final = f"{_OWN} SELECT count(*) FROM own"  # noqa: S608 - ours
@@ -86,9 +92,17 @@ async def list_conversations(
     `search`: only those with people in whose names this is.
     """
     async with acquire(pool) as connection:
-        total: int = await connection.fetchval(_COUNT, person_id, search)
-        rows = await connection.fetch(_PAGE, person_id, search, limit, offset) if offset < total else []
-    return [session_from_row(row) for row in rows], total
+        people = None if search is None else await _find_others(connection, person_id, search)
+        total: int = await connection.fetchval(_COUNT, person_id, people)
+        rows = await connection.fetch(_PAGE, person_id, people, limit, offset) if offset < total else []
+        return await sessions_from_rows(connection, rows), total
+
+
+async def _find_others(connection: Connection, person_id: UUID, search: str) -> list[UUID]:
+    """Return those with whom a person has sessions and in whose names a text is."""
+    rows = await connection.fetch(_OTHERS, person_id)
+    names = await names_in(connection, keys_of(connection), rows, [("id", "sealed_name")])
+    return [one for one, name in names.items() if search.lower() in name.lower()]
 
 
 async def list_last_said(pool: Pool, sessions: Sequence[Session], *, keys: DataKeys) -> dict[UUID, Message]:

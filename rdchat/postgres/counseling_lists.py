@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.postgres import sessions
-from rdchat.postgres.counselings import COUNSELING, STATUS, counseling_from_row
+from rdchat.postgres.counselings import COUNSELING, STATUS, counselings_from_rows
 from rdchat.postgres.pool import acquire
 from statemachine import OPEN, Status
 
@@ -50,7 +50,7 @@ async def list_counselings(
         rows = await connection.fetch(
             COUNSELING + selection.text(part.limit, part.offset), *selection.arguments
         )
-    return [counseling_from_row(row) for row in rows]
+        return await counselings_from_rows(connection, rows)
 
 
 async def count_counselings(pool: Pool, person_id: UUID) -> int:
@@ -67,7 +67,7 @@ async def list_pending(connection: Connection, psychologist_id: UUID, *, at: dat
     selection.add(_ROW_OF[Status.PENDING])
     selection.add(f"{STATUS} = {{0}}", Status.PENDING)
     text = COUNSELING + selection.conditions() + " ORDER BY c.starts_at, c.id"
-    return [counseling_from_row(row) for row in await connection.fetch(text, *selection.arguments)]
+    return await counselings_from_rows(connection, await connection.fetch(text, *selection.arguments))
 
 
 async def list_sessions(pool: Pool, part: CounselingFilter, *, at: datetime) -> list[Session]:

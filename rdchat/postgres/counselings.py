@@ -17,7 +17,8 @@ from rdchat.domain.availability import to_instant
 from rdchat.domain.booking import LONGEST, Slot, clipped, max_overlap, zone
 from rdchat.domain.counseling import Counseling
 from rdchat.postgres import audit, people
-from rdchat.postgres.data_keys import KeyOwner, session_owner
+from rdchat.postgres.data_keys import KeyOwner, keys_of, session_owner
+from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire, rows_changed
 from rdchat.postgres.working_time import hours_from_row
 from rdchat.security.encryption import context
@@ -80,7 +81,7 @@ SELECT s.id, s.timezone, s.availability
 """
 
 _LOCKED_PSYCHOLOGIST = """
-SELECT s.*, p.full_name FROM psychologists s JOIN people p USING (id) WHERE s.id = $1 FOR NO KEY UPDATE OF s
+SELECT s.*, p.sealed_name FROM psychologists s JOIN people p USING (id) WHERE s.id = $1 FOR NO KEY UPDATE OF s
 """
 
 #: Where a counselling stands at an instant, `$1`. One by chat follows its session, any other the clock:
@@ -94,7 +95,7 @@ STATUS: Final = """
 """
 
 COUNSELING: Final = f"""
-SELECT c.*, client.full_name AS client_name, p.full_name AS psychologist_name, s.id AS session_id,
+SELECT c.*, client.sealed_name AS client_sealed, p.sealed_name AS psychologist_sealed, s.id AS session_id,
        s.status AS session_status, s.language AS session_language, {STATUS} AS shown_status
   FROM counselings c
   JOIN people client ON client.id = c.client_id
@@ -177,7 +178,7 @@ async def check_psychologist(
     deepest = await _overlap_with(connection, "psychologist_id", psychologist_id, slot, except_counseling)
     if deepest > limits.per_psychologist:
         raise RdchatError(ErrorCode.PSYCHOLOGIST_LIMIT)
-    return people.psychologist_from_row(row)
+    return await people.psychologist_from_row(connection, row)
 
 
 async def check_pending(
@@ -333,8 +334,8 @@ async def get_counseling_on(
     connection: Connection, counseling_id: UUID, *, at: datetime
 ) -> Counseling | None:
     """Do what `get_counseling` does on a connection; within a transaction if there is one."""
-    row = await connection.fetchrow(COUNSELING + "WHERE c.id = $2", at, counseling_id)
-    return None if row is None else counseling_from_row(row)
+    rows = await connection.fetch(COUNSELING + "WHERE c.id = $2", at, counseling_id)
+    return next(iter(await counselings_from_rows(connection, rows)), None)
 
 
 async def get_notes(pool: Pool, counseling: Counseling, *, keys: DataKeys) -> str | None:
@@ -403,15 +404,20 @@ async def cancel_without_chat(
     return rows_changed(tag) == 1
 
 
-def counseling_from_row(row: asyncpg.Record) -> Counseling:
-    """Read a counselling off a row of `COUNSELING`."""
+async def counselings_from_rows(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Counseling]:
+    """Read counsellings off rows of `COUNSELING`."""
+    names = await names_in(connection, keys_of(connection), rows)
+    return [_counseling(row, names) for row in rows]
+
+
+def _counseling(row: asyncpg.Record, names: Mapping[UUID, str]) -> Counseling:
     session_status = Status(row["session_status"]) if row["session_status"] else None
     return Counseling(
         id=row["id"],
         client_id=row["client_id"],
-        client_name=row["client_name"],
+        client_name=shown_name(names, row["client_id"], row["session_language"]),
         psychologist_id=row["psychologist_id"],
-        psychologist_name=row["psychologist_name"],
+        psychologist_name=shown_name(names, row["psychologist_id"], row["session_language"]),
         method=row["method"],
         status=row["shown_status"],
         slot=Slot(row["starts_at"], row["ends_at"], row["timezone"]),

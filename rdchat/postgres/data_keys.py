@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.postgres.opened_names import OpenedNames
 from rdchat.security.encryption import (
     DecryptionError,
     Encryptor,
@@ -24,7 +25,7 @@ from rdchat.security.encryption import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import asyncpg
 
@@ -133,6 +134,7 @@ class DataKeys:
         self._metrics = metrics
         self._held: OrderedDict[UUID, _Held] = OrderedDict()
         self._told: set[tuple[str, UUID]] = set()
+        self.names = OpenedNames()
 
     async def find(self, connection: Connection, owners: Iterable[KeyOwner]) -> dict[UUID, Encryptor]:
         """Return what encrypts for each owner. Those without a key that opens are left out."""
@@ -174,6 +176,28 @@ class DataKeys:
     async def get_or_create(self, connection: Connection, owner: KeyOwner) -> Encryptor:
         """Return what encrypts for an owner, with a new key if it has none. Raise DataKeyError."""
         return (await self.ensure(connection, [owner]))[owner.id]
+
+    def at_hand(self, owner: KeyOwner) -> Encryptor | None:
+        """Return what encrypts for an owner if that is known without asking."""
+        found, _ = self._at_hand([owner])
+        return found.get(owner.id)
+
+    def propose(self, person_id: UUID) -> tuple[bytes, Encryptor]:
+        """Make a data key for a person who may have none, for a statement that inserts it if so.
+
+        Return it, wrapped with the ring's current key, and what encrypts with it.
+        """
+        key = new_data_key()
+        return self.ring.wrap(key, _wrapped_for(person_id, ())), Encryptor(key)
+
+    def hold(self, person_id: UUID, encryptor: Encryptor) -> None:
+        """Keep at hand what encrypts with a proposed key of a person, once that is committed."""
+        self._hold(person_id, _Held((), encryptor))
+
+    def forget(self, owner_id: UUID) -> None:
+        """Forget an owner's key, and the name that was opened with it: the key is destroyed."""
+        self._held.pop(owner_id, None)
+        self.names.forget(owner_id)
 
     async def create(self, connection: Connection, owners: Sequence[KeyOwner]) -> None:
         """Make keys for owners; those that have one keep it."""
@@ -280,6 +304,13 @@ class DataKeys:
     ) -> set[UUID]:
         """Add to `found` the keys that open. Return the owners that have one."""
         rows = await connection.fetch(_FIND, list(sought))
+        self.open(rows, sought, found)
+        return {row["owner"] for row in rows}
+
+    def open(
+        self, rows: Iterable[asyncpg.Record], sought: Mapping[UUID, KeyOwner], found: dict[UUID, Encryptor]
+    ) -> None:
+        """Add to `found` the keys that open, off rows with the columns of `_FIND`."""
         for row in rows:
             owner_id = row["owner"]
             # A row that is yet to be written names no one: then it is the caller who knows.
@@ -299,13 +330,20 @@ class DataKeys:
                 found[owner_id] = encryptor = Encryptor(key)
                 if row["lasts"]:
                     self._hold(owner_id, _Held(people, encryptor))
-        return {row["owner"] for row in rows}
 
     def _hold(self, owner_id: UUID, held: _Held) -> None:
         self._held[owner_id] = held
         self._held.move_to_end(owner_id)
         if len(self._held) > _HELD:
             self._held.popitem(last=False)
+
+
+def keys_of(connection: Connection) -> DataKeys:
+    """Return the data keys that a connection's pool was opened with. Raise LookupError."""
+    keys = getattr(connection, "data_keys", None)
+    if isinstance(keys, DataKeys):
+        return keys
+    raise LookupError("this pool was opened without data keys, which open names")
 
 
 def _people_of(row: asyncpg.Record) -> tuple[UUID, ...]:

@@ -17,6 +17,7 @@ from rdchat.common.clock import to_us
 from rdchat.domain.message import Message, MessageType
 from rdchat.postgres import attachments
 from rdchat.postgres.data_keys import KeyOwner, session_owner
+from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire
 from rdchat.security.encryption import DecryptionError
 from rdchat.texts.wording import UNVERIFIED
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from rdchat.security.encryption import Encryptor
     from statemachine import Attachment, Session
 
-    #: What placeholders need of a session: a row, or what is known of it.
-    _About = Mapping[str, Any] | asyncpg.Record
+    #: What placeholders need of a session.
+    _About = Mapping[str, Any]
 
 #: When the other participant has read a message: the first of their steps that covers it. One who is not
 #: the client is the psychologist, or was before a hand-over: what these read of each other is not read by
@@ -53,8 +54,8 @@ WRITTEN: Final = (
 _COLUMNS: Final = WRITTEN.count(",") + 1
 
 MESSAGE: Final = f"""
-SELECT {WRITTEN}, p.full_name AS sender_name, s.client_id, s.psychologist_id, s.language,
-       psychologist.full_name AS psychologist_name, {_READ_AT}
+SELECT {WRITTEN}, p.sealed_name AS sender_sealed, s.client_id, s.psychologist_id, s.language,
+       psychologist.sealed_name AS psychologist_sealed, {_READ_AT}
   FROM messages m
   JOIN people p ON p.id = m.sender_id
   JOIN chat_sessions s ON s.id = m.session_id
@@ -82,7 +83,7 @@ SELECT session_id, up_to_seq, NULL, person_id, NULL, NULL, NULL, read_at, NULL F
 ) behind
 """  # noqa: S608 - ours
 
-_NAMES: Final = "SELECT id, full_name FROM people WHERE id = ANY($1)"
+_NAMES: Final = "SELECT id, sealed_name FROM people WHERE id = ANY($1)"
 
 _BY_ID = (
     MESSAGE
@@ -96,6 +97,8 @@ _NAMED = """
    AND (m.sender_id, m.client_message_id) IN (SELECT * FROM unnest($2::uuid[], $3::text[]))
 """
 _BY_CLIENT_ID = MESSAGE + _NAMED
+
+_NAMED_IN: Final = (("sender_id", "sender_sealed"), ("psychologist_id", "psychologist_sealed"))
 
 
 #: Before the id of an attachment, where there is none.
@@ -185,8 +188,15 @@ async def list_messages_on(
     """Do what `list_messages` does on a connection, for the session that owns the data key."""
     rows = await connection.fetch(_RANGE, owner.id, first, stop)
     read = {message.seq: message for message in await verified(connection, [owner], rows, keys)}
-    about = await connection.fetchrow(_SESSION, owner.id) if len(read) < stop - first else None
+    about = await _find_about(connection, owner.id, keys) if len(read) < stop - first else None
     return _complete(read, range(first, stop), owner.id, about, keys)
+
+
+async def _find_about(connection: Connection, session_id: UUID, keys: DataKeys) -> _About | None:
+    row = await connection.fetchrow(_SESSION, session_id)
+    if row is None:
+        return None
+    return _about_row(row, await names_in(connection, keys, [row], _NAMED_IN[1:]))
 
 
 def _complete(
@@ -230,11 +240,13 @@ async def verified(
         return []
     encryptors = await keys.find(connection, owners)
     attached = await attachments.list_attachments(connection, rows, encryptors=encryptors, keys=keys)
+    names = await names_in(connection, keys, rows, _NAMED_IN)
     messages = []
     for row in rows:
         encryptor = encryptors.get(row["session_id"])
-        message = _message(row[:_COLUMNS], row["sender_name"], row["read_at"], encryptor, attached)
-        messages.append(message or _altered(row, row, keys))
+        sender_name = shown_name(names, row["sender_id"], row["language"])
+        message = _message(row[:_COLUMNS], sender_name, row["read_at"], encryptor, attached)
+        messages.append(message or _altered(row, _about_row(row, names), keys))
     return messages
 
 
@@ -260,7 +272,9 @@ async def verified_of(
     if others := {row["sender_id"] for row in rows} - names.keys():
         # Of psychologists before a hand-over.
         found = await connection.fetch(_NAMES, list(others))
-        names |= {row["id"]: row["full_name"] for row in found}
+        opened = await names_in(connection, keys, found, [("id", "sealed_name")])
+        language = next(iter(sessions.values())).language
+        names |= {row["id"]: shown_name(opened, row["id"], language) for row in found}
     messages = []
     for row in rows:
         sender_id, session_id = row["sender_id"], row["session_id"]
@@ -279,6 +293,15 @@ def _about(session: Session) -> _About:
         "psychologist_name": session.psychologist_name,
         "language": session.language,
         "created_at": session.created_at,
+    }
+
+
+def _about_row(row: asyncpg.Record, names: Mapping[UUID, str]) -> _About:
+    return {
+        "psychologist_id": row["psychologist_id"],
+        "psychologist_name": shown_name(names, row["psychologist_id"], row["language"]),
+        "language": row["language"],
+        "created_at": row["created_at"],
     }
 
 
@@ -321,7 +344,7 @@ def _message(
 
 
 _SESSION: Final = """
-SELECT s.psychologist_id, p.full_name AS psychologist_name, s.language, s.created_at
+SELECT s.psychologist_id, p.sealed_name AS psychologist_sealed, s.language, s.created_at
   FROM chat_sessions s JOIN people p ON p.id = s.psychologist_id WHERE s.id = $1
 """
 
@@ -341,7 +364,7 @@ def _placeholder(
         session_id=session_id,
         seq=seq,
         sender_id=about["psychologist_id"],
-        sender_name=about.get("psychologist_name") or "",
+        sender_name=about["psychologist_name"],
         text=UNVERIFIED[about["language"]],
         message_type=MessageType.SYSTEM,
         client_message_id=None,

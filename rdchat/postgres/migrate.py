@@ -1,5 +1,7 @@
 """Migrations: numbered SQL files, each applied once, in order, in a transaction of its own.
 
+Where SQL is not enough, the program does its part before one of them (`_seal_names`).
+
 The owner of the tables applies them. A service that connects as another role only looks whether they are.
 """
 
@@ -9,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rdchat.common.errors import ErrorCode, RdchatError
+from rdchat.postgres.data_keys import keys_of
 from rdchat.postgres.grants import renew_grants
 from rdchat.postgres.pool import acquire
+from rdchat.postgres.sealing import has_readable_names, seal_names
 
 if TYPE_CHECKING:
     import asyncpg
@@ -23,6 +27,8 @@ _LOCK = 0x72_64_63_68
 #: A large table takes its time; other statements are given up after seconds.
 _SECONDS = 3600.0
 _FEW = 4
+#: Before this one, what it drops is sealed.
+_DROPS_NAMES = "0083_without_readable_names"
 
 
 #: Who owns the tables (null: there are none yet); whether the one who asks may act as the owner, or may make
@@ -86,17 +92,42 @@ async def migrate(pool: Pool) -> list[str]:
                 "CREATE TABLE IF NOT EXISTS migrations "
                 "(name text PRIMARY KEY, applied_at timestamptz NOT NULL)"
             )
+            was_readable = False
             for name in await missing_migrations(connection):
+                if name == _DROPS_NAMES:
+                    was_readable = await _seal_names(connection)
                 async with connection.transaction(isolation="read_committed"):
+                    if name == _DROPS_NAMES:
+                        # What a replica of an older release has written since.
+                        await connection.execute("LOCK TABLE people IN ACCESS EXCLUSIVE MODE")
+                        was_readable |= await _seal_names(connection)
                     text = (_DIRECTORY / f"{name}.sql").read_text(encoding="utf-8")
                     await connection.execute(text, timeout=_SECONDS)
                     await connection.execute("INSERT INTO migrations VALUES ($1, now())", name)
                 applied_now.append(name)
+            if was_readable:
+                # Rewritten, so that no page of them has a name that is gone.
+                await connection.execute("VACUUM (FULL) people, notifications", timeout=_SECONDS)
             await renew_grants(connection)
         finally:
             await connection.execute("RESET ROLE")
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return applied_now
+
+
+async def _seal_names(connection: Connection) -> bool:
+    """Seal names that are readable. Return whether there were any. Raise SchemaBehindError without keys."""
+    if not await has_readable_names(connection):
+        return False
+    try:
+        keys = keys_of(connection)
+    except LookupError as error:
+        raise SchemaBehindError(
+            "The schema of the database is behind, and the names in it are not encrypted yet. Run `run.py "
+            "migrate` with the RDCHAT_ENCRYPTION_KEYS of the service."
+        ) from error
+    await seal_names(connection, keys)
+    return True
 
 
 async def missing_migrations(connection: Connection) -> list[str]:

@@ -1,4 +1,8 @@
-"""Notifications: what people were told, kept until they have read it and after."""
+"""Notifications: what people were told, kept until they have read it and after.
+
+No name is kept in them: a text has places for those of the two people, and is read with the names that they
+have by then.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ from rdchat.events.payloads import notification_data
 from rdchat.events.webhook import WebhookEvent, notification_event
 from rdchat.postgres import people, webhooks
 from rdchat.postgres.data_keys import person_owner
+from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire, rows_changed
 from rdchat.security.encryption import context
+from rdchat.texts.notifications import with_names
 from statemachine.effects import NotificationType
 
 if TYPE_CHECKING:
@@ -26,10 +32,11 @@ if TYPE_CHECKING:
     from rdchat.security.encryption import Encryptor
 
 _INSERT = """
-INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, starts_at, ends_at,
-                           timezone, reason, created_at)
+INSERT INTO notifications (session_id, person_id, id, type, title, message, counseling_id, psychologist_id,
+                           starts_at, ends_at, timezone, reason, created_at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[],
-                     $8::timestamptz[], $9::timestamptz[], $10::text[], $11::bytea[], $12::timestamptz[])
+                     $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::bytea[],
+                     $13::timestamptz[])
 """
 
 # What a release wrote that did not keep times has those of its counselling.
@@ -37,8 +44,14 @@ _SHOWN = """
 SELECT n.person_id, n.id, n.type, n.title, n.message, n.session_id, n.counseling_id, n.reason, n.created_at,
        n.read_at, coalesce(n.starts_at, c.starts_at) AS starts_at, coalesce(n.ends_at, c.ends_at) AS ends_at,
        coalesce(n.timezone, CASE n.person_id WHEN c.psychologist_id THEN c.psychologist_timezone
-                                             ELSE c.client_timezone END) AS timezone
-  FROM {source} n JOIN counselings c ON c.id = n.counseling_id
+                                             ELSE c.client_timezone END) AS timezone,
+       c.client_id, client.sealed_name AS client_sealed, psychologist.id AS psychologist_id,
+       psychologist.sealed_name AS psychologist_sealed,
+       (SELECT s.language FROM chat_sessions s WHERE s.id = n.session_id) AS language
+  FROM {source} n
+  JOIN counselings c ON c.id = n.counseling_id
+  JOIN people client ON client.id = c.client_id
+  JOIN people psychologist ON psychologist.id = coalesce(n.psychologist_id, c.psychologist_id)
 """
 
 _OF_PERSON = (
@@ -76,8 +89,9 @@ def notification_row(new: Notification, encryptors: Mapping[UUID, Encryptor]) ->
         new.id,
         new.type.value,
         new.title,
-        new.message,
+        new.template,
         new.counseling_id,
+        new.psychologist_id,
         new.starts_at,
         new.ends_at,
         new.timezone,
@@ -103,7 +117,7 @@ async def delivery_rows(
     """Make the rows of the webhooks of notifications; without webhooks, nothing is asked."""
     if not endpoints or not made:
         return []
-    reached = await people.get_recipients(connection, (one.person_id for one in made))
+    reached = await people.get_recipients(connection, (one.person_id for one in made), encryptors=encryptors)
     return [
         (one, row)
         for one in made
@@ -193,18 +207,26 @@ async def _notifications(
 ) -> list[Notification]:
     wanted = [person_owner(person_id)] if any(row["reason"] is not None for row in rows) else []
     encryptor = (await keys.find(connection, wanted)).get(person_id)
-    return [_notification(row, encryptor, keys) for row in rows]
+    names = await names_in(connection, keys, rows)
+    return [_notification(row, names, encryptor, keys) for row in rows]
 
 
-def _notification(found: asyncpg.Record, encryptor: Encryptor | None, keys: DataKeys) -> Notification:
+def _notification(
+    found: asyncpg.Record, names: Mapping[UUID, str], encryptor: Encryptor | None, keys: DataKeys
+) -> Notification:
+    client, psychologist = (
+        shown_name(names, found[whose], found["language"]) for whose in ("client_id", "psychologist_id")
+    )
     return Notification(
         id=found["id"],
         person_id=found["person_id"],
         type=NotificationType(found["type"]),
         title=found["title"],
-        message=found["message"],
+        message=with_names(found["message"], client=client, psychologist=psychologist),
+        template=found["message"],
         session_id=found["session_id"],
         counseling_id=found["counseling_id"],
+        psychologist_id=found["psychologist_id"],
         starts_at=found["starts_at"],
         ends_at=found["ends_at"],
         timezone=found["timezone"],

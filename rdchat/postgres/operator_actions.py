@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rdchat.domain.audit import AuditEntry, AuditKind
 from rdchat.domain.operator_action import ActionSubject, OperatorAction, SubjectType
 from rdchat.postgres import audit
+from rdchat.postgres.data_keys import keys_of
+from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ _SETTLE = "INSERT INTO operator_outcomes (action_id, outcome) VALUES ($1, $2) ON
 
 _LIST = """
 SELECT a.*, coalesce(o.outcome, a.outcome) AS settled,
-       (SELECT p.full_name FROM people p WHERE p.id = a.actor_id) AS actor_name
+       (SELECT p.sealed_name FROM people p WHERE p.id = a.actor_id) AS actor_sealed,
+       EXISTS (SELECT FROM people p WHERE p.id = a.actor_id) AS is_known
   FROM operator_actions a LEFT JOIN operator_outcomes o ON o.action_id = a.id
  WHERE (a.at, a.id) < ($1, $2) ORDER BY a.at DESC, a.id DESC LIMIT $3
 """
@@ -98,6 +101,7 @@ async def list_actions(
             rows = await connection.fetch(_LATEST, None, None, limit)
         else:
             rows = await connection.fetch(_LIST, *before, limit)
+        names = await names_in(connection, keys_of(connection), rows, [("actor_id", "actor_sealed")])
     return [
         OperatorAction(
             id=row["id"],
@@ -108,7 +112,7 @@ async def list_actions(
             detail=row["detail"],
             outcome=row["settled"],
             request_id=row["request_id"],
-            actor_name=row["actor_name"],
+            actor_name=shown_name(names, row["actor_id"]) if row["is_known"] else None,
         )
         for row in rows
     ]

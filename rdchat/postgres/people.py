@@ -1,4 +1,7 @@
-"""People: a row per person the service has seen. It is no identity provider; tokens say who they are."""
+"""People: a row per person the service has seen. It is no identity provider; tokens say who they are.
+
+Longer than most: what is told of a person is compared, sealed and written in the fewest statements.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from rdchat.common.clock import from_ms
 from rdchat.common.errors import ErrorCode, RdchatError, invalid
 from rdchat.domain.permissions import CLIENTS
 from rdchat.domain.person import Psychologist, Recipient, Role
+from rdchat.postgres.data_keys import keys_of, person_owner
+from rdchat.postgres.names import names_in, open_email, open_name, seal_email, seal_name, shown_name
 from rdchat.postgres.pool import acquire
 from rdchat.postgres.working_time import working_time_from_row
+from rdchat.texts.wording import ERASED_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -21,48 +27,62 @@ if TYPE_CHECKING:
     from rdchat.domain.availability import WorkingTime
     from rdchat.domain.person import Caller
     from rdchat.postgres.pool import Connection, Pool
+    from rdchat.security.encryption import Encryptor
 
 #: The time zone of a psychologist of whom no other is said.
 _USUAL_ZONE: Final = "Asia/Jakarta"
+_NAME_COLUMNS: Final = (("id", "sealed_name"),)
 
 _SEE = """
-WITH before AS (SELECT full_name FROM people WHERE id = $1)
-INSERT INTO people (id, role, full_name, email, organization_id, locale, token_at, seen_at)
+WITH before AS (SELECT sealed_name FROM people WHERE id = $1)
+INSERT INTO people (id, role, sealed_name, sealed_email, organization_id, locale, token_at, seen_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (id) DO UPDATE
-   SET (role, full_name, organization_id, email, locale) =
+   SET (role, sealed_name, organization_id, sealed_email, locale) =
        -- Psychologists are named by an administrator, not by whatever token they book with. Nor does an older
        -- token take back what a later one has said, above all of the role.
        (SELECT CASE WHEN b.stays THEN people.role ELSE excluded.role END,
-               CASE WHEN b.stays THEN people.full_name ELSE excluded.full_name END,
+               CASE WHEN b.stays THEN people.sealed_name ELSE excluded.sealed_name END,
                CASE WHEN b.stays THEN people.organization_id
                     ELSE coalesce(excluded.organization_id, people.organization_id) END,
-               CASE WHEN b.is_old THEN people.email ELSE coalesce(excluded.email, people.email) END,
+               CASE WHEN b.is_old THEN people.sealed_email
+                    ELSE coalesce(excluded.sealed_email, people.sealed_email) END,
                CASE WHEN b.is_old THEN people.locale ELSE coalesce(excluded.locale, people.locale) END
           FROM (SELECT people.token_at > excluded.token_at AS is_old,
                        people.token_at > excluded.token_at OR EXISTS (SELECT FROM psychologists WHERE id = $1)
                        AS stays) b),
        token_at = greatest(people.token_at, excluded.token_at), seen_at = excluded.seen_at
-RETURNING (SELECT full_name FROM before) <> full_name AS is_renamed
+RETURNING EXISTS (SELECT FROM before b WHERE b.sealed_name IS DISTINCT FROM people.sealed_name) AS is_renamed
 """
 
-# Who is new gets their row here; of the others, those are told whose row says something else.
+# Who is new gets their key and their row here: no row without the key that seals its name. Where another
+# replica has just made a key for them, that one counts, and no row is written here. Of all others, what is
+# there is returned, with their keys.
 _COMPARE = """
 WITH told AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[],
-                         $7::timestamptz[])
-        AS t (id, role, full_name, email, organization_id, locale, token_at)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::uuid[], $6::text[],
+                         $7::timestamptz[], $8::bytea[])
+        AS t (id, role, sealed_name, sealed_email, organization_id, locale, token_at, wrapped)
+),
+made AS (
+    INSERT INTO data_keys (owner, kid, wrapped)
+    SELECT t.id, $9, t.wrapped FROM told t
+     WHERE t.wrapped IS NOT NULL AND NOT EXISTS (SELECT FROM people p WHERE p.id = t.id)
+     ORDER BY t.id
+    ON CONFLICT (owner) DO NOTHING RETURNING owner
 ),
 new AS (
-    INSERT INTO people (id, role, full_name, email, organization_id, locale, token_at, seen_at)
-    SELECT t.*, $8 FROM told t ORDER BY t.id
-    ON CONFLICT (id) DO NOTHING
+    INSERT INTO people (id, role, sealed_name, sealed_email, organization_id, locale, token_at, seen_at)
+    SELECT t.id, t.role, t.sealed_name, t.sealed_email, t.organization_id, t.locale, t.token_at, $10
+      FROM told t JOIN made m ON m.owner = t.id ORDER BY t.id
+    ON CONFLICT (id) DO NOTHING RETURNING id
 )
-SELECT p.id FROM people p JOIN told t ON t.id = p.id
- WHERE (coalesce(t.email, p.email), coalesce(t.locale, p.locale)) IS DISTINCT FROM (p.email, p.locale)
-    OR (t.role, t.full_name, coalesce(t.organization_id, p.organization_id))
-       IS DISTINCT FROM (p.role, p.full_name, p.organization_id)
-   AND NOT EXISTS (SELECT FROM psychologists s WHERE s.id = p.id)
+SELECT t.id AS owner, p.id IS NOT NULL AS is_there, EXISTS (SELECT FROM new n WHERE n.id = t.id) AS is_new,
+       p.role, p.sealed_name, p.sealed_email, p.organization_id, p.locale,
+       EXISTS (SELECT FROM psychologists s WHERE s.id = t.id) AS is_psychologist,
+       k.kid, k.wrapped, true AS lasts, NULL::uuid AS client_id, NULL::uuid AS psychologist_id,
+       EXISTS (SELECT FROM encryption_keys e WHERE e.kid = k.kid) AS kid_is_known
+  FROM told t LEFT JOIN people p ON p.id = t.id LEFT JOIN data_keys k ON k.owner = t.id
 """
 
 # Every process that holds one of these sessions in memory loses its next commit to the fence and reads the
@@ -77,13 +97,13 @@ UPDATE chat_sessions s SET version = s.version + 1, state_version = s.version + 
 """
 
 _INTRODUCE = """
-INSERT INTO people (id, role, full_name, seen_at) VALUES ($1, 'psychologist', $2, $3)
+INSERT INTO people (id, role, sealed_name, seen_at) VALUES ($1, 'psychologist', $2, $3)
 ON CONFLICT (id) DO NOTHING
 """
 
 _MAKE_PSYCHOLOGIST = "UPDATE people SET role = 'psychologist' WHERE id = $1"
 
-_LOCKED_PERSON = "SELECT role, full_name FROM people WHERE id = $1 FOR NO KEY UPDATE"
+_LOCKED_PERSON = "SELECT role, sealed_name FROM people WHERE id = $1 FOR NO KEY UPDATE"
 
 _LOCKED_PSYCHOLOGIST = "SELECT * FROM psychologists WHERE id = $1 FOR NO KEY UPDATE"
 
@@ -93,52 +113,110 @@ ON CONFLICT (id) DO UPDATE
    SET timezone = excluded.timezone, is_active = excluded.is_active, updated_at = excluded.updated_at
 """
 
-_RECIPIENTS = "SELECT id, full_name, email, locale FROM people WHERE id = ANY($1)"
+_RECIPIENTS = "SELECT id, sealed_name, sealed_email, locale FROM people WHERE id = ANY($1)"
+
+_NAMES = "SELECT id, sealed_name FROM people WHERE id = ANY($1)"
 
 _PSYCHOLOGIST = """
-SELECT s.id, p.full_name, s.timezone, s.is_active, s.created_at, s.updated_at
+SELECT s.id, p.sealed_name, s.timezone, s.is_active, s.created_at, s.updated_at
   FROM psychologists s JOIN people p USING (id)
 """
 
-_BY_NAME = (
-    _PSYCHOLOGIST
-    + """
- WHERE (s.is_active OR $1) AND ($2::text IS NULL OR (p.full_name, s.id) > ($2, $3::uuid))
- ORDER BY p.full_name, s.id LIMIT $4
-"""
-)
+_ALL = _PSYCHOLOGIST + "WHERE s.is_active OR $1"
 
 
 async def upsert_person(connection: Connection, caller: Caller, at: datetime) -> None:
-    """Keep what a caller's token says of them, within a transaction."""
-    row = await connection.fetchrow(_SEE, *_facts(caller), at)
+    """Keep what a caller's token says of them, within a transaction. Raise DataKeyError."""
+    encryptor = await keys_of(connection).get_or_create(connection, person_owner(caller.id))
+    row = await connection.fetchrow(_SEE, *_facts(caller, encryptor), at)
     if row is not None and row["is_renamed"]:
         await connection.execute(_RENEW_SESSIONS, caller.id)
 
 
 async def insert_new(pool: Pool, callers: Sequence[Caller], at: datetime) -> set[UUID]:
-    """Keep those who were never seen. Return the others of whom their token says something new."""
+    """Keep those who were never seen. Return the others of whom their token says something new.
+
+    One of them may be new as well, if their key was there already.
+    """
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_COMPARE, *zip(*map(_facts, callers), strict=True), at)
-    return {row["id"] for row in rows}
+        keys = keys_of(connection)
+        proposed: dict[UUID, Encryptor] = {}
+        told = {}
+        for caller in callers:
+            encryptor, wrapped = keys.at_hand(person_owner(caller.id)), None
+            if encryptor is None:
+                wrapped, encryptor = keys.propose(caller.id)
+                proposed[caller.id] = encryptor
+            told[caller.id] = (*_facts(caller, encryptor), wrapped)
+        columns = zip(*told.values(), strict=True)
+        rows = await connection.fetch(_COMPARE, *columns, keys.ring.current, at)
+    for row in rows:
+        if row["is_new"]:
+            keys.hold(row["owner"], proposed[row["owner"]])
+    there = {row["owner"]: row for row in rows if row["is_there"]}
+    opened: dict[UUID, Encryptor] = {}
+    with_key = [row for row in there.values() if row["wrapped"] is not None]
+    keys.open(with_key, {row["owner"]: person_owner(row["owner"]) for row in with_key}, opened)
+    changed = {row["owner"] for row in rows if not row["is_there"] and not row["is_new"]}
+    for caller in callers:
+        if (present := there.get(caller.id)) is None:
+            continue
+        encryptor = opened.get(caller.id)
+        # One whose key does not open stays as they are; who has none gets one.
+        if present["wrapped"] is None or (
+            encryptor is not None and _is_news(_facts(caller, encryptor), present)
+        ):
+            changed.add(caller.id)
+    return changed
 
 
-def _facts(caller: Caller) -> tuple[Any, ...]:
+def _is_news(facts: tuple[Any, ...], row: asyncpg.Record) -> bool:
+    """Tell whether a row says something else than a token; who is a psychologist is named by others."""
+    _, role, name, email, organization_id, locale, _ = facts
+    if (email or row["sealed_email"], locale or row["locale"]) != (row["sealed_email"], row["locale"]):
+        return True
+    present = (row["role"], row["sealed_name"], row["organization_id"])
+    told = (role, name, organization_id or row["organization_id"])
+    return told != present and not row["is_psychologist"]
+
+
+def _facts(caller: Caller, encryptor: Encryptor) -> tuple[Any, ...]:
     return (
         caller.id,
         caller.role.value,
-        caller.full_name,
-        caller.email,
+        seal_name(encryptor, caller.id, caller.full_name),
+        seal_email(encryptor, caller.id, caller.email),
         caller.organization_id,
         caller.language,
         from_ms(round(caller.issued_at * 1000)),
     )
 
 
-async def get_recipients(connection: Connection, person_ids: Iterable[UUID]) -> dict[UUID, Recipient]:
-    """Read how people who are told something can be reached; within a transaction if there is one."""
-    rows = await connection.fetch(_RECIPIENTS, list(set(person_ids)))
-    return {row["id"]: Recipient(row["id"], row["full_name"], row["email"], row["locale"]) for row in rows}
+async def get_recipients(
+    connection: Connection, person_ids: Iterable[UUID], *, encryptors: Mapping[UUID, Encryptor]
+) -> dict[UUID, Recipient]:
+    """Read how people who are told something can be reached; within a transaction if there is one.
+
+    `encryptors` are theirs.
+    """
+    keys = keys_of(connection)
+    reached = {}
+    for row in await connection.fetch(_RECIPIENTS, list(set(person_ids))):
+        person_id, locale = row["id"], row["locale"]
+        name, encryptor = None, encryptors.get(person_id)
+        if row["sealed_name"] is not None:
+            name = open_name(keys, encryptor, person_id, row["sealed_name"])
+        email = open_email(keys, encryptor, person_id, row["sealed_email"])
+        name = name or ERASED_NAMES[locale or "id"]
+        reached[person_id] = Recipient(person_id, name, email, locale)
+    return reached
+
+
+async def get_names(connection: Connection, person_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Return the names of people, within a transaction if there is one; unknown ones are left out."""
+    rows = await connection.fetch(_NAMES, list(set(person_ids)))
+    names = await names_in(connection, keys_of(connection), rows, _NAME_COLUMNS)
+    return {row["id"]: shown_name(names, row["id"]) for row in rows}
 
 
 async def put_psychologist(
@@ -157,8 +235,11 @@ async def put_psychologist(
 
     Raise RdchatError: VALIDATION_FAILED for a new one without a name, ILLEGAL_TRANSITION for a client.
     """
+    sealed = None
     if full_name is not None:
-        await connection.execute(_INTRODUCE, psychologist_id, full_name, at)
+        encryptor = await keys_of(connection).get_or_create(connection, person_owner(psychologist_id))
+        sealed = seal_name(encryptor, psychologist_id, full_name)
+        await connection.execute(_INTRODUCE, psychologist_id, sealed, at)
     # The person is locked before the psychologist, as a booking does it.
     person = await connection.fetchrow(_LOCKED_PERSON, psychologist_id)
     if person is not None and person["role"] in CLIENTS:
@@ -169,13 +250,13 @@ async def put_psychologist(
     former = await connection.fetchrow(_LOCKED_PSYCHOLOGIST, psychologist_id)
     if person is None or (former is None and full_name is None):
         raise invalid("fullName", "A new psychologist needs a name.")
-    name = person["full_name"] if full_name is None else full_name
+    is_renamed = sealed is not None and sealed != person["sealed_name"]
     usual = (_USUAL_ZONE, True) if former is None else (former["timezone"], former["is_active"])
     present = usual[0] if timezone is None else timezone, usual[1] if is_active is None else is_active
-    if name != person["full_name"]:
-        await connection.execute("UPDATE people SET full_name = $2 WHERE id = $1", psychologist_id, name)
+    if is_renamed:
+        await connection.execute("UPDATE people SET sealed_name = $2 WHERE id = $1", psychologist_id, sealed)
         await connection.execute(_RENEW_SESSIONS, psychologist_id)
-    if former is None or name != person["full_name"] or present != usual:
+    if former is None or is_renamed or present != usual:
         await connection.execute(_PUT, psychologist_id, *present, at)
     if person["role"] != Role.PSYCHOLOGIST:
         # An administrator may see clients as well: who is a psychologist by now has no role taken away.
@@ -183,14 +264,15 @@ async def put_psychologist(
     row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
     if row is None:  # pragma: no cover - written in this transaction
         raise LookupError(psychologist_id)
-    return psychologist_from_row(row), None if former is None else working_time_from_row(former)
+    saved = await psychologist_from_row(connection, row)
+    return saved, None if former is None else working_time_from_row(former)
 
 
 async def get_psychologist(pool: Pool, psychologist_id: UUID) -> Psychologist | None:
     """Read one psychologist, or None."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_PSYCHOLOGIST + "WHERE s.id = $1", psychologist_id)
-    return None if row is None else psychologist_from_row(row)
+        return None if row is None else await psychologist_from_row(connection, row)
 
 
 async def list_psychologists(
@@ -205,15 +287,35 @@ async def list_psychologists(
     `after` is the (name, id) of the last one that was seen. Without `limit`, there is none.
     """
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_BY_NAME, all_of_them, *(after or (None, None)), limit)
-    return [psychologist_from_row(row) for row in rows]
+        rows = await connection.fetch(_ALL, all_of_them)
+        return (await by_name(connection, rows, after=after))[:limit]
 
 
-def psychologist_from_row(row: asyncpg.Record) -> Psychologist:
+async def by_name(
+    connection: Connection, rows: Sequence[asyncpg.Record], *, after: tuple[str, UUID] | None = None
+) -> list[Psychologist]:
+    """Read psychologists off rows and sort them by name and id; `after` is the last one that was seen.
+
+    PostgreSQL cannot: to it, a name is bytes. There are hundreds of them, and the names are known.
+    """
+    names = await names_in(connection, keys_of(connection), rows, _NAME_COLUMNS)
+    found = sorted((_psychologist(row, names) for row in rows), key=_place)
+    return found if after is None else [one for one in found if _place(one) > after]
+
+
+def _place(psychologist: Psychologist) -> tuple[str, UUID]:
+    return psychologist.full_name, psychologist.id
+
+
+async def psychologist_from_row(connection: Connection, row: asyncpg.Record) -> Psychologist:
     """Read a psychologist off a row, which may have more columns."""
+    return _psychologist(row, await names_in(connection, keys_of(connection), [row], _NAME_COLUMNS))
+
+
+def _psychologist(row: asyncpg.Record, names: Mapping[UUID, str]) -> Psychologist:
     return Psychologist(
         id=row["id"],
-        full_name=row["full_name"],
+        full_name=shown_name(names, row["id"]),
         timezone=row["timezone"],
         is_active=row["is_active"],
         created_at=row["created_at"],

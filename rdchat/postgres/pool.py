@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import structlog
@@ -70,11 +70,25 @@ SELECT lower(name) AS name, CASE WHEN name = ANY($2) THEN set_config(name, '0', 
 _ACQUIRE_SECONDS = 5.0
 
 
-async def connect(url: str, *, size: int = 10, kept: int = 2, patience: float = 30.0) -> Pool:
+class _Connection(asyncpg.Connection):
+    """A connection that knows what opens the names that are read over it."""
+
+    data_keys: object = None
+
+
+async def connect(
+    url: str, *, keys: object = None, size: int = 10, kept: int = 2, patience: float = 30.0
+) -> Pool:
     """Open a pool of up to `size` connections, of which `kept` are there at all times.
 
-    Try for `patience` seconds. Raise UnavailableError.
+    `keys`, a `DataKeys`, opens people's names: without it, no one's is read or written. Try for `patience`
+    seconds. Raise UnavailableError.
     """
+
+    async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        await _check_settings(connection)
+        cast("_Connection", connection).data_keys = keys
+
     deadline = asyncio.get_running_loop().time() + patience
     while True:
         try:
@@ -84,7 +98,8 @@ async def connect(url: str, *, size: int = 10, kept: int = 2, patience: float = 
                 max_size=size,
                 command_timeout=_STATEMENT_SECONDS,
                 timeout=_ACQUIRE_SECONDS,
-                init=_check_settings,
+                connection_class=_Connection,
+                init=prepare,
                 reset=_nothing_to_reset,
                 server_settings=_settings_sent(),
             )

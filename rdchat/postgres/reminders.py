@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from rdchat.domain.appointment import Appointment
 from rdchat.domain.reminder import DueReminder, plan_reminders
+from rdchat.postgres.data_keys import keys_of
+from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire, rows_changed
 from rdchat.redis.delay_queue import Job, ReminderKind
 
@@ -56,8 +58,8 @@ _LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM reminders WHERE counseling_
 # what is gone.
 _LOCK_DUE = """
 SELECT r.number, r.due_at, c.id, c.status, c.starts_at, c.ends_at, c.client_id, c.psychologist_id,
-       c.client_timezone, c.psychologist_timezone, client.full_name AS client_name,
-       p.full_name AS psychologist_name, s.id AS session_id, s.language,
+       c.client_timezone, c.psychologist_timezone, client.sealed_name AS client_sealed,
+       p.sealed_name AS psychologist_sealed, s.id AS session_id, s.language,
        EXISTS (SELECT FROM reminders n
                 WHERE n.counseling_id = r.counseling_id AND n.status IN ('scheduled', 'done')
                   AND n.due_at > r.due_at AND n.due_at <= $3) AS has_nearer
@@ -171,6 +173,8 @@ async def lock_due_reminders(
     is left out.
     """
     ids, numbers = [job.subject_id for job in jobs], [job.number for job in jobs]
+    rows = await connection.fetch(_LOCK_DUE, ids, numbers, at)
+    names = await names_in(connection, keys_of(connection), rows)
     return [
         DueReminder(
             counseling_id=row["id"],
@@ -180,9 +184,9 @@ async def lock_due_reminders(
                 counseling_id=row["id"],
                 session_id=row["session_id"],
                 client_id=row["client_id"],
-                client_name=row["client_name"],
+                client_name=shown_name(names, row["client_id"], row["language"] or language),
                 psychologist_id=row["psychologist_id"],
-                psychologist_name=row["psychologist_name"],
+                psychologist_name=shown_name(names, row["psychologist_id"], row["language"] or language),
                 starts_at=row["starts_at"],
                 ends_at=row["ends_at"],
                 client_timezone=row["client_timezone"],
@@ -192,7 +196,7 @@ async def lock_due_reminders(
             is_pending=row["status"] == "pending",
             has_nearer=row["has_nearer"],
         )
-        for row in await connection.fetch(_LOCK_DUE, ids, numbers, at)
+        for row in rows
     ]
 
 

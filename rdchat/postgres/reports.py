@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from rdchat.domain.report import OrganizationReport, PsychologistTally, Tally
 from rdchat.postgres.counselings import STATUS
+from rdchat.postgres.data_keys import keys_of
+from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ WITH counseling AS (
       FROM counselings c LEFT JOIN chat_sessions s ON s.counseling_id = c.id
      WHERE c.starts_at >= $2 AND c.starts_at < $3 {{of_organization}}
 )
-SELECT c.psychologist_id, max(p.full_name) AS full_name,
+SELECT c.psychologist_id, (SELECT p.sealed_name FROM people p WHERE p.id = c.psychologist_id) AS sealed_name,
        count(*) AS booked,
        count(*) FILTER (WHERE became = 'held') AS held,
        count(*) FILTER (WHERE became = 'client_absent') AS client_absent,
@@ -56,9 +58,9 @@ SELECT c.psychologist_id, max(p.full_name) AS full_name,
        floor(coalesce(sum(extract(epoch FROM length))
              FILTER (WHERE became <> 'missed' AND became NOT LIKE 'cancelled%'), 0) / 60)::bigint AS minutes,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY wait) AS median_wait
-  FROM counseling c JOIN people p ON p.id = c.psychologist_id
+  FROM counseling c
  GROUP BY GROUPING SETS ((), (c.psychologist_id))
- ORDER BY c.psychologist_id IS NOT NULL, full_name, c.psychologist_id
+ ORDER BY c.psychologist_id IS NOT NULL
 """  # noqa: S608 - constant text
 _OF_ALL: Final = _COUNTED.format(of_organization="")
 _OF_ONE: Final = _COUNTED.format(of_organization="AND c.organization_id = $4")
@@ -76,6 +78,7 @@ async def count_counselings(
             rows = await connection.fetch(_OF_ALL, at, since, until)
         else:
             rows = await connection.fetch(_OF_ONE, at, since, until, organization_id)
+        names = await names_in(connection, keys_of(connection), rows, [("psychologist_id", "sealed_name")])
     # The empty set of columns has its row in any case, and it comes first.
     total, *others = rows
     return OrganizationReport(
@@ -84,7 +87,15 @@ async def count_counselings(
         organization_id=organization_id,
         total=_tally(total),
         psychologists=tuple(
-            PsychologistTally(row["psychologist_id"], row["full_name"], _tally(row)) for row in others
+            sorted(
+                (
+                    PsychologistTally(
+                        row["psychologist_id"], shown_name(names, row["psychologist_id"]), _tally(row)
+                    )
+                    for row in others
+                ),
+                key=lambda one: (one.full_name, one.psychologist_id),
+            )
         ),
     )
 

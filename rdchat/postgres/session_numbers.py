@@ -11,6 +11,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from rdchat.domain.overview import MOST_OPENINGS, LatenessMinute, Opening
+from rdchat.postgres.data_keys import keys_of
+from rdchat.postgres.names import OF_BOTH, names_in, shown_name
 from rdchat.postgres.pool import acquire
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ WITH soon AS MATERIALIZED (
      ORDER BY c.starts_at LIMIT {MOST_OPENINGS}
 )
 SELECT soon.*, (SELECT s.id FROM chat_sessions s WHERE s.counseling_id = soon.id) AS session_id,
-       (SELECT p.full_name FROM people p WHERE p.id = soon.psychologist_id) AS psychologist_name
+       (SELECT p.sealed_name FROM people p WHERE p.id = soon.psychologist_id) AS psychologist_sealed
   FROM soon ORDER BY soon.starts_at, soon.id
 """  # noqa: S608 - constant text
 _COUNT_OPENINGS: Final = f"""
@@ -124,12 +126,13 @@ async def list_openings(
         total = len(rows)
         if total == MOST_OPENINGS:
             total = await connection.fetchval(_COUNT_OPENINGS.format(of_organization=of), *arguments)
+        names = await names_in(connection, keys_of(connection), rows, OF_BOTH[1:])
     found = [
         Opening(
             session_id=row["session_id"],
             starts_at=row["starts_at"],
             psychologist_id=row["psychologist_id"],
-            psychologist_name=row["psychologist_name"],
+            psychologist_name=shown_name(names, row["psychologist_id"]),
             client_id=row["client_id"],
         )
         for row in rows

@@ -11,7 +11,8 @@ import orjson
 
 from rdchat.domain.booking import LONGEST
 from rdchat.domain.timeline import TimelineEntry
-from rdchat.postgres.data_keys import KeyOwner
+from rdchat.postgres.data_keys import KeyOwner, keys_of
+from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire
 from statemachine import (
     OPEN,
@@ -26,7 +27,7 @@ from statemachine import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     import asyncpg
@@ -45,7 +46,7 @@ _OUTCOMES: Final = {one.value: one for one in SessionOutcome}
 
 # Automations as JSON: reading them as an array of rows takes four times as long.
 _ROWS = """
-SELECT s.*, client.full_name AS client_name, psychologist.full_name AS psychologist_name,
+SELECT s.*, client.sealed_name AS client_sealed, psychologist.sealed_name AS psychologist_sealed,
        c.client_timezone, c.psychologist_timezone,
        (SELECT json_agg(json_build_array(a.kind, a.due_at, a.status, a.executed_at, a.lateness_ms, a.reason))
           FROM automations a
@@ -110,20 +111,22 @@ async def get_sessions(pool: Pool, session_ids: Sequence[UUID]) -> dict[UUID, Se
     """Read sessions, each with the automations of its present plan; unknown ids are left out."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_BY_IDS, list(session_ids))
-    return {row["id"]: session_from_row(row) for row in rows}
+        found = await sessions_from_rows(connection, rows)
+    return {session.id: session for session in found}
 
 
 async def get_sessions_to_run(pool: Pool, session_ids: Sequence[UUID], limits: Limits) -> dict[UUID, Session]:
     """Read sessions for the engine: also whether there is a place for those that are to start."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(_TO_RUN, list(session_ids), limits.per_client, limits.per_psychologist)
-    return {row["id"]: session_from_row(row, is_over_limit=row["is_over_limit"]) for row in rows}
+        names = await names_in(connection, keys_of(connection), rows)
+    return {row["id"]: _session(row, names, is_over_limit=row["is_over_limit"]) for row in rows}
 
 
 async def get_locked_session(connection: Connection, session_id: UUID) -> Session | None:
     """Read one session within a transaction that has locked it."""
-    row = await connection.fetchrow(_BY_IDS, [session_id])
-    return None if row is None else session_from_row(row)
+    rows = await connection.fetch(_BY_IDS, [session_id])
+    return next(iter(await sessions_from_rows(connection, rows)), None)
 
 
 async def get_session(pool: Pool, session_id: UUID) -> Session | None:
@@ -160,7 +163,7 @@ async def list_page(
     wanted = [status.value for status in statuses] if statuses else None
     async with acquire(pool) as connection:
         rows = await connection.fetch(query, person_id, wanted, at, session_id, limit)
-    return [session_from_row(row) for row in rows]
+        return await sessions_from_rows(connection, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ async def list_selected(pool: Pool, selection: str, arguments: Sequence[Any]) ->
     """Read the sessions that the end of a statement selects, about sessions `s` and counsellings `c`."""
     async with acquire(pool) as connection:
         rows = await connection.fetch(SESSION + selection, *arguments)
-    return [session_from_row(row) for row in rows]
+        return await sessions_from_rows(connection, rows)
 
 
 async def list_timeline(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
@@ -215,15 +218,20 @@ async def list_timeline(pool: Pool, session_id: UUID) -> list[TimelineEntry]:
     ]
 
 
-def session_from_row(row: asyncpg.Record, *, is_over_limit: bool = False) -> Session:
-    """Read a session off a row of `SESSION`, which may have more columns."""
+async def sessions_from_rows(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Session]:
+    """Read sessions off rows of `SESSION`, which may have more columns."""
+    names = await names_in(connection, keys_of(connection), rows)
+    return [_session(row, names) for row in rows]
+
+
+def _session(row: asyncpg.Record, names: Mapping[UUID, str], *, is_over_limit: bool = False) -> Session:
     return Session(
         id=row["id"],
         counseling_id=row["counseling_id"],
         client_id=row["client_id"],
-        client_name=row["client_name"],
+        client_name=shown_name(names, row["client_id"], row["language"]),
         psychologist_id=row["psychologist_id"],
-        psychologist_name=row["psychologist_name"],
+        psychologist_name=shown_name(names, row["psychologist_id"], row["language"]),
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
         created_at=row["created_at"],

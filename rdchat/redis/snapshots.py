@@ -3,11 +3,14 @@
 A snapshot may be stale (another replica has gone on) or gone (Redis is only a cache). Both are safe: a commit
 on a stale version is refused by its fence, and no refusal is ever based on a snapshot alone. One that was not
 written by the service is none: each begins with a code that only the service can make.
+
+Names are in it as they are in PostgreSQL: sealed with their person's key, which is not in Redis.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 from dataclasses import fields
 from datetime import datetime
 from hmac import compare_digest
@@ -29,10 +32,13 @@ from statemachine import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from rdchat.redis.connection import RedisClient
+
+    #: A session, and what the names of its two are sealed in.
+    _Sealed = tuple[Session, tuple[UUID, bytes], tuple[UUID, bytes]]
 
 log = structlog.get_logger(__name__)
 
@@ -47,11 +53,27 @@ _AVOID_SECONDS: Final = 2.0
 _MAC_BYTES: Final = 16
 
 
+#: Before a name, which a snapshot of an earlier release has as it is.
+_SEALED: Final = "sealed:"
+
+
 class Authenticator(Protocol):
     """Makes codes of 16 bytes that no one else can make."""
 
     def mac(self, context: bytes) -> bytes:
         """Return the code of some bytes."""
+        ...
+
+
+class SealedNames(Protocol):
+    """Knows people's names, and what they are sealed in."""
+
+    def find_sealed(self, person_id: UUID, name: str) -> bytes | None:
+        """Return what a name of a person is sealed in; None if that is not known."""
+        ...
+
+    async def open(self, stored: Iterable[tuple[UUID, bytes]]) -> dict[UUID, str]:
+        """Return the names of people, given what each is sealed in; those that do not open are left out."""
         ...
 
 
@@ -62,10 +84,16 @@ class Snapshots:
     """
 
     def __init__(
-        self, store: RedisClient, authenticator: Authenticator, *, alarm: Callable[[str, UUID], None]
+        self,
+        store: RedisClient,
+        authenticator: Authenticator,
+        names: SealedNames,
+        *,
+        alarm: Callable[[str, UUID], None],
     ) -> None:
         self._store = store
         self._authenticator = authenticator
+        self._names = names
         self._alarm = alarm
         self._avoided_until = 0.0
 
@@ -81,47 +109,84 @@ class Snapshots:
             self._avoided_until = now() + _AVOID_SECONDS
             log.debug("snapshots are away", error=str(error))
             return {}
-        found = {}
-        for session_id, value in zip(session_ids, values, strict=True):
-            session = self.decode(session_id, value) if value is not None else None
-            if session is not None:
-                found[session_id] = session
-        return found
+        return await self.decode(
+            {one: value for one, value in zip(session_ids, values, strict=True) if value is not None}
+        )
 
     async def save(self, sessions: Iterable[Session]) -> None:
         """Write snapshots; those of sessions that are over expire like the others. Loss is harmless."""
+        encoded = [(session.id, self.encode(session)) for session in sessions]
         await self._try(
-            [("SET", _key(session.id), self.encode(session), "PX", _LIFETIME_MS) for session in sessions]
+            [
+                ("SET", _key(session_id), value, "PX", _LIFETIME_MS)
+                for session_id, value in encoded
+                if value is not None
+            ]
         )
 
     async def withdraw(self, session_ids: Iterable[UUID]) -> None:
         """Remove outdated snapshots. Loss is harmless."""
         await self._try([("DEL", _key(session_id)) for session_id in session_ids])
 
-    def encode(self, session: Session) -> bytes:
-        """Return the snapshot of a session."""
+    def encode(self, session: Session) -> bytes | None:
+        """Return the snapshot of a session; None where it is not known what its names are sealed in."""
+        client = self._names.find_sealed(session.client_id, session.client_name)
+        psychologist = self._names.find_sealed(session.psychologist_id, session.psychologist_name)
+        if client is None or psychologist is None:
+            return None
+        stored = session.draft()
+        stored.client_name, stored.psychologist_name = _as_text(client), _as_text(psychologist)
         # `default` serves the ids: asyncpg has a UUID class of its own.
-        content = orjson.dumps(session, option=orjson.OPT_NON_STR_KEYS, default=str)
+        content = orjson.dumps(stored, option=orjson.OPT_NON_STR_KEYS, default=str)
         return self._authenticator.mac(_bound(session.id, content)) + content
 
-    def decode(self, session_id: UUID, value: bytes) -> Session | None:
-        """Return the session in a snapshot; None for another release's, or one that was forged."""
+    async def decode(self, values: Mapping[UUID, bytes]) -> dict[UUID, Session]:
+        """Return the sessions in snapshots, but for those of another release, or that were forged.
+
+        Raise UnavailableError where keys are missing here, and PostgreSQL is away.
+        """
+        decoded = {session_id: self._decode(session_id, value) for session_id, value in values.items()}
+        sealed = {session_id: one for session_id, one in decoded.items() if one is not None}
+        names = await self._names.open(pair for _, *both in sealed.values() for pair in both)
+        found = {}
+        for session_id, (session, *_) in sealed.items():
+            # PostgreSQL knows what to show of a person who was erased meanwhile.
+            if session.client_id in names and session.psychologist_id in names:
+                session.client_name = names[session.client_id]
+                session.psychologist_name = names[session.psychologist_id]
+                found[session_id] = session
+        return found
+
+    def _decode(self, session_id: UUID, value: bytes) -> _Sealed | None:
         mac, content = value[:_MAC_BYTES], value[_MAC_BYTES:]
         if not compare_digest(mac, self._authenticator.mac(_bound(session_id, content))):
             self._alarm("snapshot", session_id)
             return None
         try:
-            return _session(orjson.loads(content))
+            session = _session(orjson.loads(content))
+            client = session.client_id, _from_text(session.client_name)
+            psychologist = session.psychologist_id, _from_text(session.psychologist_name)
         except (ValueError, KeyError, TypeError) as error:
             # PostgreSQL knows better.
             log.warning("a snapshot cannot be read", error=repr(error))
             return None
+        return session, client, psychologist
 
     async def _try(self, commands: list[tuple[Any, ...]]) -> None:
         answers = await self._store.many(commands)
         errors = [answer for answer in answers if isinstance(answer, BaseException)]
         if errors:
             log.debug("snapshots are away", error=str(errors[0]), snapshots=len(errors))
+
+
+def _as_text(sealed: bytes) -> str:
+    return _SEALED + base64.b64encode(sealed).decode()
+
+
+def _from_text(stored: str) -> bytes:
+    if not stored.startswith(_SEALED):
+        raise ValueError("a name that is not sealed")
+    return base64.b64decode(stored.removeprefix(_SEALED), validate=True)
 
 
 def _bound(session_id: UUID, content: bytes) -> bytes:

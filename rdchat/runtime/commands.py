@@ -22,7 +22,7 @@ async def keep_wall_times(settings: Settings, addresses: Addresses, *, dry_run: 
     if settings.ably_is_local and endpoint is None:
         # The service that runs beside this, if one does, has the endpoint; else the outbox keeps the events.
         endpoint = authority(settings.host, settings.ably_local_port)
-    await prepare_embedded(addresses)
+    await prepare_embedded(addresses, settings)
     runtime = await Runtime.start(
         replace(settings, roles=frozenset(), ably_endpoint=endpoint),
         database_url=addresses.database_url,

@@ -22,6 +22,7 @@ from rdchat.postgres import pool as postgres
 from rdchat.postgres.data_keys import DataKeys
 from rdchat.postgres.key_checks import WrongKeyError, check_ring, is_new
 from rdchat.postgres.migrate import bring_up_to_date
+from rdchat.postgres.names import SnapshotNames
 from rdchat.postgres.server_clock import ClockKeeper
 from rdchat.postgres.storage import StoredSessions
 from rdchat.realtime.ably_client import AblyClient
@@ -142,17 +143,17 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
     Raise UnavailableError without PostgreSQL, SchemaBehindError if it is another's and behind, WrongKeyError
     for encryption keys that are not this database's.
     """
-    pool = await postgres.connect(database_url, size=_CONNECTIONS, kept=1)
+    keys = DataKeys(KeyRing(base.settings.encryption_keys), base.metrics)
+    pool = await postgres.connect(database_url, keys=keys, size=_CONNECTIONS, kept=1)
     base.close_in_turn(lambda: postgres.close(pool))
     applied = await bring_up_to_date(pool)
     if applied:
         log.info("migrations applied", names=applied)
-    commits = await postgres.connect(database_url, size=ASKING, kept=1)
+    commits = await postgres.connect(database_url, keys=keys, size=ASKING, kept=1)
     base.close_in_turn(lambda: postgres.close(commits))
     await _follow_clock(base, pool)
     redis = redis_connection.connect(redis_url)
     base.close_in_turn(redis.aclose)
-    keys = DataKeys(KeyRing(base.settings.encryption_keys), base.metrics)
     async with postgres.acquire(pool) as connection:
         await check_ring(connection, keys.ring)
         if await is_new(connection, keys.ring.current):
@@ -169,7 +170,7 @@ async def open_stores(base: Base, database_url: str, redis_url: str) -> Stores:
         commits=commits,
         keys=keys,
         redis=redis,
-        snapshots=Snapshots(redis, service_key, alarm=keys.alarm),
+        snapshots=Snapshots(redis, service_key, SnapshotNames(pool, keys), alarm=keys.alarm),
         rates=rates,
         queue=DelayQueue(redis, on_scheduled=woken.set),
         announcements=announcements,

@@ -82,6 +82,14 @@ class Encryptor:
         nonce = os.urandom(_NONCE_BYTES)
         return _FORM + nonce + self._cipher.encrypt(nonce, plaintext, context)
 
+    def encrypt_alike(self, plaintext: bytes, context: bytes) -> bytes:
+        """Encrypt `plaintext` for `context` so that the same text of the same context gives the same bytes.
+
+        The nonce is a code of both: without the key, all that shows is whether a text has changed.
+        """
+        nonce = self.mac(b"".join((b"nonce\0", len(context).to_bytes(4), context, plaintext)))[:_NONCE_BYTES]
+        return _FORM + nonce + self._cipher.encrypt(nonce, plaintext, context)
+
     def decrypt(self, encrypted: bytes, context: bytes) -> bytes:
         """Return the plaintext. Raise DecryptionError."""
         if encrypted[:1] != _FORM:

@@ -160,8 +160,7 @@ class AuditTrail:
     async def get_names(self, person_ids: Iterable[UUID]) -> dict[UUID, str]:
         """Return the names of people, as far as they are known. Raise UnavailableError."""
         async with acquire(self.pool) as connection:
-            found = await people.get_recipients(connection, person_ids)
-        return {person_id: one.full_name for person_id, one in found.items()}
+            return await people.get_names(connection, person_ids)
 
     async def _write_for_ever(self) -> None:
         while True:

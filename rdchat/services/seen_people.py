@@ -17,6 +17,7 @@ import structlog
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import UnavailableError
 from rdchat.postgres import people
+from rdchat.postgres.data_keys import DataKeyError
 from rdchat.postgres.pool import transaction
 
 if TYPE_CHECKING:
@@ -108,8 +109,12 @@ class SeenPeople:
         changed = await people.insert_new(self._pool, callers, now)
         for caller in callers:
             if caller.id in changed:
-                async with transaction(self._pool) as connection:
-                    await people.upsert_person(connection, caller, now)
+                try:
+                    async with transaction(self._pool) as connection:
+                        await people.upsert_person(connection, caller, now)
+                except DataKeyError:
+                    # There is an alarm of it already. What is known of them stays.
+                    log.warning("what a token says cannot be kept", person=str(caller.id))
             self._kept[caller.id] = caller
         while len(self._kept) > _REMEMBERED:
             self._kept.popitem(last=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rdchat.domain.appointment import Appointment
@@ -117,28 +118,40 @@ _NOTIFICATIONS_IN_ENGLISH: Final = {
 _WORDS: Final = {"id": _NOTIFICATIONS, "en": _NOTIFICATIONS_IN_ENGLISH}
 
 
+#: Where the names of the two stand in a text.
+_CLIENT: Final = "{client}"
+_PSYCHOLOGIST: Final = "{psychologist}"
+_PLACES: Final = re.compile(f"{re.escape(_CLIENT)}|{re.escape(_PSYCHOLOGIST)}")
+
+
 def notification_words(appointment: Appointment, person_id: UUID, kind: NotificationType) -> tuple[str, str]:
     """Give the title and the text of what one person is told, in the appointment's language.
 
-    Days and times are those of the zone of the one who is told.
+    Days and times are those of the zone of the one who is told. The text has places for names: `with_names`.
     """
     words = _WORDS[appointment.language][kind]
-    other = appointment.psychologist_name
+    other = _PSYCHOLOGIST
     text = words.client
     if person_id != appointment.client_id:
-        other = appointment.client_name
+        other = _CLIENT
         is_former = person_id != appointment.psychologist_id
         text = (words.former if is_former else None) or words.psychologist or words.client
     zone = appointment.timezone_of(person_id)
     starts_at, ends_at = wall_time(zone, appointment.starts_at), wall_time(zone, appointment.ends_at)
     day = day_in_words(starts_at.date(), appointment.language)
     return words.title, text.format(
-        client=appointment.client_name,
-        psychologist=appointment.psychologist_name,
+        client=_CLIENT,
+        psychologist=_PSYCHOLOGIST,
         other=other,
         when=f"{day}, {time_in_words(starts_at.time())} ({zone})",
         end=f"{time_in_words(ends_at.time())} ({zone})",
     )
+
+
+def with_names(text: str, *, client: str, psychologist: str) -> str:
+    """Put the names of the two into the text of a notification."""
+    # At once: a name is not looked through for places.
+    return _PLACES.sub(lambda place: client if place[0] == _CLIENT else psychologist, text)
 
 
 def appointment_notification(
@@ -151,15 +164,19 @@ def appointment_notification(
     reason: str | None = None,
 ) -> Notification:
     """Put what one person is told of an appointment into words; `reason` is in the words of who gave it."""
-    title, message = notification_words(appointment, person_id, kind)
+    title, template = notification_words(appointment, person_id, kind)
     return Notification(
         id=notification_id,
         person_id=person_id,
         type=kind,
         title=title,
-        message=message,
+        message=with_names(
+            template, client=appointment.client_name, psychologist=appointment.psychologist_name
+        ),
+        template=template,
         session_id=appointment.session_id,
         counseling_id=appointment.counseling_id,
+        psychologist_id=appointment.psychologist_id,
         starts_at=appointment.starts_at,
         ends_at=appointment.ends_at,
         timezone=appointment.timezone_of(person_id),

@@ -36,6 +36,9 @@ UNVERIFIED: Final = {
     "en": "[This message cannot be shown: it was changed or taken away where it is stored.]",
 }
 
+#: What stands for the name of a person who was erased, or whose name does not open.
+ERASED_NAMES: Final = {"id": "Pengguna terhapus", "en": "Erased person"}
+
 
 def automated_text(organizations: Organizations, kind: str, session: Session) -> str:
     """Return the text of the automation `kind` in a session, filled in. Raise KeyError if it has none."""

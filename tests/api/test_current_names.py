@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from rdchat.domain.person import Caller, Role
+from tests.support.keys import read_person
 from tests.support.pair import Pair, a_pair
 from tests.support.service import Person
 from tests.support.sessions import opened
@@ -36,9 +37,7 @@ def renamed(service: Service, person: Person, name: str, **facts: Any) -> Person
 
 
 async def row_of(service: Service, person: Person) -> dict[str, Any]:
-    row = await service.runtime.pool.fetchrow("SELECT * FROM people WHERE id = $1", person.id)
-    assert row is not None
-    return dict(row)
+    return await read_person(service.runtime.pool, person.id)
 
 
 async def test_a_changed_name_is_shown_everywhere(service: Service) -> None:

@@ -32,7 +32,7 @@ async def present(service: Service) -> list[Any]:
         await pool.fetch("SELECT * FROM psychologists ORDER BY id"),
         # Those who only ask get their row as well: it is no change of what is asked about.
         await pool.fetch(
-            "SELECT id, role, full_name FROM people "
+            "SELECT id, role, sealed_name FROM people "
             "WHERE id IN (SELECT client_id FROM counselings UNION SELECT id FROM psychologists) ORDER BY id"
         ),
         await pool.fetch("SELECT id, type FROM notifications ORDER BY id"),

@@ -42,7 +42,7 @@ FATES = (
     ("ending_soon", None, None, "underWay"),
 )
 
-_CLIENT = "INSERT INTO people (id, role, full_name, seen_at) VALUES ($1, 'client', 'Budi', now())"
+_CLIENT = "INSERT INTO people (id, role, seen_at) VALUES ($1, 'client', now())"
 _COUNSELING = """
 INSERT INTO counselings (id, client_id, psychologist_id, method, starts_at, ends_at, created_at, updated_at,
                          status, organization_id, timezone, local_date, local_start, local_end_date,

@@ -20,6 +20,7 @@ from rdchat.postgres import access_rules
 from tests.support.database_users import as_owner
 from tests.support.envelope import assert_refused
 from tests.support.forms import photo, upload
+from tests.support.keys import read_person
 from tests.support.pair import a_pair
 from tests.support.service import SECRET, Person, Service, whole_second
 from tests.support.sessions import opened
@@ -336,9 +337,8 @@ async def test_an_older_token_does_not_take_a_role_back(pair: Pair) -> None:
     old = signed(pair.other, person_id, Role.SUPERVISOR, iat=now - 60)
     assert (await old.get("/counselings")).status == 200, "it has not heard of it yet"
     access.refresh = refresh  # type: ignore[method-assign]
-    kept = await pair.one.runtime.pool.fetchrow("SELECT role, full_name FROM people WHERE id = $1", person_id)
-    assert kept is not None
-    assert tuple(kept) == ("client", "Budi Baru")
+    kept = await read_person(pair.one.runtime.pool, person_id)
+    assert (kept["role"], kept["full_name"]) == ("client", "Budi Baru")
     await refused_everywhere(pair, old, 401, time.monotonic())
 
 

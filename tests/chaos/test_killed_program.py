@@ -14,6 +14,7 @@ import redis.asyncio
 from ably import AblyRealtime
 
 from rdchat.postgres import pool, sessions
+from rdchat.postgres.names import SnapshotNames
 from rdchat.redis import connection
 from rdchat.redis.snapshots import Snapshots
 from tests.support.keys import data_keys
@@ -117,15 +118,15 @@ async def test_killed_between_commit_and_snapshot(world: World) -> None:
 
 async def _snapshot_now(world: World, talk: Talk) -> dict[str, bytes]:
     """Make the snapshot that a replica would leave of a session."""
-    database = await pool.connect(world.database_url, size=2)
+    keys = data_keys()
+    database = await pool.connect(world.database_url, keys=keys, size=2)
     store = connection.connect(world.redis_url)
     try:
         session = await sessions.get_session(database, UUID(talk.id))
         assert session is not None
-        keys = data_keys()
         async with pool.acquire(database) as acquired:
             service_key = await keys.get_service_key(acquired)
-        await Snapshots(store, service_key, alarm=keys.alarm).save([session])
+        await Snapshots(store, service_key, SnapshotNames(database, keys), alarm=keys.alarm).save([session])
         key = f"rdchat:session:{{{session.id.hex}}}"
         (value,) = await store.get([key])
         assert value is not None

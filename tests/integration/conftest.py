@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rdchat.postgres import pool
+from tests.support.keys import data_keys
 from tests.support.seed import open_sessions
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Pool]:
-    opened = await pool.connect(database_url)
+    opened = await pool.connect(database_url, keys=data_keys())
     yield opened
     await pool.close(opened)
 

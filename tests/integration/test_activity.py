@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from rdchat.postgres.pool import Pool
 
 _PEOPLE = """
-INSERT INTO people (id, role, full_name, seen_at)
-VALUES ($1, 'psychologist', 'Sari', now()), ($2, 'client', 'Budi', now())
+INSERT INTO people (id, role, seen_at) VALUES ($1, 'psychologist', now()), ($2, 'client', now())
 """
 _PSYCHOLOGIST = """
 INSERT INTO psychologists (id, timezone, is_active, created_at, updated_at)

@@ -218,8 +218,7 @@ async def test_a_plain_owner_migrates_and_no_client_is_at_two_places_at_once(
 
 _CLIENT = uuid4()
 _PEOPLE = """
-INSERT INTO people (id, role, full_name, seen_at)
-VALUES ($1, 'client', 'Budi', now()), ($2, 'client', 'Sari', now())
+INSERT INTO people (id, role, seen_at) VALUES ($1, 'client', now()), ($2, 'client', now())
 ON CONFLICT DO NOTHING
 """
 _PSYCHOLOGIST = """

@@ -19,6 +19,7 @@ from prometheus_client import generate_latest
 from rdchat.domain.person import Role
 from rdchat.postgres import pool as pools
 from rdchat.postgres import sessions
+from rdchat.postgres.names import SnapshotNames
 from rdchat.redis import connection as redis_connection
 from rdchat.redis.snapshots import Snapshots
 from rdchat.texts.wording import UNVERIFIED
@@ -566,7 +567,8 @@ async def saved(
     async with pools.acquire(service.runtime.pool) as connection:
         service_key = await keys.get_service_key(connection)
     found = await sessions.get_sessions(service.runtime.pool, [UUID(one) for one in session_ids])
-    snapshots = Snapshots(store, service_key, alarm=lambda *what: alarms.append(what))
+    names = SnapshotNames(service.runtime.pool, keys)
+    snapshots = Snapshots(store, service_key, names, alarm=lambda *what: alarms.append(what))
     await snapshots.save(found.values())
     return snapshots
 

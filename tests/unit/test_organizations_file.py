@@ -16,7 +16,7 @@ from config.templates import LONGEST_TEXT, PLACEHOLDERS, parse
 from config.texts import KINDS
 from rdchat.domain.appointment import Appointment
 from rdchat.texts import wording
-from rdchat.texts.notifications import notification_words
+from rdchat.texts.notifications import appointment_notification
 from statemachine import Session
 from statemachine.effects import NotificationType
 from tests.support.sessions import CLOSING, OPENING, WELCOME
@@ -233,9 +233,9 @@ def test_the_example_loads_and_says_something_for_everything_it_names() -> None:
 
 def test_notifications_speak_every_language() -> None:
     told = {
-        (language, kind): notification_words(
-            Appointment.of_session(session(language=language)), uuid4(), kind
-        )[1]
+        (language, kind): appointment_notification(
+            Appointment.of_session(session(language=language)), uuid4(), uuid4(), kind, datetime.now(UTC)
+        ).message
         for language in LANGUAGES
         for kind in NotificationType
     }

@@ -32,8 +32,8 @@ _NAMES: Final = UUID("5d0c8c0e-0b52-4a0b-9f4d-0d6a6f9b2b11")
 _PSYCHOLOGISTS: Final = [uuid5(_NAMES, f"psychologist {number}") for number in range(64)]
 
 _PEOPLE = """
-INSERT INTO people (id, role, full_name, seen_at)
-SELECT id, $2, $3, $4 FROM unnest($1::uuid[]) AS t (id)
+INSERT INTO people (id, role, seen_at)
+SELECT id, $2, $3 FROM unnest($1::uuid[]) AS t (id)
 """
 
 _MAKE_PSYCHOLOGISTS = """
@@ -87,7 +87,7 @@ class Bookings:
         """Write the people who can be booked."""
         now = SystemClock().now()
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_PEOPLE, _PSYCHOLOGISTS, "psychologist", "Sari", now)
+            await connection.execute(_PEOPLE, _PSYCHOLOGISTS, "psychologist", now)
             await connection.execute(_MAKE_PSYCHOLOGISTS, _PSYCHOLOGISTS, now)
 
     async def book(self, appointments: Sequence[Appointment]) -> None:
@@ -135,7 +135,7 @@ class Bookings:
             (one.id, each.kind.value, each.due_at) for one in sessions for each in one.automations.values()
         ]
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_PEOPLE, clients, "client", "Budi", now)
+            await connection.execute(_PEOPLE, clients, "client", now)
             await connection.execute(_COUNSELINGS, counselings, clients, psychologists, starts, ends, now)
             languages = [one.language for one in sessions]
             await connection.execute(
