@@ -288,23 +288,25 @@ async def list_psychologists(
     """
     async with acquire(pool) as connection:
         rows = await connection.fetch(_ALL, all_of_them)
-        return (await by_name(connection, rows, after=after))[:limit]
+        return await by_name(connection, rows, after=after, limit=limit)
 
 
 async def by_name(
-    connection: Connection, rows: Sequence[asyncpg.Record], *, after: tuple[str, UUID] | None = None
+    connection: Connection,
+    rows: Sequence[asyncpg.Record],
+    *,
+    after: tuple[str, UUID] | None = None,
+    limit: int | None = None,
 ) -> list[Psychologist]:
-    """Read psychologists off rows and sort them by name and id; `after` is the last one that was seen.
+    """Read psychologists off rows, by name and id; `after` is the last one that was seen.
 
-    PostgreSQL cannot: to it, a name is bytes. There are hundreds of them, and the names are known.
+    PostgreSQL cannot sort them: to it, a name is bytes. There are hundreds of them, and the names are known.
     """
     names = await names_in(connection, keys_of(connection), rows, _NAME_COLUMNS)
-    found = sorted((_psychologist(row, names) for row in rows), key=_place)
-    return found if after is None else [one for one in found if _place(one) > after]
-
-
-def _place(psychologist: Psychologist) -> tuple[str, UUID]:
-    return psychologist.full_name, psychologist.id
+    placed = sorted((shown_name(names, row["id"]), row["id"], row) for row in rows)
+    if after is not None:
+        placed = [one for one in placed if one[:2] > after]
+    return [_psychologist(row, names) for *_, row in placed[:limit]]
 
 
 async def psychologist_from_row(connection: Connection, row: asyncpg.Record) -> Psychologist:

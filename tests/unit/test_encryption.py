@@ -32,6 +32,23 @@ def test_the_same_text_never_looks_the_same() -> None:
     assert encryptor.encrypt(b"ya", b"session") != encryptor.encrypt(b"ya", b"session")
 
 
+def test_encrypted_alike_the_same_text_of_the_same_context_looks_the_same_and_no_other() -> None:
+    encryptor = Encryptor(KEY)
+    texts = [
+        (b"Sari", b"name"),
+        (b"Sara", b"name"),
+        (b"Sari", b"email"),
+        (b"ari", b"nameS"),
+        (b"", b"nameSari"),
+    ]
+    sealed = {one: encryptor.encrypt_alike(*one) for one in texts}
+    assert sealed == {one: encryptor.encrypt_alike(*one) for one in texts}
+    assert all(encryptor.decrypt(sealed[text, bound], bound) == text for text, bound in texts)
+    # A nonce that two texts shared would give away how they differ.
+    assert len({one[:13] for one in sealed.values()}) == len(texts)
+    assert Encryptor(b"e" * 32).encrypt_alike(*texts[0])[1:13] != sealed[texts[0]][1:13]
+
+
 def test_a_row_copied_into_another_context_does_not_open() -> None:
     encryptor = Encryptor(KEY)
     with pytest.raises(DecryptionError, match=r"^changed, or of another context$"):
@@ -128,6 +145,9 @@ def test_what_was_stored_before_still_opens() -> None:
     stored = bytes.fromhex("010000000000000000000000001880e6036a05e376ee735e517f3cb52ba9eab4bf")
     assert Encryptor(key).decrypt(stored, context("message", PLACE, 7)) == b"Halo"
     assert Encryptor(key).mac(context("message", PLACE, 7)).hex() == "60457b438885ea89964d69d8668a2ebd"
+    # As bytes too: otherwise everyone was renamed.
+    alike = Encryptor(key).encrypt_alike(b"Sari", b"name")
+    assert alike.hex() == "01703d43d8957742b1f27a4d8437423f104b1ec499cf99fbac62e85e75c940e7be"
     wrapped = bytes.fromhex(
         "000000000000000000000000272656c66882d3908c76c11555c64cb45495300823c35931d6318b15351071685"
         "67d6435d187cfe87fd0fa42efe290ec"
