@@ -162,10 +162,11 @@ async def insert_new(pool: Pool, callers: Sequence[Caller], at: datetime) -> set
         if (present := there.get(caller.id)) is None:
             continue
         encryptor = opened.get(caller.id)
-        # One whose key does not open stays as they are; who has none gets one.
-        if present["wrapped"] is None or (
-            encryptor is not None and _is_news(_facts(caller, encryptor), present)
-        ):
+        if present["wrapped"] is None:
+            # Destroyed, wherever that was done. They get another.
+            keys.forget(caller.id)
+            changed.add(caller.id)
+        elif encryptor is not None and _is_news(_facts(caller, encryptor), present):
             changed.add(caller.id)
     return changed
 

@@ -27,8 +27,10 @@ SELECT id, full_name, email FROM people WHERE (full_name IS NOT NULL OR email IS
    AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2 FOR NO KEY UPDATE
 """
 
+# What a replica of before has written beside what is sealed may be the name alone.
 _SEAL: Final = """
-UPDATE people p SET sealed_name = t.name, sealed_email = t.email, full_name = NULL, email = NULL
+UPDATE people p SET sealed_name = coalesce(t.name, p.sealed_name),
+       sealed_email = coalesce(t.email, p.sealed_email), full_name = NULL, email = NULL
   FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) AS t (id, name, email) WHERE p.id = t.id
 """
 

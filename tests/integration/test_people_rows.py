@@ -12,6 +12,7 @@ from rdchat.domain.person import Caller, Role
 from rdchat.postgres import people, pool
 from rdchat.postgres.data_keys import person_owner
 from rdchat.postgres.names import names_in, seal_name
+from tests.support.database_users import planting
 from tests.support.keys import data_keys, read_person
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ async def test_only_what_differs_is_news(database: Pool) -> None:
 async def test_who_was_erased_is_known_again_with_a_new_key_when_they_come(database: Pool) -> None:
     [one], now = callers(1), SystemClock().now()
     await people.insert_new(database, [one], now)
-    await database.execute("UPDATE people SET sealed_name = NULL, sealed_email = NULL WHERE id = $1", one.id)
+    async with planting(database) as owner:
+        await owner.execute("DELETE FROM data_keys WHERE owner = $1", one.id)
+        await owner.execute("UPDATE people SET sealed_name = NULL, sealed_email = NULL WHERE id = $1", one.id)
     assert await shown(database, [one.id]) == {}
     assert await people.insert_new(database, [one], now) == {one.id}
     async with pool.transaction(database) as connection:
