@@ -24,9 +24,8 @@ from rdchat.realtime.channel_cipher import ChannelCipher
 from rdchat.security.encryption import Encryptor
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from rdchat.events.outbox_entry import Event
+    from rdchat.postgres.data_keys import KeyOwner
 
 _ROUNDS = 30
 _MESSAGES = 2_000
@@ -61,7 +60,7 @@ class _Keys:
     def __init__(self) -> None:
         self._encryptor = Encryptor(os.urandom(32))
 
-    def at_hand(self, _owner_id: UUID) -> Encryptor:
+    def at_hand(self, _owner: KeyOwner) -> Encryptor:
         return self._encryptor
 
 

@@ -161,11 +161,6 @@ class DataKeys:
             raise DataKeyError(owner_id)
         return found
 
-    def at_hand(self, owner_id: UUID) -> Encryptor | None:
-        """Return what encrypts for an owner, if its key is at hand."""
-        held = self._held.get(owner_id)
-        return None if held is None else held.encryptor
-
     async def get(self, connection: Connection, owner: KeyOwner) -> Encryptor:
         """Return what encrypts for an owner that has a key. Raise DataKeyError."""
         found = await self.find(connection, [owner])
@@ -179,8 +174,10 @@ class DataKeys:
 
     def at_hand(self, owner: KeyOwner) -> Encryptor | None:
         """Return what encrypts for an owner if that is known without asking."""
-        found, _ = self._at_hand([owner])
-        return found.get(owner.id)
+        held = self._held.get(owner.id)
+        if held is None or owner.people not in (None, held.people):
+            return None
+        return held.encryptor
 
     def propose(self, person_id: UUID) -> tuple[bytes, Encryptor]:
         """Make a data key for a person who may have none, for a statement that inserts it if so.

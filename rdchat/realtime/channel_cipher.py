@@ -110,7 +110,7 @@ class ChannelCipher:
         return sealed
 
     async def _make_sealer(self, channel: str, session_id: UUID) -> EventSealer:
-        encryptor = self._keys.at_hand(session_id)
+        encryptor = self._keys.at_hand(KeyOwner(session_id, None))
         if encryptor is None:
             async with acquire(self._pool) as connection:
                 found = await self._keys.find(connection, [KeyOwner(session_id, None)])

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rdchat.events.outbox_entry import OutboxEntry
+    from rdchat.postgres.data_keys import KeyOwner
 
 SESSION = UUID("00000000-0000-4000-8000-000000000001")
 KEYS = Encryptor(b"d" * 32).channel_keys
@@ -62,7 +63,7 @@ class Keys:
         self.encryptor = Encryptor(b"d" * 32)
         self._held, self._stored = held, stored
 
-    def at_hand(self, _owner_id: UUID) -> Encryptor | None:
+    def at_hand(self, _owner: KeyOwner) -> Encryptor | None:
         return self.encryptor if self._held else None
 
     async def find(self, connection: object, owners: Sequence[Any]) -> dict[UUID, Encryptor]:
