@@ -226,6 +226,19 @@ async def test_more_lost_leases_than_one_claim_takes_have_run_out(queue: DelayQu
     assert (len(found.claims), found.expiry_ms > 1000) == (1, True)
 
 
+async def test_of_leases_in_several_shards_the_next_to_end_is_told(queue: DelayQueue) -> None:
+    jobs = [job() for _ in range(200)]
+    await queue.schedule([(one, now_ms()) for one in jobs])
+    first, *others = ALL
+    # Those of one shard end in a moment, whichever of them is read last.
+    assert (await queue.claim([first], look_ahead_ms=0, lease_ms=2_000, limit=200)).claims
+    assert (await queue.claim(others, look_ahead_ms=0, lease_ms=60_000, limit=200)).claims
+    for shards in ([first, *others], [*others, first]):
+        found = await queue.claim(shards, look_ahead_ms=0, lease_ms=60_000, limit=1)
+        assert found.expiry_ms is not None
+        assert found.expiry_ms <= 2_000
+
+
 async def test_the_limit_holds_for_each_shard(queue: DelayQueue) -> None:
     session = uuid4()
     jobs = [Job(session, kind, 1) for kind in KINDS]
