@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tools.supply import leaked_secrets
 from tools.supply.exceptions import FalseAlarm
 from tools.supply.leaked_secrets import Finding, Scan, ScanFailedError, judged, read_report, scan
 
@@ -110,6 +111,18 @@ def test_a_key_of_each_kind_is_found_wherever_git_has_it(repository: Repository,
     shallow = scan(tmp_path / "shallow")
     assert (shallow.shallow, shallow.findings) == (True, [])
     assert "what its history lacks was NOT CHECKED" in judged(shallow, [])[0]
+
+
+def test_what_could_not_be_looked_through_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(leaked_secrets, "ROOT", tmp_path)
+    assert leaked_secrets.main() == leaked_secrets.NOT_CHECKED
+    assert "NOT CHECKED for keys and passwords: git push" in capsys.readouterr().out
+    monkeypatch.setattr(leaked_secrets, "SCANNER", tmp_path / "absent")
+    Repository(tmp_path).commit(file="Nothing")
+    assert leaked_secrets.main() == leaked_secrets.NOT_CHECKED
+    assert "absent is not there" in capsys.readouterr().out
 
 
 def test_an_exception_is_one_value_under_one_rule_and_still_there() -> None:

@@ -29,6 +29,7 @@ RULES: Final = Path(__file__).with_name("secret_rules.yml")
 SCANNER: Final = Path(sys.executable).with_name("kingfisher")
 #: As what is not committed is looked at; no commit of git's has it.
 _UNCOMMITTED: Final = "uncommitted"
+NOT_CHECKED: Final = 2
 #: With findings, and without.
 _STATUSES: Final = (0, 200)
 _IDENTITY: Final = (
@@ -116,6 +117,8 @@ def _git(folder: Path, *arguments: str, index: str | Path | None = None) -> str:
 
 
 def _report_on(repository: Path, report: Path) -> dict[str, Any]:
+    if not SCANNER.exists():
+        raise ScanFailedError(f"{SCANNER} is not there; `make secrets` installs it")
     # By default it would try at their providers whether what it found is valid.
     command = [str(SCANNER), "scan", str(repository), "--no-validate", "--no-update-check"]
     # A comment in a file silences nothing; exceptions.toml has all that is let pass.
@@ -171,7 +174,10 @@ def judged(done: Scan, known: Sequence[FalseAlarm]) -> tuple[str, int]:
 
 def main() -> int:
     """Look through this repository, say what was found, and return the exit status."""
-    text, status = judged(scan(ROOT), false_alarms())
+    try:
+        text, status = judged(scan(ROOT), false_alarms())
+    except ScanFailedError as error:
+        text, status = f"ERROR: NOT CHECKED for keys and passwords: {error}\n", NOT_CHECKED
     sys.stdout.write(text)
     return status
 
