@@ -41,8 +41,8 @@ supply: sbom secrets advisories ## the three below: what is served, keys left ly
 sbom: $(READY_DEV) ## the bill of materials of what is served, as CycloneDX: build/sbom/rdchat.cdx.json
 	@$(BIN)/python -m tools.supply.sbom build/sbom/rdchat.cdx.json
 
-secrets: $(READY_DEV) ## look for keys and passwords in every commit, and in what is not committed
-	@$(BIN)/python -m tools.supply.leaked_secrets
+secrets: $(READY_DEV) ## look for keys and passwords in every commit, and in what is not committed (ARGS=--strict)
+	@$(BIN)/python -m tools.supply.leaked_secrets $(if $(filter --strict,$(ARGS)),--strict)
 
 advisories: $(READY_DEV) ## known vulnerabilities of all that is pinned (ARGS=--strict: fail where none can be asked)
 	@$(BIN)/python -m tools.supply.advisories $(if $(filter --strict,$(ARGS)),--strict)

@@ -117,11 +117,12 @@ def test_what_could_not_be_looked_through_is_told_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(leaked_secrets, "ROOT", tmp_path)
-    assert leaked_secrets.main() == leaked_secrets.NOT_CHECKED
-    assert "NOT CHECKED for keys and passwords: git push" in capsys.readouterr().out
+    for strict, status, mark in (([], 0, "WARNING"), (["--strict"], leaked_secrets.NOT_CHECKED, "ERROR")):
+        assert leaked_secrets.main(strict) == status
+        assert f"{mark}: NOT CHECKED for keys and passwords: git push" in capsys.readouterr().out
     monkeypatch.setattr(leaked_secrets, "SCANNER", tmp_path / "absent")
     Repository(tmp_path).commit(file="Nothing")
-    assert leaked_secrets.main() == leaked_secrets.NOT_CHECKED
+    assert leaked_secrets.main(["--strict"]) == leaked_secrets.NOT_CHECKED
     assert "absent is not there" in capsys.readouterr().out
 
 

@@ -1,10 +1,12 @@
 """Look for keys and passwords in all that git has: every commit up to HEAD, and what is not committed.
 
-Usage: python -m tools.supply.leaked_secrets
+Usage: python -m tools.supply.leaked_secrets [--strict]
 
 Kingfisher looks, with its own rules and those of secret_rules.yml, in a copy that has no more than that: what
 git ignores - a virtual environment, the secrets of development - is not looked at. What is found fails (1),
-but for the false alarms of exceptions.toml. Values are not printed, and nothing leaves this machine.
+but for the false alarms of exceptions.toml. Where nothing could be looked for, as in a folder that is no
+repository, that is what is said: as a warning, with --strict as a failure (2). Values are not printed, and
+nothing leaves this machine.
 """
 
 from __future__ import annotations
@@ -172,15 +174,17 @@ def judged(done: Scan, known: Sequence[FalseAlarm]) -> tuple[str, int]:
     return "".join(f"{line}\n" for line in lines), int(bool(leaked or stale))
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Look through this repository, say what was found, and return the exit status."""
+    strict = "--strict" in arguments
     try:
         text, status = judged(scan(ROOT), false_alarms())
     except ScanFailedError as error:
-        text, status = f"ERROR: NOT CHECKED for keys and passwords: {error}\n", NOT_CHECKED
+        mark, status = ("ERROR", NOT_CHECKED) if strict else ("WARNING", 0)
+        text = f"{mark}: NOT CHECKED for keys and passwords: {error}\n"
     sys.stdout.write(text)
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
