@@ -7,7 +7,7 @@ it, and for one that does not open, `ERASED_NAMES` are shown.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rdchat.postgres.data_keys import person_owner
 from rdchat.postgres.pool import acquire
@@ -89,7 +89,7 @@ async def open_names(
 async def names_in(
     connection: Connection,
     keys: DataKeys,
-    rows: Sequence[asyncpg.Record],
+    rows: Sequence[asyncpg.Record | Mapping[str, Any]],
     columns: Iterable[NameColumns] = OF_BOTH,
 ) -> dict[UUID, str]:
     """Return the names of the people whom rows name, as `open_names` does."""

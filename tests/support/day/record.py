@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from rdchat.postgres.names import names_in
 from rdchat.redis.connection import connect
 from rdchat.redis.delay_queue import SHARDS, Job, ReminderKind, due_key, leases_key
 from rdchat.redis.scripts import KEEPER
-from tests.support.keys import read_texts
+from rdchat.texts.notifications import with_names
+from tests.support.keys import data_keys, read_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +28,13 @@ _TABLES = {
     "automations": "SELECT * FROM automations ORDER BY session_id, schedule_version, due_at, kind",
     "timeline": "SELECT * FROM timeline ORDER BY session_id, version, position",
     "reads": "SELECT * FROM reads ORDER BY session_id, person_id, read_at, up_to_seq",
-    "notifications": "SELECT * FROM notifications ORDER BY created_at",
+    "notifications": """
+        SELECT n.*, c.client_id, client.sealed_name AS client_sealed,
+               psychologist.sealed_name AS psychologist_sealed
+          FROM notifications n JOIN counselings c ON c.id = n.counseling_id
+          JOIN people client ON client.id = c.client_id
+          JOIN people psychologist ON psychologist.id = n.psychologist_id ORDER BY n.created_at
+    """,
     "attachments": "SELECT * FROM attachments",
     "outbox": "SELECT * FROM outbox",
 }
@@ -79,17 +87,21 @@ def _stored(files: Path) -> set[str]:
 
 
 async def read_record(database_url: str, redis_url: str, files: Path) -> Record:
-    connection = await asyncpg.connect(database_url)
+    connection: Any = await asyncpg.connect(database_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             tables = {
                 name: [dict(row) for row in await connection.fetch(sql)] for name, sql in _TABLES.items()
             }
             texts = await read_texts(connection)
+            names = await names_in(connection, data_keys(), tables["notifications"])
     finally:
         await connection.close()
     for row in tables["messages"]:
         row["text"] = texts[row["id"]]
+    for row in tables["notifications"]:
+        client, psychologist = names[row["client_id"]], names[row["psychologist_id"]]
+        row["message"] = with_names(row["message"], client=client, psychologist=psychologist)
     store = connect(redis_url)
     try:
         jobs = [
