@@ -709,5 +709,154 @@ def show_public_key() -> None:
     click.echo(_with_stores(audit_commands.show_public_key))
 
 
+@cli.group()
+def privacy() -> None:
+    """Export, erase and keep what is personal. docs/privacy.md says what becomes of what."""
+
+
+@privacy.command("export")
+@click.argument("person_id", type=click.UUID)
+@click.option("--to", "folder", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.option("--reason", required=True, help="Why; it is written into the audit, encrypted.")
+@click.option("--files", is_flag=True, help="Also the files that were sent.")
+def export(person_id: UUID, folder: Path, reason: str, *, files: bool) -> None:
+    """Write all that is kept of a person, and that they may see, into a folder.
+
+    As export.json and, to read, export.txt. Both people of a session can see that it was exported.
+    """
+    from rdchat.runtime import privacy_commands
+
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        return await privacy_commands.export_person(
+            settings, addresses, person_id, folder=folder, reason=reason, with_files=files, say=_whisper
+        )
+
+    try:
+        lines = _with_stores(work)
+    except OSError as error:
+        raise _complain(error) from None
+    for line in lines:
+        click.echo(line)
+
+
+@privacy.command("erase")
+@click.argument("person_id", metavar="[PERSON_ID]", type=click.UUID, required=False)
+@click.option("--reason", help="Why; it is kept encrypted.")
+@click.option("--receipt", type=click.Path(dir_okay=False, path_type=Path), help="Write the receipt here.")
+@click.option("--unfinished", is_flag=True, help="Instead of one person: finish what was interrupted.")
+def erase(person_id: UUID | None, reason: str | None, receipt: Path | None, *, unfinished: bool) -> None:
+    """Erase a person: their words for good, and who they are. It cannot be undone.
+
+    What they have ahead is cancelled, and the other person told. While a chat of theirs is open, or a legal
+    hold is on them, it is refused. Interrupted, it goes on where it was when it is called again.
+    """
+    from rdchat.runtime import privacy_commands
+
+    if unfinished == (person_id is not None):
+        raise click.UsageError("Give either a PERSON_ID or --unfinished.")
+    if person_id is not None and not reason:
+        raise click.UsageError("--reason is needed.")
+
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        if person_id is None or reason is None:
+            return await privacy_commands.go_on(settings, addresses, say=_whisper)
+        return await privacy_commands.erase_person(
+            settings, addresses, person_id, reason=reason, receipt=receipt, say=_whisper
+        )
+
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+@privacy.command("retain")
+@click.option("--organization", type=click.UUID, help="Only what is of this organisation.")
+@click.option("--all", "all_of_them", is_flag=True, help="Of all organisations.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be erased.")
+def retain(organization: UUID | None, *, all_of_them: bool, dry_run: bool) -> None:
+    """Erase what was said in sessions that are over for longer than it is kept.
+
+    How long that is stands in the file of RDCHAT_ORGANIZATIONS, as retention_days. The service does this once
+    a day. Interrupted, it goes on where it was when it is called again.
+    """
+    from rdchat.runtime import privacy_commands
+
+    if all_of_them == (organization is not None):
+        raise click.UsageError("Give either --organization or --all.")
+
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        return await privacy_commands.retain(
+            settings, addresses, only=organization, dry_run=dry_run, say=_whisper
+        )
+
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+@privacy.command("hold")
+@click.option("--person", type=click.UUID, help="Keep all of this person.")
+@click.option("--session", type=click.UUID, help="Keep this session.")
+@click.option("--lift", is_flag=True, help="Let it go again.")
+@click.option("--reason", help="Why; it is kept encrypted.")
+def hold(person: UUID | None, session: UUID | None, reason: str | None, *, lift: bool) -> None:
+    """Keep a person or a session from being erased, or let it go; without either, list what is held."""
+    from rdchat.domain.erasure import HoldSubject
+    from rdchat.runtime import privacy_commands
+
+    if person is not None and session is not None:
+        raise click.UsageError("Give either --person or --session.")
+    subject_id = person or session
+    if subject_id is not None and not reason:
+        raise click.UsageError("--reason is needed.")
+
+    async def work(settings: Settings, addresses: Addresses) -> list[str]:
+        if subject_id is None or reason is None:
+            return await privacy_commands.list_holds(settings, addresses)
+        kind = HoldSubject.PERSON if person is not None else HoldSubject.SESSION
+        return await privacy_commands.change_hold(
+            settings, addresses, (kind, subject_id), reason=reason, lift=lift
+        )
+
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+@privacy.command("repeat")
+def repeat_erasures() -> None:
+    """After a backup was restored: erase again all that is recorded as erased."""
+    from rdchat.runtime import privacy_commands
+
+    for line in _with_stores(privacy_commands.repeat):
+        click.echo(line)
+
+
+@privacy.command("verify-receipt")
+@click.argument("file", type=_FILE)
+def verify_receipt(file: Path) -> None:
+    """Check the receipt of an erasure. Fails where it was changed, or is another service's."""
+    from rdchat.runtime import privacy_commands
+
+    content = file.read_bytes()
+
+    async def work(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
+        return await privacy_commands.verify_receipt(settings, addresses, content)
+
+    try:
+        lines, fine = _with_stores(work)
+    except ValueError as error:
+        raise _complain(error) from None
+    for line in lines:
+        click.echo(line)
+    raise SystemExit(0 if fine else 1)
+
+
+@privacy.command("status")
+def show_erasures() -> None:
+    """List what was erased, what was interrupted, and with which keys old backups of it still open."""
+    from rdchat.runtime import privacy_commands
+
+    for line in _with_stores(privacy_commands.show_status):
+        click.echo(line)
+
+
 if __name__ == "__main__":
     cli()

@@ -1,4 +1,4 @@
-"""The file of RDCHAT_ORGANIZATIONS: language, automated texts, crisis contacts, of all or one organisation.
+"""The file of RDCHAT_ORGANIZATIONS: language, texts, crisis contacts, retention, of all or one organisation.
 
 `organizations.example.toml` shows its form. It is read once, at the start, and everything that is wrong with
 it is reported then; a text that was accepted can always be sent.
@@ -28,16 +28,22 @@ _BUILT_IN: Final[Mapping[_Key, Template]] = {
     for language in LANGUAGES
     for kind in KINDS
 }
-_KNOWN: Final = ("language", "texts", "crisis_contacts")
+_KNOWN: Final = ("language", "texts", "crisis_contacts", "retention_days")
+#: A century: what is to be kept for longer is kept.
+_LONGEST_RETENTION: Final = 36_525
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """What one organisation has chosen. `language`: of its sessions, unless a booking names one."""
+    """What one organisation has chosen. `language`: of its sessions, unless a booking names one.
+
+    `retention_days`: for how long after its end what was said in a session is kept.
+    """
 
     language: str | None = None
     templates: Mapping[_Key, Template] = field(default_factory=dict)
     crisis_contacts: tuple[CrisisContact, ...] = ()
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,11 @@ class Organizations:
     def crisis_contacts(self, organization_id: UUID | None) -> tuple[CrisisContact, ...]:
         """List whom people of an organisation can turn to: its own contacts, else those for all."""
         return self._own(organization_id).crisis_contacts or self.default.crisis_contacts
+
+    def retention(self) -> tuple[int | None, dict[UUID, int]]:
+        """Return the days for which what was said is kept: of all, and of organisations with their own."""
+        own = {one: chosen.retention_days for one, chosen in self.of.items()}
+        return self.default.retention_days, {one: days for one, days in own.items() if days is not None}
 
     def _own(self, organization_id: UUID | None) -> Organization:
         found = self.of.get(organization_id) if organization_id is not None else None
@@ -112,6 +123,7 @@ class _Reader:
         language = None
         templates: dict[_Key, Template] = {}
         contacts: tuple[CrisisContact, ...] = ()
+        retention_days: int | None = None
         for name, value in self._table(place, table):
             here = *place, name
             if name == "language":
@@ -123,11 +135,14 @@ class _Reader:
             elif name == "crisis_contacts":
                 contacts = self._contacts(here, value)
             elif name == "retention_days":
-                # Better no promise than one that nothing keeps.
-                self._fault(here, "Nothing is deleted by it yet: leave it out.")
+                # A bool is an int as well.
+                if type(value) is int and 1 <= value <= _LONGEST_RETENTION:
+                    retention_days = value
+                else:
+                    self._fault(here, f"Must be a whole number of days, from 1 to {_LONGEST_RETENTION}.")
             else:
                 self._fault(here, f"Unknown; there are {', '.join(_KNOWN)}.")
-        return Organization(language, templates, contacts)
+        return Organization(language, templates, contacts, retention_days)
 
     def _texts(self, place: tuple[str, ...], table: object) -> dict[_Key, Template]:
         found: dict[_Key, Template] = {}

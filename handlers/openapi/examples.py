@@ -89,6 +89,7 @@ OWN_FORMS: Final[dict[str, dict[str, Any]]] = {
         "text/plain": "Transkrip konseling\n\n14:02  Budi Santoso\n       Halo, saya siap.\n",
         "text/html": '<!DOCTYPE html><html lang="id">…</html>',
     },
+    "export_person": {"text/plain": "Budi Santoso · 2030-02-01T03:00:00.000Z\n"},
     "get_report": {"text/csv": "psychologistId,psychologist,booked,held\r\n,Total,40,25\r\n"},
     "get_calendar": {
         "text/calendar": "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n…END:VCALENDAR\r\n",

@@ -107,6 +107,14 @@ from handlers.schemas.overviews import (
     WebhooksOverview,
 )
 from handlers.schemas.people import PersonAccess, PersonRequest, SavedPerson
+from handlers.schemas.privacy import (
+    EraseRequest,
+    ErasureAnswer,
+    ExportAnswer,
+    ExportQuery,
+    HoldAnswer,
+    HoldRequest,
+)
 from handlers.schemas.quick_replies import (
     QuickReplyAnswer,
     QuickReplyChangeRequest,
@@ -180,12 +188,18 @@ __all__ = [
     "DeadWebhooksAnswer",
     "DiagramQuery",
     "DropRequest",
+    "EraseRequest",
+    "ErasureAnswer",
     "ErrorAnswer",
+    "ExportAnswer",
+    "ExportQuery",
     "ExtendRequest",
     "HealthAnswer",
     "HistoryAnswer",
     "HistoryMetadata",
     "HistoryQuery",
+    "HoldAnswer",
+    "HoldRequest",
     "HomeAnswer",
     "LastMessage",
     "LatenessOfMinute",

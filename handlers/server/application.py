@@ -22,6 +22,7 @@ from handlers.api import (
     organizations,
     overviews,
     people,
+    privacy,
     psychologists,
     quick_replies,
     reassigning,
@@ -79,6 +80,7 @@ ROUTES: Final = (
     *operator_actions.ROUTES,
     *audit.ROUTES,
     *people.ROUTES,
+    *privacy.ROUTES,
 )
 #: Requests that change something, at a time. More would only wait longer than people are willing to.
 _UNDER_WAY: Final = 1_024

@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     PENDING_LIMIT = "PENDING_LIMIT"
     QUICK_REPLY_LIMIT = "QUICK_REPLY_LIMIT"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
+    LEGAL_HOLD = "LEGAL_HOLD"
     PRECONDITION_FAILED = "PRECONDITION_FAILED"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
@@ -55,6 +56,7 @@ ERRORS: dict[ErrorCode, tuple[int, str]] = {
     ErrorCode.PENDING_LIMIT: (409, "You have too many counselings ahead"),
     ErrorCode.QUICK_REPLY_LIMIT: (409, "You have too many quick replies"),
     ErrorCode.ILLEGAL_TRANSITION: (409, "This is not possible in the present state"),
+    ErrorCode.LEGAL_HOLD: (409, "A legal hold has to be lifted first"),
     ErrorCode.PRECONDITION_FAILED: (412, "This was changed in the meantime: look again"),
     ErrorCode.PAYLOAD_TOO_LARGE: (413, "The request is too large"),
     ErrorCode.RANGE_NOT_SATISFIABLE: (416, "There is no such part of it"),

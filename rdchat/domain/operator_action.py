@@ -24,6 +24,9 @@ class ActionKind(StrEnum):
     SAVE_AVAILABILITY = "save_availability"
     SAVE_PERSON = "save_person"
     REVOKE_TOKENS = "revoke_tokens"
+    ERASE_PERSON = "erase_person"
+    HOLD_PERSON = "hold_person"
+    HOLD_SESSION = "hold_session"
 
 
 class SubjectType(StrEnum):

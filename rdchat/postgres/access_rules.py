@@ -64,6 +64,15 @@ async def list_since(pool: Pool, number: int, *, oldest: timedelta) -> tuple[int
     return rows[0]["number"], [_rule(row) for row in found], any(row["is_due"] for row in found)
 
 
+async def count_change(connection: Connection) -> int:
+    """Return the number of a change, in the open transaction, for what replicas have to learn of as well.
+
+    All other changes wait for its end: so it is the last that a transaction locks.
+    """
+    number: int = await connection.fetchval(_COUNT)
+    return number
+
+
 async def lock(connection: Connection, person_id: UUID) -> tuple[AccessRule, int]:
     """Read what is true of a person, and the number of a change of it, in the open transaction.
 

@@ -22,7 +22,7 @@ from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire, rows_changed
 from rdchat.postgres.working_time import hours_from_row
 from rdchat.security.encryption import context
-from rdchat.texts.wording import UNVERIFIED
+from rdchat.texts.wording import ERASED, UNVERIFIED
 from statemachine import Status
 
 if TYPE_CHECKING:
@@ -365,8 +365,8 @@ async def _decrypted(
     for one, encrypted in written:
         bound_to = context(purpose, one.id)
         text = keys.read(encryptors.get(one.id), encrypted, bound_to, what=purpose, where=one.id)
-        unverified = UNVERIFIED[one.language or "id"]
-        read[one.id] = text.decode() if text is not None else unverified
+        instead = (ERASED if keys.is_destroyed(one.id) else UNVERIFIED)[one.language or "id"]
+        read[one.id] = text.decode() if text is not None else instead
     return read
 
 

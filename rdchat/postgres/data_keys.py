@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
+from rdchat.postgres.key_destruction import OwnerKind, find_destroyed, is_genuine
 from rdchat.postgres.opened_names import OpenedNames
 from rdchat.security.encryption import (
     DecryptionError,
@@ -38,6 +39,9 @@ log = structlog.get_logger(__name__)
 
 #: Opened keys that are kept at hand: as many as sessions can be live at a time. About 400 bytes each.
 _HELD: Final = 100_000
+
+#: Owners that are remembered whose keys were destroyed: as many as are looked at again and again.
+_GONE: Final = 10_000
 
 #: Places of alarms that are remembered, so that none is logged again and again.
 _TOLD: Final = 1_000
@@ -72,18 +76,26 @@ SELECT owner FROM data_keys WHERE kid <> $1 AND ($2::uuid IS NULL OR owner > $2)
  ORDER BY owner LIMIT $3 FOR UPDATE
 """
 
-_REPLACE: Final = "UPDATE data_keys SET kid = $2, wrapped = $3 WHERE owner = $1"
+_REPLACE: Final = """
+UPDATE data_keys k SET kid = $3, wrapped = w.wrapped
+  FROM unnest($1::uuid[], $2::bytea[]) AS w (owner, wrapped) WHERE k.owner = w.owner
+"""
 
 #: Whose key authenticates what lies outside of PostgreSQL.
 _SERVICE: Final = UUID(int=0)
 
 
 class DataKeyError(RdchatError):
-    """The data key of an owner is missing, or does not open for the people that its row names (NOT_FOUND)."""
+    """The data key of an owner is missing, or does not open for the people that its row names (NOT_FOUND).
 
-    def __init__(self, owner: UUID) -> None:
-        super().__init__(ErrorCode.NOT_FOUND, "This cannot be opened: it was changed where it is stored")
+    `erased`: it was destroyed.
+    """
+
+    def __init__(self, owner: UUID, *, erased: bool = False) -> None:
+        sentence = "This was erased" if erased else "This cannot be opened: it was changed where it is stored"
+        super().__init__(ErrorCode.NOT_FOUND, sentence)
         self.owner = owner
+        self.erased = erased
 
 
 class KeyOwner(NamedTuple):
@@ -127,6 +139,9 @@ class DataKeys:
 
     What does not open is counted as an alarm: something has been changed in a store. Every method raises
     what asyncpg raises, and UnavailableError for a key that other replicas have and this one does not.
+
+    A key that was destroyed stays missing: nothing can be written for its owner any more, and what is still
+    stored cannot be read, without an alarm. Only people get another one, if they come back.
     """
 
     def __init__(self, ring: KeyRing, metrics: Metrics) -> None:
@@ -135,6 +150,9 @@ class DataKeys:
         self._held: OrderedDict[UUID, _Held] = OrderedDict()
         self._told: set[tuple[str, UUID]] = set()
         self.names = OpenedNames()
+        self._gone: OrderedDict[UUID, None] = OrderedDict()
+        #: Counts what was destroyed: what was being fetched meanwhile is not kept.
+        self._destructions = 0
 
     async def find(self, connection: Connection, owners: Iterable[KeyOwner]) -> dict[UUID, Encryptor]:
         """Return what encrypts for each owner. Those without a key that opens are left out."""
@@ -158,14 +176,14 @@ class DataKeys:
             # Read back: another replica may have been quicker, and its key counts.
             await self._fetch(connection, {owner.id: owner for owner in missing}, found)
         for owner_id in sought.keys() - found.keys():
-            raise DataKeyError(owner_id)
+            raise DataKeyError(owner_id, erased=owner_id in self._gone)
         return found
 
     async def get(self, connection: Connection, owner: KeyOwner) -> Encryptor:
         """Return what encrypts for an owner that has a key. Raise DataKeyError."""
         found = await self.find(connection, [owner])
         if owner.id not in found:
-            raise DataKeyError(owner.id)
+            raise DataKeyError(owner.id, erased=owner.id in self._gone)
         return found[owner.id]
 
     async def get_or_create(self, connection: Connection, owner: KeyOwner) -> Encryptor:
@@ -193,6 +211,7 @@ class DataKeys:
 
     def forget(self, owner_id: UUID) -> None:
         """Forget an owner's key, and the name that was opened with it: the key is destroyed."""
+        self._destructions += 1
         self._held.pop(owner_id, None)
         self.names.forget(owner_id)
 
@@ -225,8 +244,12 @@ class DataKeys:
         row = await connection.fetchrow(
             "SELECT owner, kid, wrapped FROM data_keys WHERE owner = $1 FOR UPDATE", owner.id
         )
-        if row is not None and not await self._wrap_again(connection, row, owner.people, people):
+        if row is None:
+            return
+        wrapped = self._wrapped_again(row, owner.people, people)
+        if wrapped is None:
             raise DataKeyError(owner.id)
+        await connection.execute(_REPLACE, [owner.id], [wrapped], self.ring.current)
 
     async def rewrap_page(
         self, connection: Connection, *, after: UUID | None, limit: int = 500
@@ -236,29 +259,35 @@ class DataKeys:
         owners = [row["owner"] for row in locked]
         # Read behind the locks, in a statement of its own: it sees what the last hand-over has left.
         rows = await connection.fetch(_FIND, owners) if owners else []
-        done = 0
+        again = {}
         for row in rows:
             people = _people_of(row)
-            done += await self._wrap_again(connection, row, people, people)
-        return RewrappedPage(done, len(rows) - done, owners[-1] if len(owners) == limit else None)
+            wrapped = self._wrapped_again(row, people, people)
+            if wrapped is not None:
+                again[row["owner"]] = wrapped
+        await connection.execute(_REPLACE, list(again), list(again.values()), self.ring.current)
+        return RewrappedPage(len(again), len(rows) - len(again), owners[-1] if len(owners) == limit else None)
 
-    async def _wrap_again(
-        self,
-        connection: Connection,
-        row: asyncpg.Record,
-        people: tuple[UUID, ...] | None,
-        new_people: tuple[UUID, ...],
-    ) -> bool:
-        """Wrap the key of a locked row for new people, with the current key. Return whether it opens."""
+    def _wrapped_again(
+        self, row: asyncpg.Record, people: tuple[UUID, ...] | None, new_people: tuple[UUID, ...]
+    ) -> bytes | None:
+        """Wrap the key of a locked row for new people, with the current key; None where it does not open."""
         owner_id = row["owner"]
         try:
             key = self.ring.unwrap(row["kid"], row["wrapped"], _wrapped_for(owner_id, people))
         except (DecryptionError, UnknownRingKeyError):
             self.alarm("data_key", owner_id)
-            return False
-        wrapped = self.ring.wrap(key, _wrapped_for(owner_id, new_people))
-        await connection.execute(_REPLACE, owner_id, self.ring.current, wrapped)
-        return True
+            return None
+        return self.ring.wrap(key, _wrapped_for(owner_id, new_people))
+
+    def forget_all(self, owner_ids: Iterable[UUID]) -> None:
+        """Forget the keys of several owners."""
+        for owner_id in owner_ids:
+            self.forget(owner_id)
+
+    def is_destroyed(self, owner_id: UUID) -> bool:
+        """Tell whether the key of an owner was destroyed, once it was asked for."""
+        return owner_id in self._gone
 
     async def get_service_key(self, connection: Connection) -> Encryptor:
         """Return the key of the service itself, the same for all replicas. Raise DataKeyError."""
@@ -275,7 +304,12 @@ class DataKeys:
         return None
 
     def alarm(self, what: str, where: UUID) -> None:
-        """Say that something in a store is not as it was written: `what` it is, and `where` it belongs."""
+        """Say that something in a store is not as it was written: `what` it is, and `where` it belongs.
+
+        What was erased is as it should be.
+        """
+        if where in self._gone:
+            return
         self._metrics.integrity_failure(what)
         # It is met again each time that someone looks; the log has each place once, or nearly.
         if len(self._told) >= _TOLD:
@@ -299,15 +333,45 @@ class DataKeys:
     async def _fetch(
         self, connection: Connection, sought: dict[UUID, KeyOwner], found: dict[UUID, Encryptor]
     ) -> set[UUID]:
-        """Add to `found` the keys that open. Return the owners that have one."""
+        """Add to `found` the keys that open. Return the owners that have one, or can have none any more."""
+        destructions = self._destructions
         rows = await connection.fetch(_FIND, list(sought))
-        self.open(rows, sought, found)
-        return {row["owner"] for row in rows}
+        self.open(rows, sought, found, hold=destructions == self._destructions)
+        known = {row["owner"] for row in rows}
+        for owner_id in known:
+            # One who has come back.
+            self._gone.pop(owner_id, None)
+        missing = sought.keys() - known - {_SERVICE}
+        return known | await self._note_destroyed(connection, missing) if missing else known
+
+    async def _note_destroyed(self, connection: Connection, missing: set[UUID]) -> set[UUID]:
+        """Find out which keys are missing because they were destroyed. Return those that stay missing."""
+        stones = await find_destroyed(connection, missing)
+        if not stones:
+            return set()
+        service_key = await self.get_service_key(connection)
+        stay = set()
+        for owner_id, (kind, erasure_id, mac) in stones.items():
+            if not is_genuine(owner_id, kind, erasure_id, mac, service_key=service_key):
+                self.alarm("data_key", owner_id)
+                continue
+            self._gone[owner_id] = None
+            self._gone.move_to_end(owner_id)
+            if kind is not OwnerKind.PERSON:
+                stay.add(owner_id)
+        while len(self._gone) > _GONE:
+            self._gone.popitem(last=False)
+        return stay
 
     def open(
-        self, rows: Iterable[asyncpg.Record], sought: Mapping[UUID, KeyOwner], found: dict[UUID, Encryptor]
+        self,
+        rows: Iterable[asyncpg.Record],
+        sought: Mapping[UUID, KeyOwner],
+        found: dict[UUID, Encryptor],
+        *,
+        hold: bool = True,
     ) -> None:
-        """Add to `found` the keys that open, off rows with the columns of `_FIND`."""
+        """Add to `found` the keys that open, off rows with the columns of `_FIND`; `hold` them at hand."""
         for row in rows:
             owner_id = row["owner"]
             # A row that is yet to be written names no one: then it is the caller who knows.
@@ -325,7 +389,7 @@ class DataKeys:
                 self.alarm("data_key", owner_id)
             else:
                 found[owner_id] = encryptor = Encryptor(key)
-                if row["lasts"]:
+                if row["lasts"] and hold:
                     self._hold(owner_id, _Held(people, encryptor))
 
     def _hold(self, owner_id: UUID, held: _Held) -> None:

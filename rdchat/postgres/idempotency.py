@@ -16,6 +16,7 @@ from rdchat.postgres.pool import acquire, rows_changed
 from rdchat.security.encryption import context
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -51,6 +52,10 @@ UPDATE idempotency SET status = $4, answer = $5
 _DROP = "DELETE FROM idempotency WHERE person_id = $1 AND key = $2 AND status IS NULL"
 
 _GIVE_AWAY = "UPDATE idempotency SET started_at = $3 WHERE person_id = $1 AND key = $2 AND status IS NULL"
+
+_ANSWERED = "SELECT * FROM idempotency WHERE person_id = ANY($1) AND answer IS NOT NULL"
+
+_FORGET_ONE = "DELETE FROM idempotency WHERE person_id = $1 AND key = $2"
 
 _FORGET = "DELETE FROM idempotency WHERE started_at < $1"
 
@@ -133,6 +138,27 @@ async def forget(pool: Pool, before: datetime) -> int:
     """Delete what is older than an instant. Return how many."""
     async with acquire(pool) as connection:
         return rows_changed(await connection.execute(_FORGET, before))
+
+
+async def delete_mentioning(
+    connection: Connection, person_ids: Sequence[UUID], mentions: Sequence[bytes], *, keys: DataKeys
+) -> int:
+    """Delete answers to people that mention one of some ids, within a transaction. Return how many.
+
+    A request that is sent again within the day is then carried out once more.
+    """
+    rows = await connection.fetch(_ANSWERED, person_ids)
+    owners = {person_owner(row["person_id"]) for row in rows}
+    encryptors = await keys.find(connection, owners)
+    deleted = 0
+    for row in rows:
+        bound_to = _context(row["person_id"], row["key"], row["operation_id"], row["status"])
+        encryptor = encryptors.get(row["person_id"])
+        answer = keys.read(encryptor, row["answer"], bound_to, what="answer", where=row["person_id"])
+        if answer is None or any(one in answer for one in mentions):
+            await connection.execute(_FORGET_ONE, row["person_id"], row["key"])
+            deleted += 1
+    return deleted
 
 
 def _context(person_id: UUID, key: str, operation_id: UUID, status: int) -> bytes:

@@ -4,7 +4,8 @@ Longer than most: what a page is read by and what a single message is read by ar
 known of the session already, and verify the same.
 
 What is read is verified: that the message is as it was written, in its session, from its sender, and in its
-place. One that is not, and one that is gone from between others, is shown as a placeholder that says so.
+place. One that is not, and one that is gone from between others, is shown as a placeholder that says so, as
+is what was erased.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rdchat.postgres.data_keys import KeyOwner, session_owner
 from rdchat.postgres.names import names_in, shown_name
 from rdchat.postgres.pool import acquire
 from rdchat.security.encryption import DecryptionError
-from rdchat.texts.wording import UNVERIFIED
+from rdchat.texts.wording import ERASED, UNVERIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -208,7 +209,7 @@ def _complete(
             if seq not in read:
                 keys.alarm("message", session_id)
                 message_id = uuid5(session_id, f"missing:{seq}")
-                read[seq] = _placeholder(about, session_id, seq, message_id, about["created_at"])
+                read[seq] = _placeholder(about, session_id, seq, message_id, about["created_at"], keys)
     return [read[seq] for seq in sorted(read)]
 
 
@@ -352,11 +353,11 @@ SELECT s.psychologist_id, p.sealed_name AS psychologist_sealed, s.language, s.cr
 def _altered(row: asyncpg.Record, about: _About, keys: DataKeys) -> Message:
     """Say that a message is not as it was written, and return what stands for it."""
     keys.alarm("message", row["session_id"])
-    return _placeholder(about, row["session_id"], row["seq"], row["id"], row["created_at"])
+    return _placeholder(about, row["session_id"], row["seq"], row["id"], row["created_at"], keys)
 
 
-def _placeholder(
-    about: _About, session_id: UUID, seq: int, message_id: UUID, created_at: datetime
+def _placeholder(  # noqa: PLR0917 - as it is given where messages are read
+    about: _About, session_id: UUID, seq: int, message_id: UUID, created_at: datetime, keys: DataKeys
 ) -> Message:
     """Return what stands for a message that cannot be shown. No one has said it, so the service has."""
     return Message(
@@ -365,7 +366,7 @@ def _placeholder(
         seq=seq,
         sender_id=about["psychologist_id"],
         sender_name=about["psychologist_name"],
-        text=UNVERIFIED[about["language"]],
+        text=(ERASED if keys.is_destroyed(session_id) else UNVERIFIED)[about["language"]],
         message_type=MessageType.SYSTEM,
         client_message_id=None,
         created_at=created_at,

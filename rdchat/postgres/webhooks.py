@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from rdchat.domain.dead_letter import DeadDelivery
 from rdchat.postgres.data_keys import person_owner
 from rdchat.postgres.pool import acquire, rows_changed
@@ -107,6 +109,17 @@ UPDATE webhook_deliveries SET status = 'scheduled', attempts = 0, due_at = $1
  WHERE status = 'dead' AND ($2::uuid[] IS NULL OR id = ANY($2))
 RETURNING id, endpoint, type
 """
+
+# Each state by an index of its own.
+_UNDELIVERED = """
+SELECT id, endpoint, type, body, person_id FROM webhook_deliveries
+ WHERE status = 'scheduled' AND person_id = ANY($1)
+UNION ALL
+SELECT id, endpoint, type, body, person_id FROM webhook_deliveries
+ WHERE status = 'dead' AND person_id = ANY($1)
+"""
+
+_REPLACE_BODY = "UPDATE webhook_deliveries SET body = $2 WHERE id = $1 AND body IS NOT NULL"
 
 #: id, endpoint, type, encrypted body, instant, and who is told.
 Row = tuple["UUID", str, str, bytes, "datetime", "UUID"]
@@ -261,3 +274,34 @@ async def revive_deliveries_on(
 ) -> list[asyncpg.Record]:
     """Schedule like `revive_deliveries`, on a connection; within a transaction if there is one."""
     return await connection.fetch(_REVIVE, now, delivery_ids)
+
+
+async def delete_bodies(connection: Connection, person_id: UUID) -> int:
+    """Delete what has yet to be told of a person, within a transaction. Return how many deliveries."""
+    ids = [row["id"] for row in await connection.fetch(_UNDELIVERED, [person_id])]
+    return rows_changed(await connection.execute("DELETE FROM webhook_deliveries WHERE id = ANY($1)", ids))
+
+
+async def clear_mentioning(
+    connection: Connection, person_ids: Sequence[UUID], mentions: Sequence[bytes], *, keys: DataKeys
+) -> int:
+    """Take names and reasons out of what people have yet to be told, where it is about one of some ids.
+
+    They are still told that it happened. Within a transaction; return how many deliveries were changed.
+    """
+    rows = await connection.fetch(_UNDELIVERED, person_ids)
+    owners = {person_owner(row["person_id"]) for row in rows}
+    encryptors = await keys.find(connection, owners)
+    changed = 0
+    for row in rows:
+        encryptor = encryptors.get(row["person_id"])
+        body = _body(row, encryptor, keys)
+        if encryptor is None or body is None or not any(one in body for one in mentions):
+            continue
+        told = orjson.loads(body)
+        told["data"]["message"] = told["data"].get("title")
+        told["data"].get("data", {})["reason"] = None
+        bound_to = _context(row["id"], row["endpoint"], row["type"])
+        await connection.execute(_REPLACE_BODY, row["id"], encryptor.encrypt(orjson.dumps(told), bound_to))
+        changed += 1
+    return changed

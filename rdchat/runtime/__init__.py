@@ -24,6 +24,7 @@ from rdchat.runtime.parts import (
     start_engine,
     start_local_endpoint,
 )
+from rdchat.runtime.privacy import start_privacy
 from rdchat.runtime.services import start_services
 from rdchat.runtime.timers import start_timers
 from rdchat.services.audit import AuditTrail
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from rdchat.redis.announcements import Announcements
     from rdchat.redis.delay_queue import DelayQueue
     from rdchat.redis.rates import Rates
+    from rdchat.runtime.privacy import Privacy
     from rdchat.security.caller_tokens import CallerTokens
     from rdchat.services.access_control import AccessControl
     from rdchat.services.access_list import AccessList
@@ -119,6 +121,7 @@ class Runtime:
     operator_log: OperatorLog
     rasteriser: Rasteriser
     audit: AuditTrail
+    privacy: Privacy
     _closing: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -209,6 +212,7 @@ class Runtime:
                 operator_log=console.operator_log,
                 rasteriser=rasteriser,
                 audit=audit,
+                privacy=start_privacy(base, stores, services, callers),
                 _closing=closing.pop_all(),
             )
 

@@ -47,6 +47,7 @@ async def start_callers(base: Base, stores: Stores, delivery: Delivery) -> Calle
     base.close_in_turn(access.close)
     await access.start()
     people = SeenPeople(stores.pool, base.clock)
+    access.on_destroyed.append(people.forget)
     people.start()
     base.close_in_turn(people.close)
     tokens = CallerTokens(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,15 @@ from rdchat.runtime import Runtime
 from rdchat.services.wall_times import TZDATA
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from config import Settings
     from rdchat.common.stores import Addresses
 
 
-async def keep_wall_times(settings: Settings, addresses: Addresses, *, dry_run: bool) -> list[str]:
-    """Move the counsellings that a change of the tz database has shifted. Return a line for each."""
+@asynccontextmanager
+async def started(settings: Settings, addresses: Addresses) -> AsyncIterator[Runtime]:
+    """Start a replica that serves no one, and close it."""
     endpoint = settings.ably_endpoint
     if settings.ably_is_local and endpoint is None:
         # The service that runs beside this, if one does, has the endpoint; else the outbox keeps the events.
@@ -29,9 +33,15 @@ async def keep_wall_times(settings: Settings, addresses: Addresses, *, dry_run: 
         redis_url=addresses.redis_url,
     )
     try:
-        found = await runtime.wall_times.keep(dry_run=dry_run)
+        yield runtime
     finally:
         await runtime.close()
+
+
+async def keep_wall_times(settings: Settings, addresses: Addresses, *, dry_run: bool) -> list[str]:
+    """Move the counsellings that a change of the tz database has shifted. Return a line for each."""
+    async with started(settings, addresses) as runtime:
+        found = await runtime.wall_times.keep(dry_run=dry_run)
     done = "would move" if dry_run else "moved"
     lines = [
         f"{done}  {one.counseling_id}  {iso(one.before)} -> {iso(one.after)}"

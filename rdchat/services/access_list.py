@@ -2,6 +2,8 @@
 
 PostgreSQL has the rows; each replica reads what is new several times a second. That alone holds the promise
 of a second, so nothing is announced through Redis. While PostgreSQL is away, what is known stays true.
+
+Data keys that were destroyed are counted as changes as well: by the same look, each replica drops them.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import RdchatError, UnavailableError
 from rdchat.events.outbox_entry import cut_entry
 from rdchat.postgres import access_rules, outbox
+from rdchat.postgres.key_destruction import list_destroyed_since
 from rdchat.postgres.pool import transaction
 from rdchat.realtime.publisher import LEASE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from uuid import UUID
 
     from rdchat.common.clock import Clock
@@ -52,6 +56,8 @@ class AccessList:
         self._rules: dict[UUID, AccessRule] = {}
         self._task: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
+        #: Are told whose data keys were destroyed.
+        self.on_destroyed: list[Callable[[Collection[UUID]], None]] = [keys.forget_all]
         #: The number of the last change that is known.
         self.change = access_rules.NOTHING_SEEN
 
@@ -88,7 +94,10 @@ class AccessList:
             number, rules, has_cuts = await access_rules.list_since(
                 self._pool, access_rules.NOTHING_SEEN, oldest=self._oldest
             )
+            await self._follow_destructions(access_rules.NOTHING_SEEN, number)
             self._rules.clear()
+        elif number > self.change > access_rules.NOTHING_SEEN:
+            await self._follow_destructions(self.change, number)
         self._rules.update((rule.person_id, rule) for rule in rules)
         self.change = number
         if has_cuts:
@@ -97,6 +106,12 @@ class AccessList:
             except RdchatError:
                 # They are still to be cut: it is tried again with the next look.
                 log.warning("what people listen by cannot be revoked yet", exc_info=True)
+
+    async def _follow_destructions(self, since: int, until: int) -> None:
+        owners = await list_destroyed_since(self._pool, since, until)
+        if owners:
+            for tell in self.on_destroyed:
+                tell(owners)
 
     async def _run(self) -> None:
         while True:

@@ -14,7 +14,7 @@ from rdchat.domain import permissions
 from rdchat.domain.audit import AuditKind
 from rdchat.events import channels, outbox_entry, payloads
 from rdchat.postgres import activity, messages, reads, sessions
-from rdchat.postgres.data_keys import session_owner
+from rdchat.postgres.data_keys import DataKeyError, session_owner
 from rdchat.realtime.ably_client import PublishError
 from rdchat.realtime.publisher import LEASE
 from statemachine import EndSession, Refusal, RefusalCode, SendMessage, Status
@@ -161,17 +161,24 @@ class ChatService:
         seq = session.last_seq if up_to_seq is None else min(up_to_seq, session.last_seq)
         now = self.clock.now()
         entry = outbox_entry.read_entry(session.id, session.version, caller.id, seq, now)
-        horizon = await reads.insert_read(
-            self.pool,
-            caller.id,
-            seq,
-            entry,
-            owner=session_owner(session),
-            keys=self.keys,
-            lease=LEASE,
-            is_there=session.is_open,
-            at_version=at_version,
-        )
+        try:
+            horizon = await reads.insert_read(
+                self.pool,
+                caller.id,
+                seq,
+                entry,
+                owner=session_owner(session),
+                keys=self.keys,
+                lease=LEASE,
+                is_there=session.is_open,
+                at_version=at_version,
+            )
+        except DataKeyError as error:
+            if not error.erased:
+                raise
+            # There is nothing left to read, and no one to tell.
+            found = await reads.list_read_horizons(self.pool, caller.id, [session.id])
+            return found[session.id][0], None
         if horizon is None:
             return None
         if horizon.is_further:

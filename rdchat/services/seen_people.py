@@ -65,6 +65,11 @@ class SeenPeople:
         await cancel(self._task)
         _let_go(self._pending.values())
 
+    def forget(self, person_ids: Iterable[UUID]) -> None:
+        """Forget what is kept of people who were erased: should they come back, it is news."""
+        for person_id in person_ids:
+            self._kept.pop(person_id, None)
+
     def is_news(self, caller: Caller) -> bool:
         """Whether a token says something that may not be kept yet.
 

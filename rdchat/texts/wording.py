@@ -39,6 +39,12 @@ UNVERIFIED: Final = {
 #: What stands for the name of a person who was erased, or whose name does not open.
 ERASED_NAMES: Final = {"id": "Pengguna terhapus", "en": "Erased person"}
 
+#: What stands for what was erased.
+ERASED: Final = {
+    "id": "[Isi ini telah dihapus atas permintaan atau karena masa simpannya berakhir.]",
+    "en": "[This was erased, on request or because the time for which it was kept is over.]",
+}
+
 
 def automated_text(organizations: Organizations, kind: str, session: Session) -> str:
     """Return the text of the automation `kind` in a session, filled in. Raise KeyError if it has none."""

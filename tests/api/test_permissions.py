@@ -134,6 +134,12 @@ MATRIX = {
     ("GET", "/chat/sessions/{id}/diagram"): _STATE,
     ("PUT", "/people/{id}"): _RUN,
     ("POST", "/people/{id}/revoke"): _RUN,
+    # One's own, whoever one is; who runs the service has it by the command line.
+    ("GET", "/people/{id}/export"): replace(_RUN, client=200, admin=FORBIDDEN, stranger=FORBIDDEN),
+    # No one has ever seen the person whom it is for.
+    ("POST", "/people/{id}/erase"): replace(_RUN, admin=NOT_FOUND),
+    ("PUT", "/people/{id}/hold"): _RUN,
+    ("PUT", "/chat/sessions/{id}/hold"): _RUN,
     ("GET", "/psychologists"): _EVERYBODY,
     ("GET", "/psychologists/{id}"): _EVERYBODY,
     ("GET", "/psychologists/{id}/availability"): _EVERYBODY,

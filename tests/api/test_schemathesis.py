@@ -56,6 +56,8 @@ _NEVER: dict[Role, set[str]] = {
         *("send_message", "upload_message", "get_history", "get_transcript", "set_typing"),
         *("end_session", "extend_session", "read_session", "read_notification", "list_readers"),
         *("get_attachment", "download_attachment"),
+        # The person of the examples was never seen.
+        *("erase_person", "hold_person", "export_person"),
     },
 }
 

@@ -105,6 +105,10 @@ BASES = {
     "list_audit": Base(),
     "put_person": Base(id="{person}", body={"isActive": False}),
     "revoke_tokens": Base(id="{person}"),
+    "export_person": Base(id="{client}"),
+    "erase_person": Base(id="{person}", body={"reason": "Diminta"}),
+    "hold_person": Base(id="{client}", body={"isHeld": False, "reason": "Perkara selesai"}),
+    "hold_session": Base(id="{session}", body={"isHeld": True, "reason": "Perkara"}),
     "put_psychologist": Base(id="{psychologist}", body={"fullName": "Dokter Rahasia"}),
 }
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from handlers.http.routing import Route
 
 #: What may be done to no one but the person of their examples: else schemathesis would lock itself out.
-_STOPPING = frozenset({"put_person", "revoke_tokens"})
+_STOPPING = frozenset({"put_person", "revoke_tokens", "erase_person", "hold_person"})
 _TIMES = frozenset({"date", "startTime", "endTime", "endDate", "timezone", "startsAt", "endsAt"})
 #: Rules that JSON Schema has no words for, by operation: the fields that are blamed when one is broken
 #: although the request fits its schema.

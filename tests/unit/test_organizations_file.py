@@ -359,7 +359,7 @@ def test_faults_of_contacts_are_said_with_their_places(tmp_path: Path) -> None:
         f"""
         {contacts}
         [organization."{CAMPUS}"]
-        retention_days = 30
+        retention_days = 0
         texts = "Halo"
         [[organization."{CAMPUS}".crisis_contacts]]
         name = "B"
@@ -380,7 +380,29 @@ def test_faults_of_contacts_are_said_with_their_places(tmp_path: Path) -> None:
         f"{own}.crisis_contacts.2.phone",
     ]
     assert places[-1].endswith(".crisis_contacts")
-    assert "Nothing is deleted by it yet" in faults[1], "a promise that nothing keeps"
+    assert "Must be a whole number of days, from 1 to 36525." in faults[1]
+
+
+@pytest.mark.parametrize("days", ["true", "1.5", '"30"', "36526", "-1"])
+def test_a_retention_is_a_whole_number_of_days(tmp_path: Path, days: str) -> None:
+    _, faults = read(tmp_path, f"[default]\nretention_days = {days}")
+    assert [fault.partition(": ")[0] for fault in faults] == ["default.retention_days"]
+
+
+def test_retention_is_an_organizations_own_or_that_of_all(tmp_path: Path) -> None:
+    organizations, faults = read(
+        tmp_path,
+        f"""
+        [default]
+        retention_days = 365
+        [organization."{CAMPUS}"]
+        retention_days = 30
+        [organization."{uuid4()}"]
+        language = "en"
+        """,
+    )
+    assert (faults, organizations.retention()) == ([], (365, {UUID(CAMPUS): 30}))
+    assert read(tmp_path, "")[0].retention() == (None, {})
 
 
 def test_a_file_that_is_nested_beyond_reason_is_a_fault(tmp_path: Path) -> None:

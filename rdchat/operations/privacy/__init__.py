@@ -1,0 +1,1 @@
+"""Export, erasure and retention of what is personal, and what holds them back."""
