@@ -24,7 +24,7 @@ _BODY_SECONDS: Final = 10
 #: The longest body of nearly all routes is a message of 4,096 characters, escaped in the longest way.
 LARGEST_BODY: Final = 64 * 1024
 REASON_HEADER: Final = "Audit-Reason"
-_LONGEST_REASON: Final = 500
+LONGEST_REASON: Final = 500
 
 
 def read_reason(headers: Mapping[str, str]) -> str | None:
@@ -35,10 +35,9 @@ def read_reason(headers: Mapping[str, str]) -> str | None:
     given = headers.get(REASON_HEADER)
     if given is None:
         return None
-    reason = unquote(given).strip()
-    if not reason or len(reason) > _LONGEST_REASON or not reason.isprintable():
-        raise invalid(REASON_HEADER, f"Must be a text of 1 to {_LONGEST_REASON} characters.")
-    return reason
+    if not 0 < len(given) <= LONGEST_REASON or not given.isascii() or not given.isprintable():
+        raise invalid(REASON_HEADER, f"Must be 1 to {LONGEST_REASON} characters of ASCII, percent-encoded.")
+    return "".join(char if char.isprintable() else " " for char in unquote(given)).strip() or None
 
 
 def load_query(schema: Schema | None, incoming: Incoming) -> dict[str, Any]:

@@ -271,11 +271,14 @@ def _precheck(route: Route, runtime: Runtime, admission: Admission) -> Precheck 
 
 async def _handled(route: Route, call: Call) -> Answer | web.StreamResponse:
     """Have a call answered. What those change who oversee others is written down, around the change."""
-    if route.recorded is None or not permissions.is_overseer(call.caller):
+    if route.recorded is None:
+        return await route.handler(call)
+    operator = call.operator
+    if not permissions.is_overseer(call.caller):
         return await route.handler(call)
     kind, subject_type = route.recorded
     operator_log = call.runtime.operator_log
-    action = await operator_log.begin(call.operator, kind, ActionSubject(subject_type, call.path["id"]))
+    action = await operator_log.begin(operator, kind, ActionSubject(subject_type, call.path["id"]))
     outcome: str = ErrorCode.INTERNAL
     try:
         answer = await route.handler(call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from handlers.http.reading import REASON_HEADER
+from handlers.http.reading import LONGEST_REASON, REASON_HEADER
 from handlers.schemas import parts
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def _reason() -> Node:
         "schema": {
             "type": "string",
             "minLength": 1,
-            "maxLength": 500,
-            "pattern": "^[!-$&-~][ -$&-~]*$",
+            "maxLength": LONGEST_REASON,
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
             "example": "Asked for by the clinic",
         },
     }

@@ -35,6 +35,8 @@ ORDER = [
     "ReminderService.close",
     "WallTimeService.close",
     "IdempotencyService.close",
+    "CheckpointKeeper.close",
+    "AuditTrail.close",
     "SeenPeople.close",
     "AccessList.close",
     "Passivation.close",
@@ -98,7 +100,7 @@ async def test_a_replica_without_timers_and_relay_has_fewer_parts(
     assert not runtime.health.runs_timers
     await runtime.close()
     absent = {"Reconciler", "TimerWorker", "Alarms", "AttachmentService", "ReminderService"}
-    absent |= {"WallTimeService", "Webhooks", "LateRevoker"}
+    absent |= {"WallTimeService", "Webhooks", "LateRevoker", "CheckpointKeeper"}
     assert closed == [one for one in ORDER if one.partition(".")[0] not in absent]
 
 
