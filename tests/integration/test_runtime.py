@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: What is closed, from the first on.
 ORDER = [
+    "RetentionService.close",
     "OverviewService.close",
     "StoreStatus.close",
     "Heartbeat.close",
@@ -100,7 +101,7 @@ async def test_a_replica_without_timers_and_relay_has_fewer_parts(
     assert not runtime.health.runs_timers
     await runtime.close()
     absent = {"Reconciler", "TimerWorker", "Alarms", "AttachmentService", "ReminderService"}
-    absent |= {"WallTimeService", "Webhooks", "LateRevoker", "CheckpointKeeper"}
+    absent |= {"WallTimeService", "Webhooks", "LateRevoker", "CheckpointKeeper", "RetentionService"}
     assert closed == [one for one in ORDER if one.partition(".")[0] not in absent]
 
 
