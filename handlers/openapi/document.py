@@ -36,6 +36,8 @@ a message whose `id` has been shown.
 
 Pages of the origins that the service allows may call it from browsers. `HEAD` is answered wherever `GET` is,
 with the same headers. Answers of more than 1 KiB are compressed by gzip where `Accept-Encoding` asks for it.
+
+No text may contain the character NUL (U+0000), whatever its schema says: it is refused with 400.
 """
 
 _TAGS: Final = {
