@@ -50,6 +50,7 @@ _NEVER: dict[Role, set[str]] = {
         *("get_ably_token", "send_message", "upload_message", "get_history", "get_transcript", "set_typing"),
         *("end_session", "extend_session", "read_session", "read_notification", "list_readers"),
         *("get_attachment", "download_attachment", "reschedule_counseling", "cancel_counseling"),
+        "export_person",
     },
     # No content, state only, except of what they happen to book for themselves.
     Role.SUPER_ADMIN: {

@@ -111,7 +111,7 @@ def configuration(
         "continue-on-failure = true",
         "request-timeout = 10",
         'warnings = { fail-on = ["unsupported_regex", "unresolvable_reference", "dictionary_mismatch"] }',
-        # JSON Schema could say only by a pattern at each text that there is no NUL; the document says it in words.
+        # That no text has a NUL, the document says in words: JSON Schema could by a pattern at each alone.
         'generation = { deterministic = true, database = "none", allow-x00 = false }',
         f"reports.directory = {json.dumps(str(directory / 'reports'))}",
         f"auth.wfc.path = {json.dumps(str(auth))}",
