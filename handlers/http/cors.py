@@ -22,6 +22,7 @@ _KEPT_SECONDS: Final = 7200
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _SENT: Final = (
     "Authorization",
+    "Audit-Reason",
     "Content-Type",
     "Idempotency-Key",
     "If-Match",

@@ -8,9 +8,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from rdchat.domain.person import Role
-from rdchat.postgres.audit_check import check_audit
-from rdchat.postgres.audit_checkpoints import audit_signer
-from rdchat.postgres.pool import acquire
+from tests.support.auditing import assert_audit_holds
 from tests.support.console import fail_automation, pages
 from tests.support.envelope import assert_refused
 from tests.support.sessions import opened, reaches
@@ -31,17 +29,6 @@ async def entries(admin: Person, **wanted: Any) -> list[dict[str, Any]]:
     """List them, oldest first."""
     query = "&".join(f"{name}={value}" for name, value in wanted.items())
     return (await pages(admin, f"/audit?{query}" if query else "/audit", 100))[::-1]
-
-
-async def assert_it_holds(service: Service) -> None:
-    async with (
-        acquire(service.runtime.pool) as connection,
-        connection.transaction(isolation="repeatable_read"),
-    ):
-        key = await service.runtime.audit.keys.get_service_key(connection)
-        report = await check_audit(connection, key, public_key=audit_signer(key).public_key)
-    assert report.findings == []
-    assert report.rows > 0
 
 
 async def test_a_sessions_life_is_written_down_without_a_word_of_it(service: Service) -> None:
@@ -68,7 +55,7 @@ async def test_a_sessions_life_is_written_down_without_a_word_of_it(service: Ser
     assert ("content_read", "history", "done", "psychologist") in seen
     assert ("content_read", "transcript", "done", "client") in seen
     assert WORDS not in str(found)
-    await assert_it_holds(service)
+    await assert_audit_holds(service)
 
 
 async def test_both_see_who_has_opened_their_chat(service: Service) -> None:
@@ -103,7 +90,7 @@ async def test_who_is_refused_is_written_down_once_for_many_times(service: Servi
     [sign_in] = await entries(admin, kind="sign_in_refused")
     assert (sign_in["actorId"], sign_in["outcome"]) == (None, "UNAUTHENTICATED")
     assert sign_in["occurrences"] == 3
-    await assert_it_holds(service)
+    await assert_audit_holds(service)
 
 
 async def test_what_an_administrator_does_is_written_down_with_the_reason(service: Service) -> None:
@@ -141,7 +128,7 @@ async def test_what_an_administrator_does_is_written_down_with_the_reason(servic
         400,
         "VALIDATION_FAILED",
     )
-    await assert_it_holds(service)
+    await assert_audit_holds(service)
 
 
 async def test_notes_about_a_client_are_nothing_that_others_see(service: Service) -> None:

@@ -18,6 +18,7 @@ from rdchat.operations.privacy.receipts import check_receipt, person_reference, 
 from rdchat.postgres import erasures, pool
 from rdchat.texts.wording import ERASED, ERASED_NAMES
 from tests.support.at_rest import plaintext_in_database
+from tests.support.auditing import assert_audit_holds
 from tests.support.envelope import assert_refused
 from tests.support.erasing import HOUR, NAME, WORDS, Past, a_past, alarms, erase, rows_that_stay, texts_in
 from tests.support.pair import a_pair
@@ -104,6 +105,8 @@ async def test_a_client_is_erased_and_the_others_part_stays(pair: Pair, tmp_path
     await assert_placeholders(past.psychologist, past)
     await assert_placeholders(elsewhere, past)
     assert (alarms(pair.one), alarms(pair.other)) == alarmed
+    # What was written down of them can still be seen to be as it was, without their keys.
+    await assert_audit_holds(service)
 
     # What they called with is over, and nothing is left to be found.
     assert (await past.client.get("/counselings")).status == 401
