@@ -43,7 +43,7 @@ class ExportQuery(Schema):
 
 
 class ExportAnswer(AnswerSchema):
-    """All that is kept of a person and that they may see; beside this `counselings` and `notifications`."""
+    """All that is kept of a person and that they may see."""
 
     exported_at = instant("exportedAt", "When it was exported.", _AT)
     person = fields.Dict(
@@ -52,6 +52,13 @@ class ExportAnswer(AnswerSchema):
             "Who they are, and what they keep for themselves: notes about clients, quick replies.",
             {"id": CLIENT_ID, "fullName": "Budi Santoso", "clientNotes": [], "quickReplies": []},
         ),
+    )
+    counselings = fields.List(
+        fields.Dict(),
+        metadata=about("Their counsellings, with what was said; left out where there are none.", []),
+    )
+    notifications = fields.List(
+        fields.Dict(), metadata=about("What they were told; left out where there is nothing.", [])
     )
 
 

@@ -133,6 +133,11 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "list_dead_webhooks": await admin.get("/operations/dead-webhooks"),
         "retry_dead_webhooks": await admin.post("/operations/dead-webhooks/retry", {}),
         "list_operator_actions": await admin.get("/operations/actions"),
+        "list_audit": await admin.get("/audit"),
+        "list_readers": await client.get(f"{path}/access"),
+        "export_person": await client.get(f"/people/{client.id}/export"),
+        "hold_session": await admin.put(f"{path}/hold", {"isHeld": True, "reason": "Surat 17"}),
+        "hold_person": await admin.put(f"/people/{client.id}/hold", {"isHeld": True, "reason": "Surat 17"}),
         "get_counseling": await client.get(f"/counselings/{booking['id']}"),
         "list_counselings": await client.get("/counselings"),
         "list_psychologists": await client.get("/psychologists"),
@@ -163,6 +168,7 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
         "revoke_tokens": await admin.post(f"/people/{uuid4()}/revoke", {}),
         "put_psychologist": await admin.put(f"/psychologists/{psychologist.id}", {"fullName": "Sari"}),
     }
+    repeated = await client.say(session_id, "Halo", "a")
     later = (await book_soon(client, 600, 60)).data
     answers["reschedule_counseling"] = await client.put(
         f"/counselings/{later['id']}/reschedule",
@@ -175,6 +181,9 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
     days = {"from": f"{in_days(0):%Y-%m-%d}", "to": f"{in_days(40):%Y-%m-%d}"}
     answers["get_report"] = await admin.get("/reports/organization", **days)
     answers["cancel_counseling"] = await client.put(f"/counselings/{later['id']}/cancel")
+    for held in (f"{path}/hold", f"/people/{client.id}/hold"):
+        await admin.put(held, {"isHeld": False, "reason": "Surat 18"})
+    answers["erase_person"] = await admin.post(f"/people/{client.id}/erase", {"reason": "Surat 19"})
     faults: dict[str, str | list[str]] = {}
     for route in ROUTES:
         responses = document["paths"][PREFIX + route.path][route.method.lower()]["responses"]
@@ -191,7 +200,7 @@ async def test_answers_have_the_shape_that_the_document_promises(service: Servic
             faults[route.operation] = found
     for name, reply in {
         "created": await admin.put(f"/psychologists/{uuid4()}", {"fullName": "Maya"}),
-        "repeated": await client.say(session_id, "Halo", "a"),
+        "repeated": repeated,
     }.items():
         operation = {"created": ("put", "/psychologists/{id}"), "repeated": ("post", "/chat/messages")}[name]
         described = document["paths"][PREFIX + operation[1]][operation[0]]["responses"]

@@ -115,6 +115,7 @@ def test_it_says_where_the_realtime_events_are_described() -> None:
 
 #: Answers with lists that are no pages, and why they cannot grow without end.
 WHOLE_LISTS = {
+    "export_person": "all that is kept of one person, in one piece, to take along",
     "list_slots": "of one day",
     "get_ably_token": "the sessions of one desk, which a token can hold",
     "get_report": "a line for each psychologist, in numbers that are read together",
