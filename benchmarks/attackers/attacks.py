@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import resource
 import socket
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import uvloop
 
 from benchmarks.side_process import answer, next_order
-from rdchat.common.priority import give_way
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
@@ -252,5 +253,8 @@ async def _serve_orders() -> None:
 
 if __name__ == "__main__":
     # They stand for other machines: what they do with their own processors is not the service's to give.
-    give_way(19)
+    os.nice(19)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     uvloop.run(_serve_orders())

@@ -54,6 +54,7 @@ class _Protocol(web.RequestHandler):
         "_guards",
         "_head_due",
         "_held",
+        "_is_new",
         "_parked",
         "_plain_task",
         "_unread",
@@ -74,6 +75,8 @@ class _Protocol(web.RequestHandler):
         #: Of a request that could not be parsed.
         self.origin: str | None = None
         self._head_due = 0.0
+        #: Whether nothing has come yet.
+        self._is_new = True
         #: What has come before it was the connection's turn to begin; None once that was.
         self._held: bytes | None = None
         self._unread: StreamReader | None = None
@@ -175,8 +178,6 @@ class _Protocol(web.RequestHandler):
             tcp.abort()
             return
         super().connection_made(transport)
-        if not self._guards.newcomers.enter(self):
-            self._held = b""
         tcp.set_write_buffer_limits(high=_UNSENT_BYTES)
         keep_little_unsent(tcp)
         self._close_by(self._loop.time() + HEAD_SECONDS)
@@ -225,12 +226,23 @@ class _Protocol(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, or keep it until it is the connection's turn to begin."""
+        if self._is_new:
+            self._is_new = False
+            self._held = data
+            if self._guards.newcomers.enter(self):
+                self._held = None
+        elif self._held is not None:
+            self._held += data
         if self._held is None:
             super().data_received(data)
             return
-        self._held += data
         if self.transport is not None:
             self.transport.pause_reading()
+
+    @property
+    def held_bytes(self) -> int:
+        """How much has come before its turn."""
+        return len(self._held or b"")
 
     def begin(self) -> bool:
         """Have its turn: parse what has come meanwhile. Return False if it has gone."""

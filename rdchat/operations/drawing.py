@@ -9,6 +9,7 @@ long are measures and colours.
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from importlib import resources
 from typing import BinaryIO, Final, Literal
 from xml.etree import ElementTree as ET
 
-from rdchat.common.priority import give_way
 from statemachine.diagram import INITIAL, Arrow, Path, arrows
 from statemachine.states import OPEN, TERMINAL, Status
 
 WIDTH, HEIGHT = 1310, 620
 #: What stands before each SVG and PNG that a process gets and gives back.
 LENGTH: Final = struct.Struct(">I")
+#: How far the process that draws stands behind all others.
+_NICENESS: Final = 5
 #: Sharp on a screen of high density, and in print.
 _PNG_ZOOM: Final = 2
 #: Most sessions have gone one of a few ways: a drawing takes a millisecond, and 20 KiB.
@@ -313,6 +315,7 @@ def draw_for_ever(source: BinaryIO, target: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    # Those who look at a picture can wait; people who chat, on the same processors, cannot.
-    give_way(10)
+    # Those who look at a picture can wait; people who chat, on the same processors, cannot. But not for ever:
+    # what only ran while no one else does would never be drawn on a machine that is busy throughout.
+    os.nice(_NICENESS)
     draw_for_ever(sys.stdin.buffer, sys.stdout.buffer)

@@ -53,6 +53,9 @@ log = structlog.get_logger(__name__)
 _LEFT_BEHIND: Final = timedelta(hours=1)
 _SWEEP_SECONDS: Final = 600.0
 _SWEEP_PAGE: Final = 100
+#: So many files are opened at a time: each takes some milliseconds in small steps, and those of fifty at once
+#: would stand between all steps of those who chat.
+_OPENED_TOGETHER: Final = 4
 _OPEN: Final = sorted(OPEN)
 
 
@@ -97,6 +100,7 @@ class AttachmentService:
     reading: Turns = field(
         default_factory=lambda: Turns("readers of files", at_once=16, waiting=64, in_all=256, patience=20.0)
     )
+    _opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_OPENED_TOGETHER))
     _sweeping: asyncio.Task[None] | None = None
 
     # ---- sending ------------------------------------------------------------------------------------------
@@ -232,6 +236,10 @@ class AttachmentService:
         person_id = self.links.verify(token, attachment_id)
         if person_id is None or not self.access.is_active(person_id):
             raise RdchatError(ErrorCode.FORBIDDEN, "This link is not valid, or not any more")
+        async with self._opening:
+            return await self._open_for(person_id, attachment_id)
+
+    async def _open_for(self, person_id: UUID, attachment_id: UUID) -> OpenedFile:
         found = await self._sent(attachment_id)
         if not permissions.takes_part(person_id, found):
             raise RdchatError(ErrorCode.FORBIDDEN)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KEYS = data_keys()
 CLOCK = SystemClock()
-ROWS = 240
+ROWS = 80
 EDITS = 1_000
 
 
@@ -46,8 +46,8 @@ async def audited(database: Pool) -> Pool:
     for part in range(2):
         await asyncio.gather(
             *(
-                written(database, [entry(actor_id=people[n % 5], session_id=uuid4()) for n in range(20)])
-                for _ in range(ROWS // 40)
+                written(database, [entry(actor_id=people[n % 5], session_id=uuid4()) for n in range(10)])
+                for _ in range(ROWS // 20)
             )
         )
         made = await make_checkpoint(

@@ -33,6 +33,7 @@ class Connection:
     def __init__(self, number: int, begun: list[int]) -> None:
         self.number = number
         self.has_gone = False
+        self.held_bytes = 300
         self._begun = begun
 
     def begin(self) -> bool:
@@ -57,6 +58,21 @@ async def test_a_few_begin_at_once_and_the_others_in_the_rounds_that_follow() ->
     assert enter(newcomers, 2, begun)[1] == [False, False]
     await asyncio.sleep(0)
     assert begun == [4, 5, 6, 7, 8, 9, 0, 1]
+    assert not len(newcomers)
+
+
+async def test_those_with_many_requests_begin_one_by_one_and_hold_up_no_one() -> None:
+    newcomers, begun = Newcomers(2), list[int]()
+    made = [Connection(one, begun) for one in range(8)]
+    for one in made[:5]:
+        one.held_bytes = 30_000
+    # The first of them, and one with a single request; the others wait in two queues.
+    assert [newcomers.enter(one) for one in made] == [True, *[False] * 4, True, False, False]
+    await asyncio.sleep(0)
+    assert begun == [6, 7, 1]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert begun == [6, 7, 1, 2, 3, 4]
     assert not len(newcomers)
 
 
