@@ -101,6 +101,19 @@ def _with_stores(work: Any) -> Any:  # noqa: ANN401 - `work` takes (settings, ad
         raise _complain(error) from None
 
 
+def _print_lines(work: Any) -> None:  # noqa: ANN401 - as `_with_stores` takes it
+    for line in _with_stores(work):
+        click.echo(line)
+
+
+def _print_and_judge(work: Any) -> SystemExit:  # noqa: ANN401 - as `_with_stores` takes it
+    """Print the lines of `work`, and return the end that it gives the program: whether all is well."""
+    lines, fine = _with_stores(work)
+    for line in lines:
+        click.echo(line)
+    return SystemExit(0 if fine else 1)
+
+
 def _whisper(text: str) -> None:
     click.echo(text, err=True)
 
@@ -181,8 +194,7 @@ def timezones(*, dry_run: bool) -> None:
     async def work(settings: Settings, addresses: Addresses) -> list[str]:
         return await keep_wall_times(settings, addresses, dry_run=dry_run)
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @cli.command()
@@ -385,8 +397,7 @@ def psychologist(
             settings, addresses, psychologist_id, name=name, timezone=timezone, is_active=active
         )
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @cli.command()
@@ -553,8 +564,7 @@ def queue(context: click.Context) -> None:
     from rdchat.operations import administration
 
     if context.invoked_subcommand is None:
-        for line in _with_stores(administration.show_queue):
-            click.echo(line)
+        _print_lines(administration.show_queue)
 
 
 @queue.command()
@@ -567,8 +577,7 @@ def retry(subject_id: UUID, reason: str | None) -> None:
     async def work(settings: Settings, addresses: Addresses) -> list[str]:
         return await administration.retry_dead_letters(settings, addresses, subject_id, reason=reason)
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @queue.command()
@@ -588,8 +597,7 @@ def drop(session_id: UUID, kind: str, reason: str | None) -> None:
             settings, addresses, session_id, AutomationKind(kind), reason=reason
         )
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @queue.command("retry-webhooks")
@@ -605,8 +613,7 @@ def retry_webhooks(delivery_ids: tuple[UUID, ...], reason: str | None) -> None:
     async def work(settings: Settings, addresses: Addresses) -> list[str]:
         return await administration.retry_webhooks(settings, addresses, delivery_ids, reason=reason)
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @cli.group()
@@ -619,10 +626,7 @@ def show_keys() -> None:
     """List the keys, with the data keys that each wraps. Fails where one is missing or another."""
     from rdchat.operations import key_commands
 
-    lines, fine = _with_stores(key_commands.show_keys)
-    for line in lines:
-        click.echo(line)
-    raise SystemExit(0 if fine else 1)
+    raise _print_and_judge(key_commands.show_keys)
 
 
 @keys.command()
@@ -650,10 +654,7 @@ def rewrap() -> None:
     async def work(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
         return await key_commands.rewrap_keys(settings, addresses, say=_whisper)
 
-    lines, fine = _with_stores(work)
-    for line in lines:
-        click.echo(line)
-    raise SystemExit(0 if fine else 1)
+    raise _print_and_judge(work)
 
 
 @cli.group()
@@ -678,8 +679,7 @@ def list_audit(kind: str | None, person: UUID | None, session: UUID | None, limi
     async def work(settings: Settings, addresses: Addresses) -> list[str]:
         return await audit_commands.list_audit(settings, addresses, wanted=wanted, limit=limit)
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @audit.command("verify")
@@ -695,10 +695,7 @@ def verify_audit(checkpoints: Path | None) -> None:
     async def work(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
         return await audit_commands.verify_audit(settings, addresses, kept=checkpoints, say=_whisper)
 
-    lines, holds = _with_stores(work)
-    for line in lines:
-        click.echo(line)
-    raise SystemExit(0 if holds else 1)
+    raise _print_and_judge(work)
 
 
 @audit.command("key")
@@ -706,7 +703,7 @@ def show_public_key() -> None:
     """Print the public key (Ed25519) of checkpoints and receipts."""
     from rdchat.operations import audit_commands
 
-    click.echo(_with_stores(audit_commands.show_public_key))
+    click.echo(_with_stores(audit_commands.get_public_key).hex())
 
 
 @cli.group()
@@ -764,8 +761,7 @@ def erase(person_id: UUID | None, reason: str | None, receipt: Path | None, *, u
             settings, addresses, person_id, reason=reason, receipt=receipt, say=_whisper
         )
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @privacy.command("retain")
@@ -788,8 +784,7 @@ def retain(organization: UUID | None, *, all_of_them: bool, dry_run: bool) -> No
             settings, addresses, only=organization, dry_run=dry_run, say=_whisper
         )
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @privacy.command("hold")
@@ -816,8 +811,7 @@ def hold(person: UUID | None, session: UUID | None, reason: str | None, *, lift:
             settings, addresses, (kind, subject_id), reason=reason, lift=lift
         )
 
-    for line in _with_stores(work):
-        click.echo(line)
+    _print_lines(work)
 
 
 @privacy.command("repeat")
@@ -825,8 +819,7 @@ def repeat_erasures() -> None:
     """After a backup was restored: erase again all that is recorded as erased."""
     from rdchat.runtime import privacy_commands
 
-    for line in _with_stores(privacy_commands.repeat):
-        click.echo(line)
+    _print_lines(privacy_commands.repeat)
 
 
 @privacy.command("verify-receipt")
@@ -841,12 +834,10 @@ def verify_receipt(file: Path) -> None:
         return await privacy_commands.verify_receipt(settings, addresses, content)
 
     try:
-        lines, fine = _with_stores(work)
+        end = _print_and_judge(work)
     except ValueError as error:
         raise _complain(error) from None
-    for line in lines:
-        click.echo(line)
-    raise SystemExit(0 if fine else 1)
+    raise end
 
 
 @privacy.command("status")
@@ -854,8 +845,7 @@ def show_erasures() -> None:
     """List what was erased, what was interrupted, and with which keys old backups of it still open."""
     from rdchat.runtime import privacy_commands
 
-    for line in _with_stores(privacy_commands.show_status):
-        click.echo(line)
+    _print_lines(privacy_commands.show_status)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,10 @@ async def list_audit(call: Call) -> Answer:
 async def list_readers(call: Call) -> Answer:
     """See who has opened a chat of one's own: read its messages, its notes, its files, or exported it."""
     limit, of = call.query["limit"], cursors.SESSION_READERS
+    before = cursors.read(call.query["cursor"], of)
     audit = call.runtime.audit
-    found = await audit.list_readers(
-        call.caller, call.path["id"], before=cursors.read(call.query["cursor"], of), limit=limit + 1
-    )
+    session = await call.runtime.chat.get_session(call.caller, call.path["id"], content=True)
+    found = await audit.list_readers(session.id, before=before, limit=limit + 1)
     shown, following = cursors.cut(found, limit, of, _place)
     names = await audit.get_names({one.actor_id for one in shown if one.actor_id is not None})
     return Answer(

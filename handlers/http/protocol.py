@@ -4,6 +4,8 @@ What the HTTP parser refuses (no HTTP at all, a header that is too long, broken 
 below the application, as plain text with the offending bytes in it. There is no hook for that, so the server
 that the runner makes is given a protocol of ours. It also turns people away when there are too many, and cuts
 connections on which nothing moves: a head that does not come to its end, an answer that is not taken.
+
+Longer than most: what a connection waits for is decided by all that has happened on it, and has one state.
 """
 
 from __future__ import annotations

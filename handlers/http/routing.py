@@ -1,4 +1,7 @@
-"""What a route is: one value that the router, the checks and the OpenAPI document are all made from."""
+"""What a route is: one value that the router, the checks and the OpenAPI document are all made from.
+
+Longer than most: the checks of a call are read in their order, beside the value that they are made from.
+"""
 
 from __future__ import annotations
 

@@ -10,11 +10,9 @@ from handlers.schemas.parts import (
     COUNSELING_ID,
     DATE,
     END,
-    LONGEST_ZONE,
     OPENED_AT,
     PERSON_ID,
     SESSION_ID,
-    ZONE,
     Moment,
     about,
     choice,
@@ -24,6 +22,7 @@ from handlers.schemas.parts import (
     page_cursor,
     page_size,
     text,
+    time_zone,
 )
 from rdchat.domain.audit import DONE, AuditKind
 
@@ -56,11 +55,7 @@ class AuditQuery(Schema):
         data_key="to",
         metadata=about("Only what happened before an instant, or on a day in `timezone` or before.", END),
     )
-    timezone = fields.String(
-        load_default=ZONE,
-        validate=validate.Length(max=LONGEST_ZONE),
-        metadata=about("The time zone of days, by its IANA name."),
-    )
+    timezone = time_zone("The time zone of days")
     cursor = page_cursor()
     limit = page_size()
 

@@ -10,17 +10,16 @@ from handlers.schemas.answers import AnswerSchema, person
 from handlers.schemas.parts import (
     BOOKED_AT,
     CLIENT_ID,
-    LONGEST_ZONE,
     SARI,
     SESSION_ID,
     START,
-    ZONE,
     about,
     choice,
     identity,
     instant,
     number,
     text,
+    time_zone,
 )
 from rdchat import __version__
 from rdchat.domain.overview import MOST_OPENINGS
@@ -43,11 +42,7 @@ def part(schema: type[Schema], description: str, key: str | None = None) -> fiel
 class OverviewQuery(Schema):
     """Choose what today is."""
 
-    timezone = fields.String(
-        load_default=ZONE,
-        validate=validate.Length(max=LONGEST_ZONE),
-        metadata=about("The time zone of the day that `...Today` counts, by its IANA name."),
-    )
+    timezone = time_zone("The time zone of the day that `...Today` counts")
 
 
 class OverviewCounts(AnswerSchema):

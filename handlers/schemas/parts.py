@@ -227,3 +227,9 @@ def page_cursor() -> fields.String:
     """Make the field for where a page begins."""
     words = about("Where to go on: `nextCursor` of the answer before. Without it, at the start.", CURSOR)
     return fields.String(load_default=None, validate=validate.Length(max=LONGEST_CURSOR), metadata=words)
+
+
+def time_zone(description: str) -> fields.String:
+    """Make the field of a query for a time zone, by its IANA name."""
+    words = about(f"{description}, by its IANA name.")
+    return fields.String(load_default=ZONE, validate=validate.Length(max=LONGEST_ZONE), metadata=words)

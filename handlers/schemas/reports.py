@@ -7,16 +7,15 @@ from marshmallow import Schema, fields, validate
 from handlers.schemas.answers import AnswerSchema, person
 from handlers.schemas.parts import (
     DATE,
-    LONGEST_ZONE,
     NEXT_DATE,
     ORGANIZATION_ID,
     SARI,
-    ZONE,
     Moment,
     about,
     identity,
     instant,
     number,
+    time_zone,
 )
 from rdchat.domain.report import LONGEST_SPAN
 
@@ -38,11 +37,7 @@ class ReportQuery(Schema):
             NEXT_DATE,
         ),
     )
-    timezone = fields.String(
-        load_default=ZONE,
-        validate=validate.Length(max=LONGEST_ZONE),
-        metadata=about("The time zone of days, by its IANA name."),
-    )
+    timezone = time_zone("The time zone of days")
     organization_id = fields.UUID(
         load_default=None,
         data_key="organizationId",

@@ -22,16 +22,12 @@ from handlers.schemas.parts import (
     about,
     page_cursor,
     page_size,
+    time_zone,
 )
 from rdchat.domain.person import LONGEST_NAME
 from statemachine import Status
 
 _DRAWN_AS: Final = ("mermaid", "dot", "svg", "png", "json")
-
-
-def _zone(description: str) -> fields.String:
-    words = about(f"{description}, by its IANA name.")
-    return fields.String(load_default=ZONE, validate=validate.Length(max=LONGEST_ZONE), metadata=words)
 
 
 # ---- people -----------------------------------------------------------------------------------------------
@@ -87,7 +83,7 @@ class PartQuery(Schema):
         data_key="to",
         metadata=about("Only those that start before an instant, or on a day in `timezone` or before.", END),
     )
-    timezone = _zone("The time zone of days")
+    timezone = time_zone("The time zone of days")
 
 
 class SessionsQuery(PartQuery):

@@ -54,7 +54,7 @@ async def opened_database(
     """
     await prepare_embedded(addresses, settings)
     url = addresses.owner_url if as_owner else None
-    pool = await connect(url or addresses.database_url, keys=_keys(settings), size=2, patience=3.0)
+    pool = await connect(url or addresses.database_url, keys=make_keys(settings), size=2, patience=3.0)
     try:
         await bring_up_to_date(pool)
         yield pool
@@ -73,21 +73,22 @@ async def _queue(addresses: Addresses) -> AsyncIterator[DelayQueue]:
 
 @asynccontextmanager
 async def _dead_letters(settings: Settings, addresses: Addresses) -> AsyncIterator[DeadLetters]:
-    keys = _keys(settings)
+    keys = make_keys(settings)
     async with _queue(addresses) as queue, opened_database(addresses, settings) as pool:
         async with acquire(pool) as connection:
             await check_ring(connection, keys.ring)
         yield DeadLetters(pool=pool, queue=queue, clock=SystemClock(), keys=keys)
 
 
-def _keys(settings: Settings) -> DataKeys:
+def make_keys(settings: Settings) -> DataKeys:
+    """Make what opens data keys with the ring of the settings, for one command."""
     return DataKeys(KeyRing(settings.encryption_keys), Metrics())
 
 
 async def migrate_now(settings: Settings, addresses: Addresses) -> list[str]:
     """Apply migrations, as the schema's owner. Return their names."""
     url = addresses.owner_url or addresses.database_url
-    pool = await connect(url, keys=_keys(settings), size=2, patience=3.0)
+    pool = await connect(url, keys=make_keys(settings), size=2, patience=3.0)
     try:
         return await migrate(pool)
     finally:
@@ -97,7 +98,7 @@ async def migrate_now(settings: Settings, addresses: Addresses) -> list[str]:
 async def prepare_embedded(addresses: Addresses, settings: Settings) -> None:
     """Apply migrations to a private database; one of the operator's own is left to its owner."""
     if addresses.embedded:
-        pool = await connect(addresses.owner_url or addresses.database_url, keys=_keys(settings), size=2)
+        pool = await connect(addresses.owner_url or addresses.database_url, keys=make_keys(settings), size=2)
         try:
             await migrate(pool)
         finally:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rdchat.common.clock import iso
-from rdchat.common.telemetry import Metrics
-from rdchat.operations.administration import opened_database
+from rdchat.operations.administration import make_keys, opened_database
 from rdchat.postgres import audit
 from rdchat.postgres.audit_check import check_audit
 from rdchat.postgres.audit_checkpoints import audit_signer
-from rdchat.postgres.data_keys import DataKeys
 from rdchat.postgres.key_checks import check_ring
 from rdchat.postgres.pool import acquire
-from rdchat.security.encryption import KeyRing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +29,7 @@ async def verify_audit(
     `kept`: a file of checkpoints that lay outside of the database; by default that of the settings, if it is
     there. Raise WrongKeyError, UnavailableError, OSError.
     """
-    keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
+    keys = make_keys(settings)
     outside = kept or settings.audit_checkpoints
     lines = []
     if outside is not None and (kept is not None or outside.exists()):
@@ -63,7 +60,7 @@ async def list_audit(
     settings: Settings, addresses: Addresses, *, wanted: AuditFilter, limit: int
 ) -> list[str]:
     """List the latest entries, oldest first, a line each. Raise UnavailableError."""
-    keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
+    keys = make_keys(settings)
     async with opened_database(addresses, settings) as pool:
         rows = await audit.list_entries(pool, wanted, before=None, limit=limit, keys=keys)
     lines = []
@@ -83,8 +80,8 @@ async def list_audit(
     return lines or ["Nothing yet."]
 
 
-async def show_public_key(settings: Settings, addresses: Addresses) -> str:
-    """Return the public key that checkpoints and receipts are verified with, in hexadecimal."""
-    keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
+async def get_public_key(settings: Settings, addresses: Addresses) -> bytes:
+    """Return the public key that checkpoints and receipts are verified with."""
+    keys = make_keys(settings)
     async with opened_database(addresses, settings) as pool, acquire(pool) as connection:
-        return audit_signer(await keys.get_service_key(connection)).public_key.hex()
+        return audit_signer(await keys.get_service_key(connection)).public_key

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from config.development import add_encryption_key
 from rdchat.common.clock import SystemClock, iso
-from rdchat.common.telemetry import Metrics
-from rdchat.operations.administration import opened_database
-from rdchat.postgres.data_keys import DataKeys
+from rdchat.operations.administration import make_keys, opened_database
 from rdchat.postgres.key_checks import check_ring
 from rdchat.postgres.key_rotation import list_key_uses, rewrap
 from rdchat.postgres.pool import acquire
-from rdchat.security.encryption import KEY_BYTES, KeyRing
+from rdchat.security.encryption import KEY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +38,7 @@ _STEPS = """\
 
 async def show_keys(settings: Settings, addresses: Addresses) -> tuple[list[str], bool]:
     """List the keys, and how many data keys each wraps. Return the lines, and whether nothing is wrong."""
-    keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
+    keys = make_keys(settings)
     async with opened_database(addresses, settings, as_owner=True) as pool:
         uses = await list_key_uses(pool, keys)
     width = max(len(one.kid) for one in uses)
@@ -76,7 +74,7 @@ async def rewrap_keys(
 
     Raise WrongKeyError.
     """
-    keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
+    keys = make_keys(settings)
     # Keys are forgotten by none but the owner.
     async with opened_database(addresses, settings, as_owner=True) as pool:
         async with acquire(pool) as connection:

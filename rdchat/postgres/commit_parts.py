@@ -194,28 +194,20 @@ def _statement(*parts: StatementPart) -> str:
     return ",".join(texts) + "\nSELECT id, version, last_seq, outcome FROM won\n"
 
 
+#: All rows that a change of a session's state has.
+_CHANGED: Final = (
+    SESSION,
+    MESSAGE,
+    AUTOMATION,
+    TIMELINE,
+    audit.COMMIT_PART,
+    NOTIFICATION,
+    webhooks.COMMIT_PART,
+)
+
 #: When people just talk, as nearly always: less to do, and what others say meanwhile is no conflict.
 COMMIT_TALK: Final = _statement(TALK_SESSION, TALK_MESSAGE, TALK_OUTBOX_ENTRY)
-COMMIT_ALL: Final = _statement(
-    SESSION,
-    MESSAGE,
-    AUTOMATION,
-    TIMELINE,
-    audit.COMMIT_PART,
-    NOTIFICATION,
-    webhooks.COMMIT_PART,
-    OUTBOX_ENTRY,
-)
+COMMIT_ALL: Final = _statement(*_CHANGED, OUTBOX_ENTRY)
 #: The same with attachments among the messages. The outbox entries stay last: the lease follows them.
 COMMIT_TALK_ATTACHED: Final = _statement(TALK_SESSION, TALK_MESSAGE, ATTACHMENT, TALK_OUTBOX_ENTRY)
-COMMIT_ALL_ATTACHED: Final = _statement(
-    SESSION,
-    MESSAGE,
-    AUTOMATION,
-    TIMELINE,
-    audit.COMMIT_PART,
-    NOTIFICATION,
-    webhooks.COMMIT_PART,
-    ATTACHMENT,
-    OUTBOX_ENTRY,
-)
+COMMIT_ALL_ATTACHED: Final = _statement(*_CHANGED, ATTACHMENT, OUTBOX_ENTRY)

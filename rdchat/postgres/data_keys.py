@@ -2,6 +2,8 @@
 
 The data key of a session or a counselling is wrapped for its two people: it opens for a row that names these
 two, and for no other. Where a row names someone else, nothing of it can be read or written.
+
+Longer than most: keys are found, made, handed over and forgotten by what is at hand of them, which is one.
 """
 
 from __future__ import annotations

@@ -257,9 +257,14 @@ async def destroy_again(connection: Connection) -> dict[str, int]:
     """Destroy keys that have come back with a backup, and clear what stands beside what they were for."""
     keys = rows_changed(await connection.execute(_KEYS_AGAIN))
     owners = [row["owner"] for row in await connection.fetch(_ERASED_COUNSELINGS)]
-    told = rows_changed(await connection.execute(_BLANK_TOLD, owners))
+    told = await blank_reasons(connection, owners)
     named = await clear_client_message_ids(connection, owners)
     return {"dataKeys": keys, "notifications": told, "clientMessageIds": named}
+
+
+async def blank_reasons(connection: Connection, owners: Iterable[UUID]) -> int:
+    """Take reasons out of what was told of sessions and counsellings. Return how many were changed."""
+    return rows_changed(await connection.execute(_BLANK_TOLD, list(owners)))
 
 
 async def has_come_back(connection: Connection, person_id: UUID, since: datetime) -> bool:

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
     from rdchat.postgres.pool import Connection, Pool
 
+#: Whether a counselling `c` with a session `s` is held back, or one of its two people.
+_IS_HELD: Final = """EXISTS (SELECT FROM legal_holds h WHERE h.lifted_at IS NULL
+                  AND h.subject_id IN (s.id, c.client_id, c.psychologist_id))"""
+
 # A page of all counsellings in their order, with whether they have a key left: so that a statement looks at
 # so many rows and no more, however many were erased before.
-_PAGE: Final = """
+_PAGE: Final = f"""
 WITH page AS (
     SELECT id, client_id, psychologist_id, organization_id, starts_at, ends_at FROM counselings
      WHERE starts_at < $1 AND (starts_at, id) > ($2, $3) ORDER BY starts_at, id LIMIT $4
@@ -25,21 +29,15 @@ SELECT c.id, s.id AS session_id, coalesce(s.last_seq, 0) AS messages, c.organiza
        CASE WHEN s.id IS NULL THEN c.ends_at ELSE s.ended_at END AS over_at,
        (EXISTS (SELECT FROM data_keys k WHERE k.owner = c.id)
         OR EXISTS (SELECT FROM data_keys k WHERE k.owner = s.id)) AS has_key,
-       EXISTS (SELECT FROM legal_holds h WHERE h.lifted_at IS NULL
-                  AND h.subject_id IN (s.id, c.client_id, c.psychologist_id)) AS is_held
+       {_IS_HELD} AS is_held
   FROM page c LEFT JOIN chat_sessions s ON s.counseling_id = c.id
  ORDER BY c.starts_at, c.id
-"""
+"""  # noqa: S608 - ours
 
-_HELD: Final = """
+_HELD: Final = f"""
 SELECT c.id FROM counselings c LEFT JOIN chat_sessions s ON s.counseling_id = c.id
- WHERE c.id = ANY($1) AND EXISTS (SELECT FROM legal_holds h WHERE h.lifted_at IS NULL
-           AND h.subject_id IN (s.id, c.client_id, c.psychologist_id))
-"""
-
-_BLANK_NOTIFICATIONS: Final = """
-UPDATE notifications SET reason = NULL WHERE counseling_id = ANY($1) AND reason IS NOT NULL
-"""
+ WHERE c.id = ANY($1) AND {_IS_HELD}
+"""  # noqa: S608 - ours
 
 # Of all replicas, one takes the day.
 _TAKE_DAY: Final = """
@@ -74,11 +72,6 @@ async def list_old(
 async def list_held(connection: Connection, counseling_ids: Sequence[UUID]) -> Collection[UUID]:
     """List those of some counsellings that are held back, within a transaction that counts a change."""
     return {row["id"] for row in await connection.fetch(_HELD, counseling_ids)}
-
-
-async def blank_notifications(connection: Connection, counseling_ids: Sequence[UUID]) -> int:
-    """Take reasons out of what was told of counsellings. Return how many were changed."""
-    return rows_changed(await connection.execute(_BLANK_NOTIFICATIONS, counseling_ids))
 
 
 async def take_day(pool: Pool) -> bool:

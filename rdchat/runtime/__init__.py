@@ -15,8 +15,9 @@ from rdchat.common.corrected_clock import CorrectedClock
 from rdchat.operations.gauges import show_gauges
 from rdchat.operations.health import Health
 from rdchat.operations.rasterising import Rasteriser
+from rdchat.runtime.audit import start_audit
 from rdchat.runtime.callers import start_callers
-from rdchat.runtime.console import start_checkpoints, start_console
+from rdchat.runtime.console import start_console
 from rdchat.runtime.parts import (
     make_base,
     open_stores,
@@ -27,7 +28,6 @@ from rdchat.runtime.parts import (
 from rdchat.runtime.privacy import start_privacy
 from rdchat.runtime.services import start_services
 from rdchat.runtime.timers import start_timers
-from rdchat.services.audit import AuditTrail
 
 if TYPE_CHECKING:
     from config import Settings
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from rdchat.services.access_control import AccessControl
     from rdchat.services.access_list import AccessList
     from rdchat.services.attachments import AttachmentService
+    from rdchat.services.audit import AuditTrail
     from rdchat.services.calendars import CalendarService
     from rdchat.services.chat import ChatService
     from rdchat.services.client_notes import ClientNotesService
@@ -144,10 +145,7 @@ class Runtime:
             delivery = await start_delivery(base, stores, make_supplement)
             core = start_engine(base, stores, delivery)
             callers = await start_callers(base, stores, delivery)
-            audit = AuditTrail(pool=stores.pool, keys=stores.keys, clock=base.clock)
-            audit.start()
-            base.close_in_turn(audit.close)
-            await start_checkpoints(base, stores)
+            audit = await start_audit(base, stores)
             services = start_services(base, stores, delivery, core, callers.access, audit=audit)
             timers = await start_timers(base, stores, core, services.counselings.reminders, redis_url)
             health = Health(

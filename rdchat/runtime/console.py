@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rdchat.operations import store_status
-from rdchat.operations.checkpoints import CheckpointKeeper
 from rdchat.operations.dead_letters import DeadLetters
 from rdchat.operations.heartbeat import Heartbeat, Vitals
 from rdchat.operations.operator_log import OperatorLog
 from rdchat.operations.overview import OverviewService
 from rdchat.operations.store_status import StoreStatus
-from rdchat.postgres.audit_checkpoints import audit_signer
-from rdchat.postgres.pool import acquire
 from rdchat.redis.replica_registry import ReplicaRegistry
 
 if TYPE_CHECKING:
@@ -67,16 +64,3 @@ def start_console(base: Base, stores: Stores, delivery: Delivery, core: Core, ti
         dead_letters=DeadLetters(pool=stores.pool, queue=stores.queue, clock=base.clock, keys=stores.keys),
         operator_log=OperatorLog(pool=stores.pool, clock=base.clock, keys=stores.keys),
     )
-
-
-async def start_checkpoints(base: Base, stores: Stores) -> None:
-    """Have a worker make checkpoints of the audit."""
-    if "worker" not in base.settings.roles:
-        return
-    async with acquire(stores.pool) as connection:
-        signer = audit_signer(await stores.keys.get_service_key(connection))
-    keeper = CheckpointKeeper(
-        stores.pool, signer, base.clock, base.metrics, file=base.settings.audit_checkpoints
-    )
-    keeper.start()
-    base.close_in_turn(keeper.close)

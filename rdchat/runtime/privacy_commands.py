@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from rdchat.common.clock import iso
 from rdchat.common.errors import RdchatError
-from rdchat.common.telemetry import Metrics
 from rdchat.domain.erasure import ErasureKind, HoldSubject
 from rdchat.domain.operator_action import Operator
 from rdchat.operations.administration import opened_database
+from rdchat.operations.audit_commands import get_public_key
 from rdchat.operations.privacy.exporting import as_json_text, head_as_text, piece_as_text
-from rdchat.operations.privacy.receipts import CheckedReceipt, check_receipt, receipt_signer
+from rdchat.operations.privacy.receipts import CheckedReceipt, check_receipt
 from rdchat.postgres import erasures, legal_holds
-from rdchat.postgres.data_keys import DataKeys
-from rdchat.postgres.pool import acquire
 from rdchat.runtime.commands import started
-from rdchat.security.encryption import DecryptionError, KeyRing
+from rdchat.security.encryption import DecryptionError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -199,10 +197,7 @@ async def list_holds(settings: Settings, addresses: Addresses) -> list[str]:
 
 async def verify_receipt(settings: Settings, addresses: Addresses, content: bytes) -> tuple[list[str], bool]:
     """Check a receipt. Return what is found, and whether it is this service's own and as it was given."""
-    keys = DataKeys(KeyRing(settings.encryption_keys), Metrics())
-    async with opened_database(addresses, settings) as pool, acquire(pool) as connection:
-        own = receipt_signer(await keys.get_service_key(connection)).public_key
-    checked = check_receipt(content, own)
+    checked = check_receipt(content, await get_public_key(settings, addresses))
     return _checked(checked), checked.is_own
 
 

@@ -14,9 +14,8 @@ import structlog
 
 from rdchat.common.background import cancel, keep_running
 from rdchat.common.errors import ErrorCode, RdchatError, UnavailableError
-from rdchat.domain import permissions
 from rdchat.domain.audit import AuditEntry, AuditFilter, AuditKind, AuditRow
-from rdchat.postgres import audit, people, sessions
+from rdchat.postgres import audit, people
 from rdchat.postgres.pool import acquire
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rdchat.common.clock import Clock
-    from rdchat.domain.person import Caller
     from rdchat.postgres.data_keys import DataKeys
     from rdchat.postgres.pool import Pool
 
@@ -143,19 +141,11 @@ class AuditTrail:
         return await audit.list_entries(self.pool, wanted, before=before, limit=limit, keys=self.keys)
 
     async def list_readers(
-        self, caller: Caller, session_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
+        self, session_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[AuditRow]:
-        """List who has seen what was said in a session, for one of its two people, latest first.
-
-        Raise RdchatError: SESSION_NOT_FOUND, NOT_PARTICIPANT, UNAVAILABLE.
-        """
-        session = await sessions.get_session(self.pool, session_id)
-        if session is None:
-            raise RdchatError(ErrorCode.SESSION_NOT_FOUND)
-        if not permissions.may_read_content(caller, session):
-            raise RdchatError(ErrorCode.NOT_PARTICIPANT)
+        """List who has seen what was said in a session, latest first: for its two people alone."""
         wanted = AuditFilter(kinds=_SEEN, session_id=session_id)
-        return await audit.list_entries(self.pool, wanted, before=before, limit=limit, keys=self.keys)
+        return await self.list_entries(wanted, before=before, limit=limit)
 
     async def get_names(self, person_ids: Iterable[UUID]) -> dict[UUID, str]:
         """Return the names of people, as far as they are known. Raise UnavailableError."""

@@ -180,22 +180,16 @@ class RealtimeAccessService:
                 now=now,
                 revocation_key=revocation_key,
             )
-        await self._record(caller, list(rights), session_id)
-        keys = {one: encryptors[one].channel_keys if self.is_sealed else None for one in rights}
-        return RealtimeAccess(token, until, caller.id, capability, session_id, keys, self.ably.client_options)
-
-    async def _record(self, caller: Caller, heard: list[UUID], session_id: UUID | None) -> None:
-        """Write down what someone may hear now: one session, or all of a desk's."""
-        if session_id is not None:
-            await self.audit.record(AuditKind.TOKEN_ISSUED, "session", caller.id, session_id=session_id)
-            return
-        opened: list[UUID | None] = [*heard]
+        # A desk is written down by its sessions, or once where it has none.
+        action = "desk" if session_id is None else "session"
         await asyncio.gather(
             *(
-                self.audit.record(AuditKind.TOKEN_ISSUED, "desk", caller.id, session_id=one)
-                for one in opened or [None]
+                self.audit.record(AuditKind.TOKEN_ISSUED, action, caller.id, session_id=one)
+                for one in (*rights,) or (None,)
             )
         )
+        keys = {one: encryptors[one].channel_keys if self.is_sealed else None for one in rights}
+        return RealtimeAccess(token, until, caller.id, capability, session_id, keys, self.ably.client_options)
 
 
 def _rights(*, is_open: bool, is_over: bool) -> _Rights:

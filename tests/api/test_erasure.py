@@ -14,8 +14,9 @@ from rdchat.common.errors import ErrorCode, RdchatError
 from rdchat.domain.operator_action import Operator
 from rdchat.domain.person import Role
 from rdchat.operations.privacy import erasing
-from rdchat.operations.privacy.receipts import check_receipt, person_reference, receipt_signer
+from rdchat.operations.privacy.receipts import check_receipt, person_reference
 from rdchat.postgres import erasures, pool
+from rdchat.postgres.audit_checkpoints import audit_signer
 from rdchat.texts.wording import ERASED, ERASED_NAMES
 from tests.support.at_rest import plaintext_in_database
 from tests.support.auditing import assert_audit_holds
@@ -137,7 +138,7 @@ async def test_the_receipt_can_be_checked_and_names_no_one(service: Service) -> 
     assert not {str(past.client.id), NAME, WORDS, past.session_id, past.ahead} & set(said)
     async with pool.acquire(service.runtime.pool) as connection:
         service_key = await service.runtime.privacy.erasures.keys.get_service_key(connection)
-    checked = check_receipt(receipt, receipt_signer(service_key).public_key)
+    checked = check_receipt(receipt, audit_signer(service_key).public_key)
     assert (checked.is_valid, checked.is_own) == (True, True)
     assert checked.said["person"] == person_reference(service_key, past.client.id)
     for part, other in ((checked.said["person"], "0" * 32), ('"files": 1', '"files": 0')):

@@ -200,13 +200,12 @@ class ErasureService:
         while True:
             async with transaction(self.pool) as connection:
                 await erasing.lock_person(connection, person_id)
+                # Behind the same lock as holds: what was held a moment ago is not destroyed.
+                change = await access_rules.count_change(connection)
                 await self._must_be_erasable(connection, person_id)
                 if await erasing.list_not_over(connection, person_id):
                     return False
                 part = await erasing.list_with_keys(connection, person_id, _PAGE)
-                # Behind the same lock as holds: what was held a moment ago is not destroyed.
-                change = await access_rules.count_change(connection)
-                await self._must_be_erasable(connection, person_id)
                 if not part.counselings:
                     await self._destroy_person(connection, erasure, person_id, change)
                     return True

@@ -23,7 +23,7 @@ from rdchat.postgres import (
     notifications,
     sessions,
 )
-from rdchat.postgres.data_keys import session_owner
+from rdchat.postgres.data_keys import KeyOwner
 from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ class ExportService:
     async def read_file(self, session_id: UUID, attachment_id: UUID) -> bytes | None:
         """Read a file that was sent in a session; None where it is not there, or does not open."""
         async with acquire(self.pool) as connection:
-            session = await sessions.get_locked_session(connection, session_id)
-            if session is None:
-                return None
-            found = await self.keys.find(connection, [session_owner(session)])
+            found = await self.keys.find(connection, [KeyOwner(session_id, None)])
         if session_id not in found:
             return None
         file = await self.files.open(found[session_id], session_id, attachment_id)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from rdchat.domain.erasure import Erasure
     from rdchat.security.encryption import Encryptor
-    from rdchat.security.signing import Signer
 
 _VERSION: Final = 1
 #: What an erasure of a person ends, in words that stay true.
@@ -46,11 +45,6 @@ class CheckedReceipt:
     said: dict[str, Any]
 
 
-def receipt_signer(service_key: Encryptor) -> Signer:
-    """Return what signs receipts: the same key as for checkpoints of the audit."""
-    return audit_signer(service_key)
-
-
 def person_reference(service_key: Encryptor, person_id: UUID) -> str:
     """Return the code of a person in receipts. Only the service can tell whether it is someone's."""
     return service_key.mac(context("person in a receipt", person_id)).hex()
@@ -60,7 +54,7 @@ def write_receipt(erasure: Erasure, finished_at: datetime, service_key: Encrypto
     """Write the receipt of a person's erasure, as JSON."""
     if erasure.person_id is None or erasure.destroyed_at is None:
         raise ValueError("a receipt is of a person's erasure that has destroyed their keys")
-    signer = receipt_signer(service_key)
+    signer = audit_signer(service_key)
     said = {
         "version": _VERSION,
         "erasureId": str(erasure.id),

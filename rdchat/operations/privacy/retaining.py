@@ -21,8 +21,7 @@ from rdchat.domain.audit import AuditEntry, AuditKind
 from rdchat.domain.erasure import Erasure, ErasureKind, ErasureStatus
 from rdchat.domain.operator_action import Operator
 from rdchat.operations.privacy.erasing import ignore_progress
-from rdchat.postgres import access_rules, audit, erasures, retention
-from rdchat.postgres.erasing import OwnedPart
+from rdchat.postgres import access_rules, audit, erasing, erasures, retention
 from rdchat.postgres.pool import acquire, transaction
 
 if TYPE_CHECKING:
@@ -176,9 +175,9 @@ class RetentionService:
                 )
                 service_key = await self.keys.get_service_key(connection)
                 await erasures.insert_erasure(connection, erasure, operator.reason, service_key)
-            part = OwnedPart([(one.id, one.session_id, one.messages) for one in due])
+            part = erasing.OwnedPart([(one.id, one.session_id, one.messages) for one in due])
             counts = await self.erasures.destroy_part(connection, erasure.id, part, change)
-            counts["notifications"] = await retention.blank_notifications(connection, part.counseling_ids)
+            counts["notifications"] = await erasing.blank_reasons(connection, part.owners)
             await erasures.add_counts(connection, erasure.id, counts)
         run.erasure = erasure
         run.due += due
